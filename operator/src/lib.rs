@@ -1,1 +1,91 @@
-//! Placeholder.
+//! The `dueflow` command: demo, local, setup, payments, and each service.
+//!
+//! | module | room |
+//! |---|---|
+//! | [`cli`] | arguments |
+//! | [`setup`] | makes tables and queues |
+//! | [`payments`] | import, show |
+//! | [`local_world`] | the outside world and the services on this machine |
+//! | [`demo`] | a whole run, with a report that must balance |
+//!
+//! It is the only crate that links the services: `cargo run` builds one package, and the demo
+//! runs them as processes of their own by executing itself again.
+
+pub mod cli;
+#[cfg(feature = "local")]
+pub mod demo;
+#[cfg(feature = "local")]
+pub mod local_world;
+pub mod payments;
+pub mod setup;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use shared::config::{Common, Settings};
+
+use crate::cli::{Cli, Command, PaymentsCommand};
+
+/// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
+const EX_USAGE: u8 = 64;
+
+/// Runs the command that `arguments` (the executable's name first) ask for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // To standard output for --help, to standard error for a mistake.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
+        }
+    };
+    match cli.command {
+        Command::StreamRelay { arguments } => stream_relay::main(arguments),
+        Command::Dispatcher { arguments } => dispatcher::main(arguments),
+        Command::Confirmer { arguments } => confirmer::main(arguments),
+        command => run(command),
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let mut settings = Settings::from_environment();
+    let common = Common::read(&mut settings);
+    let common = match settings.finish(common) {
+        Ok(common) => common,
+        Err(errors) => {
+            eprintln!("dueflow: {errors}");
+            return ExitCode::from(EX_USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("dueflow: starting the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(execute(command, &common)).unwrap_or_else(|error| {
+        eprintln!("dueflow: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn execute(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
+    match command {
+        #[cfg(feature = "local")]
+        Command::Demo(options) => demo::run(common.names.clone(), options).await,
+        #[cfg(feature = "local")]
+        Command::Local(options) => local_world::serve(common.names.clone(), options).await,
+        Command::Setup { json } => setup::run(common, json).await,
+        Command::Payments { command: PaymentsCommand::Import(options) } => {
+            payments::import(common, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Show(options) } => {
+            payments::show(common, options).await
+        }
+        Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
+            unreachable!("services were started before")
+        }
+    }
+}

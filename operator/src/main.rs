@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `dueflow` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    operator::main(std::env::args_os())
+}

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What dueflow's services share.
+//!
+//! | module | room |
+//! |---|---|
+//! | [`domain`] | payments, ids, dates, money, statuses, outcomes: pure |
+//! | [`payments`] | the payments table |
+//! | [`queue`] | the queues and the dead-letter queue |
+//! | [`transaction`] | the client of the transaction service |
+//! | [`resources`] | which tables and queues there are, and how they are made |
+//! | [`config`] | settings |
+//! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
+//! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
+
+pub mod aws;
+pub mod config;
+pub mod domain;
+pub mod payments;
+pub mod queue;
+pub mod resources;
+pub mod retry;
+pub mod service;
+pub mod shutdown;
+pub mod telemetry;
+pub mod transaction;

@@ -1,0 +1,80 @@
+//! What the dispatcher counts and logs: one function for each thing that happens.
+
+use std::time::Duration;
+
+use shared::domain::{Failure, Outcome, Payment};
+use shared::telemetry::Metric;
+
+const CLAIMS: Metric = Metric::counter(
+    "dispatcher_claims_total",
+    "Delivered payments by what the claim found: claimed, or the status they were in",
+);
+const OUTCOMES: Metric =
+    Metric::counter("dispatcher_submissions_total", "Submissions by what they came to");
+const LATENCY: Metric = Metric::seconds(
+    "dispatcher_submission_seconds",
+    "Time from a submission to its answer, or to giving up waiting",
+);
+const RECORDED: Metric = Metric::counter(
+    "dispatcher_payments_recorded_total",
+    "Settlements handed to the confirmer, their messages deleted",
+);
+const FAILED: Metric =
+    Metric::counter("dispatcher_payments_failed_total", "Payments marked FAILED, by code");
+const BURIED: Metric =
+    Metric::counter("dispatcher_messages_buried_total", "Messages put whole into the dead-letter queue, by code");
+const RELEASED: Metric =
+    Metric::counter("dispatcher_messages_released_total", "Messages given back to be delivered again");
+const ERRORS: Metric =
+    Metric::counter("dispatcher_errors_total", "Failed calls by what was being done");
+const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments in hand now");
+
+/// All metrics of the dispatcher.
+pub const METRICS: &[Metric] =
+    &[CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND];
+
+pub(crate) fn claim(result: &'static str) {
+    CLAIMS.add_for("result", result, 1);
+}
+
+pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
+    LATENCY.record(took);
+    let (result, reason) = match outcome {
+        Outcome::Settled(_) => ("settled", None),
+        Outcome::InProgress => ("in_progress", None),
+        Outcome::Rejected { reason } => ("rejected", Some(reason)),
+        Outcome::NotDone { reason, .. } => ("not_done", Some(reason)),
+        Outcome::Unknown { reason } => ("unknown", Some(reason)),
+    };
+    OUTCOMES.add_for("result", result, 1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::debug!(%payment_id, %trace_key, result, reason, took_ms = took.as_millis() as u64, "submitted");
+}
+
+pub(crate) fn recorded(count: usize) {
+    RECORDED.add(count as u64);
+}
+
+pub(crate) fn failed(payment: &Payment, failure: &Failure) {
+    FAILED.add_for("code", failure.code.as_str(), 1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment failed: it is in the dead-letter queue");
+}
+
+pub(crate) fn buried(message_id: &str, failure: &Failure) {
+    BURIED.add_for("code", failure.code.as_str(), 1);
+    tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a message goes to the dead-letter queue whole");
+}
+
+pub(crate) fn released(count: usize) {
+    RELEASED.add(count as u64);
+}
+
+pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
+    ERRORS.add_for("doing", doing, 1);
+    tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
+}
+
+pub(crate) fn in_hand(count: usize) {
+    IN_HAND.set(count as f64);
+}

@@ -1,0 +1,129 @@
+//! What a claim's result means for the delivered payment: pure.
+
+use shared::domain::{Failure, FailureCode, Status};
+use shared::payments::{Applied, ChangeError};
+
+/// What to do with a delivered payment after its claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Claimed now: submit it.
+    Submit,
+    /// Found PENDING on a redelivery: submit it again, under the same key (INV-2).
+    SubmitAgain,
+    /// It ended before; the message is a leftover.
+    Leftover(Status),
+    /// It FAILED before, and whoever failed it may have died before the dead letter was
+    /// written: write it (again), then the message is a leftover.
+    BuryAgain(Failure),
+    /// The table contradicts the message.
+    Contradicted(Failure),
+    /// The database could not say: deliver it again.
+    Retry {
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Its label in the metric of claims.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Submit => "claimed",
+            Self::SubmitAgain => "again",
+            Self::Leftover(Status::Cancelled) => "cancelled",
+            Self::Leftover(_) => "ended",
+            Self::BuryAgain(_) => "failed",
+            Self::Contradicted(_) => "contradicted",
+            Self::Retry { .. } => "error",
+        }
+    }
+}
+
+/// Judges the result of a claim.
+pub(crate) fn judge(result: Result<Applied, ChangeError>) -> Verdict {
+    let stored = match result {
+        Ok(Applied::Now | Applied::Before) => return Verdict::Submit,
+        Err(ChangeError::InStatus(stored)) => stored,
+        Err(error @ ChangeError::Mismatch) => return contradicted(FailureCode::Mismatch, &error),
+        Err(error @ (ChangeError::Missing | ChangeError::Item(_))) => {
+            return contradicted(FailureCode::Missing, &error);
+        }
+        Err(error @ ChangeError::Database { .. }) => {
+            return Verdict::Retry { reason: error.to_string() };
+        }
+    };
+    match stored.status {
+        Status::Pending => Verdict::SubmitAgain,
+        Status::Processed | Status::Cancelled => Verdict::Leftover(stored.status),
+        Status::Failed => Verdict::BuryAgain(stored.failure.unwrap_or_else(|| {
+            Failure::new(FailureCode::Rejected, "the item is FAILED without a reason")
+        })),
+        // The condition failed on a status that would have met it: it changed in between.
+        Status::Scheduled => Verdict::Retry { reason: "SCHEDULED again".to_owned() },
+    }
+}
+
+fn contradicted(code: FailureCode, error: &ChangeError) -> Verdict {
+    Verdict::Contradicted(Failure::new(code, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+    use shared::payments::StoredPayment;
+
+    fn in_status(status: Status) -> Result<Applied, ChangeError> {
+        let now = "2026-11-23T01:00:00Z".parse().unwrap();
+        let payment = Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: now,
+        };
+        Err(ChangeError::InStatus(Box::new(StoredPayment {
+            payment,
+            status,
+            updated_at: now,
+            attempts: 1,
+            transaction_id: None,
+            settled_at: None,
+            failure: Some(Failure::new(FailureCode::Rejected, "no funds")),
+        })))
+    }
+
+    #[test]
+    fn only_a_claimed_or_pending_payment_is_submitted() {
+        assert_eq!(judge(Ok(Applied::Now)), Verdict::Submit);
+        assert_eq!(judge(in_status(Status::Pending)), Verdict::SubmitAgain);
+        for status in [Status::Scheduled, Status::Processed, Status::Failed, Status::Cancelled] {
+            let verdict = judge(in_status(status));
+            assert!(!matches!(verdict, Verdict::Submit | Verdict::SubmitAgain), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_an_ended_payment_is_a_leftover() {
+        for status in [Status::Processed, Status::Cancelled] {
+            assert_eq!(judge(in_status(status)), Verdict::Leftover(status));
+        }
+    }
+
+    #[test]
+    fn a_failed_payment_is_buried_again_with_its_own_reason() {
+        let failure = Failure::new(FailureCode::Rejected, "no funds");
+        assert_eq!(judge(in_status(Status::Failed)), Verdict::BuryAgain(failure));
+    }
+
+    #[test]
+    fn what_the_table_contradicts_is_never_submitted_and_never_dropped() {
+        for error in [ChangeError::Mismatch, ChangeError::Missing] {
+            assert!(matches!(judge(Err(error)), Verdict::Contradicted(_)));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The engine's clock: the wall clock at the start, and tokio's clock from then on, so that time
+//! never goes back and tests can hold it.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use super::engine::Millis;
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    epoch: Millis,
+    started: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            epoch: Millis(0) + since_epoch.unwrap_or_default(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.epoch + self.started.elapsed()
+    }
+
+    /// The moment at which `now` first gives `at`.
+    pub(super) fn instant(&self, at: Millis) -> Instant {
+        self.started + at.since(self.epoch)
+    }
+}
+
+/// Waits until `at`, for ever without one.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,56 @@
+//! The groups that can be received from, in turn.
+
+use std::collections::VecDeque;
+
+use super::groups::{Group, GroupKey, Groups};
+
+/// A line of groups: one that becomes ready goes to the end, a receive takes from the front.
+/// A group that leaves out of turn leaves its ticket behind, which no longer counts.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    line: VecDeque<(GroupKey, u64)>,
+    tickets: u64,
+    groups: usize,
+}
+
+impl Ready {
+    /// Puts a group at the end of the line, unless it stands in it.
+    pub(crate) fn push(&mut self, key: GroupKey, group: &mut Group) {
+        if group.ticket.is_none() {
+            self.tickets += 1;
+            self.groups += 1;
+            group.ticket = Some(self.tickets);
+            self.line.push_back((key, self.tickets));
+        }
+    }
+
+    /// The group at the front of the line.
+    pub(crate) fn front(&mut self, groups: &Groups) -> Option<GroupKey> {
+        while let Some(&(key, ticket)) = self.line.front() {
+            if groups.get(key).is_some_and(|g| g.ticket == Some(ticket)) {
+                return Some(key);
+            }
+            self.line.pop_front();
+        }
+        None
+    }
+
+    /// Takes a group out of the line.
+    pub(crate) fn withdraw(&mut self, group: &mut Group) {
+        if group.ticket.take().is_some() {
+            self.groups -= 1;
+        }
+    }
+
+    /// Drops the tickets left behind once they are the larger part of the line.
+    pub(crate) fn tidy(&mut self, groups: &Groups) {
+        if self.line.len() > 2 * self.groups + 64 {
+            self.line
+                .retain(|&(key, ticket)| groups.get(key).is_some_and(|g| g.ticket == Some(ticket)));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups == 0
+    }
+}

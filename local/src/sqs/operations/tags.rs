@@ -1,0 +1,36 @@
+//! Operations on tags.
+
+use rustack_sqs_model::input::{ListQueueTagsInput, TagQueueInput, UntagQueueInput};
+use rustack_sqs_model::operations::SqsOperation;
+use rustack_sqs_model::output::{ListQueueTagsOutput, TagQueueOutput, UntagQueueOutput};
+
+use crate::sqs::engine::SqsError;
+use crate::sqs::shell::Shell;
+
+pub(crate) fn tag(shell: &Shell, input: TagQueueInput) -> Result<TagQueueOutput, SqsError> {
+    let queue = shell.called(SqsOperation::TagQueue, &input.queue_url);
+    shell.run(|engine, _| {
+        engine.tags_mut(queue)?.extend(input.tags);
+        Ok(TagQueueOutput {})
+    })
+}
+
+pub(crate) fn untag(shell: &Shell, input: &UntagQueueInput) -> Result<UntagQueueOutput, SqsError> {
+    let queue = shell.called(SqsOperation::UntagQueue, &input.queue_url);
+    shell.run(|engine, _| {
+        let tags = engine.tags_mut(queue)?;
+        tags.retain(|key, _| !input.tag_keys.contains(key));
+        Ok(UntagQueueOutput {})
+    })
+}
+
+pub(crate) fn list(
+    shell: &Shell,
+    input: &ListQueueTagsInput,
+) -> Result<ListQueueTagsOutput, SqsError> {
+    let queue = shell.called(SqsOperation::ListQueueTags, &input.queue_url);
+    let tags = shell.run(|engine, _| engine.tags(queue).cloned())?;
+    Ok(ListQueueTagsOutput {
+        tags: tags.into_iter().collect(),
+    })
+}

@@ -1,0 +1,148 @@
+//! The engine with what it lacks: a lock, a clock, a timer, and bells for those who wait.
+//!
+//! The lock is held for one call of the engine and never across an await. When messages become
+//! receivable on a queue, its bell wakes one waiting poll, which wakes the next if it leaves any.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustack_sqs_model::operations::SqsOperation;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::calls::Calls;
+use super::clock::{Clock, until};
+use super::engine::{Delivery, Engine, Millis, ReceiveRequest, SqsError};
+
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) stop: CancellationToken,
+    endpoint: String,
+    account: String,
+    clock: Clock,
+    state: Mutex<State>,
+    calls: Mutex<Calls>,
+    rearm: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    engine: Engine,
+    /// A bell for each queue that was ever waited for.
+    bells: HashMap<Arc<str>, Arc<Notify>>,
+    /// When the timer goes off.
+    armed: Option<Millis>,
+}
+
+impl Shell {
+    pub(super) fn new(engine: Engine, endpoint: String, account: String) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            endpoint,
+            account,
+            clock: Clock::start(),
+            state: Mutex::new(State {
+                engine,
+                bells: HashMap::new(),
+                armed: None,
+            }),
+            calls: Mutex::default(),
+            rearm: Notify::new(),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
+    pub(super) fn url(&self, queue: &str) -> String {
+        format!("{}/{}/{queue}", self.endpoint, self.account)
+    }
+
+    /// The queue's name in a URL, with the call counted.
+    pub(super) fn called<'a>(&self, operation: SqsOperation, url: &'a str) -> &'a str {
+        let queue = url.rsplit('/').next().unwrap_or_default();
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.count(queue, operation.as_str());
+        queue
+    }
+
+    pub(super) fn calls(&self) -> BTreeMap<(String, &'static str), u64> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.all()
+    }
+
+    /// Calls the engine, then wakes whom that concerns.
+    pub(super) fn run<T>(&self, work: impl FnOnce(&mut Engine, Millis) -> T) -> T {
+        let mut state = self.lock();
+        let result = work(&mut state.engine, self.clock.now());
+        self.settle(&mut state);
+        result
+    }
+
+    /// Receives, or returns the bell to wait for before asking again.
+    pub(super) fn poll(
+        &self,
+        queue: &str,
+        request: &ReceiveRequest,
+    ) -> Result<Result<Vec<Delivery>, Arc<Notify>>, SqsError> {
+        let mut state = self.lock();
+        let result = state.engine.receive(queue, request, self.clock.now());
+        self.settle(&mut state);
+        let deliveries = result?;
+        if !deliveries.is_empty() {
+            return Ok(Ok(deliveries));
+        }
+        let bell = match state.bells.get(queue) {
+            Some(bell) => bell,
+            None => state.bells.entry(queue.into()).or_default(),
+        };
+        Ok(Err(Arc::clone(bell)))
+    }
+
+    /// Lets all who wait for a queue look at it anew: it is gone.
+    pub(super) fn dismiss(&self, queue: &str) {
+        if let Some(bell) = self.lock().bells.remove(queue) {
+            bell.notify_waiters();
+        }
+    }
+
+    /// Calls the engine whenever time alone has something to do. Ends with `stop`.
+    pub(super) async fn keep_time(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.armed = state.engine.next_wakeup();
+                state.armed.map(|at| self.clock.instant(at))
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.rearm.notified() => {}
+                () = until(next) => self.run(Engine::advance),
+            }
+        }
+    }
+
+    fn settle(&self, state: &mut State) {
+        for queue in state.engine.take_available() {
+            if let Some(bell) = state.bells.get(&queue) {
+                bell.notify_one();
+            }
+        }
+        if let Some(next) = state.engine.next_wakeup()
+            && state.armed.is_none_or(|armed| next < armed)
+        {
+            state.armed = Some(next);
+            self.rearm.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic inside of the engine is a failed test or a failed demo; others may go on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

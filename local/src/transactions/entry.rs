@@ -1,0 +1,58 @@
+//! One line of the journal.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    answer::SettledAt,
+    instruction::{Fingerprint, IdempotencyKey, Instruction},
+};
+
+/// One settlement: money that has moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The transaction's own id, made by the service (UUIDv7).
+    pub transaction_id: Uuid,
+    /// The key of the request; dueflow sends the payment id.
+    pub idempotency_key: String,
+    /// The account the money left.
+    pub account_id: String,
+    /// Who received it.
+    pub beneficiary_id: String,
+    /// How much, in minor units of the currency.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// The date the payment was scheduled for, as YYYY-MM-DD.
+    pub scheduled_date: String,
+    /// When it was settled.
+    pub settled_at: SettledAt,
+}
+
+/// An [`Entry`] as the service writes it, with the digest of the whole body, so
+/// that a restart does not forget what a key was settled for. A reader of the
+/// journal passes over it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    #[serde(flatten)]
+    pub(crate) entry: Entry,
+    pub(crate) body: Fingerprint,
+}
+
+impl Record {
+    /// Settles the instruction in name: a new transaction id, at this moment.
+    pub(crate) fn new(key: &IdempotencyKey, instruction: Instruction) -> Self {
+        let body = instruction.fingerprint();
+        let entry = Entry {
+            transaction_id: Uuid::now_v7(),
+            idempotency_key: key.as_str().to_owned(),
+            account_id: instruction.account_id,
+            beneficiary_id: instruction.beneficiary_id,
+            amount: instruction.amount,
+            currency: instruction.currency,
+            scheduled_date: instruction.scheduled_date,
+            settled_at: SettledAt::now(),
+        };
+        Self { entry, body }
+    }
+}

@@ -1,0 +1,76 @@
+//! Every answer by which no money has moved.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::lines::JournalError;
+
+/// Why a request was not served. The text is the `reason` of the error body.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    MalformedBody(String),
+    #[error("Idempotency-Key: {0}")]
+    MalformedKey(&'static str),
+    #[error("the query is not ?idempotency_key=KEY with a key of 1 to 255 characters")]
+    MalformedQuery,
+    #[error("the body is longer than {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("nothing was settled under this key")]
+    UnknownKey,
+    #[error("another body was settled under this key")]
+    KeyReused,
+    #[error("the beneficiary's bank takes no payments for this account")]
+    RejectedByBeneficiaryBank,
+    #[error("the service is out of order for a moment; nothing was done")]
+    Unavailable,
+    #[error("the journal cannot be written; ask for the key before trying again")]
+    JournalUnwritable(#[source] JournalError),
+    #[error("no such path")]
+    NoSuchPath,
+    #[error("no such method on this path")]
+    NoSuchMethod,
+}
+
+impl Refusal {
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
+            Self::MalformedKey(_) => (StatusCode::BAD_REQUEST, "malformed_idempotency_key"),
+            Self::MalformedQuery => (StatusCode::BAD_REQUEST, "malformed_query"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+            Self::RejectedByBeneficiaryBank => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "rejected_by_beneficiary_bank",
+            ),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::JournalUnwritable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal_unwritable"),
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "no_such_path"),
+            Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no_such_method"),
+        }
+    }
+}
+
+/// The body of every error, whatever its status.
+#[derive(Serialize)]
+struct ErrorBody {
+    code: &'static str,
+    reason: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        if let Self::JournalUnwritable(cause) = &self {
+            tracing::error!(error = cause as &dyn std::error::Error, "{self}");
+        }
+        let reason = self.to_string();
+        (status, Json(ErrorBody { code, reason })).into_response()
+    }
+}

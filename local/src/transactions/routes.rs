@@ -1,0 +1,100 @@
+//! HTTP in, HTTP out.
+
+use std::{future, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+
+use super::{
+    desk::{Desk, Settled},
+    faults::Faults,
+    instruction::{IdempotencyKey, Instruction},
+    refusal::Refusal,
+};
+
+/// Bytes of a body: dueflow's longest payment (8 KB) with every character of
+/// its data escaped, and some room.
+const BODY_LIMIT: usize = 64 * 1024;
+
+type BodyRead = Result<Bytes, BytesRejection>;
+
+/// The whole service, as `docs/transaction-service.yaml` describes it.
+pub(crate) fn routes(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/v1/transactions", get(find).post(settle))
+        .route("/healthz", get(healthy))
+        .fallback(async || Refusal::NoSuchPath)
+        .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(desk)
+}
+
+async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRead) -> Response {
+    let faults = desk.faults();
+    let settled = settle_now(&desk, &faults, &headers, body);
+    pause(faults.latency).await;
+    match settled {
+        Ok(Settled::Now(settlement)) => (StatusCode::CREATED, Json(settlement)).into_response(),
+        Ok(Settled::Before(settlement)) => Json(settlement).into_response(),
+        // Dropped when the client goes away or the service stops.
+        Ok(Settled::Unheard) => future::pending().await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn settle_now(
+    desk: &Desk,
+    faults: &Faults,
+    headers: &HeaderMap,
+    body: BodyRead,
+) -> Result<Settled, Refusal> {
+    desk.admit(faults)?;
+    let body = body.map_err(unreadable)?;
+    let key = IdempotencyKey::from_headers(headers)?;
+    let instruction = Instruction::parse(&body)?;
+    desk.settle(faults, key, instruction)
+}
+
+#[derive(Deserialize)]
+struct Sought {
+    idempotency_key: String,
+}
+
+async fn find(State(desk): State<Arc<Desk>>, uri: axum::http::Uri) -> Response {
+    let faults = desk.faults();
+    let found = desk.admit(&faults).and_then(|()| {
+        let Query(sought) =
+            Query::<Sought>::try_from_uri(&uri).map_err(|_| Refusal::MalformedQuery)?;
+        let key = IdempotencyKey::parse(&sought.idempotency_key).ok_or(Refusal::MalformedQuery)?;
+        desk.find(&faults, &key)
+    });
+    pause(faults.latency).await;
+    found.map(Json).into_response()
+}
+
+/// Says that the service runs, whatever its faults: a demo waits for it.
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// A timer costs a turn of its own, so there is none without latency.
+async fn pause(latency: Duration) {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+}
+
+fn unreadable(rejection: BytesRejection) -> Refusal {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Refusal::BodyTooLarge { limit: BODY_LIMIT }
+    } else {
+        Refusal::MalformedBody(rejection.body_text())
+    }
+}

@@ -1,0 +1,103 @@
+//! All of it together.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+
+use crate::dynamodb::DynamoDb;
+use crate::sqs::{Sqs, SqsOptions};
+use crate::transactions::{Faults, StartError, TransactionService};
+
+/// Where things are to be.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// Folder of the database and the journal; must exist.
+    pub dir: PathBuf,
+    /// Port of `DynamoDB`; 0 lets the system choose.
+    pub dynamodb_port: u16,
+    /// Port of SQS; 0 lets the system choose.
+    pub sqs_port: u16,
+    /// Port of the transaction service; 0 lets the system choose.
+    pub transactions_port: u16,
+    /// What the transaction service does wrong.
+    pub faults: Faults,
+}
+
+/// Why it did not start, or stop, in order.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// A port is taken.
+    #[error("binding port {port} for {what}: {source}")]
+    Port {
+        /// For what.
+        what: &'static str,
+        /// Which.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `DynamoDB`.
+    #[error("the local DynamoDB: {0}")]
+    DynamoDb(#[source] io::Error),
+    /// SQS.
+    #[error("the local SQS: {0}")]
+    Sqs(#[source] io::Error),
+    /// The transaction service.
+    #[error("the local transaction service: {0}")]
+    Transactions(#[from] StartError),
+}
+
+/// A running outside world.
+#[derive(Debug)]
+pub struct Local {
+    /// `DynamoDB` with Streams.
+    pub dynamodb: DynamoDb,
+    /// SQS.
+    pub sqs: Sqs,
+    /// The transaction service.
+    pub transactions: TransactionService,
+    journal: PathBuf,
+}
+
+impl Local {
+    /// Starts all three on loopback.
+    ///
+    /// # Errors
+    /// [`LocalError`] names the part that did not start.
+    pub async fn start(options: LocalOptions) -> Result<Self, LocalError> {
+        let listener = bind("DynamoDB", options.dynamodb_port).await?;
+        let listener = listener.into_std().map_err(LocalError::DynamoDb)?;
+        let database = options.dir.join("dynamodb.sqlite");
+        let dynamodb = DynamoDb::start(listener, &database).map_err(LocalError::DynamoDb)?;
+        let listener = bind("SQS", options.sqs_port).await?;
+        let sqs = Sqs::start(listener, SqsOptions::default()).await.map_err(LocalError::Sqs)?;
+        let listener = bind("the transaction service", options.transactions_port).await?;
+        let journal = options.dir.join("journal.jsonl");
+        let transactions = TransactionService::start(listener, &journal, options.faults).await?;
+        Ok(Self { dynamodb, sqs, transactions, journal })
+    }
+
+    /// The journal of the transaction service.
+    #[must_use]
+    pub fn journal(&self) -> &std::path::Path {
+        &self.journal
+    }
+
+    /// Stops all three.
+    ///
+    /// # Errors
+    /// `DynamoDB` had failed before.
+    pub async fn stop(self) -> Result<(), LocalError> {
+        self.transactions.stop().await;
+        self.sqs.stop().await;
+        self.dynamodb.stop().map_err(LocalError::DynamoDb)
+    }
+}
+
+async fn bind(what: &'static str, port: u16) -> Result<TcpListener, LocalError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|source| LocalError::Port { what, port, source })
+}

@@ -1,0 +1,87 @@
+//! The payments of a demo, and scheduling them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use shared::domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
+use shared::payments::{Inserted, PaymentsTable};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Payments in one request.
+const BATCH: u32 = 25;
+/// Requests under way at once.
+const WRITERS: u32 = 3;
+
+/// How many of which accounts, how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Payments, all due today (UTC).
+    pub payments: u32,
+    /// Accounts they leave from, taking turns.
+    pub accounts: u32,
+    /// Payments per second; `None` for as fast as it goes.
+    pub rate: Option<u32>,
+}
+
+/// The payment number `index`: accounts take turns, amounts differ.
+fn payment(index: u32, accounts: u32) -> anyhow::Result<Payment> {
+    let now = Timestamp::now();
+    Ok(Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse(format!("ACC-{:06}", index % accounts))?,
+        due: DueDate::today(now, &TimeZone::UTC),
+        amount: Amount::from_minor_units(i64::from(index % 99_991) + 100)?,
+        currency: "EUR".parse()?,
+        beneficiary: BeneficiaryId::parse(format!("BEN-{:05}", index % 10_007))?,
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: now,
+    })
+}
+
+/// Schedules all payments of the plan; `scheduled` counts along.
+///
+/// # Errors
+/// A payment that could not be inserted.
+pub async fn schedule(
+    table: Arc<PaymentsTable>,
+    plan: Plan,
+    scheduled: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let next = Arc::new(AtomicU64::new(0));
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        let (table, scheduled) = (Arc::clone(&table), Arc::clone(&scheduled));
+        let next = Arc::clone(&next);
+        writers.spawn(async move {
+            loop {
+                let from = next.fetch_add(u64::from(BATCH), Ordering::Relaxed);
+                let Some(from) = u32::try_from(from).ok().filter(|from| *from < plan.payments)
+                else {
+                    return anyhow::Ok(());
+                };
+                let to = from.saturating_add(BATCH).min(plan.payments);
+                if let Some(rate) = plan.rate.and_then(NonZeroU32::new) {
+                    let due = Duration::from_secs_f64(f64::from(from) / f64::from(rate.get()));
+                    tokio::time::sleep_until(started + due).await;
+                }
+                let batch = (from..to).map(|index| payment(index, plan.accounts));
+                let batch = batch.collect::<Result<Vec<_>, _>>()?;
+                let results = table.insert(&batch).await?;
+                let new = results.iter().filter(|result| **result == Inserted::New).count();
+                anyhow::ensure!(new == batch.len(), "an id was made twice");
+                scheduled.fetch_add(new as u64, Ordering::Relaxed);
+            }
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended??;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! One run, from an empty folder to the report.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use local::LocalOptions;
+use shared::config::Names;
+use shared::payments::PaymentsTable;
+use shared::telemetry::Metrics;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::generate::{Plan, schedule};
+use super::live::{Live, look};
+use super::options::DemoOptions;
+use super::progress::Progress;
+use super::reconcile::{read_dead_letters, reconcile};
+use super::report::{Cost, ProcessReport, Report};
+use crate::local_world::{Process, SERVICES, Samples, World, temporary_folder, usage_of};
+
+/// How often the progress is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// A run in which nothing moves for this long is over, and will not balance.
+const STALLED: Duration = Duration::from_secs(90);
+/// Partitions of the index `due` in a demo: the default.
+const DUE_SHARDS: u16 = 16;
+
+/// The command.
+pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
+    let folder = Folder::open(options.keep.as_deref())?;
+    let metrics = Metrics::install(&[])?;
+    eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.path().display());
+    let local = LocalOptions {
+        dir: folder.path().to_owned(),
+        dynamodb_port: 0,
+        sqs_port: 0,
+        transactions_port: 0,
+        faults: options.faults.faults(),
+    };
+    let world = World::start(local, names, std::env::current_exe()?).await?;
+    let report = Demo { world, options: options.clone(), metrics }.run().await?;
+    println!("{report}");
+    if let Some(file) = &options.report {
+        std::fs::write(file, serde_json::to_vec_pretty(&report)?)
+            .with_context(|| format!("writing the report to {}", file.display()))?;
+    }
+    match options.keep {
+        Some(dir) => eprintln!("Databases, journal and logs are in {}", dir.display()),
+        None if !report.balanced => {
+            eprintln!("Databases, journal and logs are in {}", folder.keep().display());
+        }
+        None => {}
+    }
+    Ok(if report.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+enum Folder {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Folder {
+    fn open(keep: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(dir) = keep else {
+            return Ok(Self::Temporary(temporary_folder().context("making a temporary folder")?));
+        };
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        if std::fs::read_dir(dir)?.next().is_some() {
+            bail!("{} is not empty: a demo starts with empty books", dir.display());
+        }
+        // The services run in their own processes and need it whole.
+        Ok(Self::Kept(dir.canonicalize()?))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(dir) => dir,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Kept(dir) => dir,
+            Self::Temporary(dir) => dir.keep(),
+        }
+    }
+}
+
+struct Demo {
+    world: World,
+    options: DemoOptions,
+    metrics: Metrics,
+}
+
+impl Demo {
+    async fn run(self) -> anyhow::Result<Report> {
+        let total = u64::from(self.options.payments);
+        let client = self.world.aws.dynamodb("demo");
+        let table = PaymentsTable::new(client, &self.world.names.payments_table(), DUE_SHARDS);
+        let table = Arc::new(table);
+        let scheduled = Arc::new(AtomicU64::new(0));
+        let mut progress = Progress::new(total);
+        let mut processes = Vec::new();
+        let mut start = Timestamp::now();
+        if !self.options.backlog {
+            processes = self.start_services().await?;
+            start = Timestamp::now();
+        }
+        let scheduling = Instant::now();
+        let plan = Plan {
+            payments: self.options.payments,
+            accounts: self.options.accounts,
+            rate: self.options.rate,
+        };
+        let mut inserting = tokio::spawn(schedule(Arc::clone(&table), plan, Arc::clone(&scheduled)));
+        while !inserting.is_finished() {
+            progress.show(&look(scheduled.load(Ordering::Relaxed), &mut processes).await);
+            // Ends early with the inserts; otherwise it is time to look again.
+            if let Ok(ended) = tokio::time::timeout(LOOK, &mut inserting).await {
+                ended??;
+                break;
+            }
+        }
+        let scheduling_seconds = scheduling.elapsed().as_secs_f64();
+        if self.options.backlog {
+            start = Timestamp::now();
+            processes = self.start_services().await?;
+        }
+        let mut problems = Vec::new();
+        if !until_ended(total, &mut processes, &mut progress).await {
+            problems.push(format!("nothing moved for {STALLED:?}: see the services' logs"));
+        }
+        progress.finish();
+        self.sum_up(&table, processes, problems, start, scheduling_seconds).await
+    }
+
+    async fn start_services(&self) -> anyhow::Result<Vec<Process>> {
+        let mut processes = Vec::new();
+        for service in SERVICES {
+            let copies = if service == "dispatcher" { self.options.dispatchers } else { 1 };
+            for copy in 1..=copies {
+                let name = if copies == 1 { service.to_owned() } else { format!("{service}-{copy}") };
+                processes.push(self.world.spawn(service, &name, &[])?);
+            }
+        }
+        for process in &mut processes {
+            process.ready().await?;
+        }
+        Ok(processes)
+    }
+
+    async fn sum_up(
+        self,
+        table: &PaymentsTable,
+        processes: Vec<Process>,
+        mut problems: Vec<String>,
+        start: Timestamp,
+        scheduling_seconds: f64,
+    ) -> anyhow::Result<Report> {
+        let total = u64::from(self.options.payments);
+        let mut samples = Vec::new();
+        let mut used = Vec::new();
+        for mut process in processes {
+            samples.push(process.samples().await?);
+            used.extend(process.usage().map(|usage| ProcessReport::new(&process.name, usage, total)));
+            let name = process.name.clone();
+            match process.stop().await {
+                Ok(status) if status.success() => {}
+                Ok(status) => problems.push(format!("{name} ended with {status}")),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        used.extend(usage_of("self").map(|usage| ProcessReport::new("demo (outside world)", usage, total)));
+        // Taken before the reconciliation reads the whole table.
+        let own = Samples::parse(&self.metrics.render());
+        let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
+        let journal = self.world.local.journal().to_owned();
+        let (books, times) = reconcile(table, &journal, &letters, total).await?;
+        self.world.local.stop().await?;
+        Ok(Report {
+            payments: total,
+            accounts: self.options.accounts,
+            backlog: self.options.backlog,
+            scheduling_seconds,
+            timing: times.sum_up(start),
+            cost: Cost::new(&own, &samples, total),
+            processes: used,
+            balanced: books.balance() && problems.is_empty(),
+            books,
+            problems,
+        })
+    }
+}
+
+/// Waits until every payment has ended; false when nothing moves any more.
+async fn until_ended(total: u64, processes: &mut [Process], progress: &mut Progress) -> bool {
+    let mut last = (Live::default(), Instant::now());
+    loop {
+        let live = look(total, processes).await;
+        progress.show(&live);
+        if live.ended() >= total {
+            return true;
+        }
+        if live != last.0 {
+            last = (live, Instant::now());
+        } else if last.1.elapsed() > STALLED {
+            return false;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! The outside world and the services as processes of this machine; `dueflow local`.
+
+mod command;
+mod process;
+mod scrape;
+
+pub use command::{LocalCommand, serve};
+pub(crate) use process::usage_of;
+pub use process::{Process, Usage};
+pub use scrape::Samples;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use local::transactions::Faults;
+use local::{Local, LocalOptions};
+use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
+use shared::config::Names;
+
+/// The services, by the subcommand that runs each.
+pub const SERVICES: [&str; 3] = ["stream-relay", "dispatcher", "confirmer"];
+
+/// What the local transaction service does wrong.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FaultOptions {
+    /// Time the transaction service takes for each answer.
+    #[arg(long, default_value = "5ms", value_parser = duration, value_name = "DURATION")]
+    pub latency: Duration,
+    /// Share of its answers that are 503: nothing done, come back.
+    #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE")]
+    pub unavailable: f64,
+    /// Share of payments it commits without ever answering.
+    #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE")]
+    pub lose_answers: f64,
+    /// Share of payments it rejects with 422.
+    #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE")]
+    pub reject: f64,
+    /// Which payments are struck; the same number strikes the same payments.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl FaultOptions {
+    /// As the transaction service takes them.
+    #[must_use]
+    pub fn faults(self) -> Faults {
+        Faults {
+            unavailable: self.unavailable,
+            lose_answers: self.lose_answers,
+            reject: self.reject,
+            latency: self.latency,
+            seed: self.seed,
+            ..Faults::default()
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let error = || format!("{text:?} is not a share such as 2% or 0.02, from 0% to 100%");
+    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| error());
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent)? / 100.0,
+        None => number(text)?,
+    };
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(error()) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))
+}
+
+/// A running world: what is outside dueflow, set up for `names`.
+#[derive(Debug)]
+pub struct World {
+    /// The outside.
+    pub local: Local,
+    /// Names of tables and queues in it.
+    pub names: Names,
+    /// Clients of it.
+    pub aws: Aws,
+    /// Folder of databases, journal and logs.
+    pub dir: PathBuf,
+    executable: PathBuf,
+}
+
+impl World {
+    /// Starts the outside world and makes the tables and queues in it. Services will be
+    /// started from `executable`, the `dueflow` command.
+    ///
+    /// # Errors
+    /// What did not start.
+    pub async fn start(
+        options: LocalOptions,
+        names: Names,
+        executable: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let dir = options.dir.clone();
+        let local = Local::start(options).await?;
+        let endpoints =
+            Endpoints { dynamodb: local.dynamodb.endpoint(), sqs: local.sqs.endpoint() };
+        let aws = Aws::at(endpoints).await;
+        crate::setup::set_up(&aws, &names).await?;
+        Ok(Self { local, names, aws, dir, executable })
+    }
+
+    /// The variables with which any program uses this world.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let dynamodb = self.local.dynamodb.endpoint();
+        vec![
+            ("AWS_REGION", LOCAL_REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", LOCAL_REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", LOCAL_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", LOCAL_KEY.to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.clone()),
+            ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", dynamodb),
+            ("AWS_ENDPOINT_URL_SQS", self.local.sqs.endpoint()),
+            ("DUEFLOW_TRANSACTION_URL", self.local.transactions.endpoint()),
+            ("DUEFLOW_PREFIX", self.names.to_string()),
+        ]
+    }
+
+    /// Starts `service` (one of [`SERVICES`]) as a process with the log `<name>.log`.
+    /// `settings` come on top of [`World::environment`].
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub fn spawn(
+        &self,
+        service: &str,
+        name: &str,
+        settings: &[(&'static str, String)],
+    ) -> anyhow::Result<Process> {
+        let mut environment = self.environment();
+        environment.push(("DUEFLOW_RELAY_NAME", name.to_owned()));
+        let settings = settings.iter().map(|(name, value)| (*name, value.clone()));
+        let environment = environment.into_iter().chain(settings);
+        Process::spawn(&self.executable, &self.dir, service, name, environment)
+            .with_context(|| format!("starting {service}"))
+    }
+}
+
+/// A folder for databases: in shared memory where there is such a thing, because the local
+/// database syncs often.
+///
+/// # Errors
+/// No temporary folder can be made.
+pub fn temporary_folder() -> std::io::Result<tempfile::TempDir> {
+    let builder = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("dueflow-");
+        builder
+    };
+    let memory = Path::new("/dev/shm");
+    builder().tempdir_in(memory).or_else(|_| builder().tempdir())
+}

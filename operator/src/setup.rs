@@ -1,0 +1,230 @@
+//! `dueflow setup`: makes the tables and queues at whatever endpoint the environment names.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TableDescription,
+    TableStatus,
+};
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde::Serialize;
+use shared::aws::Aws;
+use shared::config::{Common, Names};
+use shared::resources::{self, Queue, Table};
+
+/// How long a table may take to become active (AWS: seconds, an index a little more).
+const ACTIVE: Duration = Duration::from_secs(300);
+
+/// What was done with one table or queue.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    /// `table` or `queue`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// `created`, `present` or `updated`.
+    pub result: &'static str,
+}
+
+/// The command.
+pub(crate) async fn run(common: &Common, json: bool) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await;
+    let done = set_up(&aws, &common.names).await?;
+    if json {
+        println!("{}", serde_json::to_string(&done)?);
+    } else {
+        for Done { kind, name, result } in done {
+            println!("{kind} {name}: {result}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes every table and queue that is not there, and gives existing queues the attributes
+/// they should have.
+///
+/// # Errors
+/// The first call that fails, with what it was about; running it again goes on from there.
+pub async fn set_up(aws: &Aws, names: &Names) -> anyhow::Result<Vec<Done>> {
+    let dynamodb = aws.dynamodb("setup");
+    let sqs = aws.sqs("setup");
+    let mut done = Vec::new();
+    for table in resources::tables(names) {
+        let result = make_table(&dynamodb, &table).await;
+        let result = result.with_context(|| format!("making the table {}", table.name))?;
+        done.push(Done { kind: "table", name: table.name, result });
+    }
+    for queue in resources::queues(names) {
+        let result = make_queue(&sqs, &queue).await;
+        let result = result.with_context(|| format!("making the queue {}", queue.name))?;
+        done.push(Done { kind: "queue", name: queue.name, result });
+    }
+    Ok(done)
+}
+
+async fn make_table(
+    client: &aws_sdk_dynamodb::Client,
+    table: &Table,
+) -> anyhow::Result<&'static str> {
+    let mut strings = vec![table.partition_key];
+    strings.extend(table.sort_key);
+    let mut request = client
+        .create_table()
+        .table_name(&table.name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(key_schema(table.partition_key, table.sort_key)?));
+    if let Some(index) = &table.index {
+        strings.extend([index.partition_key, index.sort_key]);
+        let projection = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(index.projected.iter().map(ToString::to_string).collect()))
+            .build();
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(index.name)
+            .set_key_schema(Some(key_schema(index.partition_key, Some(index.sort_key))?))
+            .projection(projection)
+            .build()?;
+        request = request.global_secondary_indexes(index);
+    }
+    if table.stream {
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewImage);
+        request = request.stream_specification(stream.build()?);
+    }
+    for name in strings {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        request = request
+            .attribute_definitions(attribute.attribute_type(ScalarAttributeType::S).build()?);
+    }
+    let result = match request.send().await.map_err(aws_sdk_dynamodb::Error::from) {
+        Ok(_) => "created",
+        Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => "present",
+        Err(error) => return Err(error.into()),
+    };
+    let description = until_active(client, &table.name).await?;
+    check_table(table, &description)?;
+    Ok(result)
+}
+
+fn key_schema(
+    partition: &str,
+    sort: Option<&str>,
+) -> anyhow::Result<Vec<KeySchemaElement>> {
+    let element = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    let mut schema = vec![element(partition, KeyType::Hash)?];
+    if let Some(sort) = sort {
+        schema.push(element(sort, KeyType::Range)?);
+    }
+    Ok(schema)
+}
+
+async fn until_active(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+) -> anyhow::Result<TableDescription> {
+    let asked_at = tokio::time::Instant::now();
+    loop {
+        let described = client.describe_table().table_name(name).send().await;
+        let described = described.map_err(aws_sdk_dynamodb::Error::from)?;
+        let description = described.table.context("DescribeTable gave no table")?;
+        if description.table_status() == Some(&TableStatus::Active) {
+            return Ok(description);
+        }
+        if asked_at.elapsed() > ACTIVE {
+            bail!("it is not active after {ACTIVE:?}; run setup again later");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// A table of this name with other keys or without the stream cannot be brought up to date,
+/// only replaced, and that is for a person to decide.
+fn check_table(table: &Table, found: &TableDescription) -> anyhow::Result<()> {
+    let wanted = key_schema(table.partition_key, table.sort_key)?;
+    if found.key_schema() != wanted {
+        bail!("it exists with another key: {:?}", found.key_schema());
+    }
+    let index_there = table.index.as_ref().is_none_or(|index| {
+        found.global_secondary_indexes().iter().any(|has| has.index_name() == Some(index.name))
+    });
+    if !index_there {
+        bail!("it exists without its index");
+    }
+    let streams = found.stream_specification().is_some_and(|stream| {
+        stream.stream_enabled() && stream.stream_view_type() == Some(&StreamViewType::NewImage)
+    });
+    if table.stream && !streams {
+        bail!("it exists without a stream of new images");
+    }
+    Ok(())
+}
+
+async fn make_queue(client: &aws_sdk_sqs::Client, queue: &Queue) -> anyhow::Result<&'static str> {
+    let attributes = queue_attributes(client, queue).await?;
+    let created = client
+        .create_queue()
+        .queue_name(&queue.name)
+        .set_attributes(Some(attributes.clone()))
+        .send()
+        .await
+        .map_err(aws_sdk_sqs::Error::from);
+    match created {
+        // SQS answers the same for a new queue and an equal one.
+        Ok(_) => Ok("present"),
+        Err(aws_sdk_sqs::Error::QueueNameExists(_)) => {
+            let url = queue_url(client, &queue.name).await?;
+            let mut changeable = attributes;
+            changeable.remove(&QueueAttributeName::FifoQueue);
+            client
+                .set_queue_attributes()
+                .queue_url(url)
+                .set_attributes(Some(changeable))
+                .send()
+                .await
+                .map_err(aws_sdk_sqs::Error::from)?;
+            Ok("updated")
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, aws_sdk_sqs::Error> {
+    let output = client.get_queue_url().queue_name(name).send().await?;
+    Ok(output.queue_url.unwrap_or_default())
+}
+
+async fn queue_attributes(
+    client: &aws_sdk_sqs::Client,
+    queue: &Queue,
+) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+    let mut attributes: HashMap<_, _> = queue
+        .attributes
+        .iter()
+        .map(|(name, value)| (QueueAttributeName::from(*name), value.clone()))
+        .collect();
+    if let Some((target, max_receive_count)) = &queue.redrive {
+        let url = queue_url(client, target).await?;
+        let output = client
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .map_err(aws_sdk_sqs::Error::from)?;
+        let arn = output
+            .attributes()
+            .and_then(|attributes| attributes.get(&QueueAttributeName::QueueArn))
+            .with_context(|| format!("the queue {target} has no ARN"))?;
+        let policy = serde_json::json!({
+            "deadLetterTargetArn": arn,
+            "maxReceiveCount": max_receive_count,
+        });
+        attributes.insert(QueueAttributeName::RedrivePolicy, policy.to_string());
+    }
+    Ok(attributes)
+}

@@ -1,0 +1,122 @@
+//! AWS clients with deadlines, from the SDK's own environment variables.
+//!
+//! The SDK has no time limits by default, and its retry budget is shared by every client of
+//! one service and region in a process. Here each role has limits and a budget of its own,
+//! so that a queue that does not answer cannot use up the retries of the table.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Longest wait for one attempt of an ordinary call.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// Longest wait for an ordinary call with all its attempts. It may exceed a visibility
+/// timeout: the heartbeat keeps messages while work on them goes on.
+const OPERATION: Duration = Duration::from_secs(15);
+/// Attempts of an ordinary call, pauses of the SDK's standard mode between them.
+const ATTEMPTS: u32 = 4;
+/// What a long poll may take beyond its own wait.
+const POLL_MARGIN: Duration = Duration::from_secs(5);
+
+/// Region that services on this machine go by.
+pub const LOCAL_REGION: &str = "us-east-1";
+/// Access key and secret that services on this machine accept (they check neither).
+pub const LOCAL_KEY: &str = "local";
+
+fn loader() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
+                .build(),
+        )
+}
+
+/// Addresses of a `DynamoDB` and an SQS that are not AWS's.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    /// Of `DynamoDB` and its Streams.
+    pub dynamodb: String,
+    /// Of SQS.
+    pub sqs: String,
+}
+
+/// Region, credentials and endpoints of this process.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: SdkConfig,
+    endpoints: Option<Endpoints>,
+}
+
+impl Aws {
+    /// Reads `AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, the profile,
+    /// web identity, container and instance credentials: whatever the SDK knows.
+    pub async fn from_environment() -> Self {
+        Self { config: loader().load().await, endpoints: None }
+    }
+
+    /// Clients of services on this machine, whatever the environment says.
+    pub async fn at(endpoints: Endpoints) -> Self {
+        let config = loader()
+            .region(Region::from_static(LOCAL_REGION))
+            .credentials_provider(Credentials::new(LOCAL_KEY, LOCAL_KEY, None, None, "local"))
+            .load()
+            .await;
+        Self { config, endpoints: Some(endpoints) }
+    }
+    /// The SDK's configuration, for clients of services that only one crate uses.
+    #[must_use]
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// A client of `DynamoDB` with the retry budget of `role`.
+    #[must_use]
+    pub fn dynamodb(&self, role: &'static str) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+            .retry_partition(RetryPartition::new(role));
+        if let Some(endpoints) = &self.endpoints {
+            config = config.endpoint_url(&endpoints.dynamodb);
+        }
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// A client of SQS with the retry budget of `role`.
+    #[must_use]
+    pub fn sqs(&self, role: &'static str) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::from_conf(self.sqs_config(role).build())
+    }
+
+    fn sqs_config(&self, role: &'static str) -> aws_sdk_sqs::config::Builder {
+        let config = aws_sdk_sqs::config::Builder::from(&self.config)
+            .retry_partition(RetryPartition::new(role));
+        match &self.endpoints {
+            Some(endpoints) => config.endpoint_url(&endpoints.sqs),
+            None => config,
+        }
+    }
+
+    /// A client of SQS for long polls of `wait`: one attempt, repeated by the receive loop,
+    /// with a limit beyond the poll's own wait.
+    #[must_use]
+    pub fn sqs_polling(&self, role: &'static str, wait: Duration) -> aws_sdk_sqs::Client {
+        let limit = wait + POLL_MARGIN;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(limit)
+            .operation_timeout(limit)
+            .build();
+        let config =
+            self.sqs_config(role).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+}

@@ -1,0 +1,69 @@
+//! Settings that several services read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Names, Settings};
+use crate::telemetry::LogLevel;
+
+/// Settings of every service.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// Names of tables and queues.
+    pub names: Names,
+    /// Where the admin port is bound.
+    pub admin_address: SocketAddr,
+    /// Where that address is written to.
+    pub admin_address_file: Option<PathBuf>,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// How long work in hand may take after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Threads of the runtime.
+    pub worker_threads: usize,
+    /// Partitions of the index `due`.
+    pub due_shards: u16,
+}
+
+impl Common {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let second = Duration::from_secs(1);
+        let names = settings.parse("DUEFLOW_PREFIX");
+        let admin_address = settings.parse("DUEFLOW_ADMIN_ADDRESS");
+        let log_level = settings.parse("DUEFLOW_LOG");
+        let drain_timeout = settings.duration("DUEFLOW_DRAIN_TIMEOUT", second..=second * 900);
+        let worker_threads = settings.number("DUEFLOW_WORKER_THREADS", 1..=64);
+        let due_shards = settings.number("DUEFLOW_DUE_SHARDS", 1..=99);
+        Some(Self {
+            names: names?,
+            admin_address: admin_address?,
+            admin_address_file: settings.optional("DUEFLOW_ADMIN_ADDRESS_FILE").map(PathBuf::from),
+            log_level: log_level?,
+            drain_timeout: drain_timeout?,
+            worker_threads: worker_threads?,
+            due_shards: due_shards?,
+        })
+    }
+}
+
+/// Settings of services that receive from a queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Receiving {
+    /// How long a received message stays hidden from others.
+    pub visibility: Duration,
+    /// How long a receive waits for messages.
+    pub wait: Duration,
+}
+
+impl Receiving {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let second = Duration::from_secs(1);
+        let visibility =
+            settings.duration("DUEFLOW_VISIBILITY_TIMEOUT", second * 2..=second * 12 * 3600);
+        let wait = settings.duration("DUEFLOW_RECEIVE_WAIT", second..=second * 20);
+        Some(Self { visibility: visibility?, wait: wait? })
+    }
+}

@@ -1,0 +1,14 @@
+//! Settings: one commented default file < a file of the user's < `DUEFLOW_*` variables.
+//!
+//! Every value is checked before a port or a client opens, and all that is wrong is said at
+//! once.
+
+mod catalogue;
+mod common;
+mod names;
+mod settings;
+
+pub use catalogue::{Setting, catalogue, help};
+pub use common::{Common, Receiving};
+pub use names::Names;
+pub use settings::{ConfigErrors, Settings};

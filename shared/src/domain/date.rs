@@ -1,0 +1,93 @@
+//! The day on which a payment is due, in the bank's own calendar.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a due date.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a calendar date written YYYY-MM-DD")]
+pub struct DateError {
+    text: String,
+}
+
+/// A calendar day in the bank's time zone, written `YYYY-MM-DD`.
+///
+/// Ordering is calendar order, and so is the ordering of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DueDate(Date);
+
+impl DueDate {
+    /// Today as the bank's calendar has it at `now`.
+    #[must_use]
+    pub fn today(now: Timestamp, zone: &TimeZone) -> Self {
+        Self(zone.to_datetime(now).date())
+    }
+
+    /// Milliseconds from the Unix epoch to midnight UTC of this day (0 before 1970).
+    #[must_use]
+    pub fn utc_midnight_millis(self) -> u64 {
+        let midnight = TimeZone::UTC.to_timestamp(self.0.to_datetime(civil::Time::midnight()));
+        midnight
+            .ok()
+            .and_then(|at| u64::try_from(at.as_millisecond()).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl FromStr for DueDate {
+    type Err = DateError;
+
+    fn from_str(text: &str) -> Result<Self, DateError> {
+        let refused = || DateError { text: text.to_owned() };
+        let date: Date = text.parse().map_err(|_| refused())?;
+        // The parser also takes other ISO 8601 forms; keys need exactly one.
+        if date.to_string() == text { Ok(Self(date)) } else { Err(refused()) }
+    }
+}
+
+impl TryFrom<String> for DueDate {
+    type Error = DateError;
+
+    fn try_from(text: String) -> Result<Self, DateError> {
+        text.parse()
+    }
+}
+
+impl From<DueDate> for String {
+    fn from(date: DueDate) -> Self {
+        date.to_string()
+    }
+}
+
+impl fmt::Display for DueDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_way_to_write_a_date_is_accepted() {
+        assert_eq!("2026-11-23".parse::<DueDate>().unwrap().to_string(), "2026-11-23");
+        for text in ["20261123", "2026-11-31", "2026-11-23T00:00", "23.11.2026", "2026-1-3", ""] {
+            assert!(text.parse::<DueDate>().is_err(), "{text} was accepted");
+        }
+    }
+
+    #[test]
+    fn today_is_the_banks_day_not_utcs() {
+        let late_evening_in_utc: Timestamp = "2026-11-23T23:30:00Z".parse().unwrap();
+        let madrid = TimeZone::get("Europe/Madrid").unwrap();
+        assert_eq!(DueDate::today(late_evening_in_utc, &madrid).to_string(), "2026-11-24");
+        assert_eq!(DueDate::today(late_evening_in_utc, &TimeZone::UTC).to_string(), "2026-11-23");
+    }
+}

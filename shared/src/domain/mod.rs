@@ -1,0 +1,26 @@
+//! The business: payments, their ids, dates, amounts, statuses and outcomes.
+//!
+//! Pure: nothing here reads a clock, a socket or a file, and nothing imports AWS, HTTP,
+//! tokio or tracing (`tests/tests/architecture.rs` holds that).
+
+mod account;
+mod date;
+mod failure;
+mod hash;
+mod money;
+mod outcome;
+mod payment;
+mod payment_id;
+mod reference;
+mod status;
+
+pub use account::{AccountId, BeneficiaryId, IdError};
+pub use date::{DateError, DueDate};
+pub use failure::{Failure, FailureCode};
+pub use hash::fnv1a;
+pub use money::{Amount, AmountError, Currency, CurrencyError};
+pub use outcome::{NextStep, Outcome, Settlement, next_step, redelivery_pause};
+pub use payment::{DataBlob, DataBlobError, MAX_PAYMENT_BYTES, Payment, TraceKey};
+pub use payment_id::{PaymentId, PaymentIdError};
+pub use reference::{PaymentRef, ReferenceError};
+pub use status::{Event, Status, StatusError, TransitionRefused, transition};

@@ -1,0 +1,130 @@
+//! What became of one submission to the transaction service, classed by its phase around
+//! the side effect, and the one function that says what happens next.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, FailureCode};
+
+/// A payment that the transaction service has settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The id the transaction service gave.
+    pub transaction_id: String,
+    /// When it settled, UTC, by its own clock.
+    pub settled_at: Timestamp,
+}
+
+/// What one submission came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The money moved (200, 201).
+    Settled(Settlement),
+    /// Taken for later settlement (202) or under way (409): the result is not known yet.
+    InProgress,
+    /// Refused for good: no money moved and none will (4xx).
+    Rejected {
+        /// The service's words.
+        reason: String,
+    },
+    /// The service did nothing and says come back (429, 503), or cannot be asked at all.
+    NotDone {
+        /// The service's hint, as sent.
+        retry_after: Option<Duration>,
+        /// What was said.
+        reason: String,
+    },
+    /// It may have happened: the answer was lost, late or unreadable (timeout, 5xx).
+    Unknown {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+/// What to do with a payment after a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    /// Hand the settlement to the confirmer.
+    Confirm(Settlement),
+    /// Mark it FAILED and dead-letter it.
+    Fail(Failure),
+    /// Leave it PENDING and let the queue deliver it again after this long. The same key
+    /// makes the repetition safe (INV-1).
+    Redeliver(Duration),
+}
+
+/// Shortest and longest time before a payment is delivered again.
+///
+/// SQS counts visibility in whole seconds; five minutes keep a payment well inside the
+/// mission's half hour.
+const REDELIVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// What follows from an outcome. `receive_count` is how often the message has been
+/// delivered, from 1; the delay doubles with it.
+#[must_use]
+pub fn next_step(outcome: Outcome, receive_count: u32) -> NextStep {
+    match outcome {
+        Outcome::Settled(settlement) => NextStep::Confirm(settlement),
+        Outcome::Rejected { reason } => {
+            NextStep::Fail(Failure::new(FailureCode::Rejected, reason))
+        }
+        Outcome::InProgress | Outcome::Unknown { .. } => {
+            NextStep::Redeliver(redelivery_pause(receive_count))
+        }
+        Outcome::NotDone { retry_after, .. } => {
+            let hinted = retry_after.unwrap_or_default();
+            NextStep::Redeliver(redelivery_pause(receive_count).max(hinted).min(REDELIVERY.1))
+        }
+    }
+}
+
+/// How long a message that was delivered `receive_count` times and could not be dealt with
+/// stays away: one second, doubled each time, at most five minutes.
+#[must_use]
+pub fn redelivery_pause(receive_count: u32) -> Duration {
+    let doublings = receive_count.saturating_sub(1).min(16);
+    (REDELIVERY.0 * 2_u32.pow(doublings)).min(REDELIVERY.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_done(retry_after: Option<u64>) -> Outcome {
+        Outcome::NotDone {
+            retry_after: retry_after.map(Duration::from_secs),
+            reason: "503".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_delay_doubles_with_each_delivery_up_to_five_minutes() {
+        let delays: Vec<_> = (1..=12)
+            .map(|count| match next_step(Outcome::InProgress, count) {
+                NextStep::Redeliver(delay) => delay.as_secs(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_hint_lengthens_the_delay_but_never_beyond_the_longest() {
+        assert_eq!(next_step(not_done(Some(20)), 1), NextStep::Redeliver(Duration::from_secs(20)));
+        assert_eq!(next_step(not_done(Some(1)), 4), NextStep::Redeliver(Duration::from_secs(8)));
+        assert_eq!(
+            next_step(not_done(Some(86_400)), 1),
+            NextStep::Redeliver(Duration::from_secs(300))
+        );
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_never_a_failure() {
+        for count in [1, 5, 1_000, u32::MAX] {
+            let step = next_step(Outcome::Unknown { reason: "timeout".to_owned() }, count);
+            assert!(matches!(step, NextStep::Redeliver(_)));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong between a service and the payments table.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementError;
+use aws_sdk_dynamodb::operation::get_item::GetItemError;
+use aws_sdk_dynamodb::operation::scan::ScanError;
+
+use super::item::{ItemError, StoredPayment};
+
+/// A call that failed as a whole: nothing is known of any of its payments.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentsError {
+    /// The batch of statements.
+    #[error("writing payments: {}", DisplayErrorContext(.0))]
+    Write(Box<SdkError<BatchExecuteStatementError>>),
+    /// The answer did not hold one result per statement.
+    #[error("writing payments: {expected} statements were sent and {got} results came back")]
+    ResultCount {
+        /// Statements sent.
+        expected: usize,
+        /// Results received.
+        got: usize,
+    },
+    /// One statement kept failing.
+    #[error("writing a payment: {0}")]
+    Statement(#[source] ChangeError),
+    /// One payment.
+    #[error("reading a payment: {}", DisplayErrorContext(.0))]
+    Read(Box<SdkError<GetItemError>>),
+    /// A page of the table.
+    #[error("scanning payments: {}", DisplayErrorContext(.0))]
+    Scan(Box<SdkError<ScanError>>),
+    /// An item that is no payment.
+    #[error("an item of the payments table is no payment: {0}")]
+    Item(#[from] ItemError),
+}
+
+/// Why one change was not made. The first four are ordinary: somebody was there before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The payment is in another status than the change needs.
+    #[error("the payment is {}", .0.status)]
+    InStatus(Box<StoredPayment>),
+    /// The table holds another instruction than the message.
+    #[error("the table holds another amount, currency or beneficiary than the message")]
+    Mismatch,
+    /// The table holds no such payment.
+    #[error("the table holds no such payment")]
+    Missing,
+    /// The item is there but is no payment.
+    #[error("the item is no payment: {0}")]
+    Item(ItemError),
+    /// The database refused or could not serve the statement; it may be tried again.
+    #[error("the database answered {code}: {message}")]
+    Database {
+        /// The statement's error code.
+        code: String,
+        /// The database's words.
+        message: String,
+    },
+}

@@ -1,0 +1,267 @@
+//! The table as the services see it: insert, change, read.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code,
+    BatchStatementRequest, BatchStatementResponse, ReturnConsumedCapacity,
+};
+use jiff::Timestamp;
+
+use super::capacity::Units;
+use super::error::{ChangeError, PaymentsError};
+use super::item::{StoredPayment, attribute, partition_key, sort_key};
+use super::statement::{Change, Statements};
+use crate::domain::{Event, Payment, PaymentRef};
+use crate::retry;
+use crate::telemetry::calls;
+
+/// Most statements in one `BatchExecuteStatement` (`DynamoDB` API reference).
+const MAX_STATEMENTS: usize = 25;
+
+/// A change that was made, or had been made before by the same hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// This call made it.
+    Now,
+    /// The payment already held exactly this result.
+    Before,
+}
+
+/// What became of one insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is scheduled now.
+    New,
+    /// The same instruction was there already.
+    AlreadyThere,
+    /// Another instruction lies under this id; nothing was written.
+    Conflict,
+}
+
+/// The payments table.
+#[derive(Debug)]
+pub struct PaymentsTable {
+    client: Client,
+    name: String,
+    statements: Statements,
+    due_shards: u16,
+}
+
+impl PaymentsTable {
+    /// The table `name`, whose index `due` is spread over `due_shards` partitions.
+    #[must_use]
+    pub fn new(client: Client, name: &str, due_shards: u16) -> Self {
+        Self { client, name: name.to_owned(), statements: Statements::new(name), due_shards }
+    }
+
+    /// Inserts payments, 25 to a call, each only if its key is free. The results are in the
+    /// order of `payments`.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when a call fails as a whole or a statement keeps failing; what was
+    /// inserted until then is inserted, and repeating the call is safe.
+    pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
+        let mut results = Vec::with_capacity(payments.len());
+        for chunk in payments.chunks(MAX_STATEMENTS) {
+            let requests =
+                chunk.iter().map(|payment| self.statements.insert(payment, self.due_shards));
+            let answers = self.execute("insert", requests.collect()).await?;
+            for (payment, answer) in chunk.iter().zip(answers) {
+                results.push(match answer {
+                    Ok(()) => Inserted::New,
+                    Err(error) if error.code == Some(Code::DuplicateItem) => {
+                        self.compare(payment).await?
+                    }
+                    Err(error) => return Err(PaymentsError::Statement(database_error(error))),
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    async fn compare(&self, payment: &Payment) -> Result<Inserted, PaymentsError> {
+        let stored = self.get(&payment.reference()).await?;
+        Ok(match stored {
+            Some(stored) if stored.payment.same_instruction(payment) => Inserted::AlreadyThere,
+            Some(_) | None => Inserted::Conflict,
+        })
+    }
+
+    /// Makes changes, 25 to a call, each on its own condition. The results are in the order
+    /// of `changes`; no two may concern the same payment.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when a call fails as a whole: it is then unknown which of its
+    /// changes were made, and making them again is safe.
+    pub async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let mut results = Vec::with_capacity(changes.len());
+        for chunk in changes.chunks(MAX_STATEMENTS) {
+            let operation = chunk.first().map_or("change", |change| event_name(change.event()));
+            let requests = chunk.iter().map(|change| self.statements.change(change, now));
+            let answers = self.execute(operation, requests.collect()).await?;
+            results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
+                Ok(()) => Ok(Applied::Now),
+                Err(error) => refused(change, error),
+            }));
+        }
+        Ok(results)
+    }
+
+    /// One payment by reference, read consistently.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when the call fails or the item is no payment.
+    pub async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(attribute::PK, AttributeValue::S(partition_key(&reference.account)))
+            .key(attribute::SK, AttributeValue::S(sort_key(reference)))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Read(Box::new(error)))?;
+        calls::read("get", Units::of(output.consumed_capacity()));
+        output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
+    }
+
+    /// One page of the whole table, in no order; `None` as the next cursor ends it. Costs
+    /// the read units of everything in the table: for reports and checks, not for services.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when the call fails or an item is no payment.
+    pub async fn scan_page(
+        &self,
+        cursor: Option<Cursor>,
+    ) -> Result<(Vec<StoredPayment>, Option<Cursor>), PaymentsError> {
+        let output = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
+        let page = output.items().iter().map(StoredPayment::from_item);
+        let page = page.collect::<Result<Vec<_>, _>>()?;
+        Ok((page, output.last_evaluated_key.map(Cursor)))
+    }
+
+    /// Sends statements and repeats, with growing pauses, those that were throttled.
+    async fn execute(
+        &self,
+        operation: &'static str,
+        requests: Vec<BatchStatementRequest>,
+    ) -> Result<Vec<Result<(), BatchStatementError>>, PaymentsError> {
+        let mut results: Vec<_> = requests.iter().map(|_| Ok(())).collect();
+        let mut open: Vec<usize> = (0..requests.len()).collect();
+        let mut pauses = retry::TABLE_STATEMENTS.pauses();
+        loop {
+            let batch = open.iter().map(|&index| requests[index].clone()).collect();
+            let answers = self.execute_once(operation, batch).await?;
+            for (&index, answer) in open.iter().zip(answers) {
+                results[index] = answer.error.map_or(Ok(()), Err);
+            }
+            open.retain(|&index| results[index].as_ref().is_err_and(is_passing));
+            match (open.is_empty(), pauses.next()) {
+                (true, _) | (false, None) => return Ok(results),
+                (false, Some(pause)) => tokio::time::sleep(pause).await,
+            }
+        }
+    }
+
+    async fn execute_once(
+        &self,
+        operation: &'static str,
+        requests: Vec<BatchStatementRequest>,
+    ) -> Result<Vec<BatchStatementResponse>, PaymentsError> {
+        let expected = requests.len();
+        let output = self
+            .client
+            .batch_execute_statement()
+            .set_statements(Some(requests))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Write(Box::new(error)))?;
+        calls::written(operation, Units::of(output.consumed_capacity()));
+        let got = output.responses().len();
+        if got != expected {
+            return Err(PaymentsError::ResultCount { expected, got });
+        }
+        Ok(output.responses.unwrap_or_default())
+    }
+}
+
+/// Where the next page of a scan starts.
+#[derive(Debug, Clone)]
+pub struct Cursor(HashMap<String, AttributeValue>);
+
+fn event_name(event: Event) -> &'static str {
+    match event {
+        Event::Claim => "claim",
+        Event::Settle => "settle",
+        Event::Fail => "fail",
+        Event::Replay => "replay",
+        Event::Discard => "discard",
+        Event::Cancel => "cancel",
+    }
+}
+
+/// Whether the same statement may succeed a little later.
+fn is_passing(error: &BatchStatementError) -> bool {
+    matches!(
+        error.code,
+        Some(
+            Code::InternalServerError
+                | Code::ProvisionedThroughputExceeded
+                | Code::RequestLimitExceeded
+                | Code::ThrottlingError
+                | Code::TransactionConflict
+        )
+    )
+}
+
+fn database_error(error: BatchStatementError) -> ChangeError {
+    ChangeError::Database {
+        code: error.code.map_or_else(|| "no code".to_owned(), |code| code.to_string()),
+        message: error.message.unwrap_or_default(),
+    }
+}
+
+/// What a refused statement means for its change: the item that failed the condition tells.
+fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<Applied, ChangeError> {
+    if error.code != Some(Code::ConditionalCheckFailed) {
+        return Err(database_error(error));
+    }
+    let Some(item) = error.item else { return Err(ChangeError::Missing) };
+    let stored = StoredPayment::from_item(&item).map_err(ChangeError::Item)?;
+    let mismatch = match change {
+        Change::Claim(payment) => !stored.payment.same_instruction(payment),
+        Change::Settle(..) | Change::Fail(..) => false,
+    };
+    let (_, target) = change.event().edge();
+    let same_result = stored.status == target
+        && match change {
+            Change::Claim(_) => false,
+            Change::Settle(_, settlement) => {
+                stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
+            }
+            Change::Fail(..) => true,
+        };
+    if mismatch {
+        Err(ChangeError::Mismatch)
+    } else if same_result {
+        Ok(Applied::Before)
+    } else {
+        Err(ChangeError::InStatus(Box::new(stored)))
+    }
+}

@@ -1,0 +1,90 @@
+//! The dead-letter queue: what an operator has to look at, whole and with a reason.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::producer::{Outgoing, Producer, Unsent};
+use crate::domain::{Failure, Payment};
+
+/// Body of a message in `payments-dlq.fifo` that a service wrote. (Messages that SQS moved
+/// there itself after too many deliveries keep the body they had.)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Why it is here.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// The service that gave it up.
+    pub service: String,
+    /// When, UTC.
+    pub at: Timestamp,
+    /// The payment, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+    /// What was found instead, word for word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+/// The sending end of the dead-letter queue, for one service.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueue {
+    producer: Producer,
+    service: &'static str,
+}
+
+impl DeadLetterQueue {
+    /// Letters from `service` go through `producer`.
+    #[must_use]
+    pub fn new(producer: Producer, service: &'static str) -> Self {
+        Self { producer, service }
+    }
+
+    /// Puts one payment there. The group is the account, so the order of its payments holds
+    /// in the dead-letter queue too.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the payment's own message must then not be acknowledged.
+    pub async fn bury(&self, payment: &Payment, failure: Failure) -> Result<(), Unsent> {
+        self.bury_with(payment, None, failure).await
+    }
+
+    /// Puts one payment there together with the message that contradicts it.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the message must then not be acknowledged.
+    pub async fn bury_with(
+        &self,
+        payment: &Payment,
+        raw: Option<String>,
+        failure: Failure,
+    ) -> Result<(), Unsent> {
+        let group = payment.account.to_string();
+        let deduplication = format!("{}-{}", payment.id, failure.code);
+        self.send(group, deduplication, failure, Some(payment.clone()), raw).await
+    }
+
+    /// Puts there, word for word, what could not be read as a payment. `source` tells it
+    /// from all others: a sequence number, a message id.
+    ///
+    /// # Errors
+    /// [`Unsent`]: what was read must then not be acknowledged.
+    pub async fn bury_raw(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent> {
+        let deduplication = format!("{source}-{}", failure.code);
+        self.send("unreadable".to_owned(), deduplication, failure, None, Some(raw)).await
+    }
+
+    async fn send(
+        &self,
+        group: String,
+        deduplication: String,
+        failure: Failure,
+        payment: Option<Payment>,
+        raw: Option<String>,
+    ) -> Result<(), Unsent> {
+        let service = self.service.to_owned();
+        let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
+        let body = serde_json::to_string(&letter)
+            .unwrap_or_else(|_| unreachable!("a letter holds nothing that JSON lacks"));
+        self.producer.send(&[Outgoing { group, deduplication, body }]).await
+    }
+}

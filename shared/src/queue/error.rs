@@ -1,0 +1,26 @@
+//! What can go wrong between a service and a queue.
+
+use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
+
+/// A call to SQS that failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The queue was not found, or SQS not reached, at start.
+    #[error("looking up the queue {queue} (made by `dueflow setup`): {}", DisplayErrorContext(.source))]
+    Open {
+        /// Its name.
+        queue: String,
+        /// What the SDK said.
+        source: Box<SdkError<GetQueueUrlError>>,
+    },
+    /// A receive failed.
+    #[error("receiving from {queue}: {}", DisplayErrorContext(.source))]
+    Receive {
+        /// Its name.
+        queue: String,
+        /// What the SDK said.
+        source: Box<SdkError<ReceiveMessageError>>,
+    },
+}

@@ -1,0 +1,18 @@
+//! SQS FIFO queues: sending in batches, receiving, and the three ways a message ends.
+//!
+//! A received message is [`Consumer::acknowledge`]d once what it asks for is durable
+//! elsewhere, [`Consumer::release`]d to be delivered again, or simply dropped, which leaves it
+//! to its visibility timeout. While it is held, a heartbeat extends that timeout.
+
+mod consumer;
+mod dead_letter;
+mod error;
+mod heartbeat;
+mod producer;
+mod wire;
+
+pub use consumer::{Consumer, Delivery};
+pub use dead_letter::{DeadLetter, DeadLetterQueue};
+pub use error::QueueError;
+pub use producer::{Outgoing, Producer, Unsent};
+pub use wire::{Confirmation, MAX_BATCH};

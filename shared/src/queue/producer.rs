@@ -1,0 +1,178 @@
+//! Sending: batches of 10, in order, the failed entries again.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+
+use super::error::QueueError;
+use super::wire::{MAX_BATCH, MAX_BATCH_BYTES};
+use crate::aws::Aws;
+use crate::retry;
+use crate::telemetry::calls;
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Messages of one group are delivered in order, one worker at a time.
+    pub group: String,
+    /// A second message with this id within 5 minutes is dropped by SQS. It saves work and
+    /// guards nothing (INV-4).
+    pub deduplication: String,
+    /// The message itself.
+    pub body: String,
+}
+
+/// Some messages could not be sent; the indices are those of the call's list.
+#[derive(Debug, thiserror::Error)]
+#[error("{} message(s) to {queue} were not sent: {reason}", .indices.len())]
+pub struct Unsent {
+    /// The queue.
+    pub queue: String,
+    /// Positions of the messages that SQS has not acknowledged.
+    pub indices: Vec<usize>,
+    /// The last error.
+    pub reason: String,
+}
+
+/// The sending end of a queue.
+#[derive(Debug, Clone)]
+pub struct Producer {
+    client: Client,
+    queue: String,
+    url: String,
+}
+
+impl Producer {
+    /// Opens the queue `name`.
+    ///
+    /// # Errors
+    /// [`QueueError::Open`] when it does not exist or SQS cannot be reached.
+    pub async fn open(aws: &Aws, name: String) -> Result<Self, QueueError> {
+        let client = aws.sqs("send");
+        let url = queue_url(&client, &name).await?;
+        Ok(Self { client, queue: name, url })
+    }
+
+    /// Sends messages in batches, in order. Returns when SQS has acknowledged all of them.
+    ///
+    /// # Errors
+    /// [`Unsent`] lists what was not acknowledged after [`retry::QUEUE_ENTRIES`]; those may
+    /// still have arrived, and sending them again is safe. The batches after a failed one are
+    /// not tried, so that nothing overtakes it.
+    pub async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+        let mut batches = batches(messages).into_iter();
+        while let Some(batch) = batches.next() {
+            if let Err((mut indices, reason)) = self.send_batch(messages, batch).await {
+                indices.extend(batches.flatten());
+                return Err(Unsent { queue: self.queue.clone(), indices, reason });
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_batch(
+        &self,
+        messages: &[Outgoing],
+        mut open: Vec<usize>,
+    ) -> Result<(), (Vec<usize>, String)> {
+        let mut pauses = retry::QUEUE_ENTRIES.pauses();
+        loop {
+            let reason = match self.send_once(messages, &mut open).await {
+                Ok(()) => return Ok(()),
+                Err(reason) => reason,
+            };
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err((open, reason)),
+            }
+        }
+    }
+
+    /// One request; `open` keeps the entries that were refused.
+    async fn send_once(&self, messages: &[Outgoing], open: &mut Vec<usize>) -> Result<(), String> {
+        calls::sqs("send");
+        let entries = open.iter().map(|&index| entry(index, &messages[index])).collect();
+        let output = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| DisplayErrorContext(error).to_string())?;
+        let failed = output.failed();
+        open.retain(|index| failed.iter().any(|entry| entry.id() == index.to_string()));
+        match failed.first() {
+            None => Ok(()),
+            Some(first) => {
+                calls::sqs_failed("send", failed.len());
+                Err(format!("{}: {}", first.code(), first.message().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn entry(index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
+    SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_group_id(&message.group)
+        .message_deduplication_id(&message.deduplication)
+        .message_body(&message.body)
+        .build()
+        .unwrap_or_else(|_| unreachable!("id and body are set"))
+}
+
+/// Positions of the messages of each batch: at most 10, at most 1 MiB together, in order.
+fn batches(messages: &[Outgoing]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (index, message) in messages.iter().enumerate() {
+        let full = batches.last().is_none_or(|batch| {
+            batch.len() == MAX_BATCH || bytes + message.body.len() > MAX_BATCH_BYTES
+        });
+        if full {
+            batches.push(Vec::with_capacity(MAX_BATCH));
+            bytes = 0;
+        }
+        bytes += message.body.len();
+        if let Some(batch) = batches.last_mut() {
+            batch.push(index);
+        }
+    }
+    batches
+}
+
+pub(super) async fn queue_url(client: &Client, name: &str) -> Result<String, QueueError> {
+    calls::sqs("get_url");
+    let opened = client.get_queue_url().queue_name(name).send().await;
+    let output = opened.map_err(|source| QueueError::Open {
+        queue: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(output.queue_url.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: usize) -> Outgoing {
+        Outgoing { group: "g".to_owned(), deduplication: "d".to_owned(), body: "x".repeat(bytes) }
+    }
+
+    #[test]
+    fn batches_hold_ten_messages_in_order() {
+        let messages: Vec<_> = (0..25).map(|_| message(8 * 1024)).collect();
+        let batches = batches(&messages);
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
+        assert!(batches.concat().is_sorted());
+    }
+
+    #[test]
+    fn a_batch_never_exceeds_what_sqs_takes() {
+        let messages: Vec<_> = (0..10).map(|_| message(256 * 1024)).collect();
+        for batch in batches(&messages) {
+            assert!(batch.len() <= 3);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The tables and queues of dueflow: one definition for `dueflow setup`, the demo and the
+//! tests; `infra/terraform` says the same, and a test compares the two.
+
+use std::collections::BTreeMap;
+
+use crate::config::Names;
+use crate::payments::attribute;
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Partition key, a string.
+    pub partition_key: &'static str,
+    /// Sort key, a string.
+    pub sort_key: Option<&'static str>,
+    /// Its one index, if it has any.
+    pub index: Option<Index>,
+    /// Whether changes appear in a stream, with the new image.
+    pub stream: bool,
+}
+
+/// A global secondary index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: &'static str,
+    /// Partition key, a string.
+    pub partition_key: &'static str,
+    /// Sort key, a string.
+    pub sort_key: &'static str,
+    /// Attributes projected besides the keys.
+    pub projected: &'static [&'static str],
+}
+
+/// Attribute names of the table `leases`.
+pub mod lease {
+    /// Partition key: what is leased.
+    pub const KEY: &str = "LeaseKey";
+}
+
+/// The tables, in the order in which they are made.
+#[must_use]
+pub fn tables(names: &Names) -> Vec<Table> {
+    vec![
+        Table {
+            name: names.payments_table(),
+            partition_key: attribute::PK,
+            sort_key: Some(attribute::SK),
+            index: Some(Index {
+                name: "due",
+                partition_key: attribute::DUE_SHARD,
+                sort_key: attribute::DUE_KEY,
+                projected: &[attribute::STATUS],
+            }),
+            stream: true,
+        },
+        Table {
+            name: names.leases_table(),
+            partition_key: lease::KEY,
+            sort_key: None,
+            index: None,
+            stream: false,
+        },
+    ]
+}
+
+/// A FIFO queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its attributes by SQS's names, without the redrive policy.
+    pub attributes: BTreeMap<&'static str, String>,
+    /// The dead-letter queue and the deliveries after which SQS moves a message there.
+    pub redrive: Option<(String, u32)>,
+}
+
+/// Deliveries after which SQS gives a message up by itself. Only a backstop: a rejected
+/// payment is dead-lettered at once, and with the pauses of `domain::next_step` this many
+/// deliveries take more than seven hours.
+const MAX_RECEIVE_COUNT: u32 = 100;
+
+/// Seconds a message stays: 14 days, the longest SQS keeps one.
+const RETENTION: &str = "1209600";
+
+/// The queues, the dead-letter queue first, because the others name it.
+#[must_use]
+pub fn queues(names: &Names) -> Vec<Queue> {
+    let attributes: BTreeMap<&'static str, String> = [
+        ("FifoQueue", "true"),
+        ("ContentBasedDeduplication", "false"),
+        // High throughput for FIFO: limits count by group, not by queue.
+        ("DeduplicationScope", "messageGroup"),
+        ("FifoThroughputLimit", "perMessageGroupId"),
+        ("MessageRetentionPeriod", RETENTION),
+        ("VisibilityTimeout", "60"),
+        ("SqsManagedSseEnabled", "true"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name, value.to_owned()))
+    .collect();
+    let dead_letters = names.dead_letter_queue();
+    let with_redrive = |name: String| Queue {
+        name,
+        attributes: attributes.clone(),
+        redrive: Some((dead_letters.clone(), MAX_RECEIVE_COUNT)),
+    };
+    vec![
+        Queue { name: dead_letters.clone(), attributes: attributes.clone(), redrive: None },
+        with_redrive(names.payments_queue()),
+        with_redrive(names.confirmations_queue()),
+    ]
+}

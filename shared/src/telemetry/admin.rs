@@ -1,0 +1,103 @@
+//! The admin port of a service: `/metrics`, `/healthz`, `/readyz`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::Metrics;
+use crate::shutdown::Shutdown;
+
+/// How often recorded histogram samples are moved on when nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Whether the service does its work.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// The service is connected and takes work.
+    pub fn ready(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone)]
+struct Admin {
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+/// Binds the admin port and serves it in the background until the process ends, drain
+/// included. With `announce`, the address is written to that file, for supervisors that let
+/// the system choose the port.
+///
+/// # Errors
+/// The address cannot be bound or the file cannot be written; the message names it.
+pub async fn start(
+    address: SocketAddr,
+    announce: Option<&Path>,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> io::Result<SocketAddr> {
+    let named = |error: io::Error, what: String| io::Error::new(error.kind(), format!("{what}: {error}"));
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| named(error, format!("binding the admin port {address}")))?;
+    let bound = listener.local_addr()?;
+    let admin = Admin { metrics: metrics.clone(), readiness, shutdown };
+    let routes = Router::new()
+        .route("/metrics", get(scrape))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(admin);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.upkeep();
+        }
+    });
+    if let Some(file) = announce {
+        write_whole(file, &format!("{bound}\n"))
+            .map_err(|error| named(error, format!("writing {}", file.display())))?;
+    }
+    tracing::info!(%bound, "admin port is open");
+    Ok(bound)
+}
+
+/// Writes a file so that a reader sees all of it or none.
+fn write_whole(file: &Path, content: &str) -> io::Result<()> {
+    let part: PathBuf = file.with_extension("part");
+    std::fs::write(&part, content)?;
+    std::fs::rename(&part, file)
+}
+
+async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
+}
+
+async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    if admin.shutdown.is_requested() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if admin.readiness.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
+    }
+}

@@ -1,0 +1,9 @@
+//! What operators see: logs, metrics and the admin port.
+
+pub mod admin;
+pub mod calls;
+mod logs;
+mod metric;
+
+pub use logs::{LogLevel, start_logs};
+pub use metric::{Metric, Metrics};

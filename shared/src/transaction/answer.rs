@@ -1,0 +1,157 @@
+//! What an HTTP answer means for the payment it was given for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Outcome, Payment, Settlement};
+
+/// The body of a submission.
+#[derive(Debug, Serialize)]
+pub(super) struct Instruction<'a> {
+    payment_id: String,
+    account_id: &'a str,
+    beneficiary_id: &'a str,
+    amount: i64,
+    currency: &'a str,
+    scheduled_date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+}
+
+impl<'a> Instruction<'a> {
+    /// Equal on every attempt, because everything in it is the payment's own.
+    pub(super) fn of(payment: &'a Payment) -> Self {
+        Self {
+            payment_id: payment.id.to_string(),
+            account_id: payment.account.as_str(),
+            beneficiary_id: payment.beneficiary.as_str(),
+            amount: payment.amount.minor_units(),
+            currency: payment.currency.code(),
+            scheduled_date: payment.due.to_string(),
+            data: payment.data.as_ref().map(crate::domain::DataBlob::as_str),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Settled {
+    transaction_id: String,
+    settled_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Longest transaction id that is accepted: it lies on the item.
+const MAX_TRANSACTION_ID_BYTES: usize = 64;
+
+/// Classes an answer. What is not clearly one of the contract's answers is unknown, never
+/// settled and never rejected.
+pub(super) fn outcome(status: u16, retry_after: Option<&str>, body: &[u8]) -> Outcome {
+    match status {
+        200 | 201 => settled(status, body),
+        202 | 409 => Outcome::InProgress,
+        // Nothing was done: too busy, or asked too early or too slowly.
+        408 | 425 | 429 | 503 => {
+            Outcome::NotDone { retry_after: retry_after.and_then(seconds), reason: words(status, body) }
+        }
+        // These say something of dueflow's address or credentials, nothing of the payment:
+        // an expired token must not dead-letter a million payments.
+        401 | 403 | 404 | 405 | 407 | 421 => {
+            Outcome::NotDone { retry_after: None, reason: words(status, body) }
+        }
+        400..=499 => Outcome::Rejected { reason: words(status, body) },
+        _ => Outcome::Unknown { reason: words(status, body) },
+    }
+}
+
+fn settled(status: u16, body: &[u8]) -> Outcome {
+    match serde_json::from_slice::<Settled>(body) {
+        Ok(Settled { transaction_id, settled_at })
+            if (1..=MAX_TRANSACTION_ID_BYTES).contains(&transaction_id.len()) =>
+        {
+            Outcome::Settled(Settlement { transaction_id, settled_at })
+        }
+        Ok(_) => Outcome::Unknown { reason: format!("{status} with an unusable transaction id") },
+        Err(error) => Outcome::Unknown { reason: format!("{status} with an unreadable body: {error}") },
+    }
+}
+
+fn seconds(retry_after: &str) -> Option<Duration> {
+    retry_after.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn words(status: u16, body: &[u8]) -> String {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(Refusal { code, reason }) => format!("{status} {code}: {reason}"),
+        Err(_) => format!("{status} without a readable reason"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLED: &[u8] =
+        br#"{"transaction_id":"T1","status":"settled","settled_at":"2026-11-23T01:02:03.004Z"}"#;
+
+    #[test]
+    fn a_settled_answer_carries_the_transaction_id() {
+        for status in [200, 201] {
+            assert!(matches!(
+                outcome(status, None, SETTLED),
+                Outcome::Settled(Settlement { transaction_id, .. }) if transaction_id == "T1"
+            ));
+        }
+    }
+
+    #[test]
+    fn a_success_that_cannot_be_read_is_unknown() {
+        let long = format!(
+            r#"{{"transaction_id":"{}","settled_at":"2026-11-23T01:02:03Z"}}"#,
+            "x".repeat(65)
+        );
+        let bodies: [&[u8]; 4] = [b"", b"{}", b"<html>", long.as_bytes()];
+        for body in bodies {
+            assert!(matches!(outcome(200, None, body), Outcome::Unknown { .. }));
+        }
+    }
+
+    #[test]
+    fn only_answers_about_the_payment_itself_reject_it() {
+        for status in [400, 410, 413, 415, 422, 451] {
+            assert!(matches!(outcome(status, None, b""), Outcome::Rejected { .. }), "{status}");
+        }
+        for status in [401, 403, 404, 405, 407, 408, 421, 425, 429, 503] {
+            assert!(matches!(outcome(status, None, b""), Outcome::NotDone { .. }), "{status}");
+        }
+        for status in [100, 204, 301, 500, 502, 504, 599] {
+            assert!(matches!(outcome(status, None, b""), Outcome::Unknown { .. }), "{status}");
+        }
+        for status in [202, 409] {
+            assert_eq!(outcome(status, None, b""), Outcome::InProgress);
+        }
+    }
+
+    #[test]
+    fn the_services_words_and_hint_are_kept() {
+        let body = br#"{"code":"limit","reason":"daily limit reached"}"#;
+        assert_eq!(
+            outcome(422, None, body),
+            Outcome::Rejected { reason: "422 limit: daily limit reached".to_owned() }
+        );
+        assert_eq!(
+            outcome(503, Some("7"), b"busy"),
+            Outcome::NotDone {
+                retry_after: Some(Duration::from_secs(7)),
+                reason: "503 without a readable reason".to_owned()
+            }
+        );
+    }
+}

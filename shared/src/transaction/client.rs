@@ -1,0 +1,137 @@
+//! The HTTP client of the transaction service.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+
+use super::answer::{Instruction, outcome};
+use crate::config::Settings;
+use crate::domain::{Outcome, Payment};
+
+/// Most bytes of an answer that are read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Where the transaction service is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct TransactionSettings {
+    /// Its base address.
+    pub url: Url,
+    /// Limit of one call in all.
+    pub timeout: Duration,
+    /// Limit of connecting.
+    pub connect_timeout: Duration,
+}
+
+impl TransactionSettings {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let url = settings.parse_with("DUEFLOW_TRANSACTION_URL", |text| {
+            let url: Url = text.parse().map_err(|error| format!("must be a URL: {error}"))?;
+            match url.scheme() {
+                "http" | "https" => Ok(url),
+                _ => Err("must start with http:// or https://".to_owned()),
+            }
+        });
+        let millis = Duration::from_millis;
+        let timeout =
+            settings.duration("DUEFLOW_TRANSACTION_TIMEOUT", millis(100)..=millis(600_000));
+        let connect =
+            settings.duration("DUEFLOW_TRANSACTION_CONNECT_TIMEOUT", millis(10)..=millis(60_000));
+        Some(Self { url: url?, timeout: timeout?, connect_timeout: connect? })
+    }
+}
+
+/// The client could not be made: TLS or the base address.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionClientError {
+    /// The HTTP client.
+    #[error("setting up the HTTP client: {0}")]
+    Build(#[source] reqwest::Error),
+    /// The address.
+    #[error("DUEFLOW_TRANSACTION_URL cannot carry a path: {0}")]
+    Address(String),
+}
+
+/// Submits payments.
+#[derive(Debug, Clone)]
+pub struct TransactionClient {
+    http: Client,
+    submit: Url,
+}
+
+impl TransactionClient {
+    /// A client with its own connection pool. It follows no redirects: a payment goes to the
+    /// configured address or nowhere.
+    ///
+    /// # Errors
+    /// [`TransactionClientError`] says what cannot be used.
+    pub fn new(settings: &TransactionSettings) -> Result<Self, TransactionClientError> {
+        let http = Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .user_agent(concat!("dueflow/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(TransactionClientError::Build)?;
+        let mut submit = settings.url.clone();
+        submit
+            .path_segments_mut()
+            .map_err(|()| TransactionClientError::Address(settings.url.to_string()))?
+            .pop_if_empty()
+            .extend(["v1", "transactions"]);
+        Ok(Self { http, submit })
+    }
+
+    /// Submits a payment under its own id as the idempotency key (INV-1).
+    pub async fn submit(&self, payment: &Payment) -> Outcome {
+        let body = serde_json::to_vec(&Instruction::of(payment))
+            .unwrap_or_else(|_| unreachable!("an instruction holds nothing that JSON lacks"));
+        let sent = self
+            .http
+            .post(self.submit.clone())
+            .header("Idempotency-Key", payment.id.to_string())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send()
+            .await;
+        match sent {
+            Ok(response) => read(response).await,
+            // Before the connection stood nothing was sent; after that, all is possible.
+            Err(error) if error.is_connect() => {
+                Outcome::NotDone { retry_after: None, reason: chain(&error) }
+            }
+            Err(error) => Outcome::Unknown { reason: chain(&error) },
+        }
+    }
+}
+
+async fn read(mut response: Response) -> Outcome {
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(_)) => {
+                let reason = format!("{status} with more than {MAX_ANSWER_BYTES} bytes");
+                return Outcome::Unknown { reason };
+            }
+            Ok(None) => return outcome(status, retry_after.as_deref(), &body),
+            Err(error) => return Outcome::Unknown { reason: chain(&error) },
+        }
+    }
+}
+
+/// The whole chain of an error's causes; `reqwest` shows only the outermost.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
