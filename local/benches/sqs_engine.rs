@@ -14,7 +14,7 @@ use local::sqs::engine::{BATCH, Delivery, Draft, Engine, Limits, Millis, Receive
 use local::sqs::{Sqs, SqsOptions};
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
-use serde_json::{Value, json};
+use serde::Deserialize;
 
 const QUEUE: &str = "bench.fifo";
 const NOW: Millis = Millis(1_700_000_000_000);
@@ -96,7 +96,7 @@ fn engine_alone(c: &mut Criterion) {
 struct Service<H>(H);
 
 impl<H: SqsHandler> Service<H> {
-    fn call(&self, operation: SqsOperation, request: &Value) -> Bytes {
+    fn call(&self, operation: SqsOperation, request: String) -> Bytes {
         let mut context = Context::from_waker(Waker::noop());
         let mut answer = self
             .0
@@ -115,36 +115,52 @@ impl<H: SqsHandler> Service<H> {
     fn send(&self, first: usize, groups: usize) {
         let entry = |n| {
             let (group, id, body) = message(n, groups);
-            json!({
-                "Id": n.to_string(), "MessageBody": body,
-                "MessageGroupId": group, "MessageDeduplicationId": id,
-            })
+            let body = body.replace('"', "\\\"");
+            format!(
+                r#"{{"Id":"{n}","MessageBody":"{body}","MessageGroupId":"{group}","MessageDeduplicationId":"{id}"}}"#
+            )
         };
         let entries: Vec<_> = (first..first + BATCH).map(entry).collect();
-        let request = json!({ "QueueUrl": QUEUE, "Entries": entries });
-        self.call(SqsOperation::SendMessageBatch, &request);
+        let entries = entries.join(",");
+        let request = format!(r#"{{"QueueUrl":"{QUEUE}","Entries":[{entries}]}}"#);
+        self.call(SqsOperation::SendMessageBatch, request);
     }
 
     fn receive(&self) -> Bytes {
-        let request = json!({
-            "QueueUrl": QUEUE, "MaxNumberOfMessages": BATCH,
-            "MessageSystemAttributeNames": ["MessageGroupId", "ApproximateReceiveCount"],
-        });
-        self.call(SqsOperation::ReceiveMessage, &request)
+        let request = format!(
+            r#"{{"QueueUrl":"{QUEUE}","MaxNumberOfMessages":{BATCH},"MessageSystemAttributeNames":["MessageGroupId","ApproximateReceiveCount"]}}"#
+        );
+        self.call(SqsOperation::ReceiveMessage, request)
     }
 
     /// What becomes of the messages of an answer: deleted, or visible again.
     fn finish(&self, operation: SqsOperation, received: &[u8]) {
-        let received: Value = serde_json::from_slice(received).expect("JSON");
-        let messages = received["Messages"].as_array().expect("messages");
-        assert_eq!(messages.len(), BATCH);
-        let entry = |(n, message): (usize, &Value)| {
-            let handle = &message["ReceiptHandle"];
-            json!({ "Id": n.to_string(), "ReceiptHandle": handle, "VisibilityTimeout": 0 })
+        let received: Received = serde_json::from_slice(received).expect("JSON");
+        assert_eq!(received.messages.len(), BATCH);
+        let entry = |(n, message): (usize, &Handle)| {
+            let handle = message.receipt_handle;
+            format!(r#"{{"Id":"{n}","ReceiptHandle":"{handle}","VisibilityTimeout":0}}"#)
         };
-        let entries: Vec<_> = messages.iter().enumerate().map(entry).collect();
-        self.call(operation, &json!({ "QueueUrl": QUEUE, "Entries": entries }));
+        let entries: Vec<_> = received.messages.iter().enumerate().map(entry).collect();
+        let entries = entries.join(",");
+        self.call(
+            operation,
+            format!(r#"{{"QueueUrl":"{QUEUE}","Entries":[{entries}]}}"#),
+        );
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Received<'a> {
+    #[serde(borrow)]
+    messages: Vec<Handle<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Handle<'a> {
+    receipt_handle: &'a str,
 }
 
 fn operations(c: &mut Criterion) {
@@ -159,8 +175,8 @@ fn operations(c: &mut Criterion) {
             Sqs::start(listener.expect("a port"), SqsOptions::default()).await
         });
         let service = Service(sqs.expect("started").handler());
-        let create = json!({ "QueueName": QUEUE, "Attributes": { "FifoQueue": "true" } });
-        service.call(SqsOperation::CreateQueue, &create);
+        let create = format!(r#"{{"QueueName":"{QUEUE}","Attributes":{{"FifoQueue":"true"}}}}"#);
+        service.call(SqsOperation::CreateQueue, create);
         for first in (0..messages).step_by(BATCH) {
             service.send(first, groups);
         }

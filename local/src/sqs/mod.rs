@@ -64,7 +64,6 @@ impl Sqs {
     /// # Errors
     /// If the listener has no address.
     // Async since it must be called within a runtime, whose clock and tasks it takes.
-    #[allow(clippy::unused_async)]
     pub async fn start(listener: TcpListener, options: SqsOptions) -> std::io::Result<Self> {
         let SqsOptions {
             region,

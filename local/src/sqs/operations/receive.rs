@@ -6,7 +6,7 @@ use rustack_sqs_model::input::ReceiveMessageInput;
 use rustack_sqs_model::operations::SqsOperation;
 use tokio::time::Instant;
 
-use super::shown::{Asked, Messages};
+use super::shown::{self, Asked};
 use crate::sqs::engine::{Delivery, ReceiveRequest, SqsError};
 use crate::sqs::shell::Shell;
 
@@ -43,7 +43,7 @@ pub(crate) async fn receive(
         system: &system,
         message: &input.message_attribute_names,
     };
-    Messages::new(&deliveries, &asked).write()
+    shown::write(&deliveries, &asked)
 }
 
 /// Waits until there are messages, or `deadline`, or the server stops.

@@ -38,27 +38,45 @@ impl Asked<'_> {
 /// The answer of `ReceiveMessage`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Messages<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    messages: Vec<Shown<'a>>,
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Messages::is_empty")]
+    messages: Messages<'a>,
 }
 
-impl<'a> Messages<'a> {
-    pub(super) fn new(deliveries: &'a [Delivery], asked: &'a Asked<'a>) -> Self {
-        let messages = deliveries
-            .iter()
-            .map(|one| Shown::new(one, asked))
-            .collect();
-        Self { messages }
-    }
+struct Messages<'a> {
+    deliveries: &'a [Delivery],
+    asked: &'a Asked<'a>,
+}
 
-    /// Writes the answer into memory of about the right size: most answers of a busy queue are
-    /// these, and growing step by step would be a good part of their cost.
-    pub(super) fn write(&self) -> Result<Vec<u8>, SqsError> {
-        let bodies: usize = self.messages.iter().map(|one| one.body.len()).sum();
-        let size = bodies + bodies / 4 + self.messages.len() * BESIDE_BODY + 16;
-        write_into(Vec::with_capacity(size), self)
+impl Messages<'_> {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
     }
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(
+            self.deliveries
+                .iter()
+                .map(|one| Shown::new(one, self.asked)),
+        )
+    }
+}
+
+/// Writes the answer into memory of the right size, found by a first look at all bodies: they
+/// come from memory side by side, and not one after the other as they are written.
+pub(super) fn write(deliveries: &[Delivery], asked: &Asked<'_>) -> Result<Vec<u8>, SqsError> {
+    let bodies = deliveries.iter().map(|one| in_json(&one.message.body));
+    let size = bodies.sum::<usize>() + deliveries.len() * BESIDE_BODY + 16;
+    let messages = Messages { deliveries, asked };
+    write_into(Vec::with_capacity(size), &Answer { messages })
+}
+
+/// Bytes of a text in JSON, if it has no control characters but line feeds and tabs.
+fn in_json(text: &str) -> usize {
+    let escaped = |byte: &&u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t');
+    text.len() + text.as_bytes().iter().filter(escaped).count()
 }
 
 #[derive(Serialize)]
