@@ -8,12 +8,18 @@ const SETTLED: Metric = Metric::counter(
     "confirmer_payments_settled_total",
     "Payments marked PROCESSED, by whether this write did it or one before",
 );
-const BURIED: Metric =
-    Metric::counter("confirmer_messages_buried_total", "Messages put whole into the dead-letter queue, by code");
-const RELEASED: Metric =
-    Metric::counter("confirmer_messages_released_total", "Messages given back to be delivered again");
-const ERRORS: Metric =
-    Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
+const BURIED: Metric = Metric::counter(
+    "confirmer_messages_buried_total",
+    "Messages put whole into the dead-letter queue, by code",
+);
+const RELEASED: Metric = Metric::counter(
+    "confirmer_messages_released_total",
+    "Messages given back to be delivered again",
+);
+const ERRORS: Metric = Metric::counter(
+    "confirmer_errors_total",
+    "Failed calls by what was being done",
+);
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] = &[SETTLED, BURIED, RELEASED, ERRORS];

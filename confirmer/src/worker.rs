@@ -48,13 +48,17 @@ impl Worker {
         }
         let changes: Vec<_> = read
             .iter()
-            .map(|(_, confirmation)| Change::Settle(&confirmation.payment, &confirmation.settlement))
+            .map(|(_, confirmation)| {
+                Change::Settle(&confirmation.payment, &confirmation.settlement)
+            })
             .collect();
         let results = match self.table.apply(&changes, Timestamp::now()).await {
             Ok(results) => results,
             Err(error) => {
                 events::error("settle", &error);
-                return self.give_back(read.into_iter().map(|(delivery, _)| delivery).collect()).await;
+                return self
+                    .give_back(read.into_iter().map(|(delivery, _)| delivery).collect())
+                    .await;
             }
         };
         let mut done = Vec::with_capacity(read.len());
@@ -106,8 +110,16 @@ impl Worker {
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
         let buried = match payment {
-            Some(payment) => self.dead_letters.bury_with(payment, Some(raw), failure).await,
-            None => self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await,
+            Some(payment) => {
+                self.dead_letters
+                    .bury_with(payment, Some(raw), failure)
+                    .await
+            }
+            None => {
+                self.dead_letters
+                    .bury_raw(&delivery.message_id, raw, failure)
+                    .await
+            }
         };
         match buried {
             Ok(()) => self.queue.acknowledge(vec![delivery]).await,

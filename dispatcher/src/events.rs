@@ -9,8 +9,10 @@ const CLAIMS: Metric = Metric::counter(
     "dispatcher_claims_total",
     "Delivered payments by what the claim found: claimed, or the status they were in",
 );
-const OUTCOMES: Metric =
-    Metric::counter("dispatcher_submissions_total", "Submissions by what they came to");
+const OUTCOMES: Metric = Metric::counter(
+    "dispatcher_submissions_total",
+    "Submissions by what they came to",
+);
 const LATENCY: Metric = Metric::seconds(
     "dispatcher_submission_seconds",
     "Time from a submission to its answer, or to giving up waiting",
@@ -19,19 +21,28 @@ const RECORDED: Metric = Metric::counter(
     "dispatcher_payments_recorded_total",
     "Settlements handed to the confirmer, their messages deleted",
 );
-const FAILED: Metric =
-    Metric::counter("dispatcher_payments_failed_total", "Payments marked FAILED, by code");
-const BURIED: Metric =
-    Metric::counter("dispatcher_messages_buried_total", "Messages put whole into the dead-letter queue, by code");
-const RELEASED: Metric =
-    Metric::counter("dispatcher_messages_released_total", "Messages given back to be delivered again");
-const ERRORS: Metric =
-    Metric::counter("dispatcher_errors_total", "Failed calls by what was being done");
+const FAILED: Metric = Metric::counter(
+    "dispatcher_payments_failed_total",
+    "Payments marked FAILED, by code",
+);
+const BURIED: Metric = Metric::counter(
+    "dispatcher_messages_buried_total",
+    "Messages put whole into the dead-letter queue, by code",
+);
+const RELEASED: Metric = Metric::counter(
+    "dispatcher_messages_released_total",
+    "Messages given back to be delivered again",
+);
+const ERRORS: Metric = Metric::counter(
+    "dispatcher_errors_total",
+    "Failed calls by what was being done",
+);
 const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments in hand now");
 
 /// All metrics of the dispatcher.
-pub const METRICS: &[Metric] =
-    &[CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND];
+pub const METRICS: &[Metric] = &[
+    CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND,
+];
 
 pub(crate) fn claim(result: &'static str) {
     CLAIMS.add_for("result", result, 1);

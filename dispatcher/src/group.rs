@@ -52,7 +52,10 @@ impl Group {
     /// rejected again, or found FAILED and buried again.
     async fn fail(&self, job: Job, failure: Failure) {
         let reference = job.payment.reference();
-        let changed = self.table.apply(&[Change::Fail(&reference, &failure)], Timestamp::now()).await;
+        let changed = self
+            .table
+            .apply(&[Change::Fail(&reference, &failure)], Timestamp::now())
+            .await;
         match changed.map(|mut results| results.pop()) {
             Ok(Some(Ok(_))) => {
                 events::failed(&job.payment, &failure);
@@ -90,7 +93,9 @@ impl Group {
     /// blocked until the first of them is visible again, so none overtakes it.
     async fn give_back(&self, job: Job, pause: Duration, rest: Vec<Job>) {
         events::released(1 + rest.len());
-        let rest = rest.into_iter().map(|job| (job.received.delivery, Duration::ZERO));
+        let rest = rest
+            .into_iter()
+            .map(|job| (job.received.delivery, Duration::ZERO));
         let first = std::iter::once((job.received.delivery, pause));
         self.queue.release(first.chain(rest).collect()).await;
     }

@@ -51,9 +51,9 @@ pub(crate) fn by_group(jobs: Vec<Job>) -> Vec<Vec<Job>> {
     let mut groups: Vec<Vec<Job>> = Vec::new();
     for job in jobs {
         let same = |group: &&mut Vec<Job>| {
-            group.first().is_some_and(|first| {
-                first.received.delivery.group == job.received.delivery.group
-            })
+            group
+                .first()
+                .is_some_and(|first| first.received.delivery.group == job.received.delivery.group)
         };
         // At most ten jobs: a search beats a map.
         match groups.iter_mut().find(same) {

@@ -108,11 +108,20 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let Deps { table, payments, confirmations, dead_letters, transactions } = deps;
+    let Deps {
+        table,
+        payments,
+        confirmations,
+        dead_letters,
+        transactions,
+    } = deps;
     let table = Arc::new(table);
     let tasks = TaskTracker::new();
     let (settled, to_record) = mpsc::channel(config.concurrency);
-    let recorder = Recorder { confirmations, payments: payments.clone() };
+    let recorder = Recorder {
+        confirmations,
+        payments: payments.clone(),
+    };
     let recording = tokio::spawn(recorder.run(to_record));
     let worker = Worker {
         group: Group {
@@ -151,10 +160,14 @@ pub async fn run(
 
 /// The executable: settings, connections, then [`run`].
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    SERVICE.main(arguments, DispatcherConfig::read, async |common, config, readiness, shutdown| {
-        let aws = Aws::from_environment().await;
-        let deps = Deps::connect(&aws, &common, &config).await?;
-        run(config, deps, readiness, shutdown).await?;
-        Ok(())
-    })
+    SERVICE.main(
+        arguments,
+        DispatcherConfig::read,
+        async |common, config, readiness, shutdown| {
+            let aws = Aws::from_environment().await;
+            let deps = Deps::connect(&aws, &common, &config).await?;
+            run(config, deps, readiness, shutdown).await?;
+            Ok(())
+        },
+    )
 }

@@ -39,7 +39,9 @@ impl Recorder {
         let flushes = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(FLUSHES));
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                break;
+            };
             let batch = gather(&mut settled).await;
             if batch.is_empty() {
                 break;
@@ -118,7 +120,11 @@ fn confirmation(settled: &Settled) -> Outgoing {
     };
     Outgoing {
         group: payment.id.to_string(),
-        deduplication: format!("{}-{:016x}", payment.id, fnv1a(settlement.transaction_id.as_bytes())),
+        deduplication: format!(
+            "{}-{:016x}",
+            payment.id,
+            fnv1a(settlement.transaction_id.as_bytes())
+        ),
         body: serde_json::to_string(&body)
             .unwrap_or_else(|_| unreachable!("a confirmation holds nothing that JSON lacks")),
     }

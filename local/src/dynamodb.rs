@@ -32,15 +32,15 @@ impl DynamoDb {
     /// # Errors
     /// The database cannot be opened, or the thread cannot be started.
     pub fn start(listener: TcpListener, file: &Path) -> io::Result<Self> {
-        let path = file.to_str().ok_or_else(|| {
-            io::Error::other(format!("{} is not valid Unicode", file.display()))
-        })?;
+        let path = file
+            .to_str()
+            .ok_or_else(|| io::Error::other(format!("{} is not valid Unicode", file.display())))?;
         let database = Database::new(path)
             .map_err(|error| io::Error::other(format!("opening the database {path}: {error}")))?;
         // What is lost with the machine is lost with its temporary directory anyway.
-        database
-            .enable_bulk_loading()
-            .map_err(|error| io::Error::other(format!("setting up the database {path}: {error}")))?;
+        database.enable_bulk_loading().map_err(|error| {
+            io::Error::other(format!("setting up the database {path}: {error}"))
+        })?;
         add_stream_indexes(file)
             .map_err(|error| io::Error::other(format!("indexing the stream of {path}: {error}")))?;
         listener.set_nonblocking(true)?;
@@ -49,7 +49,11 @@ impl DynamoDb {
         let thread = std::thread::Builder::new()
             .name("local-dynamodb".to_owned())
             .spawn(move || serve(listener, database, stopped))?;
-        Ok(Self { address, stop, thread })
+        Ok(Self {
+            address,
+            stop,
+            thread,
+        })
     }
 
     /// Its address, for `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_DYNAMODB_STREAMS`.
@@ -67,7 +71,9 @@ impl DynamoDb {
         let _ = self.stop.send(());
         match self.thread.join() {
             Ok(ended) => ended.map_err(io::Error::other),
-            Err(_) => Err(io::Error::other("the thread of the local DynamoDB panicked")),
+            Err(_) => Err(io::Error::other(
+                "the thread of the local DynamoDB panicked",
+            )),
         }
     }
 }
@@ -76,7 +82,11 @@ fn add_stream_indexes(file: &Path) -> rusqlite::Result<()> {
     Connection::open(file)?.execute_batch(STREAM_INDEXES)
 }
 
-fn serve(listener: TcpListener, database: Database, stopped: oneshot::Receiver<()>) -> Result<(), String> {
+fn serve(
+    listener: TcpListener,
+    database: Database,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

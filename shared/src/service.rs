@@ -63,7 +63,10 @@ impl Service {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => None,
             ["--help" | "-h"] => {
-                println!("{}\n\nUsage: {} (settings come from the environment)", self.about, self.name);
+                println!(
+                    "{}\n\nUsage: {} (settings come from the environment)",
+                    self.about, self.name
+                );
                 println!("{}", config::help(self.name));
                 Some(ExitCode::SUCCESS)
             }
@@ -72,7 +75,10 @@ impl Service {
                 Some(ExitCode::SUCCESS)
             }
             _ => {
-                eprintln!("{}: unexpected arguments {arguments:?}; see --help", self.name);
+                eprintln!(
+                    "{}: unexpected arguments {arguments:?}; see --help",
+                    self.name
+                );
                 Some(ExitCode::from(EX_USAGE))
             }
         }
@@ -97,8 +103,14 @@ impl Service {
             let shutdown = Shutdown::new(common.drain_timeout).on_signals()?;
             let readiness = Readiness::default();
             let announce = common.admin_address_file.as_deref();
-            admin::start(common.admin_address, announce, metrics, readiness.clone(), shutdown.clone())
-                .await?;
+            admin::start(
+                common.admin_address,
+                announce,
+                metrics,
+                readiness.clone(),
+                shutdown.clone(),
+            )
+            .await?;
             tracing::info!(version = env!("CARGO_PKG_VERSION"), "{} starts", self.name);
             work(common, own, readiness, shutdown).await?;
             tracing::info!("{} ended", self.name);

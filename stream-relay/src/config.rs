@@ -23,7 +23,8 @@ impl RelayConfig {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let zone = settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
-            TimeZone::get(text).map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
+            TimeZone::get(text)
+                .map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
         });
         let millis = Duration::from_millis;
         let checkpoint_interval =

@@ -5,11 +5,18 @@ use shared::telemetry::Metric;
 
 use crate::record::Skipped;
 
-const RECORDS: Metric =
-    Metric::counter("stream_relay_records_total", "Stream records read, by what was done with them");
-const PAGES: Metric = Metric::counter("stream_relay_pages_total", "GetRecords calls that succeeded");
-const READ_ERRORS: Metric =
-    Metric::counter("stream_relay_read_errors_total", "Calls to DynamoDB Streams that failed");
+const RECORDS: Metric = Metric::counter(
+    "stream_relay_records_total",
+    "Stream records read, by what was done with them",
+);
+const PAGES: Metric = Metric::counter(
+    "stream_relay_pages_total",
+    "GetRecords calls that succeeded",
+);
+const READ_ERRORS: Metric = Metric::counter(
+    "stream_relay_read_errors_total",
+    "Calls to DynamoDB Streams that failed",
+);
 const SEND_ERRORS: Metric = Metric::counter(
     "stream_relay_send_errors_total",
     "Times that messages were still not queued after all retries, and were kept to be sent again",
@@ -18,10 +25,14 @@ const GAPS: Metric = Metric::counter(
     "stream_relay_trim_gaps_total",
     "Times that the stream had dropped records which were not read yet",
 );
-const CHECKPOINTS: Metric =
-    Metric::counter("stream_relay_checkpoints_total", "Positions written to the table of leases");
-const LEASES_LOST: Metric =
-    Metric::counter("stream_relay_leases_lost_total", "Leases that another relay took");
+const CHECKPOINTS: Metric = Metric::counter(
+    "stream_relay_checkpoints_total",
+    "Positions written to the table of leases",
+);
+const LEASES_LOST: Metric = Metric::counter(
+    "stream_relay_leases_lost_total",
+    "Leases that another relay took",
+);
 const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
     "stream_relay_lag_seconds",
@@ -29,8 +40,17 @@ const LAG: Metric = Metric::gauge(
 );
 
 /// All metrics of the relay.
-pub const METRICS: &[Metric] =
-    &[RECORDS, PAGES, READ_ERRORS, SEND_ERRORS, GAPS, CHECKPOINTS, LEASES_LOST, SHARDS, LAG];
+pub const METRICS: &[Metric] = &[
+    RECORDS,
+    PAGES,
+    READ_ERRORS,
+    SEND_ERRORS,
+    GAPS,
+    CHECKPOINTS,
+    LEASES_LOST,
+    SHARDS,
+    LAG,
+];
 
 pub(crate) fn page_read(lag_seconds: Option<f64>) {
     PAGES.add(1);
@@ -49,7 +69,11 @@ pub(crate) fn skipped(why: Skipped) {
 
 pub(crate) fn malformed(sequence: &str, reason: &str) {
     RECORDS.add_for("result", FailureCode::MalformedRecord.as_str(), 1);
-    tracing::error!(sequence, reason, "a stream record is no payment: it goes to the dead-letter queue");
+    tracing::error!(
+        sequence,
+        reason,
+        "a stream record is no payment: it goes to the dead-letter queue"
+    );
 }
 
 pub(crate) fn read_failed(shard: &str, error: &dyn std::error::Error) {
@@ -64,7 +88,11 @@ pub(crate) fn send_failed(error: &dyn std::error::Error) {
 
 pub(crate) fn gap(shard: &str, after: &str) {
     GAPS.add(1);
-    tracing::error!(shard, after, "the stream has dropped records that were not read: payments may wait in the table until the due sweep finds them");
+    tracing::error!(
+        shard,
+        after,
+        "the stream has dropped records that were not read: payments may wait in the table until the due sweep finds them"
+    );
 }
 
 pub(crate) fn checkpointed() {
@@ -73,7 +101,11 @@ pub(crate) fn checkpointed() {
 
 pub(crate) fn lease_lost(shard: &str, owner: &str) {
     LEASES_LOST.add(1);
-    tracing::warn!(shard, owner, "another relay has taken this shard: standing by");
+    tracing::warn!(
+        shard,
+        owner,
+        "another relay has taken this shard: standing by"
+    );
 }
 
 pub(crate) fn shards(count: usize) {

@@ -60,7 +60,9 @@ pub(crate) async fn keep(
 ) {
     let mut written_at = Instant::now();
     loop {
-        let ended = tokio::time::timeout(interval, closed(&mut position)).await.is_ok();
+        let ended = tokio::time::timeout(interval, closed(&mut position))
+            .await
+            .is_ok();
         let checkpoint = position.borrow_and_update().clone();
         if checkpoint != lease.checkpoint || written_at.elapsed() >= RENEWAL {
             match write(leases, &lease, checkpoint, ended).await {

@@ -5,8 +5,10 @@ use shared::domain::{Payment, fnv1a};
 use shared::queue::Outgoing;
 
 /// Spreads payments over `lanes` lists. All payments of an account are in one list, in the
-/// order given; lists can be sent at the same time.
-pub(crate) fn spread(payments: Vec<Payment>, lanes: usize) -> Vec<Vec<Outgoing>> {
+/// order of due date and id (INV-5): statements of one batch insert may reach the stream in
+/// any order. Lists can be sent at the same time.
+pub(crate) fn spread(mut payments: Vec<Payment>, lanes: usize) -> Vec<Vec<Outgoing>> {
+    payments.sort_unstable_by_key(|payment| (payment.due, payment.id));
     let mut lists = vec![Vec::new(); lanes];
     for payment in payments {
         let hash = fnv1a(payment.account.as_str().as_bytes()) % lanes as u64;
@@ -47,16 +49,23 @@ mod tests {
     }
 
     #[test]
-    fn an_account_stays_in_one_lane_in_its_order() {
+    fn an_account_stays_in_one_lane_in_the_order_of_its_ids() {
         let payments: Vec<_> = (0..1_000).map(|n| payment(n % 37)).collect();
-        let lanes = spread(payments.clone(), 4);
+        let mut shuffled = payments.clone();
+        shuffled.sort_by_key(|payment| fnv1a(payment.id.to_string().as_bytes()));
+        let lanes = spread(shuffled, 4);
         assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 1_000);
         for account in 0..37 {
             let group = format!("ACC-{account}");
-            let holding: Vec<_> =
-                lanes.iter().filter(|lane| lane.iter().any(|m| m.group == group)).collect();
+            let holding: Vec<_> = lanes
+                .iter()
+                .filter(|lane| lane.iter().any(|m| m.group == group))
+                .collect();
             assert_eq!(holding.len(), 1, "{group} is in {} lanes", holding.len());
-            let sent = holding[0].iter().filter(|m| m.group == group).map(|m| &m.deduplication);
+            let sent = holding[0]
+                .iter()
+                .filter(|m| m.group == group)
+                .map(|m| &m.deduplication);
             let given = payments.iter().filter(|p| p.account.as_str() == group);
             assert!(sent.eq(given.map(|p| p.id.to_string()).collect::<Vec<_>>().iter()));
         }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::get_item::GetItemError;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder};
+use aws_sdk_dynamodb::operation::update_item::{
+    UpdateItemError, builders::UpdateItemFluentBuilder,
+};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use shared::resources::lease::KEY;
@@ -94,7 +96,11 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn new(client: Client, table: String, name: String) -> Self {
-        Self { client, table, name }
+        Self {
+            client,
+            table,
+            name,
+        }
     }
 
     /// The lease `key`, read consistently.
@@ -141,7 +147,11 @@ impl Leases {
         lease: &Lease,
         checkpoint: Checkpoint,
     ) -> Result<Lease, LeaseError> {
-        let next = Lease { counter: lease.counter + 1, checkpoint, ..lease.clone() };
+        let next = Lease {
+            counter: lease.counter + 1,
+            checkpoint,
+            ..lease.clone()
+        };
         let written = self
             .update(&lease.key)
             .update_expression(format!(
@@ -157,15 +167,22 @@ impl Leases {
         match written.map_err(SdkError::into_service_error) {
             Ok(_) => Ok(next),
             Err(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let found = failed.item().map(|item| lease_from(&lease.key, item)).transpose()?;
+                let found = failed
+                    .item()
+                    .map(|item| lease_from(&lease.key, item))
+                    .transpose()?;
                 match found {
                     // This very write, applied before its answer was lost and it was repeated.
                     Some(found) if found == next => Ok(next),
                     Some(found) => Err(LeaseError::Lost { owner: found.owner }),
-                    None => Err(LeaseError::Lost { owner: "nobody: it was deleted".to_owned() }),
+                    None => Err(LeaseError::Lost {
+                        owner: "nobody: it was deleted".to_owned(),
+                    }),
                 }
             }
-            Err(error) => Err(LeaseError::Write(Box::new(SdkError::construction_failure(error)))),
+            Err(error) => Err(LeaseError::Write(Box::new(SdkError::construction_failure(
+                error,
+            )))),
         }
     }
 
@@ -189,7 +206,9 @@ fn number(number: u64) -> AttributeValue {
 
 fn lease_from(key: &str, item: &HashMap<String, AttributeValue>) -> Result<Lease, LeaseError> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let counter = item.get(COUNTER).and_then(|value| value.as_n().ok()?.parse().ok());
+    let counter = item
+        .get(COUNTER)
+        .and_then(|value| value.as_n().ok()?.parse().ok());
     match (text(OWNER), counter, text(CHECKPOINT)) {
         (Some(owner), Some(counter), Some(checkpoint)) => Ok(Lease {
             key: key.to_owned(),

@@ -78,7 +78,11 @@ impl Deps {
     ///
     /// # Errors
     /// [`RelayError`] says what is missing.
-    pub async fn connect(aws: &Aws, names: &Names, config: &RelayConfig) -> Result<Self, RelayError> {
+    pub async fn connect(
+        aws: &Aws,
+        names: &Names,
+        config: &RelayConfig,
+    ) -> Result<Self, RelayError> {
         let streams = aws_sdk_dynamodbstreams::Client::new(aws.config());
         let stream =
             Stream::of_table(&names.payments_table(), &aws.dynamodb("describe"), streams).await?;
@@ -89,9 +93,21 @@ impl Deps {
             zone: config.zone.clone(),
             sends: config.sends,
         };
-        let leases = Leases::new(aws.dynamodb("leases"), names.leases_table(), config.name.clone());
+        let leases = Leases::new(
+            aws.dynamodb("leases"),
+            names.leases_table(),
+            config.name.clone(),
+        );
         let (name, checkpoint_interval) = (config.name.clone(), config.checkpoint_interval);
-        Ok(Self { reader: Reader { stream, leases, forwarder, name, checkpoint_interval } })
+        Ok(Self {
+            reader: Reader {
+                stream,
+                leases,
+                forwarder,
+                name,
+                checkpoint_interval,
+            },
+        })
     }
 }
 
@@ -164,10 +180,14 @@ async fn start_readers(
 
 /// The executable: settings, connections, then [`run`].
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    SERVICE.main(arguments, RelayConfig::read, async |common, config, readiness, shutdown| {
-        let aws = Aws::from_environment().await;
-        let deps = Deps::connect(&aws, &common.names, &config).await?;
-        run(deps, readiness, shutdown).await?;
-        Ok(())
-    })
+    SERVICE.main(
+        arguments,
+        RelayConfig::read,
+        async |common, config, readiness, shutdown| {
+            let aws = Aws::from_environment().await;
+            let deps = Deps::connect(&aws, &common.names, &config).await?;
+            run(deps, readiness, shutdown).await?;
+            Ok(())
+        },
+    )
 }

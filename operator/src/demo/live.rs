@@ -19,7 +19,8 @@ impl Live {
     }
 
     pub(super) fn scheduled(&self) -> u64 {
-        self.inserted.saturating_sub(self.forwarded.max(self.claimed))
+        self.inserted
+            .saturating_sub(self.forwarded.max(self.claimed))
     }
 
     pub(super) fn queued(&self) -> u64 {
@@ -33,16 +34,21 @@ impl Live {
     /// Adds what one service's metrics say.
     fn add(&mut self, samples: &Samples) {
         let count = |value: f64| value as u64;
-        self.forwarded += count(samples.labelled("stream_relay_records_total", "result", "forwarded"));
+        self.forwarded +=
+            count(samples.labelled("stream_relay_records_total", "result", "forwarded"));
         self.claimed += count(samples.labelled("dispatcher_claims_total", "result", "claimed"));
-        self.processed += count(samples.labelled("confirmer_payments_settled_total", "result", "now"));
+        self.processed +=
+            count(samples.labelled("confirmer_payments_settled_total", "result", "now"));
         self.failed += count(samples.sum("dispatcher_payments_failed_total"));
     }
 }
 
 /// Asks all processes. One that does not answer counts as having done nothing.
 pub(super) async fn look(inserted: u64, processes: &mut [Process]) -> Live {
-    let mut live = Live { inserted, ..Live::default() };
+    let mut live = Live {
+        inserted,
+        ..Live::default()
+    };
     for process in processes {
         if let Ok(samples) = process.samples().await {
             live.add(&samples);

@@ -13,5 +13,5 @@ pub use generate::{Plan, schedule};
 pub use options::DemoOptions;
 pub use reconcile::{Books, read_dead_letters, reconcile};
 pub use report::{Cost, ProcessReport, Report};
-pub use timing::{Times, Timing};
 pub(crate) use run::run;
+pub use timing::{Times, Timing};

@@ -31,7 +31,12 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { total, bar, printed_at: None, seen: VecDeque::new() }
+        Self {
+            total,
+            bar,
+            printed_at: None,
+            seen: VecDeque::new(),
+        }
     }
 
     /// Shows the counts.
@@ -45,7 +50,10 @@ impl Progress {
         };
         let rate = self.rate(now, done);
         let left = if rate > 0.0 {
-            format!("{:.0}s left", (self.total.saturating_sub(done)) as f64 / rate)
+            format!(
+                "{:.0}s left",
+                (self.total.saturating_sub(done)) as f64 / rate
+            )
         } else {
             "…".to_owned()
         };
@@ -80,9 +88,7 @@ impl Progress {
             self.seen.pop_front();
         }
         match self.seen.front() {
-            Some((at, before)) if now > *at => {
-                (done - before) as f64 / (now - *at).as_secs_f64()
-            }
+            Some((at, before)) if now > *at => (done - before) as f64 / (now - *at).as_secs_f64(),
             Some(_) | None => 0.0,
         }
     }

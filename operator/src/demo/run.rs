@@ -34,7 +34,10 @@ const DUE_SHARDS: u16 = 16;
 pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
     let folder = Folder::open(options.keep.as_deref())?;
     let metrics = Metrics::install(&[])?;
-    eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.path().display());
+    eprintln!(
+        "Starting DynamoDB, SQS and a transaction service in {}",
+        folder.path().display()
+    );
     let local = LocalOptions {
         dir: folder.path().to_owned(),
         dynamodb_port: 0,
@@ -43,7 +46,13 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
         faults: options.faults.faults(),
     };
     let world = World::start(local, names, std::env::current_exe()?).await?;
-    let report = Demo { world, options: options.clone(), metrics }.run().await?;
+    let report = Demo {
+        world,
+        options: options.clone(),
+        metrics,
+    }
+    .run()
+    .await?;
     println!("{report}");
     if let Some(file) = &options.report {
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)
@@ -52,11 +61,18 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
     match options.keep {
         Some(dir) => eprintln!("Databases, journal and logs are in {}", dir.display()),
         None if !report.balanced => {
-            eprintln!("Databases, journal and logs are in {}", folder.keep().display());
+            eprintln!(
+                "Databases, journal and logs are in {}",
+                folder.keep().display()
+            );
         }
         None => {}
     }
-    Ok(if report.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.balanced {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 enum Folder {
@@ -67,11 +83,16 @@ enum Folder {
 impl Folder {
     fn open(keep: Option<&Path>) -> anyhow::Result<Self> {
         let Some(dir) = keep else {
-            return Ok(Self::Temporary(temporary_folder().context("making a temporary folder")?));
+            return Ok(Self::Temporary(
+                temporary_folder().context("making a temporary folder")?,
+            ));
         };
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         if std::fs::read_dir(dir)?.next().is_some() {
-            bail!("{} is not empty: a demo starts with empty books", dir.display());
+            bail!(
+                "{} is not empty: a demo starts with empty books",
+                dir.display()
+            );
         }
         // The services run in their own processes and need it whole.
         Ok(Self::Kept(dir.canonicalize()?))
@@ -118,7 +139,8 @@ impl Demo {
             accounts: self.options.accounts,
             rate: self.options.rate,
         };
-        let mut inserting = tokio::spawn(schedule(Arc::clone(&table), plan, Arc::clone(&scheduled)));
+        let mut inserting =
+            tokio::spawn(schedule(Arc::clone(&table), plan, Arc::clone(&scheduled)));
         while !inserting.is_finished() {
             progress.show(&look(scheduled.load(Ordering::Relaxed), &mut processes).await);
             // Ends early with the inserts; otherwise it is time to look again.
@@ -134,18 +156,29 @@ impl Demo {
         }
         let mut problems = Vec::new();
         if !until_ended(total, &mut processes, &mut progress).await {
-            problems.push(format!("nothing moved for {STALLED:?}: see the services' logs"));
+            problems.push(format!(
+                "nothing moved for {STALLED:?}: see the services' logs"
+            ));
         }
         progress.finish();
-        self.sum_up(&table, processes, problems, start, scheduling_seconds).await
+        self.sum_up(&table, processes, problems, start, scheduling_seconds)
+            .await
     }
 
     async fn start_services(&self) -> anyhow::Result<Vec<Process>> {
         let mut processes = Vec::new();
         for service in SERVICES {
-            let copies = if service == "dispatcher" { self.options.dispatchers } else { 1 };
+            let copies = if service == "dispatcher" {
+                self.options.dispatchers
+            } else {
+                1
+            };
             for copy in 1..=copies {
-                let name = if copies == 1 { service.to_owned() } else { format!("{service}-{copy}") };
+                let name = if copies == 1 {
+                    service.to_owned()
+                } else {
+                    format!("{service}-{copy}")
+                };
                 processes.push(self.world.spawn(service, &name, &[])?);
             }
         }
@@ -168,7 +201,11 @@ impl Demo {
         let mut used = Vec::new();
         for mut process in processes {
             samples.push(process.samples().await?);
-            used.extend(process.usage().map(|usage| ProcessReport::new(&process.name, usage, total)));
+            used.extend(
+                process
+                    .usage()
+                    .map(|usage| ProcessReport::new(&process.name, usage, total)),
+            );
             let name = process.name.clone();
             match process.stop().await {
                 Ok(status) if status.success() => {}
@@ -176,7 +213,9 @@ impl Demo {
                 Err(error) => problems.push(error.to_string()),
             }
         }
-        used.extend(usage_of("self").map(|usage| ProcessReport::new("demo (outside world)", usage, total)));
+        used.extend(
+            usage_of("self").map(|usage| ProcessReport::new("demo (outside world)", usage, total)),
+        );
         // Taken before the reconciliation reads the whole table.
         let own = Samples::parse(&self.metrics.render());
         let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;

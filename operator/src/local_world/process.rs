@@ -17,6 +17,9 @@ const START: Duration = Duration::from_secs(60);
 /// How long it may take to end after SIGTERM: its drain deadline and a little more.
 const END: Duration = Duration::from_secs(40);
 
+/// How long its admin port may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// What a process has used so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
@@ -35,6 +38,7 @@ pub struct Process {
     pid: Pid,
     address_file: PathBuf,
     address: Option<String>,
+    http: reqwest::Client,
     log: PathBuf,
 }
 
@@ -61,9 +65,21 @@ impl Process {
             .stderr(output)
             .kill_on_drop(true)
             .spawn()?;
-        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.context("the process ended at once")?;
-        Ok(Self { name: name.to_owned(), child, pid, address_file, address: None, log })
+        let name = name.to_owned();
+        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
+        Ok(Self {
+            name,
+            child,
+            pid,
+            address_file,
+            address: None,
+            http,
+            log,
+        })
     }
 
     /// Waits until the service is connected and takes work.
@@ -74,13 +90,21 @@ impl Process {
         let deadline = Instant::now() + START;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at start with {status}; see {}", self.name, self.log.display());
+                bail!(
+                    "{} ended at start with {status}; see {}",
+                    self.name,
+                    self.log.display()
+                );
             }
             if self.get("/readyz").await.is_ok() {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("{} is not ready after {START:?}; see {}", self.name, self.log.display());
+                bail!(
+                    "{} is not ready after {START:?}; see {}",
+                    self.name,
+                    self.log.display()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -98,11 +122,17 @@ impl Process {
         let address = match &self.address {
             Some(address) => address.clone(),
             None => {
-                let address = std::fs::read_to_string(&self.address_file)?.trim().to_owned();
+                let address = std::fs::read_to_string(&self.address_file)?
+                    .trim()
+                    .to_owned();
                 self.address.insert(address).clone()
             }
         };
-        let response = reqwest::get(format!("http://{address}{path}")).await?;
+        let response = self
+            .http
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await?;
         Ok(response.error_for_status()?.text().await?)
     }
 
@@ -123,7 +153,11 @@ impl Process {
             Ok(status) => Ok(status?),
             Err(_) => {
                 self.child.kill().await?;
-                bail!("{} did not end within {END:?} and was killed; see {}", self.name, self.log.display())
+                bail!(
+                    "{} did not end within {END:?} and was killed; see {}",
+                    self.name,
+                    self.log.display()
+                )
             }
         }
     }
@@ -153,7 +187,12 @@ pub(crate) fn usage_of(pid: &str) -> Option<Usage> {
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = peak.split_whitespace().next()?.parse().ok()?;
-    Some(Usage { cpu, peak_memory: kilobytes * 1024 })
+    Some(Usage {
+        cpu,
+        peak_memory: kilobytes * 1024,
+    })
 }

@@ -44,8 +44,13 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
 
 impl Row {
     /// Columns that must be there.
-    pub(super) const REQUIRED: [&str; 5] =
-        ["AccountID", "ScheduledDate", "Amount", "Currency", "BeneficiaryID"];
+    pub(super) const REQUIRED: [&str; 5] = [
+        "AccountID",
+        "ScheduledDate",
+        "Amount",
+        "Currency",
+        "BeneficiaryID",
+    ];
     /// Columns that may be there.
     pub(super) const KNOWN: [&str; 7] = [
         "AccountID",
@@ -59,7 +64,11 @@ impl Row {
 
     /// Line breaks within its fields.
     pub(super) fn line_breaks(&self) -> u64 {
-        self.data.iter().flat_map(|data| data.bytes()).filter(|byte| *byte == b'\n').count() as u64
+        self.data
+            .iter()
+            .flat_map(|data| data.bytes())
+            .filter(|byte| *byte == b'\n')
+            .count() as u64
     }
 
     /// A digest of what the row says under `batch`; equal rows have equal digests.
@@ -90,7 +99,8 @@ impl Row {
         occurrence: u32,
         now: Timestamp,
     ) -> Result<Payment, String> {
-        let field = |name: &'static str| move |error: &dyn std::fmt::Display| format!("{name}: {error}");
+        let field =
+            |name: &'static str| move |error: &dyn std::fmt::Display| format!("{name}: {error}");
         let due: DueDate = self.due.parse().map_err(|e| field("ScheduledDate")(&e))?;
         let id = match self.id.as_deref().filter(|id| !id.is_empty()) {
             Some(id) => id.parse().map_err(|e| field("PaymentID")(&e))?,
@@ -100,13 +110,18 @@ impl Row {
         Ok(Payment {
             id,
             due,
-            account: AccountId::parse(self.account.as_str())
-                .map_err(|e| field("AccountID")(&e))?,
-            amount: self.amount.parse::<Amount>().map_err(|e| field("Amount")(&e))?,
+            account: AccountId::parse(self.account.as_str()).map_err(|e| field("AccountID")(&e))?,
+            amount: self
+                .amount
+                .parse::<Amount>()
+                .map_err(|e| field("Amount")(&e))?,
             currency: self.currency.parse().map_err(|e| field("Currency")(&e))?,
             beneficiary: BeneficiaryId::parse(self.beneficiary.as_str())
                 .map_err(|e| field("BeneficiaryID")(&e))?,
-            data: data.map(DataBlob::new).transpose().map_err(|e| field("DataBlob")(&e))?,
+            data: data
+                .map(DataBlob::new)
+                .transpose()
+                .map_err(|e| field("DataBlob")(&e))?,
             trace_key: TraceKey::generate(),
             created_at: now,
         })
@@ -141,7 +156,11 @@ mod tests {
     fn the_same_row_of_the_same_batch_gets_the_same_id() {
         let id = |batch, occurrence| payment(&row(GOOD), batch, occurrence).unwrap().id;
         assert_eq!(id("monday", 0), id("monday", 0));
-        assert_ne!(id("monday", 0), id("monday", 1), "two equal rows are two payments");
+        assert_ne!(
+            id("monday", 0),
+            id("monday", 1),
+            "two equal rows are two payments"
+        );
         assert_ne!(id("monday", 0), id("tuesday", 0));
     }
 

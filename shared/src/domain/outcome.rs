@@ -67,15 +67,17 @@ const REDELIVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 pub fn next_step(outcome: Outcome, receive_count: u32) -> NextStep {
     match outcome {
         Outcome::Settled(settlement) => NextStep::Confirm(settlement),
-        Outcome::Rejected { reason } => {
-            NextStep::Fail(Failure::new(FailureCode::Rejected, reason))
-        }
+        Outcome::Rejected { reason } => NextStep::Fail(Failure::new(FailureCode::Rejected, reason)),
         Outcome::InProgress | Outcome::Unknown { .. } => {
             NextStep::Redeliver(redelivery_pause(receive_count))
         }
         Outcome::NotDone { retry_after, .. } => {
             let hinted = retry_after.unwrap_or_default();
-            NextStep::Redeliver(redelivery_pause(receive_count).max(hinted).min(REDELIVERY.1))
+            NextStep::Redeliver(
+                redelivery_pause(receive_count)
+                    .max(hinted)
+                    .min(REDELIVERY.1),
+            )
         }
     }
 }
@@ -112,8 +114,14 @@ mod tests {
 
     #[test]
     fn a_hint_lengthens_the_delay_but_never_beyond_the_longest() {
-        assert_eq!(next_step(not_done(Some(20)), 1), NextStep::Redeliver(Duration::from_secs(20)));
-        assert_eq!(next_step(not_done(Some(1)), 4), NextStep::Redeliver(Duration::from_secs(8)));
+        assert_eq!(
+            next_step(not_done(Some(20)), 1),
+            NextStep::Redeliver(Duration::from_secs(20))
+        );
+        assert_eq!(
+            next_step(not_done(Some(1)), 4),
+            NextStep::Redeliver(Duration::from_secs(8))
+        );
         assert_eq!(
             next_step(not_done(Some(86_400)), 1),
             NextStep::Redeliver(Duration::from_secs(300))
@@ -123,7 +131,12 @@ mod tests {
     #[test]
     fn an_unknown_outcome_is_never_a_failure() {
         for count in [1, 5, 1_000, u32::MAX] {
-            let step = next_step(Outcome::Unknown { reason: "timeout".to_owned() }, count);
+            let step = next_step(
+                Outcome::Unknown {
+                    reason: "timeout".to_owned(),
+                },
+                count,
+            );
             assert!(matches!(step, NextStep::Redeliver(_)));
         }
     }

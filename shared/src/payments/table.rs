@@ -53,7 +53,12 @@ impl PaymentsTable {
     /// The table `name`, whose index `due` is spread over `due_shards` partitions.
     #[must_use]
     pub fn new(client: Client, name: &str, due_shards: u16) -> Self {
-        Self { client, name: name.to_owned(), statements: Statements::new(name), due_shards }
+        Self {
+            client,
+            name: name.to_owned(),
+            statements: Statements::new(name),
+            due_shards,
+        }
     }
 
     /// Inserts payments, 25 to a call, each only if its key is free. The results are in the
@@ -65,8 +70,9 @@ impl PaymentsTable {
     pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
         let mut results = Vec::with_capacity(payments.len());
         for chunk in payments.chunks(MAX_STATEMENTS) {
-            let requests =
-                chunk.iter().map(|payment| self.statements.insert(payment, self.due_shards));
+            let requests = chunk
+                .iter()
+                .map(|payment| self.statements.insert(payment, self.due_shards));
             let answers = self.execute("insert", requests.collect()).await?;
             for (payment, answer) in chunk.iter().zip(answers) {
                 results.push(match answer {
@@ -102,13 +108,22 @@ impl PaymentsTable {
     ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
         let mut results = Vec::with_capacity(changes.len());
         for chunk in changes.chunks(MAX_STATEMENTS) {
-            let operation = chunk.first().map_or("change", |change| event_name(change.event()));
-            let requests = chunk.iter().map(|change| self.statements.change(change, now));
+            let operation = chunk
+                .first()
+                .map_or("change", |change| event_name(change.event()));
+            let requests = chunk
+                .iter()
+                .map(|change| self.statements.change(change, now));
             let answers = self.execute(operation, requests.collect()).await?;
-            results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
-                Ok(()) => Ok(Applied::Now),
-                Err(error) => refused(change, error),
-            }));
+            results.extend(
+                chunk
+                    .iter()
+                    .zip(answers)
+                    .map(|(change, answer)| match answer {
+                        Ok(()) => Ok(Applied::Now),
+                        Err(error) => refused(change, error),
+                    }),
+            );
         }
         Ok(results)
     }
@@ -117,12 +132,18 @@ impl PaymentsTable {
     ///
     /// # Errors
     /// [`PaymentsError`] when the call fails or the item is no payment.
-    pub async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+    pub async fn get(
+        &self,
+        reference: &PaymentRef,
+    ) -> Result<Option<StoredPayment>, PaymentsError> {
         let output = self
             .client
             .get_item()
             .table_name(&self.name)
-            .key(attribute::PK, AttributeValue::S(partition_key(&reference.account)))
+            .key(
+                attribute::PK,
+                AttributeValue::S(partition_key(&reference.account)),
+            )
             .key(attribute::SK, AttributeValue::S(sort_key(reference)))
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -130,7 +151,11 @@ impl PaymentsTable {
             .await
             .map_err(|error| PaymentsError::Read(Box::new(error)))?;
         calls::read("get", Units::of(output.consumed_capacity()));
-        output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
+        output
+            .item()
+            .map(StoredPayment::from_item)
+            .transpose()
+            .map_err(PaymentsError::Item)
     }
 
     /// One page of the whole table, in no order; `None` as the next cursor ends it. Costs
@@ -232,7 +257,9 @@ fn is_passing(error: &BatchStatementError) -> bool {
 
 fn database_error(error: BatchStatementError) -> ChangeError {
     ChangeError::Database {
-        code: error.code.map_or_else(|| "no code".to_owned(), |code| code.to_string()),
+        code: error
+            .code
+            .map_or_else(|| "no code".to_owned(), |code| code.to_string()),
         message: error.message.unwrap_or_default(),
     }
 }
@@ -242,7 +269,9 @@ fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<Applied, C
     if error.code != Some(Code::ConditionalCheckFailed) {
         return Err(database_error(error));
     }
-    let Some(item) = error.item else { return Err(ChangeError::Missing) };
+    let Some(item) = error.item else {
+        return Err(ChangeError::Missing);
+    };
     let stored = StoredPayment::from_item(&item).map_err(ChangeError::Item)?;
     let mismatch = match change {
         Change::Claim(payment) => !stored.payment.same_instruction(payment),

@@ -73,9 +73,19 @@ impl Consumer {
         let url = queue_url(&act, &name).await?;
         let poll = aws.sqs_polling("poll", receiving.wait);
         let in_hand = Arc::new(InHand::default());
-        let end = Arc::new(End { queue: name, url, poll, act, receiving, in_hand });
+        let end = Arc::new(End {
+            queue: name,
+            url,
+            poll,
+            act,
+            receiving,
+            in_hand,
+        });
         let heartbeat = Arc::new(AbortOnDrop(tokio::spawn(beat(Arc::clone(&end)))));
-        Ok(Self { end, _heartbeat: heartbeat })
+        Ok(Self {
+            end,
+            _heartbeat: heartbeat,
+        })
     }
 
     /// Up to 10 messages, in order within each group; none after the wait has passed.
@@ -107,13 +117,18 @@ impl Consumer {
         // A long poll may have waited before it took anything: only its last moment counts.
         let held_since = asked_at.max(Instant::now() - end.receiving.visibility / 6);
         let messages = output.messages.unwrap_or_default();
-        Ok(messages.into_iter().filter_map(|message| self.delivery(message, held_since)).collect())
+        Ok(messages
+            .into_iter()
+            .filter_map(|message| self.delivery(message, held_since))
+            .collect())
     }
 
     fn delivery(&self, message: Message, since: Instant) -> Option<Delivery> {
         let receipt = message.receipt_handle()?;
         let attribute = |name| message.attributes().and_then(|all| all.get(&name));
-        let group = attribute(Attribute::MessageGroupId).cloned().unwrap_or_default();
+        let group = attribute(Attribute::MessageGroupId)
+            .cloned()
+            .unwrap_or_default();
         let receive_count = attribute(Attribute::ApproximateReceiveCount)
             .and_then(|count| count.parse().ok())
             .unwrap_or(1);
@@ -136,7 +151,12 @@ impl Consumer {
             while let Err(reason) = self.end.delete(batch, &mut open).await {
                 let Some(pause) = pauses.next() else {
                     let queue = &self.end.queue;
-                    tracing::warn!(queue, left = open.len(), reason, "messages were not deleted and will be delivered again");
+                    tracing::warn!(
+                        queue,
+                        left = open.len(),
+                        reason,
+                        "messages were not deleted and will be delivered again"
+                    );
                     break;
                 };
                 tokio::time::sleep(pause).await;
@@ -160,10 +180,16 @@ impl Consumer {
     pub async fn release(&self, mut deliveries: Vec<(Delivery, Duration)>) {
         deliveries.reverse();
         for batch in deliveries.chunks(MAX_BATCH) {
-            let entries = batch.iter().map(|(delivery, pause)| (delivery.held.receipt(), *pause));
+            let entries = batch
+                .iter()
+                .map(|(delivery, pause)| (delivery.held.receipt(), *pause));
             if let Err(reason) = self.end.change_visibility("release", entries).await {
                 let queue = &self.end.queue;
-                tracing::warn!(queue, reason = reason.0, "messages were not released; their visibility timeout will do it");
+                tracing::warn!(
+                    queue,
+                    reason = reason.0,
+                    "messages were not released; their visibility timeout will do it"
+                );
             }
         }
     }
@@ -225,10 +251,18 @@ fn failed_entries(
     operation: &'static str,
     failed: &[BatchResultErrorEntry],
 ) -> Result<(), (String, Vec<usize>)> {
-    let Some(first) = failed.first() else { return Ok(()) };
+    let Some(first) = failed.first() else {
+        return Ok(());
+    };
     calls::sqs_failed(operation, failed.len());
     let reason = format!("{}: {}", first.code(), first.message().unwrap_or_default());
-    Err((reason, failed.iter().filter_map(|entry| entry.id().parse().ok()).collect()))
+    Err((
+        reason,
+        failed
+            .iter()
+            .filter_map(|entry| entry.id().parse().ok())
+            .collect(),
+    ))
 }
 
 /// SQS counts in whole seconds; a part of one is rounded up, so that nothing comes early.

@@ -60,7 +60,8 @@ impl DeadLetterQueue {
     ) -> Result<(), Unsent> {
         let group = payment.account.to_string();
         let deduplication = format!("{}-{}", payment.id, failure.code);
-        self.send(group, deduplication, failure, Some(payment.clone()), raw).await
+        self.send(group, deduplication, failure, Some(payment.clone()), raw)
+            .await
     }
 
     /// Puts there, word for word, what could not be read as a payment. `source` tells it
@@ -68,9 +69,21 @@ impl DeadLetterQueue {
     ///
     /// # Errors
     /// [`Unsent`]: what was read must then not be acknowledged.
-    pub async fn bury_raw(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent> {
+    pub async fn bury_raw(
+        &self,
+        source: &str,
+        raw: String,
+        failure: Failure,
+    ) -> Result<(), Unsent> {
         let deduplication = format!("{source}-{}", failure.code);
-        self.send("unreadable".to_owned(), deduplication, failure, None, Some(raw)).await
+        self.send(
+            "unreadable".to_owned(),
+            deduplication,
+            failure,
+            None,
+            Some(raw),
+        )
+        .await
     }
 
     async fn send(
@@ -82,9 +95,21 @@ impl DeadLetterQueue {
         raw: Option<String>,
     ) -> Result<(), Unsent> {
         let service = self.service.to_owned();
-        let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
+        let letter = DeadLetter {
+            failure,
+            service,
+            at: Timestamp::now(),
+            payment,
+            raw,
+        };
         let body = serde_json::to_string(&letter)
             .unwrap_or_else(|_| unreachable!("a letter holds nothing that JSON lacks"));
-        self.producer.send(&[Outgoing { group, deduplication, body }]).await
+        self.producer
+            .send(&[Outgoing {
+                group,
+                deduplication,
+                body,
+            }])
+            .await
     }
 }

@@ -7,8 +7,9 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bucket bounds for latencies in seconds: 1 ms to 30 s.
-const SECONDS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +33,31 @@ impl Metric {
     /// A counter, which only grows.
     #[must_use]
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Counter }
+        Self {
+            name,
+            help,
+            kind: Kind::Counter,
+        }
     }
 
     /// A gauge, which goes up and down.
     #[must_use]
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Gauge }
+        Self {
+            name,
+            help,
+            kind: Kind::Gauge,
+        }
     }
 
     /// A histogram of durations in seconds.
     #[must_use]
     pub const fn seconds(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Seconds }
+        Self {
+            name,
+            help,
+            kind: Kind::Seconds,
+        }
     }
 
     /// What Prometheus calls its kind.

@@ -1,0 +1,95 @@
+# What each service may do: the calls its code makes, on the things it makes them on.
+#
+# Batches of PartiQL statements have actions of their own: an UPDATE needs PartiQLUpdate, an
+# INSERT PartiQLInsert, and neither UpdateItem nor PutItem. SQS has one action for a call and
+# its batch. Both kinds of encryption used here need no permission for a key.
+
+data "aws_iam_policy_document" "stream_relay" {
+  statement {
+    sid       = "FindStream"
+    actions   = ["dynamodb:DescribeTable"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid = "ReadStream"
+    actions = [
+      "dynamodb:DescribeStream",
+      "dynamodb:GetRecords",
+      "dynamodb:GetShardIterator",
+    ]
+    resources = [aws_dynamodb_table.payments.stream_arn]
+  }
+
+  statement {
+    sid       = "KeepLeases"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [aws_dynamodb_table.leases.arn]
+  }
+
+  statement {
+    sid       = "QueuePayments"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.payments.arn, aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+data "aws_iam_policy_document" "dispatcher" {
+  statement {
+    sid       = "ClaimAndFailPayments"
+    actions   = ["dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid = "TakePayments"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments.arn]
+  }
+
+  statement {
+    sid       = "HandOnOutcomes"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.confirmations.arn, aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+data "aws_iam_policy_document" "confirmer" {
+  statement {
+    sid       = "SettlePayments"
+    actions   = ["dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid = "TakeConfirmations"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.confirmations.arn]
+  }
+
+  statement {
+    sid       = "BuryConfirmations"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+# Whoever runs `dueflow payments import`; its GetItem tells a repeated row from a conflict.
+# `dueflow payments show` needs the GetItem alone.
+data "aws_iam_policy_document" "payments_import" {
+  statement {
+    sid       = "SchedulePayments"
+    actions   = ["dynamodb:GetItem", "dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+}

@@ -1,0 +1,31 @@
+output "tables" {
+  description = "ARNs of the tables."
+  value = {
+    payments = aws_dynamodb_table.payments.arn
+    leases   = aws_dynamodb_table.leases.arn
+  }
+}
+
+output "payments_stream_arn" {
+  description = "ARN of the stream of the payments table."
+  value       = aws_dynamodb_table.payments.stream_arn
+}
+
+output "queues" {
+  description = "URLs of the queues."
+  value = {
+    payments      = aws_sqs_queue.payments.url
+    confirmations = aws_sqs_queue.confirmations.url
+    payments_dlq  = aws_sqs_queue.payments_dlq.url
+  }
+}
+
+output "policies" {
+  description = "IAM policies in JSON, to be attached to the role of each service."
+  value = {
+    "stream-relay"    = data.aws_iam_policy_document.stream_relay.json
+    "dispatcher"      = data.aws_iam_policy_document.dispatcher.json
+    "confirmer"       = data.aws_iam_policy_document.confirmer.json
+    "payments-import" = data.aws_iam_policy_document.payments_import.json
+  }
+}

@@ -1,0 +1,79 @@
+# The tables, as shared/src/resources.rs defines them (tests/tests/terraform.rs compares).
+# What goes beyond that definition keeps the data: recovery to any second of the last 35
+# days, encryption with the account's AWS managed key (its use shows in CloudTrail), and two
+# locks against deletion, one at AWS and one in Terraform.
+
+resource "aws_dynamodb_table" "payments" {
+  name                        = "${var.prefix}-payments"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "PK"
+  range_key                   = "SK"
+  stream_enabled              = true
+  stream_view_type            = "NEW_IMAGE"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "PK"
+    type = "S"
+  }
+
+  attribute {
+    name = "SK"
+    type = "S"
+  }
+
+  attribute {
+    name = "DueShard"
+    type = "S"
+  }
+
+  attribute {
+    name = "DueKey"
+    type = "S"
+  }
+
+  global_secondary_index {
+    name               = "due"
+    hash_key           = "DueShard"
+    range_key          = "DueKey"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["Status"]
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# Who reads which shard of the stream, and how far it is read.
+resource "aws_dynamodb_table" "leases" {
+  name                        = "${var.prefix}-leases"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "LeaseKey"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "LeaseKey"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}

@@ -1,0 +1,29 @@
+# `just` lists the recipes.
+default:
+    @just --list
+
+# Everything CI runs.
+ci:
+    bash .ci/run
+
+# Format, lint and document.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# All tests; with cargo-nextest when it is installed.
+test:
+    cargo nextest run --workspace || cargo test --workspace
+
+# The demo, with any options: `just demo --payments 100000`.
+demo *options:
+    cargo run --release -- demo {{ options }}
+
+# All benchmarks.
+bench:
+    cargo bench --workspace
+
+# Licences, sources and duplicate versions of dependencies (needs cargo-deny).
+deny:
+    cargo deny check licenses bans sources

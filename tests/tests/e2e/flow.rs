@@ -1,0 +1,198 @@
+//! A world with services in it, for one test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use local::LocalOptions;
+use local::transactions::Faults;
+use operator::demo::{Books, Plan, read_dead_letters, reconcile, schedule};
+use operator::local_world::{Process, SERVICES, World, temporary_folder};
+use shared::domain::Status;
+use shared::payments::{PaymentsTable, StoredPayment};
+use tempfile::TempDir;
+
+/// The `dueflow` command.
+pub(crate) const DUEFLOW: &str = env!("CARGO_BIN_EXE_dueflow-under-test");
+
+/// Whatever is waited for has failed when it takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Settings that make crashes heal in seconds.
+pub(crate) fn impatient() -> Vec<(&'static str, String)> {
+    vec![
+        ("DUEFLOW_VISIBILITY_TIMEOUT", "4s".to_owned()),
+        ("DUEFLOW_RECEIVE_WAIT", "1s".to_owned()),
+        ("DUEFLOW_TRANSACTION_TIMEOUT", "2s".to_owned()),
+    ]
+}
+
+/// A world of its own for one test.
+pub(crate) struct Flow {
+    pub(crate) world: World,
+    pub(crate) table: Arc<PaymentsTable>,
+    scheduled: u64,
+    _dir: TempDir,
+}
+
+impl Flow {
+    pub(crate) async fn start(faults: Faults) -> Self {
+        let dir = temporary_folder().unwrap();
+        let options = LocalOptions {
+            dir: dir.path().to_owned(),
+            dynamodb_port: 0,
+            sqs_port: 0,
+            transactions_port: 0,
+            faults,
+        };
+        let names = "dueflow".parse().unwrap();
+        let world = World::start(options, names, PathBuf::from(DUEFLOW))
+            .await
+            .unwrap();
+        let client = world.aws.dynamodb("test");
+        let table = Arc::new(PaymentsTable::new(
+            client,
+            &world.names.payments_table(),
+            16,
+        ));
+        Self {
+            world,
+            table,
+            scheduled: 0,
+            _dir: dir,
+        }
+    }
+
+    /// Schedules payments due today.
+    pub(crate) async fn schedule(&mut self, payments: u32, accounts: u32) {
+        let plan = Plan {
+            payments,
+            accounts,
+            rate: None,
+        };
+        let counter = Arc::new(AtomicU64::new(0));
+        schedule(Arc::clone(&self.table), plan, counter)
+            .await
+            .unwrap();
+        self.scheduled += u64::from(payments);
+    }
+
+    /// Starts one service with [`impatient`] settings and waits until it is ready.
+    pub(crate) async fn service(&self, service: &str) -> Process {
+        self.service_with(service, service, &impatient()).await
+    }
+
+    /// Starts one service under a name of its own.
+    pub(crate) async fn service_with(
+        &self,
+        service: &str,
+        name: &str,
+        settings: &[(&'static str, String)],
+    ) -> Process {
+        let mut process = self.world.spawn(service, name, settings).unwrap();
+        process.ready().await.unwrap();
+        process
+    }
+
+    /// Starts all three.
+    pub(crate) async fn services(&self) -> Vec<Process> {
+        let mut processes = Vec::new();
+        for service in SERVICES {
+            processes.push(self.service(service).await);
+        }
+        processes
+    }
+
+    /// All payments as they stand now.
+    pub(crate) async fn payments(&self) -> Vec<StoredPayment> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.table.scan_page(cursor).await.unwrap();
+            all.extend(page);
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return all,
+            }
+        }
+    }
+
+    /// How many payments are in `status` now.
+    pub(crate) async fn count(&self, status: Status) -> usize {
+        self.payments()
+            .await
+            .iter()
+            .filter(|stored| stored.status == status)
+            .count()
+    }
+
+    /// Waits until at least `count` payments are in `status`.
+    pub(crate) async fn until(&self, status: Status, count: usize) {
+        let asked_at = Instant::now();
+        loop {
+            let now = self.count(status).await;
+            if now >= count {
+                return;
+            }
+            assert!(
+                asked_at.elapsed() < PATIENCE,
+                "only {now} of {count} are {status}"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until every payment has ended.
+    pub(crate) async fn until_ended(&self) {
+        let asked_at = Instant::now();
+        loop {
+            let payments = self.payments().await;
+            let open = payments
+                .iter()
+                .filter(|stored| matches!(stored.status, Status::Scheduled | Status::Pending));
+            let open = open.count();
+            if open == 0 {
+                return;
+            }
+            assert!(
+                asked_at.elapsed() < PATIENCE,
+                "{open} payments have not ended"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Compares the table and the dead-letter queue with the transaction service's journal.
+    pub(crate) async fn books(&self) -> Books {
+        let letters = read_dead_letters(&self.world.aws, &self.world.names)
+            .await
+            .unwrap();
+        let journal = self.world.local.journal();
+        let (books, _) = reconcile(&self.table, journal, &letters, self.scheduled)
+            .await
+            .unwrap();
+        books
+    }
+
+    /// The books, which must balance with every payment settled exactly once.
+    pub(crate) async fn assert_all_settled_once(&self) {
+        let books = self.books().await;
+        assert!(books.balance(), "{books:#?}");
+        assert_eq!(books.settled_once, self.scheduled, "{books:#?}");
+    }
+}
+
+/// A counter of a service's, summed over its labels.
+pub(crate) async fn metric(process: &mut Process, name: &str) -> f64 {
+    process.samples().await.unwrap().sum(name)
+}
+
+/// Stops services, each of which must end in order.
+pub(crate) async fn stop(processes: Vec<Process>) {
+    for process in processes {
+        let name = process.name.clone();
+        let status = process.stop().await.unwrap();
+        assert!(status.success(), "{name} ended with {status}");
+    }
+}
