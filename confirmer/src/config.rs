@@ -16,9 +16,6 @@ impl ConfirmerConfig {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let receiving = Receiving::read(settings);
         let receivers = settings.number("DUEFLOW_CONFIRMER_RECEIVERS", 1..=64);
-        Some(Self {
-            receiving: receiving?,
-            receivers: receivers?,
-        })
+        Some(Self { receiving: receiving?, receivers: receivers? })
     }
 }

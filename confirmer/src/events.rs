@@ -16,10 +16,8 @@ const RELEASED: Metric = Metric::counter(
     "confirmer_messages_released_total",
     "Messages given back to be delivered again",
 );
-const ERRORS: Metric = Metric::counter(
-    "confirmer_errors_total",
-    "Failed calls by what was being done",
-);
+const ERRORS: Metric =
+    Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] = &[SETTLED, BURIED, RELEASED, ERRORS];

@@ -109,14 +109,10 @@ pub async fn run(
 
 /// The executable: settings, connections, then [`run`].
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    SERVICE.main(
-        arguments,
-        ConfirmerConfig::read,
-        async |common, config, readiness, shutdown| {
-            let aws = Aws::from_environment().await;
-            let deps = Deps::connect(&aws, &common, config).await?;
-            run(config, deps, readiness, shutdown).await?;
-            Ok(())
-        },
-    )
+    SERVICE.main(arguments, ConfirmerConfig::read, async |common, config, readiness, shutdown| {
+        let aws = Aws::from_environment().await;
+        let deps = Deps::connect(&aws, &common, config).await?;
+        run(config, deps, readiness, shutdown).await?;
+        Ok(())
+    })
 }

@@ -24,10 +24,7 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, transaction_id: &str) 
         Ok(Applied::Now) => Verdict::Settled("now"),
         Ok(Applied::Before) => Verdict::Settled("before"),
         Err(ChangeError::InStatus(stored)) => {
-            let has = stored
-                .transaction_id
-                .as_deref()
-                .unwrap_or("no transaction id");
+            let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
             let reason = format!(
                 "settled as {transaction_id}, but the table has it {} with {has}",
                 stored.status
@@ -35,13 +32,8 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, transaction_id: &str) 
             Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
         }
         Err(error @ (ChangeError::Missing | ChangeError::Mismatch | ChangeError::Item(_))) => {
-            Verdict::Conflict(
-                conflict(format!("settled as {transaction_id}, but {error}")),
-                None,
-            )
+            Verdict::Conflict(conflict(format!("settled as {transaction_id}, but {error}")), None)
         }
-        Err(error @ ChangeError::Database { .. }) => Verdict::Retry {
-            reason: error.to_string(),
-        },
+        Err(error @ ChangeError::Database { .. }) => Verdict::Retry { reason: error.to_string() },
     }
 }

@@ -25,7 +25,7 @@ impl Worker {
     /// Receives and settles until shutdown; the batch in hand is finished.
     pub(crate) async fn receive(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
-        while let Some(result) = shutdown.unless_requested(self.queue.receive()).await {
+        while let Some(result) = self.queue.receive_until(&shutdown).await {
             match result {
                 Ok(deliveries) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
@@ -109,17 +109,10 @@ impl Worker {
     async fn bury(&self, delivery: Delivery, failure: Failure, payment: Option<&Payment>) {
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
+        let source = &delivery.message_id;
         let buried = match payment {
-            Some(payment) => {
-                self.dead_letters
-                    .bury_with(payment, Some(raw), failure)
-                    .await
-            }
-            None => {
-                self.dead_letters
-                    .bury_raw(&delivery.message_id, raw, failure)
-                    .await
-            }
+            Some(payment) => self.dead_letters.bury(source, payment, Some(raw), failure).await,
+            None => self.dead_letters.bury_raw(source, raw, failure).await,
         };
         match buried {
             Ok(()) => self.queue.acknowledge(vec![delivery]).await,

@@ -9,10 +9,8 @@ const CLAIMS: Metric = Metric::counter(
     "dispatcher_claims_total",
     "Delivered payments by what the claim found: claimed, or the status they were in",
 );
-const OUTCOMES: Metric = Metric::counter(
-    "dispatcher_submissions_total",
-    "Submissions by what they came to",
-);
+const OUTCOMES: Metric =
+    Metric::counter("dispatcher_submissions_total", "Submissions by what they came to");
 const LATENCY: Metric = Metric::seconds(
     "dispatcher_submission_seconds",
     "Time from a submission to its answer, or to giving up waiting",
@@ -21,10 +19,8 @@ const RECORDED: Metric = Metric::counter(
     "dispatcher_payments_recorded_total",
     "Settlements handed to the confirmer, their messages deleted",
 );
-const FAILED: Metric = Metric::counter(
-    "dispatcher_payments_failed_total",
-    "Payments marked FAILED, by code",
-);
+const FAILED: Metric =
+    Metric::counter("dispatcher_payments_failed_total", "Payments marked FAILED, by code");
 const BURIED: Metric = Metric::counter(
     "dispatcher_messages_buried_total",
     "Messages put whole into the dead-letter queue, by code",
@@ -33,16 +29,13 @@ const RELEASED: Metric = Metric::counter(
     "dispatcher_messages_released_total",
     "Messages given back to be delivered again",
 );
-const ERRORS: Metric = Metric::counter(
-    "dispatcher_errors_total",
-    "Failed calls by what was being done",
-);
+const ERRORS: Metric =
+    Metric::counter("dispatcher_errors_total", "Failed calls by what was being done");
 const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments in hand now");
 
 /// All metrics of the dispatcher.
-pub const METRICS: &[Metric] = &[
-    CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND,
-];
+pub const METRICS: &[Metric] =
+    &[CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND];
 
 pub(crate) fn claim(result: &'static str) {
     CLAIMS.add_for("result", result, 1);
@@ -59,7 +52,13 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
     };
     OUTCOMES.add_for("result", result, 1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
-    tracing::debug!(%payment_id, %trace_key, result, reason, took_ms = took.as_millis() as u64, "submitted");
+    let took_ms = took.as_millis() as u64;
+    match reason {
+        None => tracing::debug!(%payment_id, %trace_key, result, took_ms, "submitted"),
+        Some(reason) => {
+            tracing::info!(%payment_id, %trace_key, result, reason, took_ms, "submitted");
+        }
+    }
 }
 
 pub(crate) fn recorded(count: usize) {

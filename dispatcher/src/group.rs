@@ -52,20 +52,17 @@ impl Group {
     /// rejected again, or found FAILED and buried again.
     async fn fail(&self, job: Job, failure: Failure) {
         let reference = job.payment.reference();
-        let changed = self
-            .table
-            .apply(&[Change::Fail(&reference, &failure)], Timestamp::now())
-            .await;
-        match changed.map(|mut results| results.pop()) {
-            Ok(Some(Ok(_))) => {
+        let change = [Change::Fail(&reference, &failure)];
+        let changed = self.table.apply(&change, Timestamp::now()).await;
+        match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
+            Ok(Ok(_)) => {
                 events::failed(&job.payment, &failure);
                 self.bury(job, failure).await;
             }
-            Ok(Some(Err(error))) => {
-                events::error("fail", &error);
+            Ok(Err(refused)) => {
+                events::error("fail", &refused);
                 self.retry_later(job).await;
             }
-            Ok(None) => self.retry_later(job).await,
             Err(error) => {
                 events::error("fail", &error);
                 self.retry_later(job).await;
@@ -75,7 +72,9 @@ impl Group {
 
     /// Writes the dead letter of a payment that is FAILED, then deletes its message.
     pub(crate) async fn bury(&self, job: Job, failure: Failure) {
-        match self.dead_letters.bury(&job.payment, failure).await {
+        let message_id = &job.received.delivery.message_id;
+        let buried = self.dead_letters.bury(message_id, &job.payment, None, failure);
+        match buried.await {
             Ok(()) => self.queue.acknowledge(vec![job.received.delivery]).await,
             Err(error) => {
                 events::error("bury", &error);
@@ -93,9 +92,7 @@ impl Group {
     /// blocked until the first of them is visible again, so none overtakes it.
     async fn give_back(&self, job: Job, pause: Duration, rest: Vec<Job>) {
         events::released(1 + rest.len());
-        let rest = rest
-            .into_iter()
-            .map(|job| (job.received.delivery, Duration::ZERO));
+        let rest = rest.into_iter().map(|job| (job.received.delivery, Duration::ZERO));
         let first = std::iter::once((job.received.delivery, pause));
         self.queue.release(first.chain(rest).collect()).await;
     }

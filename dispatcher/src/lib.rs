@@ -54,9 +54,9 @@ pub enum DispatcherError {
     /// At start: the client of the transaction service.
     #[error(transparent)]
     Transactions(#[from] TransactionClientError),
-    /// A receive loop panicked.
-    #[error("a receive loop failed: {0}")]
-    Receiver(#[from] tokio::task::JoinError),
+    /// A receive loop or the recorder panicked.
+    #[error("a part of the dispatcher failed: {0}")]
+    Part(#[from] tokio::task::JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -108,21 +108,12 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let Deps {
-        table,
-        payments,
-        confirmations,
-        dead_letters,
-        transactions,
-    } = deps;
+    let Deps { table, payments, confirmations, dead_letters, transactions } = deps;
     let table = Arc::new(table);
     let tasks = TaskTracker::new();
     let (settled, to_record) = mpsc::channel(config.concurrency);
-    let recorder = Recorder {
-        confirmations,
-        payments: payments.clone(),
-    };
-    let recording = tokio::spawn(recorder.run(to_record));
+    let recorder = Recorder { confirmations, payments: payments.clone() };
+    let mut recording = tokio::spawn(recorder.run(to_record));
     let worker = Worker {
         group: Group {
             transactions,
@@ -145,8 +136,16 @@ pub async fn run(
     // Each task holds its own sender; the recorder ends with the last of them.
     drop(worker);
     readiness.ready();
-    while let Some(ended) = receivers.join_next().await {
-        ended?;
+    loop {
+        tokio::select! {
+            ended = receivers.join_next() => match ended {
+                Some(ended) => ended?,
+                None => break,
+            },
+            // It outlives the receivers, so this is a panic: without it, payments would be
+            // submitted and never recorded.
+            ended = &mut recording => return Ok(ended?),
+        }
     }
     tasks.close();
     shutdown
@@ -160,14 +159,10 @@ pub async fn run(
 
 /// The executable: settings, connections, then [`run`].
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    SERVICE.main(
-        arguments,
-        DispatcherConfig::read,
-        async |common, config, readiness, shutdown| {
-            let aws = Aws::from_environment().await;
-            let deps = Deps::connect(&aws, &common, &config).await?;
-            run(config, deps, readiness, shutdown).await?;
-            Ok(())
-        },
-    )
+    SERVICE.main(arguments, DispatcherConfig::read, async |common, config, readiness, shutdown| {
+        let aws = Aws::from_environment().await;
+        let deps = Deps::connect(&aws, &common, &config).await?;
+        run(config, deps, readiness, shutdown).await?;
+        Ok(())
+    })
 }

@@ -49,9 +49,7 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>) -> Verdict {
             return contradicted(FailureCode::Missing, &error);
         }
         Err(error @ ChangeError::Database { .. }) => {
-            return Verdict::Retry {
-                reason: error.to_string(),
-            };
+            return Verdict::Retry { reason: error.to_string() };
         }
     };
     match stored.status {
@@ -61,9 +59,7 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>) -> Verdict {
             Failure::new(FailureCode::Rejected, "the item is FAILED without a reason")
         })),
         // The condition failed on a status that would have met it: it changed in between.
-        Status::Scheduled => Verdict::Retry {
-            reason: "SCHEDULED again".to_owned(),
-        },
+        Status::Scheduled => Verdict::Retry { reason: "SCHEDULED again".to_owned() },
     }
 }
 
@@ -105,17 +101,9 @@ mod tests {
     fn only_a_claimed_or_pending_payment_is_submitted() {
         assert_eq!(judge(Ok(Applied::Now)), Verdict::Submit);
         assert_eq!(judge(in_status(Status::Pending)), Verdict::SubmitAgain);
-        for status in [
-            Status::Scheduled,
-            Status::Processed,
-            Status::Failed,
-            Status::Cancelled,
-        ] {
+        for status in [Status::Scheduled, Status::Processed, Status::Failed, Status::Cancelled] {
             let verdict = judge(in_status(status));
-            assert!(
-                !matches!(verdict, Verdict::Submit | Verdict::SubmitAgain),
-                "{status}"
-            );
+            assert!(!matches!(verdict, Verdict::Submit | Verdict::SubmitAgain), "{status}");
         }
     }
 
@@ -129,10 +117,7 @@ mod tests {
     #[test]
     fn a_failed_payment_is_buried_again_with_its_own_reason() {
         let failure = Failure::new(FailureCode::Rejected, "no funds");
-        assert_eq!(
-            judge(in_status(Status::Failed)),
-            Verdict::BuryAgain(failure)
-        );
+        assert_eq!(judge(in_status(Status::Failed)), Verdict::BuryAgain(failure));
     }
 
     #[test]

@@ -38,17 +38,14 @@ impl Worker {
             let Some(Ok(mut places)) = shutdown.unless_requested(places).await else {
                 return;
             };
-            let Some(result) = shutdown.unless_requested(self.queue.receive()).await else {
+            let Some(result) = self.queue.receive_until(&shutdown).await else {
                 return;
             };
             match result {
                 Ok(deliveries) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     let received = deliveries.into_iter().filter_map(|delivery| {
-                        Some(Received {
-                            delivery,
-                            place: places.split(1)?,
-                        })
+                        Some(Received { delivery, place: places.split(1)? })
                     });
                     let received: Vec<_> = received.collect();
                     if !received.is_empty() {
@@ -63,27 +60,16 @@ impl Worker {
                 }
             }
             drop(places);
-            events::in_hand(
-                self.concurrency
-                    .saturating_sub(self.places.available_permits()),
-            );
+            events::in_hand(self.concurrency.saturating_sub(self.places.available_permits()));
         }
     }
 
     async fn work(self, received: Vec<Received>) {
-        let Sorted {
-            jobs,
-            duplicates,
-            malformed,
-        } = sort(received);
+        let Sorted { jobs, duplicates, malformed } = sort(received);
         // Behind its own payment in the group: delivered again, it finds that one ended.
         self.give_back(duplicates).await;
         for (received, reason) in malformed {
-            self.bury_message(
-                received,
-                Failure::new(FailureCode::MalformedMessage, reason),
-            )
-            .await;
+            self.bury_message(received, Failure::new(FailureCode::MalformedMessage, reason)).await;
         }
         let jobs = self.claim(jobs).await;
         for group in by_group(jobs) {
@@ -98,8 +84,7 @@ impl Worker {
             Ok(results) => results,
             Err(error) => {
                 events::error("claim", &error);
-                self.give_back(jobs.into_iter().map(|job| job.received).collect())
-                    .await;
+                self.give_back(jobs.into_iter().map(|job| job.received).collect()).await;
                 return Vec::new();
             }
         };
@@ -135,11 +120,7 @@ impl Worker {
         let Received { delivery, place } = received;
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
-        match self
-            .dead_letters
-            .bury_raw(&delivery.message_id, raw, failure)
-            .await
-        {
+        match self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await {
             Ok(()) => self.queue.acknowledge(vec![delivery]).await,
             Err(error) => {
                 events::error("bury", &error);

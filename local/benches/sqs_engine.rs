@@ -98,9 +98,7 @@ struct Service<H>(H);
 impl<H: SqsHandler> Service<H> {
     fn call(&self, operation: SqsOperation, request: String) -> Bytes {
         let mut context = Context::from_waker(Waker::noop());
-        let mut answer = self
-            .0
-            .handle_operation(operation, request.to_string().into());
+        let mut answer = self.0.handle_operation(operation, request.to_string().into());
         let Poll::Ready(Ok(mut response)) = answer.as_mut().poll(&mut context) else {
             panic!("{operation} waits");
         };
@@ -143,10 +141,7 @@ impl<H: SqsHandler> Service<H> {
         };
         let entries: Vec<_> = received.messages.iter().enumerate().map(entry).collect();
         let entries = entries.join(",");
-        self.call(
-            operation,
-            format!(r#"{{"QueueUrl":"{QUEUE}","Entries":[{entries}]}}"#),
-        );
+        self.call(operation, format!(r#"{{"QueueUrl":"{QUEUE}","Entries":[{entries}]}}"#));
     }
 }
 
@@ -164,9 +159,7 @@ struct Handle<'a> {
 }
 
 fn operations(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let _inside = runtime.enter();
     let service = |messages: usize, groups: usize| {

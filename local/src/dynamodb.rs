@@ -49,11 +49,7 @@ impl DynamoDb {
         let thread = std::thread::Builder::new()
             .name("local-dynamodb".to_owned())
             .spawn(move || serve(listener, database, stopped))?;
-        Ok(Self {
-            address,
-            stop,
-            thread,
-        })
+        Ok(Self { address, stop, thread })
     }
 
     /// Its address, for `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_DYNAMODB_STREAMS`.
@@ -71,9 +67,7 @@ impl DynamoDb {
         let _ = self.stop.send(());
         match self.thread.join() {
             Ok(ended) => ended.map_err(io::Error::other),
-            Err(_) => Err(io::Error::other(
-                "the thread of the local DynamoDB panicked",
-            )),
+            Err(_) => Err(io::Error::other("the thread of the local DynamoDB panicked")),
         }
     }
 }

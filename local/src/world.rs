@@ -72,18 +72,11 @@ impl Local {
         let database = options.dir.join("dynamodb.sqlite");
         let dynamodb = DynamoDb::start(listener, &database).map_err(LocalError::DynamoDb)?;
         let listener = bind("SQS", options.sqs_port).await?;
-        let sqs = Sqs::start(listener, SqsOptions::default())
-            .await
-            .map_err(LocalError::Sqs)?;
+        let sqs = Sqs::start(listener, SqsOptions::default()).await.map_err(LocalError::Sqs)?;
         let listener = bind("the transaction service", options.transactions_port).await?;
         let journal = options.dir.join("journal.jsonl");
         let transactions = TransactionService::start(listener, &journal, options.faults).await?;
-        Ok(Self {
-            dynamodb,
-            sqs,
-            transactions,
-            journal,
-        })
+        Ok(Self { dynamodb, sqs, transactions, journal })
     }
 
     /// The journal of the transaction service.
@@ -104,7 +97,9 @@ impl Local {
 }
 
 async fn bind(what: &'static str, port: u16) -> Result<TcpListener, LocalError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|source| LocalError::Port { what, port, source })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| LocalError::Port {
+        what,
+        port,
+        source,
+    })
 }

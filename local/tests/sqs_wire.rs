@@ -79,11 +79,8 @@ impl World {
 #[tokio::test]
 async fn a_batch_travels_from_send_to_delete_with_all_that_belongs_to_it() {
     let world = start().await;
-    let colour = MessageAttributeValue::builder()
-        .data_type("String")
-        .string_value("blue")
-        .build()
-        .unwrap();
+    let colour =
+        MessageAttributeValue::builder().data_type("String").string_value("blue").build().unwrap();
     let entry = |n: usize| {
         SendMessageBatchRequestEntry::builder()
             .id(n.to_string())
@@ -109,22 +106,13 @@ async fn a_batch_travels_from_send_to_delete_with_all_that_belongs_to_it() {
     for (n, (message, sent)) in got.iter().zip(&sent.successful).enumerate() {
         assert_eq!(message.body.as_deref(), Some(&*format!("body \"{n}\" ü")));
         assert_eq!(message.message_id.as_deref(), Some(&*sent.message_id));
-        assert_eq!(
-            message.md5_of_body.as_deref(),
-            Some(&*sent.md5_of_message_body)
-        );
-        assert_eq!(
-            message.md5_of_message_attributes,
-            sent.md5_of_message_attributes
-        );
+        assert_eq!(message.md5_of_body.as_deref(), Some(&*sent.md5_of_message_body));
+        assert_eq!(message.md5_of_message_attributes, sent.md5_of_message_attributes);
         let system = message.attributes.as_ref().unwrap();
         let number = system.get(&MessageSystemAttributeName::SequenceNumber);
         assert_eq!(number, sent.sequence_number.as_ref());
         assert_eq!(system[&MessageSystemAttributeName::MessageGroupId], "a");
-        assert_eq!(
-            system[&MessageSystemAttributeName::ApproximateReceiveCount],
-            "1"
-        );
+        assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
         let attributes = message.message_attributes.as_ref().unwrap();
         assert_eq!(attributes["colour"].string_value.as_deref(), Some("blue"));
     }
@@ -137,11 +125,7 @@ async fn a_batch_travels_from_send_to_delete_with_all_that_belongs_to_it() {
             .unwrap()
     });
     let delete = world.client.delete_message_batch().queue_url(&world.url);
-    let deleted = delete
-        .set_entries(Some(entries.collect()))
-        .send()
-        .await
-        .unwrap();
+    let deleted = delete.set_entries(Some(entries.collect())).send().await.unwrap();
     assert_eq!((deleted.successful.len(), deleted.failed.len()), (10, 0));
     let calls = world.sqs.calls();
     assert_eq!(calls[&(QUEUE.to_owned(), "DeleteMessageBatch")], 1);
@@ -151,22 +135,9 @@ async fn a_batch_travels_from_send_to_delete_with_all_that_belongs_to_it() {
 async fn errors_arrive_as_the_sdk_s_own() {
     let world = start().await;
     let missing = format!("{}x", world.url);
-    let refused = world
-        .client
-        .send_message()
-        .queue_url(missing)
-        .message_body("x");
-    let refused = refused
-        .message_group_id("a")
-        .message_deduplication_id("1")
-        .send()
-        .await;
-    assert!(
-        refused
-            .unwrap_err()
-            .into_service_error()
-            .is_queue_does_not_exist()
-    );
+    let refused = world.client.send_message().queue_url(missing).message_body("x");
+    let refused = refused.message_group_id("a").message_deduplication_id("1").send().await;
+    assert!(refused.unwrap_err().into_service_error().is_queue_does_not_exist());
 
     let delete = world.client.delete_message().queue_url(&world.url);
     let refused = delete.receipt_handle("nonsense").send().await.unwrap_err();
@@ -178,17 +149,8 @@ async fn errors_arrive_as_the_sdk_s_own() {
 
     world.send("a", "a1").await;
     let receive = world.client.receive_message().queue_url(&world.url);
-    let got = receive
-        .visibility_timeout(0)
-        .send()
-        .await
-        .unwrap()
-        .messages
-        .unwrap();
-    let change = world
-        .client
-        .change_message_visibility()
-        .queue_url(&world.url);
+    let got = receive.visibility_timeout(0).send().await.unwrap().messages.unwrap();
+    let change = world.client.change_message_visibility().queue_url(&world.url);
     let change = change.set_receipt_handle(got[0].receipt_handle.clone());
     let refused = change.visibility_timeout(5).send().await.unwrap_err();
     assert!(refused.into_service_error().is_message_not_inflight());
@@ -198,21 +160,9 @@ async fn errors_arrive_as_the_sdk_s_own() {
 async fn attributes_urls_and_lists_are_shown() {
     let world = start().await;
     assert!(world.url.starts_with(&world.sqs.endpoint()));
-    let found = world
-        .client
-        .get_queue_url()
-        .queue_name(QUEUE)
-        .send()
-        .await
-        .unwrap();
+    let found = world.client.get_queue_url().queue_name(QUEUE).send().await.unwrap();
     assert_eq!(found.queue_url.as_ref(), Some(&world.url));
-    let listed = world
-        .client
-        .list_queues()
-        .queue_name_prefix("pay")
-        .send()
-        .await
-        .unwrap();
+    let listed = world.client.list_queues().queue_name_prefix("pay").send().await.unwrap();
     assert_eq!(listed.queue_urls(), std::slice::from_ref(&world.url));
 
     let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:payments.fifo","maxReceiveCount":3}"#;
@@ -221,10 +171,7 @@ async fn attributes_urls_and_lists_are_shown() {
         .attributes(QueueAttributeName::FifoQueue, "true")
         .attributes(QueueAttributeName::RedrivePolicy, policy);
     let live = create.send().await.unwrap().queue_url.unwrap();
-    let sources = world
-        .client
-        .list_dead_letter_source_queues()
-        .queue_url(&world.url);
+    let sources = world.client.list_dead_letter_source_queues().queue_url(&world.url);
     let sources = sources.send().await.unwrap().queue_urls;
     assert_eq!(sources, std::slice::from_ref(&live));
 
@@ -244,9 +191,7 @@ async fn a_poll_whose_client_went_away_takes_nothing() {
         body.len()
     );
     let address = world.sqs.endpoint();
-    let mut stream = TcpStream::connect(&address["http://".len()..])
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(&address["http://".len()..]).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     world.receives_arrived(1).await;
     drop(stream);
@@ -261,9 +206,7 @@ async fn a_poll_whose_client_went_away_takes_nothing() {
 async fn a_stop_ends_polls_at_once_and_closes_idle_connections() {
     let world = start().await;
     let address = world.sqs.endpoint();
-    let mut idle = TcpStream::connect(&address["http://".len()..])
-        .await
-        .unwrap();
+    let mut idle = TcpStream::connect(&address["http://".len()..]).await.unwrap();
     let poll = world.poll(20);
     world.receives_arrived(1).await;
     let begin = Instant::now();

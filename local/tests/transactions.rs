@@ -36,15 +36,8 @@ impl Bank {
 
     async fn open_on(journal: PathBuf, folder: Arc<TempDir>, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = TransactionService::start(listener, &journal, faults)
-            .await
-            .unwrap();
-        Self {
-            service,
-            client: reqwest::Client::new(),
-            journal,
-            _folder: folder,
-        }
+        let service = TransactionService::start(listener, &journal, faults).await.unwrap();
+        Self { service, client: reqwest::Client::new(), journal, _folder: folder }
     }
 
     async fn restart(self, faults: Faults) -> Self {
@@ -68,9 +61,7 @@ impl Bank {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        Journal::read(&self.journal)
-            .collect::<Result<_, _>>()
-            .unwrap()
+        Journal::read(&self.journal).collect::<Result<_, _>>().unwrap()
     }
 
     /// Waits until the key is settled, though nobody was told.
@@ -89,25 +80,14 @@ impl Bank {
 
 /// Sends a request and holds every error against the contract's list.
 async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = timeout(PATIENCE, request.send())
-        .await
-        .expect("no answer")
-        .unwrap();
+    let response = timeout(PATIENCE, request.send()).await.expect("no answer").unwrap();
     let status = response.status().as_u16();
     let body: Value = response.json().await.unwrap();
     if status >= 400 {
         let code = body["code"].as_str().expect("an error has a code");
-        assert!(
-            CONTRACT.contains(&format!("\"{status}\":")),
-            "{status} is not in the contract"
-        );
+        assert!(CONTRACT.contains(&format!("\"{status}\":")), "{status} is not in the contract");
         assert!(CONTRACT.contains(code), "{code} is not in the contract");
-        assert!(
-            !body["reason"]
-                .as_str()
-                .expect("an error has a reason")
-                .is_empty()
-        );
+        assert!(!body["reason"].as_str().expect("an error has a reason").is_empty());
         assert_eq!(body.as_object().unwrap().len(), 2);
     }
     Answer { status, body }
@@ -138,13 +118,7 @@ async fn the_same_key_gets_the_same_answer_and_moves_money_once() {
     assert_eq!(first.status, 201);
     assert_eq!(first.body["status"], "settled");
     let again = bank.post("k", &payment(100)).await;
-    assert_eq!(
-        again,
-        Answer {
-            status: 200,
-            ..first.clone()
-        }
-    );
+    assert_eq!(again, Answer { status: 200, ..first.clone() });
     assert_eq!(bank.get("k").await, again);
 
     let other = bank.post("k2", &payment(100)).await;
@@ -155,21 +129,12 @@ async fn the_same_key_gets_the_same_answer_and_moves_money_once() {
     assert_eq!(entries.len(), 2);
     assert_eq!(bank.service.settled(), 2);
     let entry = &entries[0];
-    assert_eq!(
-        entry.transaction_id.to_string(),
-        first.body["transaction_id"]
-    );
+    assert_eq!(entry.transaction_id.to_string(), first.body["transaction_id"]);
     assert_eq!(entry.transaction_id.get_version_num(), 7);
     assert_eq!(entry.settled_at.to_string(), first.body["settled_at"]);
-    assert_eq!(
-        (entry.idempotency_key.as_str(), entry.account_id.as_str()),
-        ("k", "a-1")
-    );
+    assert_eq!((entry.idempotency_key.as_str(), entry.account_id.as_str()), ("k", "a-1"));
     assert_eq!((entry.beneficiary_id.as_str(), entry.amount), ("b-1", 100));
-    assert_eq!(
-        (entry.currency.as_str(), entry.scheduled_date.as_str()),
-        ("EUR", "2026-03-01")
-    );
+    assert_eq!((entry.currency.as_str(), entry.scheduled_date.as_str()), ("EUR", "2026-03-01"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -223,11 +188,7 @@ async fn another_body_under_a_settled_key_is_refused_and_moves_nothing() {
 
 #[tokio::test]
 async fn a_rejection_settles_nothing_repeats_and_does_not_bind_the_key() {
-    let bank = Bank::open(Faults {
-        reject: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let bank = Bank::open(Faults { reject: 1.0, ..Faults::default() }).await;
     for _ in 0..3 {
         let rejected = bank.post("k", &payment(100)).await;
         assert_eq!(rejected.status, 422);
@@ -238,20 +199,13 @@ async fn a_rejection_settles_nothing_repeats_and_does_not_bind_the_key() {
 
     bank.service.set_faults(Faults::default());
     assert_eq!(bank.post("k", &payment(250)).await.status, 201);
-    bank.service.set_faults(Faults {
-        reject: 1.0,
-        ..Faults::default()
-    });
+    bank.service.set_faults(Faults { reject: 1.0, ..Faults::default() });
     assert_eq!(bank.post("k", &payment(250)).await.status, 200);
 }
 
 #[tokio::test]
 async fn the_keys_that_are_rejected_are_those_that_the_faults_foretell() {
-    let faults = Faults {
-        reject: 0.3,
-        seed: 5,
-        ..Faults::default()
-    };
+    let faults = Faults { reject: 0.3, seed: 5, ..Faults::default() };
     let bank = Bank::open(faults).await;
     for n in 0..200 {
         let key = format!("k{n}");
@@ -262,11 +216,7 @@ async fn the_keys_that_are_rejected_are_those_that_the_faults_foretell() {
 
 #[tokio::test]
 async fn a_lost_answer_is_settled_and_the_retry_gets_it() {
-    let bank = Bank::open(Faults {
-        lose_answers: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let bank = Bank::open(Faults { lose_answers: 1.0, ..Faults::default() }).await;
     let body = payment(100);
     let known = tokio::select! {
         answer = bank.post("k", &body) => panic!("answered: {answer:?}"),
@@ -279,28 +229,16 @@ async fn a_lost_answer_is_settled_and_the_retry_gets_it() {
 
 #[tokio::test]
 async fn stopping_does_not_wait_for_held_requests_and_gives_them_no_answer() {
-    let bank = Bank::open(Faults {
-        lose_answers: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let bank = Bank::open(Faults { lose_answers: 1.0, ..Faults::default() }).await;
     let post = |key| {
         let request = bank.client.post(bank.url("/v1/transactions"));
-        tokio::spawn(
-            request
-                .header("Idempotency-Key", key)
-                .json(&payment(100))
-                .send(),
-        )
+        tokio::spawn(request.header("Idempotency-Key", key).json(&payment(100)).send())
     };
     let held = post("k");
     let known = bank.settled_under("k").await;
     // One more, that is being answered slowly.
     let latency = Duration::from_secs(3600);
-    bank.service.set_faults(Faults {
-        latency,
-        ..Faults::default()
-    });
+    bank.service.set_faults(Faults { latency, ..Faults::default() });
     let slow = post("k2");
     let settling = async {
         while bank.service.settled() < 2 {
@@ -320,25 +258,15 @@ async fn stopping_does_not_wait_for_held_requests_and_gives_them_no_answer() {
 
 #[tokio::test]
 async fn an_unavailable_service_does_nothing_and_a_retry_can_succeed() {
-    let bank = Bank::open(Faults {
-        unavailable: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let bank = Bank::open(Faults { unavailable: 1.0, ..Faults::default() }).await;
     let refused = bank.post("k", &payment(100)).await;
-    assert_eq!(
-        (refused.status, refused.body["code"].as_str()),
-        (503, Some("unavailable"))
-    );
+    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("unavailable")));
     assert_eq!(bank.get("k").await.status, 503);
     assert!(bank.entries().is_empty());
     let healthy = bank.client.get(bank.url("/healthz")).send().await.unwrap();
     assert_eq!(healthy.status(), 200);
 
-    bank.service.set_faults(Faults {
-        unavailable: 0.5,
-        ..Faults::default()
-    });
+    bank.service.set_faults(Faults { unavailable: 0.5, ..Faults::default() });
     let trying = async {
         loop {
             let answer = bank.post("k", &payment(100)).await;
@@ -354,11 +282,7 @@ async fn an_unavailable_service_does_nothing_and_a_retry_can_succeed() {
 #[tokio::test]
 async fn a_slow_service_adds_its_latency_to_each_answer() {
     let latency = Duration::from_millis(30);
-    let bank = Bank::open(Faults {
-        latency,
-        ..Faults::default()
-    })
-    .await;
+    let bank = Bank::open(Faults { latency, ..Faults::default() }).await;
     for expected in [201, 200] {
         let started = std::time::Instant::now();
         assert_eq!(bank.post("k", &payment(100)).await.status, expected);
@@ -373,18 +297,9 @@ async fn a_restart_remembers_keys_answers_and_bodies() {
     let bank = bank.restart(Faults::default()).await;
     assert_eq!(bank.service.settled(), 1);
     assert_eq!(bank.service.torn_line(), None);
-    assert_eq!(
-        bank.post("k", &payment(100)).await,
-        Answer {
-            status: 200,
-            ..first
-        }
-    );
+    assert_eq!(bank.post("k", &payment(100)).await, Answer { status: 200, ..first });
     let changed = payment_with("data", json!("invoice 8"));
-    assert_eq!(
-        bank.post("k", &changed).await.body["code"],
-        "idempotency_key_reused"
-    );
+    assert_eq!(bank.post("k", &changed).await.body["code"], "idempotency_key_reused");
     assert_eq!(bank.post("k2", &payment(100)).await.status, 201);
     assert_eq!(bank.entries().len(), 2);
 }
@@ -403,39 +318,21 @@ async fn a_torn_journal_line_is_cut_off_and_reported_at_the_start() {
     assert_eq!((torn.line, torn.offset), (2, whole.len() as u64));
     assert_eq!(torn.text.as_bytes(), &whole[..40]);
     assert_eq!(std::fs::read(&bank.journal).unwrap(), whole);
-    assert_eq!(
-        bank.post("k", &payment(100)).await,
-        Answer {
-            status: 200,
-            ..first
-        }
-    );
+    assert_eq!(bank.post("k", &payment(100)).await, Answer { status: 200, ..first });
     assert_eq!(bank.post("k2", &payment(100)).await.status, 201);
     assert_eq!(bank.entries().len(), 2);
 }
 
 #[tokio::test]
 async fn a_service_that_forgets_keys_settles_twice_and_the_journal_shows_it() {
-    let forgetful = Faults {
-        forget_keys: true,
-        lose_answers: 1.0,
-        ..Faults::default()
-    };
-    let bank = Bank::open(Faults {
-        forget_keys: true,
-        ..Faults::default()
-    })
-    .await;
+    let forgetful = Faults { forget_keys: true, lose_answers: 1.0, ..Faults::default() };
+    let bank = Bank::open(Faults { forget_keys: true, ..Faults::default() }).await;
     assert_eq!(bank.post("k", &payment(100)).await.status, 201);
     assert_eq!(bank.get("k").await.status, 404);
     bank.service.set_faults(forgetful);
     // The answer of a key is lost once, even when the key is settled again.
     assert_eq!(bank.post("k", &payment(100)).await.status, 201);
-    let keys: Vec<_> = bank
-        .entries()
-        .into_iter()
-        .map(|entry| entry.idempotency_key)
-        .collect();
+    let keys: Vec<_> = bank.entries().into_iter().map(|entry| entry.idempotency_key).collect();
     assert_eq!(keys, ["k", "k"]);
     assert_eq!(bank.service.settled(), 2);
 }
@@ -444,20 +341,9 @@ async fn a_service_that_forgets_keys_settles_twice_and_the_journal_shows_it() {
 async fn a_malformed_body_gets_400_with_a_reason_and_settles_nothing() {
     let bank = Bank::open(Faults::default()).await;
     let refused = bank.post("k", &payment(0)).await;
-    assert_eq!(
-        (refused.status, refused.body["code"].as_str()),
-        (400, Some("malformed_body"))
-    );
-    assert!(
-        refused.body["reason"]
-            .as_str()
-            .unwrap()
-            .starts_with("amount:")
-    );
-    let no_json = bank
-        .client
-        .post(bank.url("/v1/transactions"))
-        .header("Idempotency-Key", "k");
+    assert_eq!((refused.status, refused.body["code"].as_str()), (400, Some("malformed_body")));
+    assert!(refused.body["reason"].as_str().unwrap().starts_with("amount:"));
+    let no_json = bank.client.post(bank.url("/v1/transactions")).header("Idempotency-Key", "k");
     assert_eq!(send(no_json.body("{")).await.status, 400);
     assert!(bank.entries().is_empty());
 }
@@ -465,11 +351,7 @@ async fn a_malformed_body_gets_400_with_a_reason_and_settles_nothing() {
 #[tokio::test]
 async fn requests_that_are_not_in_the_contract_are_refused_with_a_code() {
     let bank = Bank::open(Faults::default()).await;
-    let post = || {
-        bank.client
-            .post(bank.url("/v1/transactions"))
-            .json(&payment(100))
-    };
+    let post = || bank.client.post(bank.url("/v1/transactions")).json(&payment(100));
     let get = |path| bank.client.get(bank.url(path));
     let long = "k".repeat(256);
     let key = "Idempotency-Key";
@@ -478,39 +360,16 @@ async fn requests_that_are_not_in_the_contract_are_refused_with_a_code() {
         (post().header(key, ""), 400, "malformed_idempotency_key"),
         (post().header(key, &long), 400, "malformed_idempotency_key"),
         (post().header(key, "é"), 400, "malformed_idempotency_key"),
-        (
-            post().header(key, "a").header(key, "b"),
-            400,
-            "malformed_idempotency_key",
-        ),
-        (
-            post().header(key, "k").body(vec![b' '; 65_537]),
-            413,
-            "body_too_large",
-        ),
+        (post().header(key, "a").header(key, "b"), 400, "malformed_idempotency_key"),
+        (post().header(key, "k").body(vec![b' '; 65_537]), 413, "body_too_large"),
         (get("/v1/transactions"), 400, "malformed_query"),
-        (
-            get("/v1/transactions?idempotency_key="),
-            400,
-            "malformed_query",
-        ),
-        (
-            get("/v1/transactions?idempotency_key=nobody"),
-            404,
-            "unknown_key",
-        ),
+        (get("/v1/transactions?idempotency_key="), 400, "malformed_query"),
+        (get("/v1/transactions?idempotency_key=nobody"), 404, "unknown_key"),
         (get("/v2/transactions"), 404, "no_such_path"),
-        (
-            bank.client.delete(bank.url("/v1/transactions")),
-            405,
-            "no_such_method",
-        ),
+        (bank.client.delete(bank.url("/v1/transactions")), 405, "no_such_method"),
     ] {
         let refused = send(request).await;
-        assert_eq!(
-            (refused.status, refused.body["code"].as_str()),
-            (status, Some(code))
-        );
+        assert_eq!((refused.status, refused.body["code"].as_str()), (status, Some(code)));
     }
     let longest = "k".repeat(255);
     assert_eq!(bank.post(&longest, &payment(100)).await.status, 201);

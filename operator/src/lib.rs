@@ -58,22 +58,17 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::from(EX_USAGE);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("dueflow: starting the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
-    runtime
-        .block_on(execute(command, &common))
-        .unwrap_or_else(|error| {
-            eprintln!("dueflow: {error:#}");
-            ExitCode::FAILURE
-        })
+    runtime.block_on(execute(command, &common)).unwrap_or_else(|error| {
+        eprintln!("dueflow: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn execute(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
@@ -83,12 +78,12 @@ async fn execute(command: Command, common: &Common) -> anyhow::Result<ExitCode> 
         #[cfg(feature = "local")]
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
-        Command::Payments {
-            command: PaymentsCommand::Import(options),
-        } => payments::import(common, options).await,
-        Command::Payments {
-            command: PaymentsCommand::Show(options),
-        } => payments::show(common, options).await,
+        Command::Payments { command: PaymentsCommand::Import(options) } => {
+            payments::import(common, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Show(options) } => {
+            payments::show(common, options).await
+        }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")
         }

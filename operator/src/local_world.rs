@@ -64,17 +64,11 @@ fn share(text: &str) -> Result<f64, String> {
         Some(percent) => number(percent)? / 100.0,
         None => number(text)?,
     };
-    if (0.0..=1.0).contains(&share) {
-        Ok(share)
-    } else {
-        Err(error())
-    }
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(error()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text
-        .parse::<jiff::SignedDuration>()
-        .map_err(|error| error.to_string())?;
+    let parsed = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))
 }
 
@@ -105,19 +99,11 @@ impl World {
     ) -> anyhow::Result<Self> {
         let dir = options.dir.clone();
         let local = Local::start(options).await?;
-        let endpoints = Endpoints {
-            dynamodb: local.dynamodb.endpoint(),
-            sqs: local.sqs.endpoint(),
-        };
+        let endpoints =
+            Endpoints { dynamodb: local.dynamodb.endpoint(), sqs: local.sqs.endpoint() };
         let aws = Aws::at(endpoints).await;
         crate::setup::set_up(&aws, &names).await?;
-        Ok(Self {
-            local,
-            names,
-            aws,
-            dir,
-            executable,
-        })
+        Ok(Self { local, names, aws, dir, executable })
     }
 
     /// The variables with which any program uses this world.
@@ -132,10 +118,7 @@ impl World {
             ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", dynamodb),
             ("AWS_ENDPOINT_URL_SQS", self.local.sqs.endpoint()),
-            (
-                "DUEFLOW_TRANSACTION_URL",
-                self.local.transactions.endpoint(),
-            ),
+            ("DUEFLOW_TRANSACTION_URL", self.local.transactions.endpoint()),
             ("DUEFLOW_PREFIX", self.names.to_string()),
         ]
     }
@@ -172,7 +155,5 @@ pub fn temporary_folder() -> std::io::Result<tempfile::TempDir> {
         builder
     };
     let memory = Path::new("/dev/shm");
-    builder()
-        .tempdir_in(memory)
-        .or_else(|_| builder().tempdir())
+    builder().tempdir_in(memory).or_else(|_| builder().tempdir())
 }

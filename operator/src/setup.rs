@@ -56,20 +56,12 @@ pub async fn set_up(aws: &Aws, names: &Names) -> anyhow::Result<Vec<Done>> {
     for table in resources::tables(names) {
         let result = make_table(&dynamodb, &table).await;
         let result = result.with_context(|| format!("making the table {}", table.name))?;
-        done.push(Done {
-            kind: "table",
-            name: table.name,
-            result,
-        });
+        done.push(Done { kind: "table", name: table.name, result });
     }
     for queue in resources::queues(names) {
         let result = make_queue(&sqs, &queue).await;
         let result = result.with_context(|| format!("making the queue {}", queue.name))?;
-        done.push(Done {
-            kind: "queue",
-            name: queue.name,
-            result,
-        });
+        done.push(Done { kind: "queue", name: queue.name, result });
     }
     Ok(done)
 }
@@ -89,9 +81,7 @@ async fn make_table(
         strings.extend([index.partition_key, index.sort_key]);
         let projection = Projection::builder()
             .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(
-                index.projected.iter().map(ToString::to_string).collect(),
-            ))
+            .set_non_key_attributes(Some(index.projected.iter().map(ToString::to_string).collect()))
             .build();
         let index = GlobalSecondaryIndex::builder()
             .index_name(index.name)
@@ -122,12 +112,8 @@ async fn make_table(
 }
 
 fn key_schema(partition: &str, sort: Option<&str>) -> anyhow::Result<Vec<KeySchemaElement>> {
-    let element = |name: &str, kind| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-    };
+    let element =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let mut schema = vec![element(partition, KeyType::Hash)?];
     if let Some(sort) = sort {
         schema.push(element(sort, KeyType::Range)?);
@@ -162,10 +148,7 @@ fn check_table(table: &Table, found: &TableDescription) -> anyhow::Result<()> {
         bail!("it exists with another key: {:?}", found.key_schema());
     }
     let index_there = table.index.as_ref().is_none_or(|index| {
-        found
-            .global_secondary_indexes()
-            .iter()
-            .any(|has| has.index_name() == Some(index.name))
+        found.global_secondary_indexes().iter().any(|has| has.index_name() == Some(index.name))
     });
     if !index_there {
         bail!("it exists without its index");

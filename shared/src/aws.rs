@@ -61,10 +61,7 @@ impl Aws {
     /// Reads `AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, the profile,
     /// web identity, container and instance credentials: whatever the SDK knows.
     pub async fn from_environment() -> Self {
-        Self {
-            config: loader().load().await,
-            endpoints: None,
-        }
+        Self { config: loader().load().await, endpoints: None }
     }
 
     /// Clients of services on this machine, whatever the environment says.
@@ -74,10 +71,7 @@ impl Aws {
             .credentials_provider(Credentials::new(LOCAL_KEY, LOCAL_KEY, None, None, "local"))
             .load()
             .await;
-        Self {
-            config,
-            endpoints: Some(endpoints),
-        }
+        Self { config, endpoints: Some(endpoints) }
     }
     /// The SDK's configuration, for clients of services that only one crate uses.
     #[must_use]
@@ -121,10 +115,8 @@ impl Aws {
             .operation_attempt_timeout(limit)
             .operation_timeout(limit)
             .build();
-        let config = self
-            .sqs_config(role)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
+        let config =
+            self.sqs_config(role).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 }

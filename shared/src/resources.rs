@@ -108,11 +108,7 @@ pub fn queues(names: &Names) -> Vec<Queue> {
         redrive: Some((dead_letters.clone(), MAX_RECEIVE_COUNT)),
     };
     vec![
-        Queue {
-            name: dead_letters.clone(),
-            attributes: attributes.clone(),
-            redrive: None,
-        },
+        Queue { name: dead_letters.clone(), attributes: attributes.clone(), redrive: None },
         with_redrive(names.payments_queue()),
         with_redrive(names.confirmations_queue()),
     ]

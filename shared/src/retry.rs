@@ -17,27 +17,18 @@ pub struct Preset {
 }
 
 /// Statements throttled inside a batch: about 3 s in all.
-pub const TABLE_STATEMENTS: Preset = Preset {
-    first: Duration::from_millis(50),
-    longest: Duration::from_secs(1),
-    repeats: Some(6),
-};
+pub const TABLE_STATEMENTS: Preset =
+    Preset { first: Duration::from_millis(50), longest: Duration::from_secs(1), repeats: Some(6) };
 
 /// Failed entries of a queue batch: about 3 s in all. What is still unsent then goes back to
 /// its source, which delivers it again.
-pub const QUEUE_ENTRIES: Preset = Preset {
-    first: Duration::from_millis(50),
-    longest: Duration::from_secs(1),
-    repeats: Some(6),
-};
+pub const QUEUE_ENTRIES: Preset =
+    Preset { first: Duration::from_millis(50), longest: Duration::from_secs(1), repeats: Some(6) };
 
 /// Receive loops, stream reads and the relay's sends: they go on until the process ends,
 /// because giving up would leave payments where they lie.
-pub const NEVER_GIVE_UP: Preset = Preset {
-    first: Duration::from_millis(100),
-    longest: Duration::from_secs(10),
-    repeats: None,
-};
+pub const NEVER_GIVE_UP: Preset =
+    Preset { first: Duration::from_millis(100), longest: Duration::from_secs(10), repeats: None };
 
 impl Preset {
     /// The pauses, longest last, each with up to its own length of jitter added.
@@ -63,10 +54,7 @@ mod tests {
         for preset in [TABLE_STATEMENTS, QUEUE_ENTRIES] {
             let pauses: Vec<_> = preset.pauses().collect();
             assert_eq!(pauses.len(), 6);
-            assert!(
-                pauses.iter().sum::<Duration>() < Duration::from_secs(10),
-                "{pauses:?}"
-            );
+            assert!(pauses.iter().sum::<Duration>() < Duration::from_secs(10), "{pauses:?}");
         }
     }
 

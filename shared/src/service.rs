@@ -75,10 +75,7 @@ impl Service {
                 Some(ExitCode::SUCCESS)
             }
             _ => {
-                eprintln!(
-                    "{}: unexpected arguments {arguments:?}; see --help",
-                    self.name
-                );
+                eprintln!("{}: unexpected arguments {arguments:?}; see --help", self.name);
                 Some(ExitCode::from(EX_USAGE))
             }
         }

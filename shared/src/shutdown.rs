@@ -23,10 +23,7 @@ impl Shutdown {
     /// A shutdown that [`Shutdown::request`] sets off, with `drain` to finish work in hand.
     #[must_use]
     pub fn new(drain: Duration) -> Self {
-        Self {
-            token: CancellationToken::new(),
-            drain,
-        }
+        Self { token: CancellationToken::new(), drain }
     }
 
     /// Sets it off on SIGTERM or SIGINT as well.
@@ -51,10 +48,7 @@ impl Shutdown {
     /// A shutdown of a part of the process: asked for with the whole, or alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self {
-            token: self.token.child_token(),
-            drain: self.drain,
-        }
+        Self { token: self.token.child_token(), drain: self.drain }
     }
 
     /// Asks every loop to end.
@@ -81,9 +75,7 @@ impl Shutdown {
 
     /// Waits for `pause`, or less when shutdown is asked for; true when it was.
     pub async fn pause(&self, pause: Duration) -> bool {
-        self.unless_requested(tokio::time::sleep(pause))
-            .await
-            .is_none()
+        self.unless_requested(tokio::time::sleep(pause)).await.is_none()
     }
 
     /// Finishes `work` after shutdown was asked for, under the drain deadline.
@@ -91,9 +83,7 @@ impl Shutdown {
     /// # Errors
     /// [`DrainExceeded`] when the deadline passed; `work` is dropped then.
     pub async fn drain<F: Future>(&self, work: F) -> Result<F::Output, DrainExceeded> {
-        tokio::time::timeout(self.drain, work)
-            .await
-            .map_err(|_| DrainExceeded(self.drain))
+        tokio::time::timeout(self.drain, work).await.map_err(|_| DrainExceeded(self.drain))
     }
 }
 

@@ -9,14 +9,10 @@ const RECORDS: Metric = Metric::counter(
     "stream_relay_records_total",
     "Stream records read, by what was done with them",
 );
-const PAGES: Metric = Metric::counter(
-    "stream_relay_pages_total",
-    "GetRecords calls that succeeded",
-);
-const READ_ERRORS: Metric = Metric::counter(
-    "stream_relay_read_errors_total",
-    "Calls to DynamoDB Streams that failed",
-);
+const PAGES: Metric =
+    Metric::counter("stream_relay_pages_total", "GetRecords calls that succeeded");
+const READ_ERRORS: Metric =
+    Metric::counter("stream_relay_read_errors_total", "Calls to DynamoDB Streams that failed");
 const SEND_ERRORS: Metric = Metric::counter(
     "stream_relay_send_errors_total",
     "Times that messages were still not queued after all retries, and were kept to be sent again",
@@ -25,14 +21,12 @@ const GAPS: Metric = Metric::counter(
     "stream_relay_trim_gaps_total",
     "Times that the stream had dropped records which were not read yet",
 );
-const CHECKPOINTS: Metric = Metric::counter(
-    "stream_relay_checkpoints_total",
-    "Positions written to the table of leases",
-);
-const LEASES_LOST: Metric = Metric::counter(
-    "stream_relay_leases_lost_total",
-    "Leases that another relay took",
-);
+const CHECKPOINTS: Metric =
+    Metric::counter("stream_relay_checkpoints_total", "Positions written to the table of leases");
+const LEASES_LOST: Metric =
+    Metric::counter("stream_relay_leases_lost_total", "Leases that another relay took");
+const LEASE_ERRORS: Metric =
+    Metric::counter("stream_relay_lease_errors_total", "Calls to the table of leases that failed");
 const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
     "stream_relay_lag_seconds",
@@ -48,6 +42,7 @@ pub const METRICS: &[Metric] = &[
     GAPS,
     CHECKPOINTS,
     LEASES_LOST,
+    LEASE_ERRORS,
     SHARDS,
     LAG,
 ];
@@ -81,6 +76,11 @@ pub(crate) fn read_failed(shard: &str, error: &dyn std::error::Error) {
     tracing::warn!(shard, %error, "reading the stream failed: it is tried again");
 }
 
+pub(crate) fn lease_failed(lease: &str, error: &dyn std::error::Error) {
+    LEASE_ERRORS.add(1);
+    tracing::warn!(lease, %error, "a call to the table of leases failed: it is tried again");
+}
+
 pub(crate) fn send_failed(error: &dyn std::error::Error) {
     SEND_ERRORS.add(1);
     tracing::warn!(%error, "queueing payments failed: it is tried again");
@@ -101,11 +101,7 @@ pub(crate) fn checkpointed() {
 
 pub(crate) fn lease_lost(shard: &str, owner: &str) {
     LEASES_LOST.add(1);
-    tracing::warn!(
-        shard,
-        owner,
-        "another relay has taken this shard: standing by"
-    );
+    tracing::warn!(shard, owner, "another relay has taken this shard: standing by");
 }
 
 pub(crate) fn shards(count: usize) {

@@ -58,11 +58,7 @@ impl Forwarder {
         }
         // A lane that panicked has not sent everything.
         let ended = lanes.join_all().await;
-        if ended.iter().all(Result::is_ok) {
-            Ok(())
-        } else {
-            Err(Stopped)
-        }
+        if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(Stopped) }
     }
 
     async fn bury(
@@ -71,18 +67,13 @@ impl Forwarder {
         reason: String,
         shutdown: &Shutdown,
     ) -> Result<(), Stopped> {
-        let sequence = record
-            .dynamodb()
-            .and_then(|change| change.sequence_number())
-            .unwrap_or("");
+        let sequence = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or("");
         events::malformed(sequence, &reason);
         let failure = Failure::new(FailureCode::MalformedRecord, reason);
         let raw = as_json(record).to_string();
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
-        while let Err(unsent) = self
-            .dead_letters
-            .bury_raw(sequence, raw.clone(), failure.clone())
-            .await
+        while let Err(unsent) =
+            self.dead_letters.bury_raw(sequence, raw.clone(), failure.clone()).await
         {
             pause(&unsent, pauses.next(), shutdown).await?;
         }
@@ -101,11 +92,7 @@ async fn send_all(
     while let Err(unsent) = producer.send(&messages).await {
         pause(&unsent, pauses.next(), shutdown).await?;
         let mut index = 0..;
-        messages.retain(|_| {
-            index
-                .next()
-                .is_some_and(|index| unsent.indices.contains(&index))
-        });
+        messages.retain(|_| index.next().is_some_and(|index| unsent.indices.contains(&index)));
     }
     events::forwarded(count);
     Ok(())
@@ -117,9 +104,5 @@ async fn pause(
     shutdown: &Shutdown,
 ) -> Result<(), Stopped> {
     events::send_failed(unsent);
-    if shutdown.pause(pause.unwrap_or_default()).await {
-        Err(Stopped)
-    } else {
-        Ok(())
-    }
+    if shutdown.pause(pause.unwrap_or_default()).await { Err(Stopped) } else { Ok(()) }
 }

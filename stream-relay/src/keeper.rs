@@ -32,14 +32,14 @@ pub(crate) async fn obtain(
                 }
             },
             Err(error) => {
-                events::read_failed(key, &error);
+                events::lease_failed(key, &error);
                 false
             }
         };
         if free {
             match leases.take(key, parent).await {
                 Ok(lease) => return Some(lease),
-                Err(error) => events::read_failed(key, &error),
+                Err(error) => events::lease_failed(key, &error),
             }
         }
         if shutdown.pause(RENEWAL / 3).await {
@@ -60,9 +60,7 @@ pub(crate) async fn keep(
 ) {
     let mut written_at = Instant::now();
     loop {
-        let ended = tokio::time::timeout(interval, closed(&mut position))
-            .await
-            .is_ok();
+        let ended = tokio::time::timeout(interval, closed(&mut position)).await.is_ok();
         let checkpoint = position.borrow_and_update().clone();
         if checkpoint != lease.checkpoint || written_at.elapsed() >= RENEWAL {
             match write(leases, &lease, checkpoint, ended).await {
@@ -101,7 +99,7 @@ async fn write(
         match leases.checkpoint(lease, checkpoint.clone()).await {
             Ok(next) => return Ok(Some(next)),
             Err(LeaseError::Lost { owner }) => return Err(owner),
-            Err(error) => events::read_failed(&lease.key, &error),
+            Err(error) => events::lease_failed(&lease.key, &error),
         }
         match pauses.next() {
             Some(pause) if last => tokio::time::sleep(pause).await,

@@ -57,15 +57,10 @@ mod tests {
         assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 1_000);
         for account in 0..37 {
             let group = format!("ACC-{account}");
-            let holding: Vec<_> = lanes
-                .iter()
-                .filter(|lane| lane.iter().any(|m| m.group == group))
-                .collect();
+            let holding: Vec<_> =
+                lanes.iter().filter(|lane| lane.iter().any(|m| m.group == group)).collect();
             assert_eq!(holding.len(), 1, "{group} is in {} lanes", holding.len());
-            let sent = holding[0]
-                .iter()
-                .filter(|m| m.group == group)
-                .map(|m| &m.deduplication);
+            let sent = holding[0].iter().filter(|m| m.group == group).map(|m| &m.deduplication);
             let given = payments.iter().filter(|p| p.account.as_str() == group);
             assert!(sent.eq(given.map(|p| p.id.to_string()).collect::<Vec<_>>().iter()));
         }

@@ -96,11 +96,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn new(client: Client, table: String, name: String) -> Self {
-        Self {
-            client,
-            table,
-            name,
-        }
+        Self { client, table, name }
     }
 
     /// The lease `key`, read consistently.
@@ -147,11 +143,7 @@ impl Leases {
         lease: &Lease,
         checkpoint: Checkpoint,
     ) -> Result<Lease, LeaseError> {
-        let next = Lease {
-            counter: lease.counter + 1,
-            checkpoint,
-            ..lease.clone()
-        };
+        let next = Lease { counter: lease.counter + 1, checkpoint, ..lease.clone() };
         let written = self
             .update(&lease.key)
             .update_expression(format!(
@@ -164,25 +156,18 @@ impl Leases {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match written.map_err(SdkError::into_service_error) {
-            Ok(_) => Ok(next),
-            Err(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let found = failed
-                    .item()
-                    .map(|item| lease_from(&lease.key, item))
-                    .transpose()?;
-                match found {
-                    // This very write, applied before its answer was lost and it was repeated.
-                    Some(found) if found == next => Ok(next),
-                    Some(found) => Err(LeaseError::Lost { owner: found.owner }),
-                    None => Err(LeaseError::Lost {
-                        owner: "nobody: it was deleted".to_owned(),
-                    }),
-                }
-            }
-            Err(error) => Err(LeaseError::Write(Box::new(SdkError::construction_failure(
-                error,
-            )))),
+        let Err(error) = written else { return Ok(next) };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
+            error.as_service_error()
+        else {
+            return Err(LeaseError::Write(Box::new(error)));
+        };
+        let found = failed.item().map(|item| lease_from(&lease.key, item));
+        match found.transpose()? {
+            // This very write, applied before its answer was lost and it was repeated.
+            Some(found) if found == next => Ok(next),
+            Some(found) => Err(LeaseError::Lost { owner: found.owner }),
+            None => Err(LeaseError::Lost { owner: "nobody: it was deleted".to_owned() }),
         }
     }
 
@@ -206,9 +191,7 @@ fn number(number: u64) -> AttributeValue {
 
 fn lease_from(key: &str, item: &HashMap<String, AttributeValue>) -> Result<Lease, LeaseError> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let counter = item
-        .get(COUNTER)
-        .and_then(|value| value.as_n().ok()?.parse().ok());
+    let counter = item.get(COUNTER).and_then(|value| value.as_n().ok()?.parse().ok());
     match (text(OWNER), counter, text(CHECKPOINT)) {
         (Some(owner), Some(counter), Some(checkpoint)) => Ok(Lease {
             key: key.to_owned(),

@@ -93,21 +93,9 @@ impl Deps {
             zone: config.zone.clone(),
             sends: config.sends,
         };
-        let leases = Leases::new(
-            aws.dynamodb("leases"),
-            names.leases_table(),
-            config.name.clone(),
-        );
+        let leases = Leases::new(aws.dynamodb("leases"), names.leases_table(), config.name.clone());
         let (name, checkpoint_interval) = (config.name.clone(), config.checkpoint_interval);
-        Ok(Self {
-            reader: Reader {
-                stream,
-                leases,
-                forwarder,
-                name,
-                checkpoint_interval,
-            },
-        })
+        Ok(Self { reader: Reader { stream, leases, forwarder, name, checkpoint_interval } })
     }
 }
 
@@ -164,14 +152,14 @@ async fn start_readers(
             }
             Ok(_) => {}
             // Unknown counts as unfinished: children wait until it is known.
-            Err(error) => events::read_failed(&shard.id, &error),
+            Err(error) => events::lease_failed(&shard.id, &error),
         }
     }
     for shard in readable(shards, &finished) {
         if reading.insert(shard.id.clone()) {
             let (reader, shard, shutdown) = (reader.clone(), shard.clone(), shutdown.clone());
             readers.spawn(async move {
-                let end = reader.read(&shard, &shutdown).await;
+                let end = Box::pin(reader.read(&shard, &shutdown)).await;
                 (shard.id, end)
             });
         }
@@ -180,14 +168,10 @@ async fn start_readers(
 
 /// The executable: settings, connections, then [`run`].
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    SERVICE.main(
-        arguments,
-        RelayConfig::read,
-        async |common, config, readiness, shutdown| {
-            let aws = Aws::from_environment().await;
-            let deps = Deps::connect(&aws, &common.names, &config).await?;
-            run(deps, readiness, shutdown).await?;
-            Ok(())
-        },
-    )
+    SERVICE.main(arguments, RelayConfig::read, async |common, config, readiness, shutdown| {
+        let aws = Aws::from_environment().await;
+        let deps = Deps::connect(&aws, &common.names, &config).await?;
+        run(deps, readiness, shutdown).await?;
+        Ok(())
+    })
 }

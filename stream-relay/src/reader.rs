@@ -60,13 +60,7 @@ impl Reader {
         let reading = shutdown.child();
         let (end, ()) = tokio::join!(
             self.read_on(&shard.id, position, &reading),
-            keep(
-                &self.leases,
-                lease,
-                kept,
-                self.checkpoint_interval,
-                &reading
-            ),
+            keep(&self.leases, lease, kept, self.checkpoint_interval, &reading),
         );
         end
     }
@@ -83,9 +77,7 @@ impl Reader {
         let mut fetched = acknowledged.borrow().clone();
         let mut page = self.fetch(shard, &fetched, None, pause, reading).await;
         while let Some(Page { records, next }) = page {
-            let last = records
-                .last()
-                .and_then(|record| record.dynamodb()?.sequence_number());
+            let last = records.last().and_then(|record| record.dynamodb()?.sequence_number());
             if let Some(last) = last {
                 fetched = Checkpoint::After(last.to_owned());
             }
@@ -163,10 +155,7 @@ impl Reader {
         match iterator {
             Some(iterator) => self.stream.page(iterator).await,
             // The shard ended while the iterator was being asked for.
-            None => Ok(Page {
-                records: Vec::new(),
-                next: None,
-            }),
+            None => Ok(Page { records: Vec::new(), next: None }),
         }
     }
 }
@@ -180,11 +169,7 @@ fn pause_after(records: usize, before: Duration) -> Duration {
 }
 
 fn newest_age(page: &Page) -> Option<f64> {
-    let newest = page
-        .records
-        .last()?
-        .dynamodb()?
-        .approximate_creation_date_time()?;
+    let newest = page.records.last()?.dynamodb()?.approximate_creation_date_time()?;
     Some(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0 - newest.as_secs_f64())
 }
 

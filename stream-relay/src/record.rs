@@ -56,9 +56,7 @@ pub(crate) fn judge(record: &Record, today: DueDate) -> Verdict {
         return Verdict::Skip(Skipped::NotNew);
     }
     let Some(image) = record.dynamodb().and_then(|change| change.new_image()) else {
-        return Verdict::Malformed {
-            reason: "the record has no new image".to_owned(),
-        };
+        return Verdict::Malformed { reason: "the record has no new image".to_owned() };
     };
     let image = Image(image);
     match image.text(attribute::STATUS).map(str::parse) {
@@ -67,22 +65,16 @@ pub(crate) fn judge(record: &Record, today: DueDate) -> Verdict {
             return Verdict::Skip(Skipped::NotNew);
         }
         Some(Err(error)) => {
-            return Verdict::Malformed {
-                reason: error.to_string(),
-            };
+            return Verdict::Malformed { reason: error.to_string() };
         }
         None => {
-            return Verdict::Malformed {
-                reason: "the item has no Status".to_owned(),
-            };
+            return Verdict::Malformed { reason: "the item has no Status".to_owned() };
         }
     }
     match payment_from(&image) {
         Ok(payment) if payment.due <= today => Verdict::Forward(Box::new(payment)),
         Ok(_) => Verdict::Skip(Skipped::NotDue),
-        Err(error) => Verdict::Malformed {
-            reason: error.to_string(),
-        },
+        Err(error) => Verdict::Malformed { reason: error.to_string() },
     }
 }
 
@@ -101,17 +93,12 @@ pub(crate) fn as_json(record: &Record) -> Value {
 }
 
 fn map_json(map: &HashMap<String, AttributeValue>) -> Value {
-    map.iter()
-        .map(|(name, value)| (name.clone(), value_json(value)))
-        .collect()
+    map.iter().map(|(name, value)| (name.clone(), value_json(value))).collect()
 }
 
 fn value_json(value: &AttributeValue) -> Value {
     let hex = |blob: &aws_sdk_dynamodbstreams::primitives::Blob| -> String {
-        blob.as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        blob.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     };
     match value {
         AttributeValue::S(text) => json!({ "S": text }),
@@ -158,10 +145,7 @@ mod tests {
         let change = StreamRecord::builder()
             .set_new_image(Some(image))
             .sequence_number("100000000000000000001");
-        Record::builder()
-            .event_name(event)
-            .dynamodb(change.build())
-            .build()
+        Record::builder().event_name(event).dynamodb(change.build()).build()
     }
 
     fn on(day: &str) -> DueDate {

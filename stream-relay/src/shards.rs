@@ -20,10 +20,7 @@ pub(crate) fn readable<'a>(shards: &'a [Shard], finished: &HashSet<String>) -> V
             listed.contains_key(parent.as_str()) && !finished.contains(parent)
         })
     };
-    shards
-        .iter()
-        .filter(|shard| !finished.contains(&shard.id) && !waits(shard))
-        .collect()
+    shards.iter().filter(|shard| !finished.contains(&shard.id) && !waits(shard)).collect()
 }
 
 #[cfg(test)]
@@ -31,27 +28,17 @@ mod tests {
     use super::*;
 
     fn shard(id: &str, parent: Option<&str>) -> Shard {
-        Shard {
-            id: id.to_owned(),
-            parent: parent.map(str::to_owned),
-        }
+        Shard { id: id.to_owned(), parent: parent.map(str::to_owned) }
     }
 
     fn ids(shards: &[Shard], finished: &[&str]) -> Vec<String> {
         let finished = finished.iter().map(|id| (*id).to_owned()).collect();
-        readable(shards, &finished)
-            .into_iter()
-            .map(|shard| shard.id.clone())
-            .collect()
+        readable(shards, &finished).into_iter().map(|shard| shard.id.clone()).collect()
     }
 
     #[test]
     fn children_wait_for_their_parent() {
-        let shards = [
-            shard("a", None),
-            shard("b", Some("a")),
-            shard("c", Some("a")),
-        ];
+        let shards = [shard("a", None), shard("b", Some("a")), shard("c", Some("a"))];
         assert_eq!(ids(&shards, &[]), ["a"]);
         assert_eq!(ids(&shards, &["a"]), ["b", "c"]);
         assert_eq!(ids(&shards, &["a", "b"]), ["c"]);

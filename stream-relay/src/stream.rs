@@ -72,13 +72,8 @@ impl Stream {
             source: Box::new(source),
         })?;
         let arn = output.table().and_then(|table| table.latest_stream_arn());
-        let arn = arn
-            .ok_or_else(|| StreamError::NoStream(table.to_owned()))?
-            .to_owned();
-        Ok(Self {
-            client: streams,
-            arn,
-        })
+        let arn = arn.ok_or_else(|| StreamError::NoStream(table.to_owned()))?.to_owned();
+        Ok(Self { client: streams, arn })
     }
 
     /// All shards the stream still lists.
@@ -94,10 +89,7 @@ impl Stream {
             };
             shards.extend(description.shards().iter().filter_map(|shard| {
                 let parent = shard.parent_shard_id().map(str::to_owned);
-                shard.shard_id().map(|id| Shard {
-                    id: id.to_owned(),
-                    parent,
-                })
+                shard.shard_id().map(|id| Shard { id: id.to_owned(), parent })
             }));
             after = description.last_evaluated_shard_id;
             if after.is_none() {
@@ -113,11 +105,7 @@ impl Stream {
         shard: &str,
         checkpoint: &Checkpoint,
     ) -> Result<Option<String>, StreamError> {
-        let request = self
-            .client
-            .get_shard_iterator()
-            .stream_arn(&self.arn)
-            .shard_id(shard);
+        let request = self.client.get_shard_iterator().stream_arn(&self.arn).shard_id(shard);
         let request = match checkpoint {
             Checkpoint::ShardEnd => return Ok(None),
             Checkpoint::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
@@ -136,13 +124,7 @@ impl Stream {
 
     /// The page at `iterator`.
     pub(crate) async fn page(&self, iterator: &str) -> Result<Page, StreamError> {
-        match self
-            .client
-            .get_records()
-            .shard_iterator(iterator)
-            .send()
-            .await
-        {
+        match self.client.get_records().shard_iterator(iterator).send().await {
             Ok(output) => Ok(Page {
                 next: output.next_shard_iterator,
                 records: output.records.unwrap_or_default(),

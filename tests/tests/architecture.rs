@@ -1,13 +1,12 @@
 //! The house rules that a program can check.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// All Rust files below `folder`, with their text.
@@ -24,14 +23,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-const ROOMS: [&str; 6] = [
-    "shared",
-    "stream-relay",
-    "dispatcher",
-    "confirmer",
-    "operator",
-    "local",
-];
+const ROOMS: [&str; 6] = ["shared", "stream-relay", "dispatcher", "confirmer", "operator", "local"];
 
 #[test]
 fn services_depend_on_shared_and_on_no_other_room() {
@@ -45,9 +37,7 @@ fn services_depend_on_shared_and_on_no_other_room() {
         let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).unwrap();
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
         for other in ROOMS {
-            let depends = dependencies
-                .lines()
-                .any(|line| line.starts_with(&format!("{other} =")));
+            let depends = dependencies.lines().any(|line| line.starts_with(&format!("{other} =")));
             assert_eq!(depends, allowed.contains(&other), "{room} and {other}");
         }
     }
@@ -81,16 +71,10 @@ fn the_domain_imports_no_io() {
         "crate::service",
     ];
     for (path, text) in sources(&root().join("shared/src/domain")) {
-        let code = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
             for word in forbidden {
-                assert!(
-                    !line.contains(word),
-                    "{} uses {word}: {line}",
-                    path.display()
-                );
+                assert!(!line.contains(word), "{} uses {word}: {line}", path.display());
             }
         }
     }
@@ -100,11 +84,7 @@ fn the_domain_imports_no_io() {
 fn every_main_is_shorter_than_60_lines_and_no_file_longer_than_500() {
     for room in ROOMS {
         for (path, text) in sources(&root().join(room).join("src")) {
-            let limit = if path.ends_with("src/main.rs") {
-                60
-            } else {
-                500
-            };
+            let limit = if path.ends_with("src/main.rs") { 60 } else { 500 };
             let lines = text.lines().count();
             assert!(lines <= limit, "{} has {lines} lines", path.display());
         }
@@ -115,13 +95,7 @@ fn every_main_is_shorter_than_60_lines_and_no_file_longer_than_500() {
 fn no_file_is_a_room_for_everything() {
     for room in ROOMS {
         for (path, _) in sources(&root().join(room)) {
-            for name in [
-                "utils.rs",
-                "util.rs",
-                "helpers.rs",
-                "common_utils.rs",
-                "misc.rs",
-            ] {
+            for name in ["utils.rs", "util.rs", "helpers.rs", "common_utils.rs", "misc.rs"] {
                 assert!(!path.ends_with(name), "{}", path.display());
             }
         }

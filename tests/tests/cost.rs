@@ -1,5 +1,7 @@
 //! What a payment costs, from the database's own figures.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use local::LocalOptions;
 use local::transactions::Faults;
 use operator::demo::Plan;
@@ -14,23 +16,12 @@ const CEILING: f64 = 6.0;
 
 async fn process(table: &PaymentsTable, payment: &Payment) {
     let now = jiff::Timestamp::now();
-    assert_eq!(
-        table.insert(std::slice::from_ref(payment)).await.unwrap(),
-        [Inserted::New]
-    );
-    let settlement = Settlement {
-        transaction_id: PaymentId::generate().to_string(),
-        settled_at: now,
-    };
+    assert_eq!(table.insert(std::slice::from_ref(payment)).await.unwrap(), [Inserted::New]);
+    let settlement =
+        Settlement { transaction_id: PaymentId::generate().to_string(), settled_at: now };
     let reference = payment.reference();
-    for change in [
-        Change::Claim(payment),
-        Change::Settle(&reference, &settlement),
-    ] {
-        assert_eq!(
-            table.apply(&[change], now).await.unwrap(),
-            [Ok(Applied::Now)]
-        );
+    for change in [Change::Claim(payment), Change::Settle(&reference, &settlement)] {
+        assert_eq!(table.apply(&[change], now).await.unwrap(), [Ok(Applied::Now)]);
     }
 }
 
@@ -45,23 +36,13 @@ async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processe
         transactions_port: 0,
         faults: Faults::default(),
     };
-    let world = World::start(options, "dueflow".parse().unwrap(), "".into())
-        .await
-        .unwrap();
+    let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
     let client = world.aws.dynamodb("test");
-    let table = std::sync::Arc::new(PaymentsTable::new(
-        client,
-        &world.names.payments_table(),
-        16,
-    ));
+    let table = std::sync::Arc::new(PaymentsTable::new(client, &world.names.payments_table(), 16));
     let units =
         || Samples::parse(&metrics.render()).sum("dynamodb_write_units_milli_total") / 1000.0;
 
-    let plan = Plan {
-        payments: 1,
-        accounts: 1,
-        rate: None,
-    };
+    let plan = Plan { payments: 1, accounts: 1, rate: None };
     operator::demo::schedule(std::sync::Arc::clone(&table), plan, Default::default())
         .await
         .unwrap();
@@ -71,24 +52,15 @@ async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processe
 
     for blob in [0, 300, 340] {
         let before = units();
-        let mut payment = Payment {
-            id: PaymentId::generate(),
-            ..example.clone()
-        };
+        let mut payment = Payment { id: PaymentId::generate(), ..example.clone() };
         payment.data = (blob > 0).then(|| DataBlob::new("x".repeat(blob)).unwrap());
         process(&table, &payment).await;
         assert_eq!(units() - before, CEILING, "with a blob of {blob} bytes");
     }
 
     let before = units();
-    let mut large = Payment {
-        id: PaymentId::generate(),
-        ..example
-    };
+    let mut large = Payment { id: PaymentId::generate(), ..example };
     large.data = Some(DataBlob::new("x".repeat(1_500)).unwrap());
     process(&table, &large).await;
-    assert!(
-        units() - before > CEILING,
-        "the meter does not see the size of an item"
-    );
+    assert!(units() - before > CEILING, "the meter does not see the size of an item");
 }

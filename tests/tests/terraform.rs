@@ -1,12 +1,12 @@
 //! What `infra/` says is what the code says: tables, queues, names, jobs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hcl::eval::{Context, Evaluate, FuncArgs, FuncDef, ParamType};
-use hcl::{Block, Body, Expression, Map, Value};
+use hcl::{Block, Body, Expression, Identifier, Value};
 use regex_lite::Regex;
 use shared::config::{Names, catalogue};
 use shared::resources::{self, Queue, Table};
@@ -83,32 +83,32 @@ impl Module {
         func: fn(FuncArgs) -> Result<Value, String>,
     ) {
         let def = FuncDef::builder().params(params.iter().cloned()).build(func);
-        self.context.declare_func(hcl::Identifier::unchecked(name), def);
+        self.context.declare_func(Identifier::unchecked(name), def);
     }
 
     /// Declares locals and the ARNs of resources, in rounds, because they name each other.
     fn resolve(&mut self) {
         let locals = self.blocks.iter().filter(|block| block.identifier() == "locals");
-        let locals: Vec<_> =
-            locals.flat_map(|block| block.body().attributes().cloned()).collect();
-        let mut known = Map::new();
+        let locals: Vec<_> = locals.flat_map(|block| block.body().attributes().cloned()).collect();
         for _ in 0..=locals.len() {
             for kind in ["aws_dynamodb_table", "aws_sqs_queue"] {
-                let arns = self.of_kind("resource", kind).into_iter().filter_map(|(label, body)| {
-                    let name = body.attributes().find(|attribute| attribute.key() == "name")?;
-                    let name = text(&name.expr().evaluate(&self.context).ok()?);
-                    let attributes = [("arn", arn(&name)), ("stream_arn", arn(&format!("{name}/stream")))];
-                    Some((label.to_owned(), object(attributes)))
-                });
+                let arns =
+                    self.of_kind("resource", kind).into_iter().filter_map(|(label, body)| {
+                        let name = text(&argument(body, "name")?.evaluate(&self.context).ok()?);
+                        let stream = arn(&format!("{name}/stream"));
+                        Some((
+                            label.to_owned(),
+                            object([("arn", arn(&name)), ("stream_arn", stream)]),
+                        ))
+                    });
                 let arns = Value::Object(arns.collect());
-                self.context.declare_var(hcl::Identifier::unchecked(kind), arns);
+                self.context.declare_var(Identifier::unchecked(kind), arns);
             }
-            for local in &locals {
-                if let Ok(value) = local.expr().evaluate(&self.context) {
-                    known.insert(local.key().to_owned(), value);
-                }
-            }
-            self.context.declare_var("local", Value::Object(known.clone()));
+            let known = locals.iter().filter_map(|local| {
+                Some((local.key().to_owned(), local.expr().evaluate(&self.context).ok()?))
+            });
+            let known = Value::Object(known.collect());
+            self.context.declare_var("local", known);
         }
     }
 
@@ -120,6 +120,15 @@ impl Module {
             _ => None,
         });
         labelled.collect()
+    }
+
+    /// The variable `prefix`, the only one there is, with one validation.
+    fn prefix(&self) -> &Body {
+        let variables = self.blocks.iter().filter(|block| block.identifier() == "variable");
+        let [variable] = variables.collect::<Vec<_>>()[..] else { panic!("one variable") };
+        assert_eq!(variable.labels()[0].as_str(), "prefix");
+        assert_eq!(variable.body().blocks().count(), 1, "one validation");
+        variable.body()
     }
 
     /// The resources of a kind, by their name at AWS.
@@ -146,13 +155,18 @@ impl Module {
             enter(&key, &value.unwrap_or_else(|e| panic!("{key}: {e}")), all);
         }
         for block in body.blocks() {
-            let label = block.body().attributes().find(|a| matches!(a.key(), "name" | "sid"));
-            let label = label.map(|name| text(&name.expr().evaluate(&self.context).unwrap()));
+            let body = block.body();
+            let label = argument(body, "name").or_else(|| argument(body, "sid"));
+            let label = label.map(|label| text(&label.evaluate(&self.context).unwrap()));
             let label = label.map_or_else(String::new, |label| format!(".{label}"));
             let path = format!("{path}{}{label}.", block.identifier());
-            self.collect(&path, block.body(), all);
+            self.collect(&path, body, all);
         }
     }
+}
+
+fn argument<'a>(body: &'a Body, key: &str) -> Option<&'a Expression> {
+    body.attributes().find(|attribute| attribute.key() == key).map(|attribute| attribute.expr())
 }
 
 fn enter(key: &str, value: &Value, all: &mut Arguments) {
@@ -278,34 +292,32 @@ fn no_queue_is_deleted_by_mistake() {
 
 #[test]
 fn terraform_takes_the_prefixes_that_the_services_take() {
-    let (short, long) = ("x".repeat(60), "x".repeat(61));
-    let samples =
-        ["dueflow", "", "abc", "abcd", "A-1-", &short, &long, "a_bc", "a.bc", "a bc", "äbcd", "abcd\n"];
-    for prefix in samples {
+    let (longest, longer) = ("x".repeat(60), "x".repeat(61));
+    let fitting = ["dueflow", "abcd", "A-1-", &longest];
+    let unfit = ["", "abc", &longer, "a_bc", "a.bc", "a bc", "äbcd", "abcd\n"];
+    for prefix in fitting.into_iter().chain(unfit) {
         let module = Module::with_prefix(prefix);
-        let variables = module.blocks.iter().filter(|block| block.identifier() == "variable");
-        let [variable] = variables.collect::<Vec<_>>()[..] else { panic!("prefix is the only one") };
-        assert_eq!(variable.labels()[0].as_str(), "prefix");
-        let setting = catalogue().iter().find(|setting| setting.name == "DUEFLOW_PREFIX").unwrap();
-        let attribute = |body: &Body, key| {
-            body.attributes().find(|attribute| attribute.key() == key).unwrap().expr().clone()
-        };
-        assert_eq!(attribute(variable.body(), "default"), Expression::from(setting.default));
-        let [validation] = variable.body().blocks().collect::<Vec<_>>()[..] else {
-            panic!("one validation")
-        };
-        // Terraform's `can`: whether its argument has a value.
-        let Expression::FuncCall(can) = attribute(validation.body(), "condition") else {
-            panic!("the condition is a call of can")
+        let validation = module.prefix().blocks().next().unwrap().body();
+        // Terraform's `can` says whether its argument has a value.
+        let Some(Expression::FuncCall(can)) = argument(validation, "condition") else {
+            panic!("the condition is no call of can")
         };
         assert_eq!(can.name.name.as_str(), "can");
         let names = prefix.parse::<Names>();
         assert_eq!(can.args[0].evaluate(&module.context).is_ok(), names.is_ok(), "{prefix:?}");
         if let Err(reason) = names {
-            let message = attribute(validation.body(), "error_message").to_string();
+            let message = argument(validation, "error_message").unwrap().to_string();
             assert!(message.contains(&reason), "{message} does not say: {reason}");
         }
     }
+}
+
+#[test]
+fn the_default_prefix_is_the_same_everywhere() {
+    let setting = catalogue().iter().find(|setting| setting.name == "DUEFLOW_PREFIX").unwrap();
+    let module = Module::with_prefix("dueflow");
+    let default = argument(module.prefix(), "default").unwrap();
+    assert_eq!(*default, Expression::from(setting.default));
 }
 
 #[test]
@@ -338,8 +350,7 @@ fn scraped(key: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_scrape_job_is_a_service_and_every_service_is_scraped() {
-    let jobs = scraped("- job_name: ").into_iter().map(|(job, _)| job);
-    let jobs: Vec<_> = jobs.collect();
+    let jobs: Vec<_> = scraped("- job_name: ").into_iter().map(|(job, _)| job).collect();
     assert_eq!(jobs, SERVICES);
 }
 

@@ -14,10 +14,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
-        match text
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.split('`').next())
-        {
+        match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
             Some(field) => SqsError::MissingParameter(field.to_owned()),
             None => SqsError::InvalidParameterValue(text),
         }

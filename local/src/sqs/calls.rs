@@ -10,8 +10,7 @@ impl Calls {
         if let Some(calls) = self.0.get_mut(queue) {
             *calls.entry(operation).or_default() += 1;
         } else {
-            self.0
-                .insert(queue.to_owned(), BTreeMap::from([(operation, 1)]));
+            self.0.insert(queue.to_owned(), BTreeMap::from([(operation, 1)]));
         }
     }
 

@@ -16,10 +16,7 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self {
-            epoch: Millis(0) + since_epoch.unwrap_or_default(),
-            started: Instant::now(),
-        }
+        Self { epoch: Millis(0) + since_epoch.unwrap_or_default(), started: Instant::now() }
     }
 
     pub(super) fn now(&self) -> Millis {

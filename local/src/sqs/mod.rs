@@ -65,11 +65,7 @@ impl Sqs {
     /// If the listener has no address.
     // Async since it must be called within a runtime, whose clock and tasks it takes.
     pub async fn start(listener: TcpListener, options: SqsOptions) -> std::io::Result<Self> {
-        let SqsOptions {
-            region,
-            account_id,
-            limits,
-        } = options;
+        let SqsOptions { region, account_id, limits } = options;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (_, seed) = Uuid::now_v7().as_u64_pair();
         let engine = Engine::new(&region, &account_id, limits, seed);

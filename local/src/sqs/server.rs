@@ -26,10 +26,7 @@ pub(super) async fn serve(
     region: String,
     stop: CancellationToken,
 ) {
-    let config = SqsHttpConfig {
-        region,
-        ..SqsHttpConfig::default()
-    };
+    let config = SqsHttpConfig { region, ..SqsHttpConfig::default() };
     let service = SqsHttpService::new(Arc::new(handler), config);
     let connections = TaskTracker::new();
     loop {

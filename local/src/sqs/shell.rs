@@ -41,11 +41,7 @@ impl Shell {
             endpoint,
             account,
             clock: Clock::start(),
-            state: Mutex::new(State {
-                engine,
-                bells: HashMap::new(),
-                armed: None,
-            }),
+            state: Mutex::new(State { engine, bells: HashMap::new(), armed: None }),
             calls: Mutex::default(),
             rearm: Notify::new(),
         }

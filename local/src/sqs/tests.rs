@@ -15,11 +15,7 @@ use super::shell::Shell;
 /// Starts a shell with its timer, and the queues `q.fifo` and `dead.fifo`.
 async fn start() -> Arc<Shell> {
     let engine = Engine::new("us-east-1", "000000000000", Limits::default(), 7);
-    let shell = Arc::new(Shell::new(
-        engine,
-        "http://here".into(),
-        "000000000000".into(),
-    ));
+    let shell = Arc::new(Shell::new(engine, "http://here".into(), "000000000000".into()));
     let timer = Arc::clone(&shell);
     tokio::spawn(async move { timer.keep_time().await });
     let arn = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";
@@ -70,9 +66,7 @@ async fn poll(shell: &Arc<Shell>, queue: &'static str) -> JoinHandle<Result<Vec<
 
 async fn body(poll: JoinHandle<Result<Vec<Value>, String>>) -> Option<String> {
     let messages = poll.await.unwrap().unwrap();
-    messages
-        .first()
-        .map(|one| one["Body"].as_str().unwrap().to_owned())
+    messages.first().map(|one| one["Body"].as_str().unwrap().to_owned())
 }
 
 async fn change(shell: &Shell, message: &Value, seconds: u32) {
@@ -177,12 +171,7 @@ async fn a_move_task_wakes_a_poll_of_the_queue_it_moves_to() {
     assert_eq!(receive(&shell, "q.fifo", 1, 0).await, Ok(vec![]));
     let poll = poll(&shell, "q.fifo").await;
     let source = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";
-    call(
-        &shell,
-        Op::StartMessageMoveTask,
-        json!({ "SourceArn": source }),
-    )
-    .await;
+    call(&shell, Op::StartMessageMoveTask, json!({ "SourceArn": source })).await;
     assert_eq!(body(poll).await.as_deref(), Some("a1"));
 }
 
@@ -200,12 +189,7 @@ async fn one_batch_of_ten_groups_wakes_ten_polls() {
             json!({ "Id": id, "MessageBody": id, "MessageGroupId": id, "MessageDeduplicationId": id })
         })
         .collect();
-    call(
-        &shell,
-        Op::SendMessageBatch,
-        json!({ "QueueUrl": "q.fifo", "Entries": entries }),
-    )
-    .await;
+    call(&shell, Op::SendMessageBatch, json!({ "QueueUrl": "q.fifo", "Entries": entries })).await;
     let rest = polls.split_off(10);
     let mut bodies = Vec::new();
     for poll in polls {
@@ -248,10 +232,7 @@ async fn a_poll_ends_at_once_when_its_queue_is_deleted() {
     let poll = poll(&shell, "q.fifo").await;
     call(&shell, Op::DeleteQueue, json!({ "QueueUrl": "q.fifo" })).await;
     let refused = poll.await.unwrap();
-    assert_eq!(
-        refused,
-        Err("AWS.SimpleQueueService.NonExistentQueue".into())
-    );
+    assert_eq!(refused, Err("AWS.SimpleQueueService.NonExistentQueue".into()));
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
 
@@ -260,9 +241,7 @@ async fn calls_are_counted_by_queue_and_operation() {
     let shell = start().await;
     send(&shell, "a", "a1").await;
     send(&shell, "b", "b1").await;
-    receive(&shell, "http://here/000000000000/q.fifo", 10, 0)
-        .await
-        .unwrap();
+    receive(&shell, "http://here/000000000000/q.fifo", 10, 0).await.unwrap();
     let calls = shell.calls();
     let count = |operation| calls[&("q.fifo".to_owned(), operation)];
     assert_eq!((count("SendMessage"), count("ReceiveMessage")), (2, 1));
@@ -286,29 +265,17 @@ async fn a_malformed_batch_is_refused_whole() {
     larger["Id"] = "2".into();
     for (entries, code) in [
         (json!([]), "AWS.SimpleQueueService.EmptyBatchRequest"),
-        (
-            many.into(),
-            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-        ),
+        (many.into(), "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
         (
             json!([entry("1", Some("a")), entry("1", Some("b"))]),
             "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
         ),
-        (
-            json!([entry("a b", Some("a"))]),
-            "AWS.SimpleQueueService.InvalidBatchEntryId",
-        ),
+        (json!([entry("a b", Some("a"))]), "AWS.SimpleQueueService.InvalidBatchEntryId"),
         (json!([entry("1", None)]), "InvalidParameterValue"),
-        (
-            json!([large, larger]),
-            "AWS.SimpleQueueService.BatchRequestTooLong",
-        ),
+        (json!([large, larger]), "AWS.SimpleQueueService.BatchRequestTooLong"),
     ] {
         let request = json!({ "QueueUrl": "q.fifo", "Entries": entries });
-        assert_eq!(
-            try_call(&shell, Op::SendMessageBatch, request).await,
-            Err(code.into())
-        );
+        assert_eq!(try_call(&shell, Op::SendMessageBatch, request).await, Err(code.into()));
     }
     assert_eq!(receive(&shell, "q.fifo", 10, 0).await, Ok(vec![]));
 }

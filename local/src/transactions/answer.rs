@@ -74,10 +74,7 @@ mod tests {
             ("2026-03-01T02:02:03.0049+01:00", "2026-03-01T01:02:03.004Z"),
         ] {
             let time: SettledAt = serde_json::from_str(&format!("\"{given}\"")).unwrap();
-            assert_eq!(
-                serde_json::to_string(&time).unwrap(),
-                format!("\"{written}\"")
-            );
+            assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{written}\""));
         }
     }
 }

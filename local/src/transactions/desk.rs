@@ -60,11 +60,7 @@ impl Desk {
             settled += 1;
         })?;
         let desk = Self {
-            book: Mutex::new(Book {
-                journal,
-                keys,
-                settled,
-            }),
+            book: Mutex::new(Book { journal, keys, settled }),
             faults: RwLock::new(faults),
             requests: AtomicU64::new(0),
         };
@@ -87,11 +83,7 @@ impl Desk {
     /// Lets a request in, or draws the 503 it is answered with.
     pub(crate) fn admit(&self, faults: &Faults) -> Result<(), Refusal> {
         let request = self.requests.fetch_add(1, Relaxed);
-        if faults.unavailable_at(request) {
-            Err(Refusal::Unavailable)
-        } else {
-            Ok(())
-        }
+        if faults.unavailable_at(request) { Err(Refusal::Unavailable) } else { Ok(()) }
     }
 
     /// What was settled under the key.
@@ -141,11 +133,7 @@ impl Desk {
 
 impl Book {
     fn recall(&self, faults: &Faults, key: &IdempotencyKey) -> Option<Known> {
-        if faults.forget_keys {
-            None
-        } else {
-            self.keys.get(key)
-        }
+        if faults.forget_keys { None } else { self.keys.get(key) }
     }
 
     /// Writes the settlement down, then remembers it.
@@ -155,9 +143,7 @@ impl Book {
         instruction: Instruction,
     ) -> Result<(Settlement, Remembered), Refusal> {
         let record = Record::new(&key, instruction);
-        self.journal
-            .append(&record)
-            .map_err(Refusal::JournalUnwritable)?;
+        self.journal.append(&record).map_err(Refusal::JournalUnwritable)?;
         self.settled += 1;
         let known = Known::of(&record);
         let remembered = self.keys.remember(key.into_text(), known);

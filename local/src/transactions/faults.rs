@@ -97,11 +97,7 @@ mod tests {
                     seed,
                     ..Faults::default()
                 };
-                assert_accurate(
-                    keys().filter(|key| faults.rejects(key)).count(),
-                    share,
-                    "reject",
-                );
+                assert_accurate(keys().filter(|key| faults.rejects(key)).count(), share, "reject");
                 assert_accurate(
                     keys().filter(|key| faults.loses_answer(key)).count(),
                     share,
@@ -118,40 +114,24 @@ mod tests {
 
     #[test]
     fn faults_are_drawn_independently_of_each_other() {
-        let faults = Faults {
-            lose_answers: 0.5,
-            reject: 0.5,
-            ..Faults::default()
-        };
-        let both = keys()
-            .filter(|key| faults.rejects(key) && faults.loses_answer(key))
-            .count();
+        let faults = Faults { lose_answers: 0.5, reject: 0.5, ..Faults::default() };
+        let both = keys().filter(|key| faults.rejects(key) && faults.loses_answer(key)).count();
         assert_accurate(both, 0.25, "both");
     }
 
     #[test]
     fn another_seed_draws_other_keys() {
-        let one = Faults {
-            reject: 0.5,
-            seed: 1,
-            ..Faults::default()
-        };
+        let one = Faults { reject: 0.5, seed: 1, ..Faults::default() };
         let two = Faults { seed: 2, ..one };
-        let same = keys()
-            .filter(|key| one.rejects(key) == two.rejects(key))
-            .count();
+        let same = keys().filter(|key| one.rejects(key) == two.rejects(key)).count();
         assert_accurate(same, 0.5, "same");
     }
 
     #[test]
     fn no_share_never_happens_and_a_whole_share_always() {
         let never = Faults::default();
-        let always = Faults {
-            unavailable: 1.0,
-            lose_answers: 1.0,
-            reject: 1.0,
-            ..Faults::default()
-        };
+        let always =
+            Faults { unavailable: 1.0, lose_answers: 1.0, reject: 1.0, ..Faults::default() };
         assert!(!keys().any(|key| never.rejects(&key) || never.loses_answer(&key)));
         assert!(keys().all(|key| always.rejects(&key) && always.loses_answer(&key)));
         assert!((0..KEYS).all(|n| always.unavailable_at(n) && !never.unavailable_at(n)));
@@ -160,20 +140,9 @@ mod tests {
     /// These numbers must never change: runs are repeated by their seed.
     #[test]
     fn draws_are_the_same_on_every_machine_and_in_every_version() {
-        let faults = Faults {
-            reject: 0.5,
-            seed: 7,
-            ..Faults::default()
-        };
-        let drawn: String = (0..16)
-            .map(|n| {
-                if faults.rejects(&format!("key-{n}")) {
-                    'r'
-                } else {
-                    '.'
-                }
-            })
-            .collect();
+        let faults = Faults { reject: 0.5, seed: 7, ..Faults::default() };
+        let drawn: String =
+            (0..16).map(|n| if faults.rejects(&format!("key-{n}")) { 'r' } else { '.' }).collect();
         assert_eq!(drawn, ".rrr.rr...rrrrr.");
     }
 }

@@ -22,23 +22,18 @@ impl IdempotencyKey {
     const HEADER: &'static str = "idempotency-key";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        ID_LENGTH
-            .contains(&text.chars().count())
-            .then(|| Self(text.into()))
+        ID_LENGTH.contains(&text.chars().count()).then(|| Self(text.into()))
     }
 
     /// Takes the key from the request's one `Idempotency-Key` header.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut given = headers.get_all(Self::HEADER).iter();
-        let value = given
-            .next()
-            .ok_or(Refusal::MalformedKey("the header is missing"))?;
+        let value = given.next().ok_or(Refusal::MalformedKey("the header is missing"))?;
         if given.next().is_some() {
             return Err(Refusal::MalformedKey("the header is there more than once"));
         }
-        Self::from_header(value).ok_or(Refusal::MalformedKey(
-            "not 1 to 255 visible ASCII characters",
-        ))
+        Self::from_header(value)
+            .ok_or(Refusal::MalformedKey("not 1 to 255 visible ASCII characters"))
     }
 
     fn from_header(value: &HeaderValue) -> Option<Self> {
@@ -92,11 +87,7 @@ impl Instruction {
             }
         }
         if !AMOUNT.contains(&self.amount) {
-            return Some(format!(
-                "amount: not between {} and {}",
-                AMOUNT.start(),
-                AMOUNT.end()
-            ));
+            return Some(format!("amount: not between {} and {}", AMOUNT.start(), AMOUNT.end()));
         }
         if !is_currency(&self.currency) {
             return Some("currency: not an ISO 4217 code of three capital letters".to_owned());
@@ -131,8 +122,7 @@ fn is_currency(text: &str) -> bool {
 
 /// The parser takes other spellings too (20260301), the contract does not.
 fn is_date(text: &str) -> bool {
-    text.parse::<Date>()
-        .is_ok_and(|date| date.to_string() == text)
+    text.parse::<Date>().is_ok_and(|date| date.to_string() == text)
 }
 
 /// A 64-bit digest of an [`Instruction`]. It is compared under one key only,
@@ -181,11 +171,7 @@ mod tests {
             ("payment_id", json!(""), "payment_id:"),
             ("account_id", json!("x".repeat(256)), "account_id:"),
             ("account_id", json!(7), "expected a string"),
-            (
-                "beneficiary_id",
-                Value::Null,
-                "missing field `beneficiary_id`",
-            ),
+            ("beneficiary_id", Value::Null, "missing field `beneficiary_id`"),
             ("amount", json!(0), "amount:"),
             ("amount", json!(-5), "amount:"),
             ("amount", json!(1.5), "floating point"),
@@ -195,11 +181,7 @@ mod tests {
             ("currency", json!("EURO"), "currency:"),
             ("scheduled_date", json!("2026-02-30"), "scheduled_date:"),
             ("scheduled_date", json!("20260301"), "scheduled_date:"),
-            (
-                "scheduled_date",
-                json!("2026-03-01T00:00:00"),
-                "scheduled_date:",
-            ),
+            ("scheduled_date", json!("2026-03-01T00:00:00"), "scheduled_date:"),
             ("colour", json!("red"), "unknown field `colour`"),
         ] {
             let given = parse_with(member, &value).expect_err(member).to_string();
@@ -225,10 +207,7 @@ mod tests {
         for digest in [0, 1, u64::MAX] {
             let written = serde_json::to_string(&Fingerprint(digest)).unwrap();
             assert_eq!(written.len(), 18);
-            assert_eq!(
-                serde_json::from_str::<Fingerprint>(&written).unwrap(),
-                Fingerprint(digest)
-            );
+            assert_eq!(serde_json::from_str::<Fingerprint>(&written).unwrap(), Fingerprint(digest));
         }
     }
 }

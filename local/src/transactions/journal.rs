@@ -49,23 +49,13 @@ impl Journal {
         path: &Path,
         mut recall: impl FnMut(Record),
     ) -> Result<(Self, Option<TornLine>), JournalError> {
-        let failed = |source| JournalError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| JournalError::Open { path: path.to_owned(), source };
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(failed)?;
+        let file = options.read(true).append(true).create(true).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::InUse {
-                    path: path.to_owned(),
-                });
+                return Err(JournalError::InUse { path: path.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -80,14 +70,7 @@ impl Journal {
                 Err(error) => return Err(error),
             }
         }
-        Ok((
-            Self {
-                file,
-                line: Vec::with_capacity(512),
-                closed: false,
-            },
-            cut,
-        ))
+        Ok((Self { file, line: Vec::with_capacity(512), closed: false }, cut))
     }
 
     /// Appends one line in one write call.
@@ -139,9 +122,7 @@ mod tests {
     fn keys_read(path: &Path) -> Vec<Result<String, String>> {
         Journal::read(path)
             .map(|entry| {
-                entry
-                    .map(|entry| entry.idempotency_key)
-                    .map_err(|error| error.to_string())
+                entry.map(|entry| entry.idempotency_key).map_err(|error| error.to_string())
             })
             .collect()
     }
@@ -151,12 +132,7 @@ mod tests {
         let (_folder, path) = journal_of_three();
         let text = fs::read_to_string(path).unwrap();
         let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-        let mut members: Vec<_> = line
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let mut members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
         members.sort_unstable();
         assert_eq!(
             members.join(" "),
@@ -172,23 +148,12 @@ mod tests {
         // Every place where a write can stop, but for the ends of lines.
         for length in two_lines..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            let kept = whole[..length]
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .unwrap()
-                + 1;
+            let kept = whole[..length].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
             if kept == length {
                 continue;
             }
             let read = keys_read(&path);
-            assert!(
-                read.last()
-                    .unwrap()
-                    .as_ref()
-                    .unwrap_err()
-                    .ends_with("is torn"),
-                "{read:?}"
-            );
+            assert!(read.last().unwrap().as_ref().unwrap_err().ends_with("is torn"), "{read:?}");
 
             let mut recalled = 0;
             let (mut journal, torn) = Journal::open(&path, |_| recalled += 1).unwrap();
@@ -206,21 +171,13 @@ mod tests {
     #[test]
     fn a_corrupt_line_does_not_hide_the_lines_after_it_from_a_reader_but_stops_a_writer() {
         let (_folder, path) = journal_of_three();
-        let mut lines: Vec<_> = fs::read_to_string(&path)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let mut lines: Vec<_> =
+            fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
         lines[1] = "{}".to_owned();
         fs::write(&path, lines.join("\n") + "\n").unwrap();
         let read = keys_read(&path);
         assert_eq!(read[0], Ok("one".to_owned()));
-        assert!(
-            read[1]
-                .as_ref()
-                .unwrap_err()
-                .ends_with("line 2 is not an entry")
-        );
+        assert!(read[1].as_ref().unwrap_err().ends_with("line 2 is not an entry"));
         assert_eq!(read[2], Ok("three".to_owned()));
         let refused = Journal::open(&path, |_| {}).unwrap_err();
         assert!(matches!(refused, JournalError::Corrupt { line: 2, .. }));
@@ -240,10 +197,7 @@ mod tests {
     fn a_journal_has_one_writer_at_a_time() {
         let (_folder, path) = journal_of_three();
         let (first, _) = Journal::open(&path, |_| {}).unwrap();
-        assert!(matches!(
-            Journal::open(&path, |_| {}).unwrap_err(),
-            JournalError::InUse { .. }
-        ));
+        assert!(matches!(Journal::open(&path, |_| {}).unwrap_err(), JournalError::InUse { .. }));
         drop(first);
         assert!(Journal::open(&path, |_| {}).is_ok());
     }
@@ -259,13 +213,7 @@ mod tests {
         let (_folder, path) = journal_of_three();
         let (mut journal, _) = Journal::open(&path, |_| {}).unwrap();
         journal.file = File::open(&path).unwrap();
-        assert!(matches!(
-            journal.append(&record("four")),
-            Err(JournalError::Write(_))
-        ));
-        assert!(matches!(
-            journal.append(&record("four")),
-            Err(JournalError::Closed)
-        ));
+        assert!(matches!(journal.append(&record("four")), Err(JournalError::Write(_))));
+        assert!(matches!(journal.append(&record("four")), Err(JournalError::Closed)));
     }
 }

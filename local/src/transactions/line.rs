@@ -36,14 +36,7 @@ impl Listener for MortalListener {
         }
         let stopping = self.stopping.clone();
         let stopped = Box::pin(stopping.clone().cancelled_owned());
-        (
-            Line {
-                tcp,
-                stopping,
-                stopped,
-            },
-            client,
-        )
+        (Line { tcp, stopping, stopped }, client)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -64,11 +57,7 @@ impl Line {
     /// Nothing leaves after the stop, not even the answer to a request that was
     /// cut off in the middle.
     fn check(&self) -> io::Result<()> {
-        if self.stopping.is_cancelled() {
-            Err(io::ErrorKind::BrokenPipe.into())
-        } else {
-            Ok(())
-        }
+        if self.stopping.is_cancelled() { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 

@@ -129,11 +129,7 @@ impl<R: Read, T: DeserializeOwned> Lines<R, T> {
                 return Err(JournalError::TooLong { path, line });
             }
             let text = String::from_utf8_lossy(&self.buffer).into_owned();
-            let torn = TornLine {
-                line,
-                offset: self.offset,
-                text,
-            };
+            let torn = TornLine { line, offset: self.offset, text };
             return Err(JournalError::Torn { path, torn });
         }
         self.offset += length;

@@ -45,10 +45,9 @@ impl Refusal {
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
-            Self::RejectedByBeneficiaryBank => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "rejected_by_beneficiary_bank",
-            ),
+            Self::RejectedByBeneficiaryBank => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "rejected_by_beneficiary_bank")
+            }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::JournalUnwritable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal_unwritable"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "no_such_path"),

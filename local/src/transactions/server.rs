@@ -60,10 +60,8 @@ impl TransactionService {
         let address = listener.local_addr().map_err(StartError::Address)?;
         let path = journal.to_owned();
         let opened = tokio::task::spawn_blocking(move || Desk::open(&path, faults));
-        let (desk, torn) = opened
-            .await
-            .map_err(StartError::Recall)?
-            .map_err(StartError::Journal)?;
+        let (desk, torn) =
+            opened.await.map_err(StartError::Recall)?.map_err(StartError::Journal)?;
         if let Some(torn) = &torn {
             let bytes = torn.text.len();
             tracing::warn!(journal = %journal.display(), line = torn.line, bytes, "cut off a torn line");
@@ -72,13 +70,7 @@ impl TransactionService {
         let stopping = CancellationToken::new();
         let running = stopping.clone().drop_guard();
         let server = tokio::spawn(serve(listener, desk.clone(), stopping));
-        Ok(Self {
-            desk,
-            address,
-            torn,
-            server,
-            running,
-        })
+        Ok(Self { desk, address, torn, server, running })
     }
 
     /// Where the service is reached, such as `http://127.0.0.1:40123`.

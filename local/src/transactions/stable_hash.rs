@@ -38,8 +38,10 @@ impl StableHash {
     }
 
     fn bytes(self, bytes: &[u8]) -> Self {
-        Self(bytes.iter().fold(self.0, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(Self::PRIME)
-        }))
+        Self(
+            bytes
+                .iter()
+                .fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(Self::PRIME)),
+        )
     }
 }

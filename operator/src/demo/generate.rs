@@ -62,9 +62,7 @@ pub async fn schedule(
         writers.spawn(async move {
             loop {
                 let from = next.fetch_add(u64::from(BATCH), Ordering::Relaxed);
-                let Some(from) = u32::try_from(from)
-                    .ok()
-                    .filter(|from| *from < plan.payments)
+                let Some(from) = u32::try_from(from).ok().filter(|from| *from < plan.payments)
                 else {
                     return anyhow::Ok(());
                 };
@@ -76,10 +74,7 @@ pub async fn schedule(
                 let batch = (from..to).map(|index| payment(index, plan.accounts));
                 let batch = batch.collect::<Result<Vec<_>, _>>()?;
                 let results = table.insert(&batch).await?;
-                let new = results
-                    .iter()
-                    .filter(|result| **result == Inserted::New)
-                    .count();
+                let new = results.iter().filter(|result| **result == Inserted::New).count();
                 anyhow::ensure!(new == batch.len(), "an id was made twice");
                 scheduled.fetch_add(new as u64, Ordering::Relaxed);
             }

@@ -19,8 +19,7 @@ impl Live {
     }
 
     pub(super) fn scheduled(&self) -> u64 {
-        self.inserted
-            .saturating_sub(self.forwarded.max(self.claimed))
+        self.inserted.saturating_sub(self.forwarded.max(self.claimed))
     }
 
     pub(super) fn queued(&self) -> u64 {
@@ -45,10 +44,7 @@ impl Live {
 
 /// Asks all processes. One that does not answer counts as having done nothing.
 pub(super) async fn look(inserted: u64, processes: &mut [Process]) -> Live {
-    let mut live = Live {
-        inserted,
-        ..Live::default()
-    };
+    let mut live = Live { inserted, ..Live::default() };
     for process in processes {
         if let Ok(samples) = process.samples().await {
             live.add(&samples);

@@ -31,12 +31,7 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self {
-            total,
-            bar,
-            printed_at: None,
-            seen: VecDeque::new(),
-        }
+        Self { total, bar, printed_at: None, seen: VecDeque::new() }
     }
 
     /// Shows the counts.
@@ -50,10 +45,7 @@ impl Progress {
         };
         let rate = self.rate(now, done);
         let left = if rate > 0.0 {
-            format!(
-                "{:.0}s left",
-                (self.total.saturating_sub(done)) as f64 / rate
-            )
+            format!("{:.0}s left", (self.total.saturating_sub(done)) as f64 / rate)
         } else {
             "…".to_owned()
         };

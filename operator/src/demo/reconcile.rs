@@ -52,11 +52,7 @@ impl Books {
     /// Whether every payment is where it should be.
     #[must_use]
     pub fn balance(&self) -> bool {
-        let failed = self
-            .by_status
-            .get(Status::Failed.as_str())
-            .copied()
-            .unwrap_or_default();
+        let failed = self.by_status.get(Status::Failed.as_str()).copied().unwrap_or_default();
         let wrong = [
             self.settled_twice,
             self.lost,
@@ -80,10 +76,7 @@ pub async fn reconcile(
     scheduled: u64,
 ) -> anyhow::Result<(Books, Times)> {
     let mut settled = read_journal(journal)?;
-    let mut books = Books {
-        dead_letters: letters.len() as u64,
-        ..Books::default()
-    };
+    let mut books = Books { dead_letters: letters.len() as u64, ..Books::default() };
     let mut times = Times::default();
     let mut seen = 0;
     let mut cursor = None;
@@ -151,14 +144,13 @@ fn read_journal(journal: &Path) -> anyhow::Result<HashMap<String, Settled>> {
     let mut settled: HashMap<String, Settled> = HashMap::new();
     for entry in Journal::read(journal) {
         let entry = entry.context("reading the transaction service's journal")?;
-        settled
-            .entry(entry.idempotency_key)
-            .and_modify(|settled| settled.times += 1)
-            .or_insert(Settled {
+        settled.entry(entry.idempotency_key).and_modify(|settled| settled.times += 1).or_insert(
+            Settled {
                 times: 1,
                 amount: entry.amount,
                 transaction_id: entry.transaction_id.to_string(),
-            });
+            },
+        );
     }
     Ok(settled)
 }
@@ -171,10 +163,7 @@ pub async fn read_dead_letters(
     aws: &Aws,
     names: &Names,
 ) -> anyhow::Result<HashMap<PaymentId, u32>> {
-    let receiving = Receiving {
-        visibility: Duration::from_secs(60),
-        wait: Duration::from_secs(1),
-    };
+    let receiving = Receiving { visibility: Duration::from_secs(60), wait: Duration::from_secs(1) };
     let queue = Consumer::open(aws, names.dead_letter_queue(), receiving).await?;
     let mut letters = HashMap::new();
     loop {

@@ -48,11 +48,7 @@ pub struct Cost {
 impl Cost {
     pub(super) fn new(inserts: &Samples, services: &[Samples], payments: u64) -> Self {
         let sum = |name: &str| -> f64 {
-            services
-                .iter()
-                .chain([inserts])
-                .map(|samples| samples.sum(name))
-                .sum()
+            services.iter().chain([inserts]).map(|samples| samples.sum(name)).sum()
         };
         let per_payment = |total: f64| total / payments.max(1) as f64;
         Self {
@@ -90,17 +86,9 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            timing,
-            cost,
-            books,
-            ..
-        } = self;
+        let Self { timing, cost, books, .. } = self;
         let statuses = Status::ALL.iter().filter_map(|status| {
-            Some(format!(
-                "{} {status}",
-                books.by_status.get(status.as_str())?
-            ))
+            Some(format!("{} {status}", books.by_status.get(status.as_str())?))
         });
         writeln!(
             f,
@@ -139,11 +127,7 @@ impl fmt::Display for Report {
             books.settled_but_not_processed,
             books.unknown_settlements,
         )?;
-        let failed = books
-            .by_status
-            .get(Status::Failed.as_str())
-            .copied()
-            .unwrap_or_default();
+        let failed = books.by_status.get(Status::Failed.as_str()).copied().unwrap_or_default();
         if failed > 0 || books.dead_letters > 0 {
             writeln!(
                 f,
@@ -156,11 +140,7 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "PROBLEM    {problem}")?;
         }
-        f.write_str(if self.balanced {
-            "The books balance."
-        } else {
-            "THE BOOKS DO NOT BALANCE."
-        })
+        f.write_str(if self.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." })
     }
 }
 

@@ -34,10 +34,7 @@ const DUE_SHARDS: u16 = 16;
 pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
     let folder = Folder::open(options.keep.as_deref())?;
     let metrics = Metrics::install(&[])?;
-    eprintln!(
-        "Starting DynamoDB, SQS and a transaction service in {}",
-        folder.path().display()
-    );
+    eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.path().display());
     let local = LocalOptions {
         dir: folder.path().to_owned(),
         dynamodb_port: 0,
@@ -46,13 +43,7 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
         faults: options.faults.faults(),
     };
     let world = World::start(local, names, std::env::current_exe()?).await?;
-    let report = Demo {
-        world,
-        options: options.clone(),
-        metrics,
-    }
-    .run()
-    .await?;
+    let report = Demo { world, options: options.clone(), metrics }.run().await?;
     println!("{report}");
     if let Some(file) = &options.report {
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)
@@ -61,18 +52,11 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
     match options.keep {
         Some(dir) => eprintln!("Databases, journal and logs are in {}", dir.display()),
         None if !report.balanced => {
-            eprintln!(
-                "Databases, journal and logs are in {}",
-                folder.keep().display()
-            );
+            eprintln!("Databases, journal and logs are in {}", folder.keep().display());
         }
         None => {}
     }
-    Ok(if report.balanced {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 enum Folder {
@@ -83,16 +67,11 @@ enum Folder {
 impl Folder {
     fn open(keep: Option<&Path>) -> anyhow::Result<Self> {
         let Some(dir) = keep else {
-            return Ok(Self::Temporary(
-                temporary_folder().context("making a temporary folder")?,
-            ));
+            return Ok(Self::Temporary(temporary_folder().context("making a temporary folder")?));
         };
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         if std::fs::read_dir(dir)?.next().is_some() {
-            bail!(
-                "{} is not empty: a demo starts with empty books",
-                dir.display()
-            );
+            bail!("{} is not empty: a demo starts with empty books", dir.display());
         }
         // The services run in their own processes and need it whole.
         Ok(Self::Kept(dir.canonicalize()?))
@@ -156,29 +135,19 @@ impl Demo {
         }
         let mut problems = Vec::new();
         if !until_ended(total, &mut processes, &mut progress).await {
-            problems.push(format!(
-                "nothing moved for {STALLED:?}: see the services' logs"
-            ));
+            problems.push(format!("nothing moved for {STALLED:?}: see the services' logs"));
         }
         progress.finish();
-        self.sum_up(&table, processes, problems, start, scheduling_seconds)
-            .await
+        self.sum_up(&table, processes, problems, start, scheduling_seconds).await
     }
 
     async fn start_services(&self) -> anyhow::Result<Vec<Process>> {
         let mut processes = Vec::new();
         for service in SERVICES {
-            let copies = if service == "dispatcher" {
-                self.options.dispatchers
-            } else {
-                1
-            };
+            let copies = if service == "dispatcher" { self.options.dispatchers } else { 1 };
             for copy in 1..=copies {
-                let name = if copies == 1 {
-                    service.to_owned()
-                } else {
-                    format!("{service}-{copy}")
-                };
+                let name =
+                    if copies == 1 { service.to_owned() } else { format!("{service}-{copy}") };
                 processes.push(self.world.spawn(service, &name, &[])?);
             }
         }
@@ -202,9 +171,7 @@ impl Demo {
         for mut process in processes {
             samples.push(process.samples().await?);
             used.extend(
-                process
-                    .usage()
-                    .map(|usage| ProcessReport::new(&process.name, usage, total)),
+                process.usage().map(|usage| ProcessReport::new(&process.name, usage, total)),
             );
             let name = process.name.clone();
             match process.stop().await {

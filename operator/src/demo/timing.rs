@@ -39,8 +39,7 @@ impl Times {
     /// Adds a payment that is PROCESSED.
     pub fn processed(&mut self, inserted: Timestamp, processed: Timestamp) {
         self.processed_at.push(processed.as_millisecond());
-        self.took
-            .push(processed.as_millisecond() - inserted.as_millisecond());
+        self.took.push(processed.as_millisecond() - inserted.as_millisecond());
         self.ended_at(processed);
     }
 
@@ -60,9 +59,7 @@ impl Times {
         let seconds = (last_end.as_millisecond() - start.as_millisecond()).max(1) as f64 / 1000.0;
         let percentile = |percent: usize| {
             let at = (self.took.len() * percent / 100).min(self.took.len().saturating_sub(1));
-            self.took
-                .get(at)
-                .map_or(0, |took| u64::try_from(*took).unwrap_or_default())
+            self.took.get(at).map_or(0, |took| u64::try_from(*took).unwrap_or_default())
         };
         let tenth = self.processed_at.len() / 10;
         let between =
@@ -99,14 +96,8 @@ mod tests {
             times.processed(at(0), at(n));
         }
         let timing = times.sum_up(at(-1));
-        assert_eq!(
-            (timing.p50_ms, timing.p95_ms, timing.p99_ms),
-            (500, 950, 990)
-        );
-        assert_eq!(
-            (timing.first_tenth_seconds, timing.last_tenth_seconds),
-            (0.1, 0.1)
-        );
+        assert_eq!((timing.p50_ms, timing.p95_ms, timing.p99_ms), (500, 950, 990));
+        assert_eq!((timing.first_tenth_seconds, timing.last_tenth_seconds), (0.1, 0.1));
         assert_eq!((timing.seconds, timing.payments_per_second), (1.0, 1_000.0));
     }
 

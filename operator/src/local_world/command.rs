@@ -73,10 +73,7 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
     for (name, value) in world.environment() {
         println!("export {name}={value}");
     }
-    println!(
-        "# everything is up; databases and logs are in {}",
-        dir.display()
-    );
+    println!("# everything is up; databases and logs are in {}", dir.display());
     println!("# paste the lines above into another terminal; Ctrl-C here ends it all");
     let ended = until_ctrl_c(&mut processes).await?;
     for process in processes {

@@ -65,21 +65,11 @@ impl Process {
             .stderr(output)
             .kill_on_drop(true)
             .spawn()?;
-        let pid = child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.context("the process ended at once")?;
         let name = name.to_owned();
         let http = reqwest::Client::builder().timeout(ANSWER).build()?;
-        Ok(Self {
-            name,
-            child,
-            pid,
-            address_file,
-            address: None,
-            http,
-            log,
-        })
+        Ok(Self { name, child, pid, address_file, address: None, http, log })
     }
 
     /// Waits until the service is connected and takes work.
@@ -90,21 +80,13 @@ impl Process {
         let deadline = Instant::now() + START;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "{} ended at start with {status}; see {}",
-                    self.name,
-                    self.log.display()
-                );
+                bail!("{} ended at start with {status}; see {}", self.name, self.log.display());
             }
             if self.get("/readyz").await.is_ok() {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!(
-                    "{} is not ready after {START:?}; see {}",
-                    self.name,
-                    self.log.display()
-                );
+                bail!("{} is not ready after {START:?}; see {}", self.name, self.log.display());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -122,17 +104,11 @@ impl Process {
         let address = match &self.address {
             Some(address) => address.clone(),
             None => {
-                let address = std::fs::read_to_string(&self.address_file)?
-                    .trim()
-                    .to_owned();
+                let address = std::fs::read_to_string(&self.address_file)?.trim().to_owned();
                 self.address.insert(address).clone()
             }
         };
-        let response = self
-            .http
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await?;
+        let response = self.http.get(format!("http://{address}{path}")).send().await?;
         Ok(response.error_for_status()?.text().await?)
     }
 
@@ -187,12 +163,7 @@ pub(crate) fn usage_of(pid: &str) -> Option<Usage> {
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = peak.split_whitespace().next()?.parse().ok()?;
-    Some(Usage {
-        cpu,
-        peak_memory: kilobytes * 1024,
-    })
+    Some(Usage { cpu, peak_memory: kilobytes * 1024 })
 }

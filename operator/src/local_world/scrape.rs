@@ -8,29 +8,18 @@ impl Samples {
     /// Reads the Prometheus text format; what is no sample is passed over.
     #[must_use]
     pub fn parse(page: &str) -> Self {
-        let samples = page
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| {
-                let (series, value) = line.rsplit_once(' ')?;
-                let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-                Some((
-                    name.to_owned(),
-                    labels.trim_end_matches('}').to_owned(),
-                    value.parse().ok()?,
-                ))
-            });
+        let samples = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            Some((name.to_owned(), labels.trim_end_matches('}').to_owned(), value.parse().ok()?))
+        });
         Self(samples.collect())
     }
 
     /// The sum of a metric over all its labels.
     #[must_use]
     pub fn sum(&self, name: &str) -> f64 {
-        self.0
-            .iter()
-            .filter(|(n, _, _)| n == name)
-            .map(|(_, _, value)| value)
-            .sum()
+        self.0.iter().filter(|(n, _, _)| n == name).map(|(_, _, value)| value).sum()
     }
 
     /// The sum of a metric over the series with this label.
@@ -38,11 +27,7 @@ impl Samples {
     pub fn labelled(&self, name: &str, label: &str, value: &str) -> f64 {
         let wanted = format!("{label}=\"{value}\"");
         let with = |labels: &str| labels.split(',').any(|label| label == wanted);
-        self.0
-            .iter()
-            .filter(|(n, l, _)| n == name && with(l))
-            .map(|(_, _, value)| value)
-            .sum()
+        self.0.iter().filter(|(n, l, _)| n == name && with(l)).map(|(_, _, value)| value).sum()
     }
 }
 

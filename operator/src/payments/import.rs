@@ -39,19 +39,13 @@ pub(crate) async fn import(common: &Common, options: ImportOptions) -> anyhow::R
         Some(batch) => batch.clone(),
         None => {
             let stem = options.file.file_stem().and_then(|stem| stem.to_str());
-            stem.context("the file's name is no text; name the batch with --batch")?
-                .to_owned()
+            stem.context("the file's name is no text; name the batch with --batch")?.to_owned()
         }
     };
     let aws = Aws::from_environment().await;
     let name = common.names.payments_table();
     let table = PaymentsTable::new(aws.dynamodb("import"), &name, common.due_shards);
-    let import = Import {
-        table,
-        batch,
-        json: options.json,
-        occurrences: HashMap::new(),
-    };
+    let import = Import { table, batch, json: options.json, occurrences: HashMap::new() };
     let summary = import.run(rows(&options.file)?).await?;
     if options.json {
         println!("{}", serde_json::to_string(&summary)?);
@@ -64,11 +58,7 @@ pub(crate) async fn import(common: &Common, options: ImportOptions) -> anyhow::R
             summary.refused.len()
         );
     }
-    Ok(if summary.refused.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if summary.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Import {
@@ -89,10 +79,7 @@ impl Import {
         let mut open: Vec<(u64, Payment)> = Vec::with_capacity(BATCH);
         for line in lines {
             let line = line.with_context(|| {
-                format!(
-                    "after {} rows; run it again once the file is whole",
-                    summary.rows
-                )
+                format!("after {} rows; run it again once the file is whole", summary.rows)
             })?;
             summary.rows += 1;
             let number = line.number;
@@ -132,10 +119,7 @@ impl Import {
         }
         let (numbers, payments): (Vec<u64>, Vec<Payment>) = open.drain(..).unzip();
         let results = self.table.insert(&payments).await.with_context(|| {
-            format!(
-                "{} payments were scheduled before; run it again to go on",
-                summary.scheduled
-            )
+            format!("{} payments were scheduled before; run it again to go on", summary.scheduled)
         })?;
         for ((number, payment), result) in numbers.into_iter().zip(&payments).zip(results) {
             match result {

@@ -44,13 +44,8 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
 
 impl Row {
     /// Columns that must be there.
-    pub(super) const REQUIRED: [&str; 5] = [
-        "AccountID",
-        "ScheduledDate",
-        "Amount",
-        "Currency",
-        "BeneficiaryID",
-    ];
+    pub(super) const REQUIRED: [&str; 5] =
+        ["AccountID", "ScheduledDate", "Amount", "Currency", "BeneficiaryID"];
     /// Columns that may be there.
     pub(super) const KNOWN: [&str; 7] = [
         "AccountID",
@@ -64,11 +59,7 @@ impl Row {
 
     /// Line breaks within its fields.
     pub(super) fn line_breaks(&self) -> u64 {
-        self.data
-            .iter()
-            .flat_map(|data| data.bytes())
-            .filter(|byte| *byte == b'\n')
-            .count() as u64
+        self.data.iter().flat_map(|data| data.bytes()).filter(|byte| *byte == b'\n').count() as u64
     }
 
     /// A digest of what the row says under `batch`; equal rows have equal digests.
@@ -111,17 +102,11 @@ impl Row {
             id,
             due,
             account: AccountId::parse(self.account.as_str()).map_err(|e| field("AccountID")(&e))?,
-            amount: self
-                .amount
-                .parse::<Amount>()
-                .map_err(|e| field("Amount")(&e))?,
+            amount: self.amount.parse::<Amount>().map_err(|e| field("Amount")(&e))?,
             currency: self.currency.parse().map_err(|e| field("Currency")(&e))?,
             beneficiary: BeneficiaryId::parse(self.beneficiary.as_str())
                 .map_err(|e| field("BeneficiaryID")(&e))?,
-            data: data
-                .map(DataBlob::new)
-                .transpose()
-                .map_err(|e| field("DataBlob")(&e))?,
+            data: data.map(DataBlob::new).transpose().map_err(|e| field("DataBlob")(&e))?,
             trace_key: TraceKey::generate(),
             created_at: now,
         })
@@ -156,11 +141,7 @@ mod tests {
     fn the_same_row_of_the_same_batch_gets_the_same_id() {
         let id = |batch, occurrence| payment(&row(GOOD), batch, occurrence).unwrap().id;
         assert_eq!(id("monday", 0), id("monday", 0));
-        assert_ne!(
-            id("monday", 0),
-            id("monday", 1),
-            "two equal rows are two payments"
-        );
+        assert_ne!(id("monday", 0), id("monday", 1), "two equal rows are two payments");
         assert_ne!(id("monday", 0), id("tuesday", 0));
     }
 

@@ -19,10 +19,7 @@ pub(super) struct Line {
 /// The rows of `file`; a file that cannot be read further ends them with an error.
 pub(super) fn rows(file: &Path) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Line>>>> {
     let opened = File::open(file).with_context(|| format!("opening {}", file.display()))?;
-    let ending = file
-        .extension()
-        .and_then(|ending| ending.to_str())
-        .unwrap_or_default();
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     match ending {
         "jsonl" | "ndjson" | "json" => Ok(Box::new(json_lines(BufReader::new(opened)))),
         _ => csv_rows(opened, file),
@@ -47,20 +44,12 @@ fn csv_rows(
     file: File,
     path: &Path,
 ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Line>>>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(BufReader::new(file));
-    let headers = reader
-        .headers()
-        .with_context(|| format!("the header of {}", path.display()))?;
-    let missing: Vec<_> = Row::REQUIRED
-        .iter()
-        .filter(|name| !headers.iter().any(|h| h == **name))
-        .collect();
-    let unknown: Vec<_> = headers
-        .iter()
-        .filter(|name| !Row::KNOWN.contains(name))
-        .collect();
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(BufReader::new(file));
+    let headers = reader.headers().with_context(|| format!("the header of {}", path.display()))?;
+    let missing: Vec<_> =
+        Row::REQUIRED.iter().filter(|name| !headers.iter().any(|h| h == **name)).collect();
+    let unknown: Vec<_> = headers.iter().filter(|name| !Row::KNOWN.contains(name)).collect();
     anyhow::ensure!(
         missing.is_empty() && unknown.is_empty(),
         "the header of {} lacks {missing:?} and has the unknown {unknown:?}; it may have {:?}",
@@ -78,14 +67,8 @@ fn csv_rows(
     let mut line = 2;
     Ok(Box::new(rows.map(move |result| {
         let (row, error) = result?;
-        let number = error
-            .as_ref()
-            .and_then(|e| Some(e.position()?.line()))
-            .unwrap_or(line);
+        let number = error.as_ref().and_then(|e| Some(e.position()?.line())).unwrap_or(line);
         line = number + 1 + row.line_breaks();
-        Ok(Line {
-            number,
-            row: error.map_or(Ok(row), |error| Err(error.to_string())),
-        })
+        Ok(Line { number, row: error.map_or(Ok(row), |error| Err(error.to_string())) })
     })))
 }

@@ -23,9 +23,7 @@ pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Resul
         println!("{}", serde_json::to_string(&fields)?);
     } else {
         for (name, value) in fields {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             println!("{name:<14} {text}");
         }
     }

@@ -30,21 +30,13 @@ fn parse(file: &'static str) -> Vec<Setting> {
     let mut section = "";
     let mut help = String::new();
     for line in file.lines() {
-        if let Some(heading) = line
-            .strip_prefix("#[")
-            .and_then(|line| line.strip_suffix(']'))
-        {
+        if let Some(heading) = line.strip_prefix("#[").and_then(|line| line.strip_suffix(']')) {
             section = heading;
         } else if let Some(comment) = line.strip_prefix('#') {
             let space = if help.is_empty() { "" } else { " " };
             let _ = write!(help, "{space}{}", comment.trim());
         } else if let Some((name, default)) = line.split_once('=') {
-            settings.push(Setting {
-                name,
-                default,
-                help: std::mem::take(&mut help),
-                section,
-            });
+            settings.push(Setting { name, default, help: std::mem::take(&mut help), section });
         } else {
             help.clear();
         }
@@ -66,11 +58,7 @@ pub fn help(service: &str) -> String {
             section = setting.section;
             let _ = writeln!(text, "\nSettings of {section}:");
         }
-        let default = if setting.default.is_empty() {
-            "no default"
-        } else {
-            setting.default
-        };
+        let default = if setting.default.is_empty() { "no default" } else { setting.default };
         let _ = writeln!(text, "  {} ({default})", setting.name);
         for line in wrap(&setting.help, 84) {
             let _ = writeln!(text, "      {line}");
@@ -103,11 +91,7 @@ mod tests {
         assert!(catalogue().len() >= 15);
         for setting in catalogue() {
             assert!(setting.name.starts_with("DUEFLOW_"), "{}", setting.name);
-            assert!(
-                !setting.section.is_empty(),
-                "{} has no section",
-                setting.name
-            );
+            assert!(!setting.section.is_empty(), "{} has no section", setting.name);
             assert!(setting.help.len() > 20, "{} has no help", setting.name);
         }
     }
@@ -115,11 +99,7 @@ mod tests {
     #[test]
     fn help_lists_what_concerns_the_service_and_nothing_else() {
         let help = help("dispatcher");
-        for name in [
-            "DUEFLOW_PREFIX",
-            "DUEFLOW_VISIBILITY_TIMEOUT",
-            "DUEFLOW_TRANSACTION_URL",
-        ] {
+        for name in ["DUEFLOW_PREFIX", "DUEFLOW_VISIBILITY_TIMEOUT", "DUEFLOW_TRANSACTION_URL"] {
             assert!(help.contains(name), "{name} is missing");
         }
         assert!(!help.contains("DUEFLOW_TIME_ZONE"));

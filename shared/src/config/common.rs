@@ -39,9 +39,7 @@ impl Common {
         Some(Self {
             names: names?,
             admin_address: admin_address?,
-            admin_address_file: settings
-                .optional("DUEFLOW_ADMIN_ADDRESS_FILE")
-                .map(PathBuf::from),
+            admin_address_file: settings.optional("DUEFLOW_ADMIN_ADDRESS_FILE").map(PathBuf::from),
             log_level: log_level?,
             drain_timeout: drain_timeout?,
             worker_threads: worker_threads?,
@@ -63,14 +61,9 @@ impl Receiving {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let second = Duration::from_secs(1);
-        let visibility = settings.duration(
-            "DUEFLOW_VISIBILITY_TIMEOUT",
-            second * 2..=second * 12 * 3600,
-        );
+        let visibility =
+            settings.duration("DUEFLOW_VISIBILITY_TIMEOUT", second * 2..=second * 12 * 3600);
         let wait = settings.duration("DUEFLOW_RECEIVE_WAIT", second..=second * 20);
-        Some(Self {
-            visibility: visibility?,
-            wait: wait?,
-        })
+        Some(Self { visibility: visibility?, wait: wait? })
     }
 }

@@ -47,13 +47,9 @@ impl FromStr for Names {
     /// Takes a prefix of 4 to 60 letters, digits and hyphens: botocore refuses stream ARNs
     /// of tables with names below 11 characters, and SQS names above 80.
     fn from_str(prefix: &str) -> Result<Self, String> {
-        let allowed = prefix
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let allowed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if allowed && (4..=60).contains(&prefix.len()) {
-            Ok(Self {
-                prefix: prefix.to_owned(),
-            })
+            Ok(Self { prefix: prefix.to_owned() })
         } else {
             Err("must be 4 to 60 letters, digits and hyphens".to_owned())
         }

@@ -56,10 +56,7 @@ impl Settings {
     #[must_use]
     pub fn from_environment() -> Self {
         Self::load(std::env::vars_os().filter_map(|(name, value)| {
-            Some((
-                name.into_string().ok()?,
-                value.to_string_lossy().into_owned(),
-            ))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         }))
     }
 
@@ -71,13 +68,9 @@ impl Settings {
         let defaults = catalogue()
             .iter()
             .map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default)));
-        let mut settings = Self {
-            values: defaults.collect(),
-            errors: Vec::new(),
-        };
-        let environment: Vec<_> = environment
-            .filter(|(name, _)| name.starts_with("DUEFLOW_"))
-            .collect();
+        let mut settings = Self { values: defaults.collect(), errors: Vec::new() };
+        let environment: Vec<_> =
+            environment.filter(|(name, _)| name.starts_with("DUEFLOW_")).collect();
         if let Some((_, path)) = environment.iter().find(|(name, _)| name == CONFIG_FILE) {
             settings.read_file(path);
         }
@@ -91,23 +84,17 @@ impl Settings {
         let content = match std::fs::read_to_string(path) {
             Ok(content) => content,
             Err(error) => {
-                self.errors
-                    .push(format!("{CONFIG_FILE}: {path} cannot be read: {error}"));
+                self.errors.push(format!("{CONFIG_FILE}: {path} cannot be read: {error}"));
                 return;
             }
         };
         for (index, line) in content.lines().enumerate() {
-            let origin = Origin::File {
-                path: path.to_owned(),
-                line: index + 1,
-            };
+            let origin = Origin::File { path: path.to_owned(), line: index + 1 };
             let line = line.trim();
             match line.split_once('=') {
                 _ if line.is_empty() || line.starts_with('#') => {}
                 Some((name, value)) => self.set(name.trim(), value.trim().to_owned(), origin),
-                None => self
-                    .errors
-                    .push(format!("{origin}: {line:?} is not NAME=value")),
+                None => self.errors.push(format!("{origin}: {line:?} is not NAME=value")),
             }
         }
     }
@@ -117,18 +104,14 @@ impl Settings {
             Some(setting) => {
                 self.values.insert(setting.name, (value, origin));
             }
-            None => self
-                .errors
-                .push(format!("{name} ({origin}) is not a setting")),
+            None => self.errors.push(format!("{name} ({origin}) is not a setting")),
         }
     }
 
     /// Says that something is wrong with the value of `name`.
     fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
-        let (value, origin) = self
-            .values
-            .get(name)
-            .map_or(("", &Origin::Default), |(v, o)| (v.as_str(), o));
+        let (value, origin) =
+            self.values.get(name).map_or(("", &Origin::Default), |(v, o)| (v.as_str(), o));
         let error = format!("{name}={value} ({origin}): {reason}");
         self.errors.push(error);
     }
@@ -136,10 +119,7 @@ impl Settings {
     /// A value as given, or `None` when it is empty.
     #[must_use]
     pub fn optional(&self, name: &'static str) -> Option<String> {
-        self.values
-            .get(name)
-            .map(|(value, _)| value.clone())
-            .filter(|value| !value.is_empty())
+        self.values.get(name).map(|(value, _)| value.clone()).filter(|value| !value.is_empty())
     }
 
     /// A value read by its type's own parser.
@@ -148,9 +128,7 @@ impl Settings {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        self.parse_with(name, |text| {
-            text.parse::<T>().map_err(|error| error.to_string())
-        })
+        self.parse_with(name, |text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
     /// A value read by `parse`; there must be one.
@@ -163,9 +141,7 @@ impl Settings {
             self.refuse(name, "must be set");
             return None;
         };
-        parse(&text)
-            .map_err(|reason| self.refuse(name, reason))
-            .ok()
+        parse(&text).map_err(|reason| self.refuse(name, reason)).ok()
     }
 
     /// A whole number within `range`.
@@ -175,11 +151,9 @@ impl Settings {
     {
         self.parse_with(name, |text| match text.parse::<T>() {
             Ok(number) if range.contains(&number) => Ok(number),
-            Ok(_) | Err(_) => Err(format!(
-                "must be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )),
+            Ok(_) | Err(_) => {
+                Err(format!("must be a whole number from {} to {}", range.start(), range.end()))
+            }
         })
     }
 
@@ -221,11 +195,7 @@ mod tests {
     use super::*;
 
     fn load(pairs: &[(&str, &str)]) -> Settings {
-        Settings::load(
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
+        Settings::load(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]
@@ -240,11 +210,7 @@ mod tests {
         let threads = settings.number("DUEFLOW_WORKER_THREADS", 1..=8_u16);
         assert!(drain.is_none() && threads.is_none());
         let errors = settings.finish(Some(())).unwrap_err().to_string();
-        for part in [
-            "DUEFLOW_DRAIN_TIMEOUT=25",
-            "DUEFLOW_WORKER_THREADS=0",
-            "DUEFLOW_PREFIXX",
-        ] {
+        for part in ["DUEFLOW_DRAIN_TIMEOUT=25", "DUEFLOW_WORKER_THREADS=0", "DUEFLOW_PREFIXX"] {
             assert!(errors.contains(part), "{part} is missing in {errors}");
         }
     }
@@ -252,19 +218,12 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_file_and_the_file_the_default() {
         let file = std::env::temp_dir().join(format!("dueflow-{}.env", uuid::Uuid::now_v7()));
-        std::fs::write(
-            &file,
-            "# mine\nDUEFLOW_PREFIX=file\nDUEFLOW_LOG=warn\nnonsense\n",
-        )
-        .unwrap();
+        std::fs::write(&file, "# mine\nDUEFLOW_PREFIX=file\nDUEFLOW_LOG=warn\nnonsense\n").unwrap();
         let path = file.to_str().unwrap();
         let settings = load(&[(CONFIG_FILE, path), ("DUEFLOW_PREFIX", "env")]);
         assert_eq!(settings.optional("DUEFLOW_PREFIX").as_deref(), Some("env"));
         assert_eq!(settings.optional("DUEFLOW_LOG").as_deref(), Some("warn"));
-        assert_eq!(
-            settings.optional("DUEFLOW_DUE_SHARDS").as_deref(),
-            Some("16")
-        );
+        assert_eq!(settings.optional("DUEFLOW_DUE_SHARDS").as_deref(), Some("16"));
         let errors = settings.finish(Some(())).unwrap_err().to_string();
         assert!(errors.contains("line 4"), "{errors}");
         std::fs::remove_file(file).unwrap();
@@ -273,10 +232,8 @@ mod tests {
     #[test]
     fn durations_have_units_and_limits() {
         let read = |text: &str| {
-            load(&[("DUEFLOW_RECEIVE_WAIT", text)]).duration(
-                "DUEFLOW_RECEIVE_WAIT",
-                Duration::from_secs(1)..=Duration::from_secs(20),
-            )
+            load(&[("DUEFLOW_RECEIVE_WAIT", text)])
+                .duration("DUEFLOW_RECEIVE_WAIT", Duration::from_secs(1)..=Duration::from_secs(20))
         };
         assert_eq!(read("1500ms"), Some(Duration::from_millis(1500)));
         for bad in ["20", "0s", "21s", "-3s", "soon"] {

@@ -40,10 +40,7 @@ fn check(text: &str) -> Result<(), IdError> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some((at, character)) = text.chars().enumerate().find(|(_, c)| !allowed(*c)) {
-        return Err(IdError::Character {
-            character,
-            position: at + 1,
-        });
+        return Err(IdError::Character { character, position: at + 1 });
     }
     if text.len() > MAX_LENGTH {
         return Err(IdError::TooLong { length: text.len() });
@@ -124,37 +121,25 @@ mod tests {
 
     #[test]
     fn an_alphanumeric_account_is_accepted() {
-        assert_eq!(
-            AccountId::parse("0001.ABC-9_x").unwrap().as_str(),
-            "0001.ABC-9_x"
-        );
+        assert_eq!(AccountId::parse("0001.ABC-9_x").unwrap().as_str(), "0001.ABC-9_x");
     }
 
     #[test]
     fn a_character_that_would_split_a_key_is_refused_with_its_position() {
         assert_eq!(
             AccountId::parse("12#34"),
-            Err(IdError::Character {
-                character: '#',
-                position: 3
-            })
+            Err(IdError::Character { character: '#', position: 3 })
         );
         assert_eq!(
             AccountId::parse("1/2"),
-            Err(IdError::Character {
-                character: '/',
-                position: 2
-            })
+            Err(IdError::Character { character: '/', position: 2 })
         );
     }
 
     #[test]
     fn empty_and_overlong_ids_are_refused() {
         assert_eq!(AccountId::parse(""), Err(IdError::Empty));
-        assert_eq!(
-            AccountId::parse("x".repeat(65)),
-            Err(IdError::TooLong { length: 65 })
-        );
+        assert_eq!(AccountId::parse("x".repeat(65)), Err(IdError::TooLong { length: 65 }));
     }
 
     #[test]

@@ -33,10 +33,7 @@ impl DueDate {
     #[must_use]
     pub fn utc_midnight_millis(self) -> u64 {
         let midnight = TimeZone::UTC.to_timestamp(self.0.to_datetime(civil::Time::midnight()));
-        midnight
-            .ok()
-            .and_then(|at| u64::try_from(at.as_millisecond()).ok())
-            .unwrap_or_default()
+        midnight.ok().and_then(|at| u64::try_from(at.as_millisecond()).ok()).unwrap_or_default()
     }
 }
 
@@ -44,16 +41,10 @@ impl FromStr for DueDate {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let refused = || DateError {
-            text: text.to_owned(),
-        };
+        let refused = || DateError { text: text.to_owned() };
         let date: Date = text.parse().map_err(|_| refused())?;
         // The parser also takes other ISO 8601 forms; keys need exactly one.
-        if date.to_string() == text {
-            Ok(Self(date))
-        } else {
-            Err(refused())
-        }
+        if date.to_string() == text { Ok(Self(date)) } else { Err(refused()) }
     }
 }
 
@@ -83,18 +74,8 @@ mod tests {
 
     #[test]
     fn only_one_way_to_write_a_date_is_accepted() {
-        assert_eq!(
-            "2026-11-23".parse::<DueDate>().unwrap().to_string(),
-            "2026-11-23"
-        );
-        for text in [
-            "20261123",
-            "2026-11-31",
-            "2026-11-23T00:00",
-            "23.11.2026",
-            "2026-1-3",
-            "",
-        ] {
+        assert_eq!("2026-11-23".parse::<DueDate>().unwrap().to_string(), "2026-11-23");
+        for text in ["20261123", "2026-11-31", "2026-11-23T00:00", "23.11.2026", "2026-1-3", ""] {
             assert!(text.parse::<DueDate>().is_err(), "{text} was accepted");
         }
     }
@@ -103,13 +84,7 @@ mod tests {
     fn today_is_the_banks_day_not_utcs() {
         let late_evening_in_utc: Timestamp = "2026-11-23T23:30:00Z".parse().unwrap();
         let madrid = TimeZone::get("Europe/Madrid").unwrap();
-        assert_eq!(
-            DueDate::today(late_evening_in_utc, &madrid).to_string(),
-            "2026-11-24"
-        );
-        assert_eq!(
-            DueDate::today(late_evening_in_utc, &TimeZone::UTC).to_string(),
-            "2026-11-23"
-        );
+        assert_eq!(DueDate::today(late_evening_in_utc, &madrid).to_string(), "2026-11-24");
+        assert_eq!(DueDate::today(late_evening_in_utc, &TimeZone::UTC).to_string(), "2026-11-23");
     }
 }

@@ -46,9 +46,7 @@ impl Amount {
         match value {
             ..=0 => Err(AmountError::NotPositive { value }),
             1..=Self::MAX => Ok(Self(value)),
-            _ => Err(AmountError::TooLarge {
-                text: value.to_string(),
-            }),
+            _ => Err(AmountError::TooLarge { text: value.to_string() }),
         }
     }
 
@@ -65,14 +63,10 @@ impl FromStr for Amount {
     fn from_str(text: &str) -> Result<Self, AmountError> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(AmountError::NotWhole {
-                text: text.to_owned(),
-            });
+            return Err(AmountError::NotWhole { text: text.to_owned() });
         }
         // All digits, so the only way to fail is to be out of range.
-        let value = text.parse().map_err(|_| AmountError::TooLarge {
-            text: text.to_owned(),
-        })?;
+        let value = text.parse().map_err(|_| AmountError::TooLarge { text: text.to_owned() })?;
         Self::from_minor_units(value)
     }
 }
@@ -123,9 +117,7 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, CurrencyError> {
         iso_currency::Currency::from_code(text)
             .map(Self)
-            .ok_or_else(|| CurrencyError {
-                text: text.to_owned(),
-            })
+            .ok_or_else(|| CurrencyError { text: text.to_owned() })
     }
 }
 
@@ -156,19 +148,10 @@ mod tests {
     #[test]
     fn amounts_are_whole_minor_units_above_zero() {
         assert_eq!("1250".parse::<Amount>().unwrap().minor_units(), 1250);
-        assert!(matches!(
-            "0".parse::<Amount>(),
-            Err(AmountError::NotPositive { value: 0 })
-        ));
-        assert!(matches!(
-            "-5".parse::<Amount>(),
-            Err(AmountError::NotPositive { value: -5 })
-        ));
+        assert!(matches!("0".parse::<Amount>(), Err(AmountError::NotPositive { value: 0 })));
+        assert!(matches!("-5".parse::<Amount>(), Err(AmountError::NotPositive { value: -5 })));
         for text in ["12.50", "1e3", "+5", "", "-", " 5", "١"] {
-            assert!(
-                matches!(text.parse::<Amount>(), Err(AmountError::NotWhole { .. })),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<Amount>(), Err(AmountError::NotWhole { .. })), "{text}");
         }
     }
 
@@ -176,10 +159,7 @@ mod tests {
     fn an_amount_that_json_readers_would_round_is_refused() {
         assert!("9007199254740991".parse::<Amount>().is_ok());
         for text in ["9007199254740992", "99999999999999999999999"] {
-            assert!(
-                matches!(text.parse::<Amount>(), Err(AmountError::TooLarge { .. })),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<Amount>(), Err(AmountError::TooLarge { .. })), "{text}");
         }
     }
 

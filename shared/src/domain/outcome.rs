@@ -73,11 +73,7 @@ pub fn next_step(outcome: Outcome, receive_count: u32) -> NextStep {
         }
         Outcome::NotDone { retry_after, .. } => {
             let hinted = retry_after.unwrap_or_default();
-            NextStep::Redeliver(
-                redelivery_pause(receive_count)
-                    .max(hinted)
-                    .min(REDELIVERY.1),
-            )
+            NextStep::Redeliver(redelivery_pause(receive_count).max(hinted).min(REDELIVERY.1))
         }
     }
 }
@@ -114,14 +110,8 @@ mod tests {
 
     #[test]
     fn a_hint_lengthens_the_delay_but_never_beyond_the_longest() {
-        assert_eq!(
-            next_step(not_done(Some(20)), 1),
-            NextStep::Redeliver(Duration::from_secs(20))
-        );
-        assert_eq!(
-            next_step(not_done(Some(1)), 4),
-            NextStep::Redeliver(Duration::from_secs(8))
-        );
+        assert_eq!(next_step(not_done(Some(20)), 1), NextStep::Redeliver(Duration::from_secs(20)));
+        assert_eq!(next_step(not_done(Some(1)), 4), NextStep::Redeliver(Duration::from_secs(8)));
         assert_eq!(
             next_step(not_done(Some(86_400)), 1),
             NextStep::Redeliver(Duration::from_secs(300))
@@ -131,12 +121,7 @@ mod tests {
     #[test]
     fn an_unknown_outcome_is_never_a_failure() {
         for count in [1, 5, 1_000, u32::MAX] {
-            let step = next_step(
-                Outcome::Unknown {
-                    reason: "timeout".to_owned(),
-                },
-                count,
-            );
+            let step = next_step(Outcome::Unknown { reason: "timeout".to_owned() }, count);
             assert!(matches!(step, NextStep::Redeliver(_)));
         }
     }

@@ -62,11 +62,7 @@ impl DataBlob {
     pub fn new(text: impl Into<String>) -> Result<Self, DataBlobError> {
         let text = text.into();
         let bytes = text.len() + Self::RESERVED_BYTES;
-        if bytes > MAX_PAYMENT_BYTES {
-            Err(DataBlobError { bytes })
-        } else {
-            Ok(Self(text))
-        }
+        if bytes > MAX_PAYMENT_BYTES { Err(DataBlobError { bytes }) } else { Ok(Self(text)) }
     }
 
     /// The blob's text.
@@ -121,11 +117,7 @@ impl Payment {
     /// Where it lies.
     #[must_use]
     pub fn reference(&self) -> PaymentRef {
-        PaymentRef {
-            account: self.account.clone(),
-            due: self.due,
-            id: self.id,
-        }
+        PaymentRef { account: self.account.clone(), due: self.due, id: self.id }
     }
 
     /// Whether both say the same of account, day, amount, currency, beneficiary and blob.
@@ -175,10 +167,7 @@ mod tests {
         let body = serde_json::to_string(&example()).unwrap();
         for amount in ["-1", "0", "1.5", "\"12\"", "9007199254740992"] {
             let bad = body.replace("1250", amount);
-            assert!(
-                serde_json::from_str::<Payment>(&bad).is_err(),
-                "{amount} was accepted"
-            );
+            assert!(serde_json::from_str::<Payment>(&bad).is_err(), "{amount} was accepted");
         }
     }
 

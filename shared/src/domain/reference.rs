@@ -45,9 +45,7 @@ impl FromStr for PaymentRef {
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let parts: Vec<&str> = text.split('/').collect();
         let [account, due, id] = parts[..] else {
-            return Err(ReferenceError::Shape {
-                text: text.to_owned(),
-            });
+            return Err(ReferenceError::Shape { text: text.to_owned() });
         };
         Ok(Self {
             account: AccountId::parse(account).map_err(ReferenceError::Account)?,

@@ -68,13 +68,8 @@ pub fn transition(from: Status, event: Event) -> Result<Status, TransitionRefuse
 
 impl Status {
     /// Every status, in the order of a payment's life.
-    pub const ALL: [Self; 5] = [
-        Self::Scheduled,
-        Self::Pending,
-        Self::Processed,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Scheduled, Self::Pending, Self::Processed, Self::Failed, Self::Cancelled];
 
     /// The name stored in the table.
     #[must_use]
@@ -120,9 +115,7 @@ impl FromStr for Status {
         Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
-            .ok_or_else(|| StatusError {
-                text: text.to_owned(),
-            })
+            .ok_or_else(|| StatusError { text: text.to_owned() })
     }
 }
 
@@ -136,14 +129,8 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] = [
-        Event::Claim,
-        Event::Settle,
-        Event::Fail,
-        Event::Replay,
-        Event::Discard,
-        Event::Cancel,
-    ];
+    const EVENTS: [Event; 6] =
+        [Event::Claim, Event::Settle, Event::Fail, Event::Replay, Event::Discard, Event::Cancel];
 
     #[test]
     fn each_event_leaves_exactly_one_status() {

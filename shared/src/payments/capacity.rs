@@ -8,12 +8,7 @@ pub struct Units(f64);
 
 impl Units {
     pub(super) fn of<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Self {
-        Self(
-            consumed
-                .into_iter()
-                .filter_map(ConsumedCapacity::capacity_units)
-                .sum(),
-        )
+        Self(consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum())
     }
 
     /// In thousandths, as the metrics count them.

@@ -111,18 +111,14 @@ fn text<'a>(item: &'a impl Attributes, attribute: &'static str) -> Result<&'a st
 }
 
 fn digits<'a>(item: &'a impl Attributes, attribute: &'static str) -> Result<&'a str, ItemError> {
-    item.digits(attribute)
-        .ok_or(ItemError::Missing { attribute })
+    item.digits(attribute).ok_or(ItemError::Missing { attribute })
 }
 
 fn parsed<T, E: std::fmt::Display>(
     attribute: &'static str,
     result: Result<T, E>,
 ) -> Result<T, ItemError> {
-    result.map_err(|error| ItemError::Invalid {
-        attribute,
-        reason: error.to_string(),
-    })
+    result.map_err(|error| ItemError::Invalid { attribute, reason: error.to_string() })
 }
 
 /// Reads the payment of an item, as the relay does with every stream record.
@@ -131,20 +127,14 @@ fn parsed<T, E: std::fmt::Display>(
 /// [`ItemError`] names the first attribute that is missing or wrong.
 pub fn payment_from(item: &impl Attributes) -> Result<Payment, ItemError> {
     use attribute as a;
-    let data = item
-        .text(a::DATA)
-        .map(|blob| parsed(a::DATA, DataBlob::new(blob)))
-        .transpose()?;
+    let data = item.text(a::DATA).map(|blob| parsed(a::DATA, DataBlob::new(blob))).transpose()?;
     Ok(Payment {
         id: parsed(a::ID, text(item, a::ID)?.parse())?,
         account: parsed(a::ACCOUNT, AccountId::parse(text(item, a::ACCOUNT)?))?,
         due: parsed(a::DUE, text(item, a::DUE)?.parse())?,
         amount: parsed(a::AMOUNT, digits(item, a::AMOUNT)?.parse::<Amount>())?,
         currency: parsed(a::CURRENCY, text(item, a::CURRENCY)?.parse())?,
-        beneficiary: parsed(
-            a::BENEFICIARY,
-            BeneficiaryId::parse(text(item, a::BENEFICIARY)?),
-        )?,
+        beneficiary: parsed(a::BENEFICIARY, BeneficiaryId::parse(text(item, a::BENEFICIARY)?))?,
         data,
         trace_key: parsed(a::TRACE_KEY, TraceKey::parse(text(item, a::TRACE_KEY)?))?,
         created_at: parsed(a::CREATED_AT, text(item, a::CREATED_AT)?.parse())?,
@@ -208,14 +198,8 @@ pub(super) fn new_item(payment: &Payment, shards: u16) -> Vec<(&'static str, Att
     let mut item = vec![
         (a::PK, text(partition_key(&payment.account))),
         (a::SK, text(sort_key(&reference))),
-        (
-            a::DUE_SHARD,
-            text(due_shard_key(payment.due, payment.id.due_shard(shards))),
-        ),
-        (
-            a::DUE_KEY,
-            text(format!("{}#{}", payment.account, payment.id)),
-        ),
+        (a::DUE_SHARD, text(due_shard_key(payment.due, payment.id.due_shard(shards)))),
+        (a::DUE_KEY, text(format!("{}#{}", payment.account, payment.id))),
         (a::ACCOUNT, text(payment.account.to_string())),
         (a::ID, text(payment.id.to_string())),
         (a::DUE, text(payment.due.to_string())),
@@ -259,10 +243,7 @@ mod tests {
     }
 
     fn as_map(payment: &Payment) -> HashMap<String, AttributeValue> {
-        new_item(payment, 16)
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        new_item(payment, 16).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     #[test]
@@ -278,19 +259,9 @@ mod tests {
     fn a_bad_item_names_the_attribute() {
         let mut item = as_map(&longest_payment());
         item.insert("Amount".to_owned(), AttributeValue::N("-3".to_owned()));
-        assert!(
-            payment_from(&item)
-                .unwrap_err()
-                .to_string()
-                .starts_with("Amount")
-        );
+        assert!(payment_from(&item).unwrap_err().to_string().starts_with("Amount"));
         item.insert("Amount".to_owned(), AttributeValue::S("3".to_owned()));
-        assert_eq!(
-            payment_from(&item),
-            Err(ItemError::Missing {
-                attribute: "Amount"
-            })
-        );
+        assert_eq!(payment_from(&item), Err(ItemError::Missing { attribute: "Amount" }));
     }
 
     #[test]
@@ -307,9 +278,6 @@ mod tests {
             + FailureCode::MalformedMessage.as_str().len()
             + "FailureReason".len()
             + Failure::MAX_REASON_BYTES;
-        assert!(
-            size + settled.max(failed) <= MAX_PAYMENT_BYTES,
-            "{size} + {failed}"
-        );
+        assert!(size + settled.max(failed) <= MAX_PAYMENT_BYTES, "{size} + {failed}");
     }
 }

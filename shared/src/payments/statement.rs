@@ -66,16 +66,8 @@ impl Statements {
                 " SET Attempts=Attempts+1",
                 r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#,
             ),
-            settle: update(
-                Event::Settle,
-                r#" SET "TransactionID"=? SET "SettledAt"=?"#,
-                "",
-            ),
-            fail: update(
-                Event::Fail,
-                r#" SET "FailureCode"=? SET "FailureReason"=?"#,
-                "",
-            ),
+            settle: update(Event::Settle, r#" SET "TransactionID"=? SET "SettledAt"=?"#, ""),
+            fail: update(Event::Fail, r#" SET "FailureCode"=? SET "FailureReason"=?"#, ""),
             table: table.to_owned(),
         }
     }
@@ -124,17 +116,10 @@ impl Statements {
     pub(super) fn insert(&self, payment: &Payment, shards: u16) -> BatchStatementRequest {
         let item = new_item(payment, shards);
         let names: Vec<_> = item.iter().map(|(name, _)| format!("'{name}':?")).collect();
-        let statement = format!(
-            r#"INSERT INTO "{}" VALUE {{{}}}"#,
-            self.table,
-            names.join(",")
-        );
-        request(
-            statement,
-            item.into_iter().map(|(_, value)| value).collect(),
-        )
-        .build()
-        .unwrap_or_else(|_| unreachable!("the statement is set"))
+        let statement = format!(r#"INSERT INTO "{}" VALUE {{{}}}"#, self.table, names.join(","));
+        request(statement, item.into_iter().map(|(_, value)| value).collect())
+            .build()
+            .unwrap_or_else(|_| unreachable!("the statement is set"))
     }
 }
 
@@ -142,9 +127,7 @@ fn request(
     statement: String,
     parameters: Vec<AttributeValue>,
 ) -> aws_sdk_dynamodb::types::builders::BatchStatementRequestBuilder {
-    BatchStatementRequest::builder()
-        .statement(statement)
-        .set_parameters(Some(parameters))
+    BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters))
 }
 
 #[cfg(test)]
@@ -166,12 +149,7 @@ mod tests {
 
     #[test]
     fn no_change_of_status_writes_a_key_of_the_index() {
-        let Statements {
-            claim,
-            settle,
-            fail,
-            ..
-        } = Statements::new("dueflow-payments");
+        let Statements { claim, settle, fail, .. } = Statements::new("dueflow-payments");
         for statement in [claim, settle, fail] {
             for key in INDEX_KEYS {
                 assert!(!statement.contains(key), "{statement} writes {key}");

@@ -53,12 +53,7 @@ impl PaymentsTable {
     /// The table `name`, whose index `due` is spread over `due_shards` partitions.
     #[must_use]
     pub fn new(client: Client, name: &str, due_shards: u16) -> Self {
-        Self {
-            client,
-            name: name.to_owned(),
-            statements: Statements::new(name),
-            due_shards,
-        }
+        Self { client, name: name.to_owned(), statements: Statements::new(name), due_shards }
     }
 
     /// Inserts payments, 25 to a call, each only if its key is free. The results are in the
@@ -70,9 +65,8 @@ impl PaymentsTable {
     pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
         let mut results = Vec::with_capacity(payments.len());
         for chunk in payments.chunks(MAX_STATEMENTS) {
-            let requests = chunk
-                .iter()
-                .map(|payment| self.statements.insert(payment, self.due_shards));
+            let requests =
+                chunk.iter().map(|payment| self.statements.insert(payment, self.due_shards));
             let answers = self.execute("insert", requests.collect()).await?;
             for (payment, answer) in chunk.iter().zip(answers) {
                 results.push(match answer {
@@ -108,22 +102,13 @@ impl PaymentsTable {
     ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
         let mut results = Vec::with_capacity(changes.len());
         for chunk in changes.chunks(MAX_STATEMENTS) {
-            let operation = chunk
-                .first()
-                .map_or("change", |change| event_name(change.event()));
-            let requests = chunk
-                .iter()
-                .map(|change| self.statements.change(change, now));
+            let operation = chunk.first().map_or("change", |change| event_name(change.event()));
+            let requests = chunk.iter().map(|change| self.statements.change(change, now));
             let answers = self.execute(operation, requests.collect()).await?;
-            results.extend(
-                chunk
-                    .iter()
-                    .zip(answers)
-                    .map(|(change, answer)| match answer {
-                        Ok(()) => Ok(Applied::Now),
-                        Err(error) => refused(change, error),
-                    }),
-            );
+            results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
+                Ok(()) => Ok(Applied::Now),
+                Err(error) => refused(change, error),
+            }));
         }
         Ok(results)
     }
@@ -140,10 +125,7 @@ impl PaymentsTable {
             .client
             .get_item()
             .table_name(&self.name)
-            .key(
-                attribute::PK,
-                AttributeValue::S(partition_key(&reference.account)),
-            )
+            .key(attribute::PK, AttributeValue::S(partition_key(&reference.account)))
             .key(attribute::SK, AttributeValue::S(sort_key(reference)))
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -151,11 +133,7 @@ impl PaymentsTable {
             .await
             .map_err(|error| PaymentsError::Read(Box::new(error)))?;
         calls::read("get", Units::of(output.consumed_capacity()));
-        output
-            .item()
-            .map(StoredPayment::from_item)
-            .transpose()
-            .map_err(PaymentsError::Item)
+        output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
     }
 
     /// One page of the whole table, in no order; `None` as the next cursor ends it. Costs
@@ -257,9 +235,7 @@ fn is_passing(error: &BatchStatementError) -> bool {
 
 fn database_error(error: BatchStatementError) -> ChangeError {
     ChangeError::Database {
-        code: error
-            .code
-            .map_or_else(|| "no code".to_owned(), |code| code.to_string()),
+        code: error.code.map_or_else(|| "no code".to_owned(), |code| code.to_string()),
         message: error.message.unwrap_or_default(),
     }
 }

@@ -20,7 +20,12 @@ use crate::aws::Aws;
 use crate::config::Receiving;
 use crate::domain::redelivery_pause;
 use crate::retry;
+use crate::shutdown::Shutdown;
 use crate::telemetry::calls;
+
+/// How long a receive under way may still take after shutdown was asked for: long enough for
+/// an answer that is being written, too short for a poll that has nothing to give.
+const LAST_RECEIVE: Duration = Duration::from_millis(500);
 
 /// A received message in hand. Dropping it ends its heartbeat and leaves it to its
 /// visibility timeout.
@@ -73,19 +78,9 @@ impl Consumer {
         let url = queue_url(&act, &name).await?;
         let poll = aws.sqs_polling("poll", receiving.wait);
         let in_hand = Arc::new(InHand::default());
-        let end = Arc::new(End {
-            queue: name,
-            url,
-            poll,
-            act,
-            receiving,
-            in_hand,
-        });
+        let end = Arc::new(End { queue: name, url, poll, act, receiving, in_hand });
         let heartbeat = Arc::new(AbortOnDrop(tokio::spawn(beat(Arc::clone(&end)))));
-        Ok(Self {
-            end,
-            _heartbeat: heartbeat,
-        })
+        Ok(Self { end, _heartbeat: heartbeat })
     }
 
     /// Up to 10 messages, in order within each group; none after the wait has passed.
@@ -117,18 +112,34 @@ impl Consumer {
         // A long poll may have waited before it took anything: only its last moment counts.
         let held_since = asked_at.max(Instant::now() - end.receiving.visibility / 6);
         let messages = output.messages.unwrap_or_default();
-        Ok(messages
-            .into_iter()
-            .filter_map(|message| self.delivery(message, held_since))
-            .collect())
+        Ok(messages.into_iter().filter_map(|message| self.delivery(message, held_since)).collect())
+    }
+
+    /// As [`Consumer::receive`], or `None` once shutdown is asked for. A receive under way
+    /// then has a moment to end, and what it brought is given back at once: others need not
+    /// wait for a visibility timeout.
+    pub async fn receive_until(
+        &self,
+        shutdown: &Shutdown,
+    ) -> Option<Result<Vec<Delivery>, QueueError>> {
+        if shutdown.is_requested() {
+            return None;
+        }
+        let mut receiving = Box::pin(self.receive());
+        if let Some(result) = shutdown.unless_requested(&mut receiving).await {
+            return Some(result);
+        }
+        if let Ok(Ok(deliveries)) = tokio::time::timeout(LAST_RECEIVE, receiving).await {
+            let untouched = deliveries.into_iter().map(|delivery| (delivery, Duration::ZERO));
+            self.release(untouched.collect()).await;
+        }
+        None
     }
 
     fn delivery(&self, message: Message, since: Instant) -> Option<Delivery> {
         let receipt = message.receipt_handle()?;
         let attribute = |name| message.attributes().and_then(|all| all.get(&name));
-        let group = attribute(Attribute::MessageGroupId)
-            .cloned()
-            .unwrap_or_default();
+        let group = attribute(Attribute::MessageGroupId).cloned().unwrap_or_default();
         let receive_count = attribute(Attribute::ApproximateReceiveCount)
             .and_then(|count| count.parse().ok())
             .unwrap_or(1);
@@ -180,9 +191,7 @@ impl Consumer {
     pub async fn release(&self, mut deliveries: Vec<(Delivery, Duration)>) {
         deliveries.reverse();
         for batch in deliveries.chunks(MAX_BATCH) {
-            let entries = batch
-                .iter()
-                .map(|(delivery, pause)| (delivery.held.receipt(), *pause));
+            let entries = batch.iter().map(|(delivery, pause)| (delivery.held.receipt(), *pause));
             if let Err(reason) = self.end.change_visibility("release", entries).await {
                 let queue = &self.end.queue;
                 tracing::warn!(
@@ -256,13 +265,7 @@ fn failed_entries(
     };
     calls::sqs_failed(operation, failed.len());
     let reason = format!("{}: {}", first.code(), first.message().unwrap_or_default());
-    Err((
-        reason,
-        failed
-            .iter()
-            .filter_map(|entry| entry.id().parse().ok())
-            .collect(),
-    ))
+    Err((reason, failed.iter().filter_map(|entry| entry.id().parse().ok()).collect()))
 }
 
 /// SQS counts in whole seconds; a part of one is rounded up, so that nothing comes early.

@@ -39,29 +39,22 @@ impl DeadLetterQueue {
         Self { producer, service }
     }
 
-    /// Puts one payment there. The group is the account, so the order of its payments holds
-    /// in the dead-letter queue too.
-    ///
-    /// # Errors
-    /// [`Unsent`]: the payment's own message must then not be acknowledged.
-    pub async fn bury(&self, payment: &Payment, failure: Failure) -> Result<(), Unsent> {
-        self.bury_with(payment, None, failure).await
-    }
-
-    /// Puts one payment there together with the message that contradicts it.
+    /// Puts one payment there, with the message that contradicts it if one does. The group is
+    /// the account, so the order of its payments holds in the dead-letter queue too. `source`
+    /// is the id of the message that asked for the payment: a crash and a redelivery bury it
+    /// once, a replay that fails again buries it again (INV-7).
     ///
     /// # Errors
     /// [`Unsent`]: the message must then not be acknowledged.
-    pub async fn bury_with(
+    pub async fn bury(
         &self,
+        source: &str,
         payment: &Payment,
         raw: Option<String>,
         failure: Failure,
     ) -> Result<(), Unsent> {
         let group = payment.account.to_string();
-        let deduplication = format!("{}-{}", payment.id, failure.code);
-        self.send(group, deduplication, failure, Some(payment.clone()), raw)
-            .await
+        self.send(group, source, failure, Some(payment.clone()), raw).await
     }
 
     /// Puts there, word for word, what could not be read as a payment. `source` tells it
@@ -75,41 +68,22 @@ impl DeadLetterQueue {
         raw: String,
         failure: Failure,
     ) -> Result<(), Unsent> {
-        let deduplication = format!("{source}-{}", failure.code);
-        self.send(
-            "unreadable".to_owned(),
-            deduplication,
-            failure,
-            None,
-            Some(raw),
-        )
-        .await
+        self.send("unreadable".to_owned(), source, failure, None, Some(raw)).await
     }
 
     async fn send(
         &self,
         group: String,
-        deduplication: String,
+        source: &str,
         failure: Failure,
         payment: Option<Payment>,
         raw: Option<String>,
     ) -> Result<(), Unsent> {
+        let deduplication = format!("{source}-{}", failure.code);
         let service = self.service.to_owned();
-        let letter = DeadLetter {
-            failure,
-            service,
-            at: Timestamp::now(),
-            payment,
-            raw,
-        };
+        let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
         let body = serde_json::to_string(&letter)
             .unwrap_or_else(|_| unreachable!("a letter holds nothing that JSON lacks"));
-        self.producer
-            .send(&[Outgoing {
-                group,
-                deduplication,
-                body,
-            }])
-            .await
+        self.producer.send(&[Outgoing { group, deduplication, body }]).await
     }
 }

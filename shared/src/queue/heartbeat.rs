@@ -22,18 +22,13 @@ impl InHand {
     pub(super) fn hold(self: &Arc<Self>, receipt: &str, at: Instant) -> Held {
         let receipt: Arc<str> = receipt.into();
         self.lock().insert(Arc::clone(&receipt), at);
-        Held {
-            receipt,
-            in_hand: Arc::clone(self),
-        }
+        Held { receipt, in_hand: Arc::clone(self) }
     }
 
     /// The messages whose visibility was last set `age` or longer before `now`.
     pub(super) fn older_than(&self, age: Duration, now: Instant) -> Vec<Arc<str>> {
         let messages = self.lock();
-        let due = messages
-            .iter()
-            .filter(|(_, set)| now.duration_since(**set) >= age);
+        let due = messages.iter().filter(|(_, set)| now.duration_since(**set) >= age);
         due.map(|(receipt, _)| Arc::clone(receipt)).collect()
     }
 

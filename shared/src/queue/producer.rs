@@ -50,11 +50,7 @@ impl Producer {
     pub async fn open(aws: &Aws, name: String) -> Result<Self, QueueError> {
         let client = aws.sqs("send");
         let url = queue_url(&client, &name).await?;
-        Ok(Self {
-            client,
-            queue: name,
-            url,
-        })
+        Ok(Self { client, queue: name, url })
     }
 
     /// Sends messages in batches, in order. Returns when SQS has acknowledged all of them.
@@ -68,11 +64,7 @@ impl Producer {
         while let Some(batch) = batches.next() {
             if let Err((mut indices, reason)) = self.send_batch(messages, batch).await {
                 indices.extend(batches.flatten());
-                return Err(Unsent {
-                    queue: self.queue.clone(),
-                    indices,
-                    reason,
-                });
+                return Err(Unsent { queue: self.queue.clone(), indices, reason });
             }
         }
         Ok(())
@@ -99,10 +91,7 @@ impl Producer {
     /// One request; `open` keeps the entries that were refused.
     async fn send_once(&self, messages: &[Outgoing], open: &mut Vec<usize>) -> Result<(), String> {
         calls::sqs("send");
-        let entries = open
-            .iter()
-            .map(|&index| entry(index, &messages[index]))
-            .collect();
+        let entries = open.iter().map(|&index| entry(index, &messages[index])).collect();
         let output = self
             .client
             .send_message_batch()
@@ -117,11 +106,7 @@ impl Producer {
             None => Ok(()),
             Some(first) => {
                 calls::sqs_failed("send", failed.len());
-                Err(format!(
-                    "{}: {}",
-                    first.code(),
-                    first.message().unwrap_or_default()
-                ))
+                Err(format!("{}: {}", first.code(), first.message().unwrap_or_default()))
             }
         }
     }
@@ -160,10 +145,8 @@ fn batches(messages: &[Outgoing]) -> Vec<Vec<usize>> {
 pub(super) async fn queue_url(client: &Client, name: &str) -> Result<String, QueueError> {
     calls::sqs("get_url");
     let opened = client.get_queue_url().queue_name(name).send().await;
-    let output = opened.map_err(|source| QueueError::Open {
-        queue: name.to_owned(),
-        source: Box::new(source),
-    })?;
+    let output = opened
+        .map_err(|source| QueueError::Open { queue: name.to_owned(), source: Box::new(source) })?;
     Ok(output.queue_url.unwrap_or_default())
 }
 
@@ -172,21 +155,14 @@ mod tests {
     use super::*;
 
     fn message(bytes: usize) -> Outgoing {
-        Outgoing {
-            group: "g".to_owned(),
-            deduplication: "d".to_owned(),
-            body: "x".repeat(bytes),
-        }
+        Outgoing { group: "g".to_owned(), deduplication: "d".to_owned(), body: "x".repeat(bytes) }
     }
 
     #[test]
     fn batches_hold_ten_messages_in_order() {
         let messages: Vec<_> = (0..25).map(|_| message(8 * 1024)).collect();
         let batches = batches(&messages);
-        assert_eq!(
-            batches.iter().map(Vec::len).collect::<Vec<_>>(),
-            [10, 10, 5]
-        );
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
         assert!(batches.concat().is_sorted());
     }
 

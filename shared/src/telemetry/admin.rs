@@ -61,11 +61,7 @@ pub async fn start(
         .await
         .map_err(|error| named(error, format!("binding the admin port {address}")))?;
     let bound = listener.local_addr()?;
-    let admin = Admin {
-        metrics: metrics.clone(),
-        readiness,
-        shutdown,
-    };
+    let admin = Admin { metrics: metrics.clone(), readiness, shutdown };
     let routes = Router::new()
         .route("/metrics", get(scrape))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -94,10 +90,7 @@ fn write_whole(file: &Path, content: &str) -> io::Result<()> {
 }
 
 async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        admin.metrics.render(),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {

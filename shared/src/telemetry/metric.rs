@@ -7,9 +7,8 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bucket bounds for latencies in seconds: 1 ms to 30 s.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,31 +32,19 @@ impl Metric {
     /// A counter, which only grows.
     #[must_use]
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind: Kind::Counter,
-        }
+        Self { name, help, kind: Kind::Counter }
     }
 
     /// A gauge, which goes up and down.
     #[must_use]
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind: Kind::Gauge,
-        }
+        Self { name, help, kind: Kind::Gauge }
     }
 
     /// A histogram of durations in seconds.
     #[must_use]
     pub const fn seconds(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind: Kind::Seconds,
-        }
+        Self { name, help, kind: Kind::Seconds }
     }
 
     /// What Prometheus calls its kind.
@@ -112,8 +99,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Installs the process's recorder and announces `own` and the shared metrics; counters
-    /// without labels start at 0, so that a rate over them exists from the first scrape.
+    /// Installs the process's recorder and describes `own` and the shared metrics.
     ///
     /// # Errors
     /// A recorder is installed already.

@@ -64,36 +64,25 @@ pub(super) fn outcome(status: u16, retry_after: Option<&str>, body: &[u8]) -> Ou
         },
         // These say something of dueflow's address or credentials, nothing of the payment:
         // an expired token must not dead-letter a million payments.
-        401 | 403 | 404 | 405 | 407 | 421 => Outcome::NotDone {
-            retry_after: None,
-            reason: words(status, body),
-        },
-        400..=499 => Outcome::Rejected {
-            reason: words(status, body),
-        },
-        _ => Outcome::Unknown {
-            reason: words(status, body),
-        },
+        401 | 403 | 404 | 405 | 407 | 421 => {
+            Outcome::NotDone { retry_after: None, reason: words(status, body) }
+        }
+        400..=499 => Outcome::Rejected { reason: words(status, body) },
+        _ => Outcome::Unknown { reason: words(status, body) },
     }
 }
 
 fn settled(status: u16, body: &[u8]) -> Outcome {
     match serde_json::from_slice::<Settled>(body) {
-        Ok(Settled {
-            transaction_id,
-            settled_at,
-        }) if (1..=MAX_TRANSACTION_ID_BYTES).contains(&transaction_id.len()) => {
-            Outcome::Settled(Settlement {
-                transaction_id,
-                settled_at,
-            })
+        Ok(Settled { transaction_id, settled_at })
+            if (1..=MAX_TRANSACTION_ID_BYTES).contains(&transaction_id.len()) =>
+        {
+            Outcome::Settled(Settlement { transaction_id, settled_at })
         }
-        Ok(_) => Outcome::Unknown {
-            reason: format!("{status} with an unusable transaction id"),
-        },
-        Err(error) => Outcome::Unknown {
-            reason: format!("{status} with an unreadable body: {error}"),
-        },
+        Ok(_) => Outcome::Unknown { reason: format!("{status} with an unusable transaction id") },
+        Err(error) => {
+            Outcome::Unknown { reason: format!("{status} with an unreadable body: {error}") }
+        }
     }
 }
 
@@ -140,22 +129,13 @@ mod tests {
     #[test]
     fn only_answers_about_the_payment_itself_reject_it() {
         for status in [400, 410, 413, 415, 422, 451] {
-            assert!(
-                matches!(outcome(status, None, b""), Outcome::Rejected { .. }),
-                "{status}"
-            );
+            assert!(matches!(outcome(status, None, b""), Outcome::Rejected { .. }), "{status}");
         }
         for status in [401, 403, 404, 405, 407, 408, 421, 425, 429, 503] {
-            assert!(
-                matches!(outcome(status, None, b""), Outcome::NotDone { .. }),
-                "{status}"
-            );
+            assert!(matches!(outcome(status, None, b""), Outcome::NotDone { .. }), "{status}");
         }
         for status in [100, 204, 301, 500, 502, 504, 599] {
-            assert!(
-                matches!(outcome(status, None, b""), Outcome::Unknown { .. }),
-                "{status}"
-            );
+            assert!(matches!(outcome(status, None, b""), Outcome::Unknown { .. }), "{status}");
         }
         for status in [202, 409] {
             assert_eq!(outcome(status, None, b""), Outcome::InProgress);
@@ -167,9 +147,7 @@ mod tests {
         let body = br#"{"code":"limit","reason":"daily limit reached"}"#;
         assert_eq!(
             outcome(422, None, body),
-            Outcome::Rejected {
-                reason: "422 limit: daily limit reached".to_owned()
-            }
+            Outcome::Rejected { reason: "422 limit: daily limit reached".to_owned() }
         );
         assert_eq!(
             outcome(503, Some("7"), b"busy"),

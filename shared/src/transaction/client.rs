@@ -27,9 +27,7 @@ impl TransactionSettings {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let url = settings.parse_with("DUEFLOW_TRANSACTION_URL", |text| {
-            let url: Url = text
-                .parse()
-                .map_err(|error| format!("must be a URL: {error}"))?;
+            let url: Url = text.parse().map_err(|error| format!("must be a URL: {error}"))?;
             match url.scheme() {
                 "http" | "https" => Ok(url),
                 _ => Err("must start with http:// or https://".to_owned()),
@@ -38,15 +36,9 @@ impl TransactionSettings {
         let millis = Duration::from_millis;
         let timeout =
             settings.duration("DUEFLOW_TRANSACTION_TIMEOUT", millis(100)..=millis(600_000));
-        let connect = settings.duration(
-            "DUEFLOW_TRANSACTION_CONNECT_TIMEOUT",
-            millis(10)..=millis(60_000),
-        );
-        Some(Self {
-            url: url?,
-            timeout: timeout?,
-            connect_timeout: connect?,
-        })
+        let connect =
+            settings.duration("DUEFLOW_TRANSACTION_CONNECT_TIMEOUT", millis(10)..=millis(60_000));
+        Some(Self { url: url?, timeout: timeout?, connect_timeout: connect? })
     }
 }
 
@@ -107,13 +99,10 @@ impl TransactionClient {
         match sent {
             Ok(response) => read(response).await,
             // Before the connection stood nothing was sent; after that, all is possible.
-            Err(error) if error.is_connect() => Outcome::NotDone {
-                retry_after: None,
-                reason: chain(&error),
-            },
-            Err(error) => Outcome::Unknown {
-                reason: chain(&error),
-            },
+            Err(error) if error.is_connect() => {
+                Outcome::NotDone { retry_after: None, reason: chain(&error) }
+            }
+            Err(error) => Outcome::Unknown { reason: chain(&error) },
         }
     }
 }
@@ -137,9 +126,7 @@ async fn read(mut response: Response) -> Outcome {
             }
             Ok(None) => return outcome(status, retry_after.as_deref(), &body),
             Err(error) => {
-                return Outcome::Unknown {
-                    reason: chain(&error),
-                };
+                return Outcome::Unknown { reason: chain(&error) };
             }
         }
     }
@@ -148,8 +135,5 @@ async fn read(mut response: Response) -> Outcome {
 /// The whole chain of an error's causes; `reqwest` shows only the outermost.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -9,11 +9,7 @@ use shared::domain::Status;
 use crate::flow::{DUEFLOW, Flow};
 
 fn dueflow(flow: &Flow, arguments: &[&str]) -> Output {
-    Command::new(DUEFLOW)
-        .args(arguments)
-        .envs(flow.world.environment())
-        .output()
-        .unwrap()
+    Command::new(DUEFLOW).args(arguments).envs(flow.world.environment()).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -32,11 +28,9 @@ fn bad_settings_are_all_reported_at_once_with_status_64() {
             .unwrap();
         let errors = text(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{errors}");
-        for name in [
-            "DUEFLOW_DRAIN_TIMEOUT",
-            "DUEFLOW_ADMIN_ADDRESS",
-            "DUEFLOW_DISPATCHER_CONCURENCY",
-        ] {
+        for name in
+            ["DUEFLOW_DRAIN_TIMEOUT", "DUEFLOW_ADMIN_ADDRESS", "DUEFLOW_DISPATCHER_CONCURENCY"]
+        {
             assert!(errors.contains(name), "{name} is missing in {errors}");
         }
     }
@@ -44,10 +38,8 @@ fn bad_settings_are_all_reported_at_once_with_status_64() {
 
 #[test]
 fn a_dispatcher_without_a_transaction_service_does_not_start() {
-    let output = Command::new(DUEFLOW)
-        .arg("dispatcher")
-        .env_remove("DUEFLOW_TRANSACTION_URL")
-        .output();
+    let output =
+        Command::new(DUEFLOW).arg("dispatcher").env_remove("DUEFLOW_TRANSACTION_URL").output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).contains("DUEFLOW_TRANSACTION_URL"));
@@ -60,16 +52,10 @@ fn help_of_each_service_lists_its_settings() {
         ("dispatcher", "DUEFLOW_TRANSACTION_URL"),
         ("confirmer", "DUEFLOW_CONFIRMER_RECEIVERS"),
     ] {
-        let output = Command::new(DUEFLOW)
-            .args([service, "--help"])
-            .output()
-            .unwrap();
+        let output = Command::new(DUEFLOW).args([service, "--help"]).output().unwrap();
         assert!(output.status.success());
         let help = text(&output.stdout);
-        assert!(
-            help.contains(setting) && help.contains("DUEFLOW_LOG"),
-            "{help}"
-        );
+        assert!(help.contains(setting) && help.contains("DUEFLOW_LOG"), "{help}");
     }
 }
 
@@ -80,12 +66,7 @@ async fn setup_can_be_run_again_and_again() {
         let output = dueflow(&flow, &["setup", "--json"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let results: Vec<_> = done
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|d| &d["result"])
-            .collect();
+        let results: Vec<_> = done.as_array().unwrap().iter().map(|d| &d["result"]).collect();
         assert_eq!(results, ["present"; 5], "{done}");
     }
 }
@@ -111,22 +92,12 @@ async fn an_import_refuses_bad_rows_by_line_and_can_be_run_again() {
 
     let first = dueflow(&flow, &["payments", "import", path]);
     assert_eq!(first.status.code(), Some(1));
-    assert_eq!(
-        text(&first.stdout).trim(),
-        "7 rows: 3 scheduled, 0 already scheduled, 4 refused"
-    );
+    assert_eq!(text(&first.stdout).trim(), "7 rows: 3 scheduled, 0 already scheduled, 4 refused");
     let errors = text(&first.stderr);
-    let expected = [
-        "line 4: ScheduledDate",
-        "line 5: Amount",
-        "line 6: Currency",
-        "line 9: AccountID",
-    ];
+    let expected =
+        ["line 4: ScheduledDate", "line 5: Amount", "line 6: Currency", "line 9: AccountID"];
     for expected in expected {
-        assert!(
-            errors.contains(expected),
-            "{expected:?} is missing in {errors}"
-        );
+        assert!(errors.contains(expected), "{expected:?} is missing in {errors}");
     }
 
     // A corrected row is new; all others are found again, though it stands before them.
@@ -144,36 +115,20 @@ async fn an_import_refuses_bad_rows_by_line_and_can_be_run_again() {
     let third = dueflow(&flow, &["payments", "import", file.to_str().unwrap()]);
     let errors = text(&third.stderr);
     assert_eq!(third.status.code(), Some(1));
-    assert!(
-        errors.contains("line 1: PaymentID") && errors.contains("line 3:"),
-        "{errors}"
-    );
+    assert!(errors.contains("line 1: PaymentID") && errors.contains("line 3:"), "{errors}");
 
     let reference = "ACC-3/2999-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
     let shown = dueflow(&flow, &["payments", "show", reference, "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    assert_eq!(
-        (&shown["Amount"], &shown["Status"]),
-        (&7.into(), &"SCHEDULED".into())
-    );
+    assert_eq!((&shown["Amount"], &shown["Status"]), (&7.into(), &"SCHEDULED".into()));
     assert_eq!(shown["DataBlob"], "two\nlines");
-    let missing = dueflow(
-        &flow,
-        &["payments", "show", &reference.replace("ACC-3", "ACC-9")],
-    );
+    let missing = dueflow(&flow, &["payments", "show", &reference.replace("ACC-3", "ACC-9")]);
     assert_eq!(missing.status.code(), Some(1));
 }
 
 #[test]
 fn local_prints_an_environment_that_another_program_can_use() {
-    let ports = [
-        "--dynamodb-port",
-        "0",
-        "--sqs-port",
-        "0",
-        "--transactions-port",
-        "0",
-    ];
+    let ports = ["--dynamodb-port", "0", "--sqs-port", "0", "--transactions-port", "0"];
     let mut local = Command::new(DUEFLOW)
         .arg("local")
         .args(ports)
@@ -184,24 +139,15 @@ fn local_prints_an_environment_that_another_program_can_use() {
     let mut environment = Vec::new();
     for line in BufReader::new(local.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        match line
-            .strip_prefix("export ")
-            .and_then(|line| line.split_once('='))
-        {
+        match line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
             Some((name, value)) => environment.push((name.to_owned(), value.to_owned())),
             None => break,
         }
     }
-    let output = Command::new(DUEFLOW)
-        .args(["setup", "--json"])
-        .envs(environment)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(DUEFLOW).args(["setup", "--json"]).envs(environment).output().unwrap();
     // Ctrl-C reaches a whole process group; here SIGTERM goes to the one that is asked to end.
-    Command::new("kill")
-        .arg(local.id().to_string())
-        .status()
-        .unwrap();
+    Command::new("kill").arg(local.id().to_string()).status().unwrap();
     let ended = local.wait().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(ended.success(), "dueflow local ended with {ended}");

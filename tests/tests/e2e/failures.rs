@@ -11,28 +11,15 @@ use crate::flow::{Flow, PATIENCE, metric, stop};
 
 /// The first `count` letters of the dead-letter queue.
 async fn letters(flow: &Flow, count: usize) -> Vec<DeadLetter> {
-    let receiving = Receiving {
-        visibility: Duration::from_secs(60),
-        wait: Duration::from_secs(1),
-    };
+    let receiving = Receiving { visibility: Duration::from_secs(60), wait: Duration::from_secs(1) };
     let queue = flow.world.names.dead_letter_queue();
-    let queue = Consumer::open(&flow.world.aws, queue, receiving)
-        .await
-        .unwrap();
+    let queue = Consumer::open(&flow.world.aws, queue, receiving).await.unwrap();
     let asked_at = Instant::now();
     let mut letters = Vec::new();
     while letters.len() < count {
-        assert!(
-            asked_at.elapsed() < PATIENCE,
-            "only {} of {count} letters came",
-            letters.len()
-        );
+        assert!(asked_at.elapsed() < PATIENCE, "only {} of {count} letters came", letters.len());
         let deliveries = queue.receive().await.unwrap();
-        letters.extend(
-            deliveries
-                .iter()
-                .map(|d| serde_json::from_str(&d.body).unwrap()),
-        );
+        letters.extend(deliveries.iter().map(|d| serde_json::from_str(&d.body).unwrap()));
         queue.acknowledge(deliveries).await;
     }
     letters
@@ -40,11 +27,7 @@ async fn letters(flow: &Flow, count: usize) -> Vec<DeadLetter> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_payment_is_failed_with_its_reason_and_dead_lettered_whole() {
-    let mut flow = Flow::start(Faults {
-        reject: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let mut flow = Flow::start(Faults { reject: 1.0, ..Faults::default() }).await;
     let services = flow.services().await;
     flow.schedule(20, 5).await;
     flow.until(Status::Failed, 20).await;
@@ -53,46 +36,28 @@ async fn a_rejected_payment_is_failed_with_its_reason_and_dead_lettered_whole() 
         let failure = stored.failure.clone().unwrap();
         assert_eq!(failure.code, FailureCode::Rejected);
         assert!(failure.reason.starts_with("422 "), "{failure:?}");
-        let letter = letters
-            .iter()
-            .find(|letter| letter.payment.as_ref() == Some(&stored.payment));
+        let letter = letters.iter().find(|letter| letter.payment.as_ref() == Some(&stored.payment));
         assert_eq!(letter.unwrap().failure, failure);
     }
-    assert_eq!(
-        Journal::read(flow.world.local.journal()).count(),
-        0,
-        "money moved"
-    );
+    assert_eq!(Journal::read(flow.world.local.journal()).count(), 0, "money moved");
     stop(services).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_payment_does_not_hold_up_those_after_it() {
-    let mut flow = Flow::start(Faults {
-        reject: 0.2,
-        seed: 7,
-        ..Faults::default()
-    })
-    .await;
+    let mut flow = Flow::start(Faults { reject: 0.2, seed: 7, ..Faults::default() }).await;
     let services = flow.services().await;
     flow.schedule(100, 1).await;
     flow.until_ended().await;
     stop(services).await;
     let books = flow.books().await;
     assert!(books.balance(), "{books:#?}");
-    assert!(
-        books.dead_letters > 0 && books.settled_once > 0,
-        "{books:#?}"
-    );
+    assert!(books.dead_letters > 0 && books.settled_once > 0, "{books:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_never_came_is_asked_for_again_under_the_same_key() {
-    let mut flow = Flow::start(Faults {
-        lose_answers: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let mut flow = Flow::start(Faults { lose_answers: 1.0, ..Faults::default() }).await;
     let mut services = flow.services().await;
     flow.schedule(40, 40).await;
     flow.until_ended().await;
@@ -105,11 +70,7 @@ async fn an_answer_that_never_came_is_asked_for_again_under_the_same_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unavailable_transaction_service_delays_payments_and_fails_none() {
-    let mut flow = Flow::start(Faults {
-        unavailable: 1.0,
-        ..Faults::default()
-    })
-    .await;
+    let mut flow = Flow::start(Faults { unavailable: 1.0, ..Faults::default() }).await;
     let mut services = flow.services().await;
     flow.schedule(30, 10).await;
     flow.until(Status::Pending, 30).await;
@@ -168,9 +129,7 @@ async fn a_malformed_record_is_dead_lettered_whole_and_holds_nobody_up() {
 /// Sends one message to the payments queue, past the relay.
 async fn send_message(flow: &Flow, group: &str, body: &str) {
     let sqs = flow.world.aws.sqs("test");
-    let queue = sqs
-        .get_queue_url()
-        .queue_name(flow.world.names.payments_queue());
+    let queue = sqs.get_queue_url().queue_name(flow.world.names.payments_queue());
     let url = queue.send().await.unwrap().queue_url.unwrap();
     sqs.send_message()
         .queue_url(url)
@@ -201,19 +160,14 @@ async fn a_message_that_asks_for_more_than_the_table_holds_is_never_paid() {
     let mut flow = Flow::start(Faults::default()).await;
     flow.schedule(1, 1).await;
     let payment = flow.payments().await.remove(0).payment;
-    let forged = serde_json::to_string(&payment).unwrap().replace(
-        &format!("\"Amount\":{}", payment.amount),
-        "\"Amount\":99999999",
-    );
+    let forged = serde_json::to_string(&payment)
+        .unwrap()
+        .replace(&format!("\"Amount\":{}", payment.amount), "\"Amount\":99999999");
     send_message(&flow, "another-group", &forged).await;
     let dispatcher = flow.service("dispatcher").await;
     let letters = letters(&flow, 1).await;
     assert_eq!(letters[0].failure.code, FailureCode::Mismatch);
-    assert_eq!(
-        Journal::read(flow.world.local.journal()).count(),
-        0,
-        "money moved"
-    );
+    assert_eq!(Journal::read(flow.world.local.journal()).count(), 0, "money moved");
     stop(vec![dispatcher]).await;
 }
 
@@ -224,12 +178,7 @@ async fn a_message_of_a_payment_that_is_processed_is_a_leftover() {
     flow.schedule(1, 1).await;
     flow.until(Status::Processed, 1).await;
     let payment = flow.payments().await.remove(0).payment;
-    send_message(
-        &flow,
-        "another-group",
-        &serde_json::to_string(&payment).unwrap(),
-    )
-    .await;
+    send_message(&flow, "another-group", &serde_json::to_string(&payment).unwrap()).await;
     let asked_at = Instant::now();
     loop {
         let samples = services[1].samples().await.unwrap();

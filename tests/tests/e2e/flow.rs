@@ -47,34 +47,17 @@ impl Flow {
             faults,
         };
         let names = "dueflow".parse().unwrap();
-        let world = World::start(options, names, PathBuf::from(DUEFLOW))
-            .await
-            .unwrap();
+        let world = World::start(options, names, PathBuf::from(DUEFLOW)).await.unwrap();
         let client = world.aws.dynamodb("test");
-        let table = Arc::new(PaymentsTable::new(
-            client,
-            &world.names.payments_table(),
-            16,
-        ));
-        Self {
-            world,
-            table,
-            scheduled: 0,
-            _dir: dir,
-        }
+        let table = Arc::new(PaymentsTable::new(client, &world.names.payments_table(), 16));
+        Self { world, table, scheduled: 0, _dir: dir }
     }
 
     /// Schedules payments due today.
     pub(crate) async fn schedule(&mut self, payments: u32, accounts: u32) {
-        let plan = Plan {
-            payments,
-            accounts,
-            rate: None,
-        };
+        let plan = Plan { payments, accounts, rate: None };
         let counter = Arc::new(AtomicU64::new(0));
-        schedule(Arc::clone(&self.table), plan, counter)
-            .await
-            .unwrap();
+        schedule(Arc::clone(&self.table), plan, counter).await.unwrap();
         self.scheduled += u64::from(payments);
     }
 
@@ -120,11 +103,7 @@ impl Flow {
 
     /// How many payments are in `status` now.
     pub(crate) async fn count(&self, status: Status) -> usize {
-        self.payments()
-            .await
-            .iter()
-            .filter(|stored| stored.status == status)
-            .count()
+        self.payments().await.iter().filter(|stored| stored.status == status).count()
     }
 
     /// Waits until at least `count` payments are in `status`.
@@ -135,10 +114,7 @@ impl Flow {
             if now >= count {
                 return;
             }
-            assert!(
-                asked_at.elapsed() < PATIENCE,
-                "only {now} of {count} are {status}"
-            );
+            assert!(asked_at.elapsed() < PATIENCE, "only {now} of {count} are {status}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -155,23 +131,16 @@ impl Flow {
             if open == 0 {
                 return;
             }
-            assert!(
-                asked_at.elapsed() < PATIENCE,
-                "{open} payments have not ended"
-            );
+            assert!(asked_at.elapsed() < PATIENCE, "{open} payments have not ended");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
     /// Compares the table and the dead-letter queue with the transaction service's journal.
     pub(crate) async fn books(&self) -> Books {
-        let letters = read_dead_letters(&self.world.aws, &self.world.names)
-            .await
-            .unwrap();
+        let letters = read_dead_letters(&self.world.aws, &self.world.names).await.unwrap();
         let journal = self.world.local.journal();
-        let (books, _) = reconcile(&self.table, journal, &letters, self.scheduled)
-            .await
-            .unwrap();
+        let (books, _) = reconcile(&self.table, journal, &letters, self.scheduled).await.unwrap();
         books
     }
 

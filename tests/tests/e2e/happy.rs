@@ -46,10 +46,7 @@ async fn a_payment_for_a_later_day_stays_scheduled() {
     let mut later = flow.payments().await.remove(0).payment;
     later.id = shared::domain::PaymentId::generate();
     later.due = "2999-12-31".parse().unwrap();
-    flow.table
-        .insert(std::slice::from_ref(&later))
-        .await
-        .unwrap();
+    flow.table.insert(std::slice::from_ref(&later)).await.unwrap();
     // A payment inserted after it has passed, so the relay has seen it.
     flow.schedule(1, 1).await;
     flow.until(Status::Processed, 2).await;

@@ -1,5 +1,7 @@
 //! The whole flow with real processes, real protocols and real crashes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod commands;
 mod crashes;
 mod failures;

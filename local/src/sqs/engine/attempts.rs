@@ -26,11 +26,7 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     pub(crate) fn new(span: Duration) -> Self {
-        Self {
-            span,
-            by_id: HashMap::new(),
-            line: VecDeque::new(),
-        }
+        Self { span, by_id: HashMap::new(), line: VecDeque::new() }
     }
 
     /// The latest receive with that id.
@@ -54,11 +50,7 @@ impl Attempts {
         let id: Arc<str> = id.into();
         let until = now + self.span;
         self.line.push_back((until, Arc::clone(&id)));
-        let attempt = Attempt {
-            receipts,
-            visible_at,
-            until,
-        };
+        let attempt = Attempt { receipts, visible_at, until };
         self.by_id.insert(id, attempt);
     }
 }

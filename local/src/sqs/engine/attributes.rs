@@ -77,9 +77,7 @@ impl QueueAttributes {
         }
         let per_group = new.throughput_limit == FifoThroughputLimit::PerMessageGroupId;
         if per_group && new.deduplication_scope != DeduplicationScope::MessageGroup {
-            return Err(SqsError::InvalidAttributeValue(
-                "FifoThroughputLimit".into(),
-            ));
+            return Err(SqsError::InvalidAttributeValue("FifoThroughputLimit".into()));
         }
         Ok(new)
     }
@@ -150,10 +148,7 @@ impl QueueAttributes {
         show("MessageRetentionPeriod", &self.retention.as_secs());
         show("MaximumMessageSize", &self.message_bytes);
         show("FifoQueue", &true);
-        show(
-            "ContentBasedDeduplication",
-            &self.content_based_deduplication,
-        );
+        show("ContentBasedDeduplication", &self.content_based_deduplication);
         show(
             "DeduplicationScope",
             match self.deduplication_scope {

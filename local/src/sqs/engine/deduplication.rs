@@ -34,11 +34,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(span: Duration) -> Self {
-        Self {
-            span,
-            firsts: HashMap::new(),
-            line: VecDeque::new(),
-        }
+        Self { span, firsts: HashMap::new(), line: VecDeque::new() }
     }
 
     /// The first message with that key, if it was sent within the window.

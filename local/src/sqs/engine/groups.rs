@@ -57,8 +57,7 @@ impl Group {
     /// Where a message is that is or lately was in flight.
     pub(crate) fn position(&self, sequence: SequenceNumber) -> Option<usize> {
         let head = self.messages.iter().take(BATCH);
-        head.map(|held| held.sequence)
-            .position(|found| found == sequence)
+        head.map(|held| held.sequence).position(|found| found == sequence)
     }
 
     pub(crate) fn is_receivable(&self) -> bool {

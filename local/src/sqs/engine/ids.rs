@@ -39,12 +39,7 @@ pub(crate) struct Ids {
 impl Ids {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = seed;
-        Self {
-            receipt: split_mix(&mut random),
-            random,
-            sequence: SequenceNumber::FIRST,
-            queue: 0,
-        }
+        Self { receipt: split_mix(&mut random), random, sequence: SequenceNumber::FIRST, queue: 0 }
     }
 
     pub(crate) fn sequence(&mut self) -> SequenceNumber {

@@ -71,9 +71,7 @@ impl Draft {
                 attributes.len()
             )));
         }
-        attributes
-            .iter()
-            .try_for_each(|(name, value)| check_attribute(name, value))?;
+        attributes.iter().try_for_each(|(name, value)| check_attribute(name, value))?;
         self.attributes = (!attributes.is_empty()).then(|| Arc::new(attributes));
         Ok(self)
     }
@@ -149,9 +147,7 @@ fn check_id(parameter: &str, id: &str) -> Result<(), SqsError> {
 
 fn check_attribute(name: &str, value: &MessageAttributeValue) -> Result<(), SqsError> {
     let refused = |what: &str| {
-        Err(SqsError::InvalidParameterValue(format!(
-            "The message attribute '{name}' {what}."
-        )))
+        Err(SqsError::InvalidParameterValue(format!("The message attribute '{name}' {what}.")))
     };
     let named = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if !(1..=256).contains(&name.len()) || !name.bytes().all(named) {

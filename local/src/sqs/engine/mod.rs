@@ -89,9 +89,8 @@ impl Engine {
         let redrive = redrive.filter(|policy| self.queues.contains_key(&policy.target));
         let redrive = redrive.map(|policy| (Arc::clone(&policy.target), policy.max_receive_count));
         let count = redrive.as_ref().map(|(_, count)| *count);
-        let received = self.on_queue(queue, now, |queue, ids, now| {
-            Ok(queue.receive(request, count, ids, now))
-        })?;
+        let received = self
+            .on_queue(queue, now, |queue, ids, now| Ok(queue.receive(request, count, ids, now)))?;
         let Received { deliveries, dead } = received;
         if let (Some((target, _)), false) = (redrive, dead.is_empty()) {
             self.bury(queue, &target, dead, now)?;
@@ -133,9 +132,7 @@ impl Engine {
     /// `QueueDoesNotExist`; `ReceiptHandleIsInvalid` if it is none of this queue's;
     /// `InvalidParameterValue` if the visibility timeout has ended since the receive.
     pub fn delete(&mut self, queue: &str, handle: &str, now: Millis) -> Result<(), SqsError> {
-        self.on_queue(queue, now, |queue, _, now| {
-            queue.delete(&handle.parse()?, now)
-        })
+        self.on_queue(queue, now, |queue, _, now| queue.delete(&handle.parse()?, now))
     }
 
     /// Makes the message of a receipt handle visible `seconds` from now, at once for zero.
@@ -205,10 +202,7 @@ impl Engine {
         let queue = queue.ok_or(SqsError::QueueDoesNotExist)?;
         queue.advance(now);
         let result = work(queue, &mut self.ids, now);
-        self.wakeup = [self.wakeup, queue.next_wakeup()]
-            .into_iter()
-            .flatten()
-            .min();
+        self.wakeup = [self.wakeup, queue.next_wakeup()].into_iter().flatten().min();
         if queue.take_stirred() {
             self.announce(name);
         }

@@ -185,10 +185,7 @@ impl Engine {
             let Some(message) = next else {
                 return self.end_move(name, MoveStatus::Completed);
             };
-            let Some(target) = task
-                .destination
-                .as_ref()
-                .or(message.dead_letter_source.as_ref())
+            let Some(target) = task.destination.as_ref().or(message.dead_letter_source.as_ref())
             else {
                 let why = "CouldNotDetermineMessageSource";
                 return self.end_move(name, MoveStatus::Failed(why));
@@ -207,10 +204,7 @@ impl Engine {
             }
             self.arrive_anew(&target, &message, now);
         }
-        if self
-            .running_move(name)
-            .is_some_and(|task| task.moved >= task.to_move)
-        {
+        if self.running_move(name).is_some_and(|task| task.moved >= task.to_move) {
             self.end_move(name, MoveStatus::Completed);
         }
     }

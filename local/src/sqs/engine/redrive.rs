@@ -47,15 +47,9 @@ impl RedrivePolicy {
         let target = queue_of_arn(&policy.dead_letter_target_arn)
             .ok_or_else(|| refused("Invalid value for deadLetterTargetArn."))?;
         if !target.ends_with(".fifo") {
-            return Err(refused(
-                "Dead-letter queue must be same type of queue as the source.",
-            ));
+            return Err(refused("Dead-letter queue must be same type of queue as the source."));
         }
-        Ok(Self {
-            target: target.into(),
-            max_receive_count,
-            text: text.to_owned(),
-        })
+        Ok(Self { target: target.into(), max_receive_count, text: text.to_owned() })
     }
 }
 

@@ -44,14 +44,8 @@ impl Engine {
         self.check_redrive(&settings)?;
         let arn = format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account);
         let name: Arc<str> = name.into();
-        let mut queue = Queue::new(
-            Arc::clone(&name),
-            arn.into(),
-            self.ids.queue(),
-            settings,
-            self.limits,
-            now,
-        );
+        let mut queue =
+            Queue::new(Arc::clone(&name), arn.into(), self.ids.queue(), settings, self.limits, now);
         queue.tags.extend(tags.clone());
         self.deleted.remove(&name);
         self.queues.insert(name, queue);
@@ -126,15 +120,9 @@ impl Engine {
             shown.extend([
                 ("QueueArn", queue.arn.to_string()),
                 ("CreatedTimestamp", queue.created.seconds().to_string()),
-                (
-                    "LastModifiedTimestamp",
-                    queue.modified.seconds().to_string(),
-                ),
+                ("LastModifiedTimestamp", queue.modified.seconds().to_string()),
                 ("ApproximateNumberOfMessages", visible.to_string()),
-                (
-                    "ApproximateNumberOfMessagesNotVisible",
-                    in_flight.to_string(),
-                ),
+                ("ApproximateNumberOfMessagesNotVisible", in_flight.to_string()),
                 ("ApproximateNumberOfMessagesDelayed", delayed.to_string()),
             ]);
             Ok(shown)
@@ -152,10 +140,7 @@ impl Engine {
         attributes: &HashMap<String, String>,
         now: Millis,
     ) -> Result<(), SqsError> {
-        let settings = self
-            .queue(name)?
-            .attributes
-            .with(attributes, &self.limits)?;
+        let settings = self.queue(name)?.attributes.with(attributes, &self.limits)?;
         self.check_redrive(&settings)?;
         self.on_queue(name, now, |queue, _, now| {
             queue.attributes = settings;

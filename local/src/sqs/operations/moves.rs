@@ -17,16 +17,12 @@ pub(crate) fn start(
     input: &StartMessageMoveTaskInput,
 ) -> Result<StartMessageMoveTaskOutput, SqsError> {
     count(shell, SqsOperation::StartMessageMoveTask, &input.source_arn);
-    let (destination, rate) = (
-        input.destination_arn.as_deref(),
-        input.max_number_of_messages_per_second,
-    );
+    let (destination, rate) =
+        (input.destination_arn.as_deref(), input.max_number_of_messages_per_second);
     let handle = shell.run(|engine, now| {
         engine.start_message_move_task(&input.source_arn, destination, rate, now)
     })?;
-    Ok(StartMessageMoveTaskOutput {
-        task_handle: Some(handle),
-    })
+    Ok(StartMessageMoveTaskOutput { task_handle: Some(handle) })
 }
 
 pub(crate) fn list(
@@ -38,32 +34,20 @@ pub(crate) fn list(
     let most = most.filter(|most| (1..=BATCH).contains(most));
     let most = most.ok_or_else(|| {
         let value = input.max_results.unwrap_or_default().to_string();
-        SqsError::invalid(
-            "MaxResults",
-            &value,
-            "Must be between 1 and 10, if provided.",
-        )
+        SqsError::invalid("MaxResults", &value, "Must be between 1 and 10, if provided.")
     })?;
     let tasks = shell.run(|engine, _| engine.list_message_move_tasks(&input.source_arn, most))?;
-    Ok(ListMessageMoveTasksOutput {
-        results: tasks.iter().map(shown).collect(),
-    })
+    Ok(ListMessageMoveTasksOutput { results: tasks.iter().map(shown).collect() })
 }
 
 pub(crate) fn cancel(
     shell: &Shell,
     input: &CancelMessageMoveTaskInput,
 ) -> Result<CancelMessageMoveTaskOutput, SqsError> {
-    count(
-        shell,
-        SqsOperation::CancelMessageMoveTask,
-        &input.task_handle,
-    );
+    count(shell, SqsOperation::CancelMessageMoveTask, &input.task_handle);
     let moved =
         shell.run(|engine, now| engine.cancel_message_move_task(&input.task_handle, now))?;
-    Ok(CancelMessageMoveTaskOutput {
-        approximate_number_of_messages_moved: Some(number(moved)),
-    })
+    Ok(CancelMessageMoveTaskOutput { approximate_number_of_messages_moved: Some(number(moved)) })
 }
 
 /// Counts the call for the queue at the end of an ARN, or of a handle that ends in one.

@@ -14,9 +14,7 @@ pub(super) fn page(
     most: Option<i32>,
 ) -> Result<(Vec<Arc<str>>, Option<String>), SqsError> {
     let size = most.unwrap_or(LARGEST);
-    let size = usize::try_from(size)
-        .ok()
-        .filter(|_| (1..=LARGEST).contains(&size));
+    let size = usize::try_from(size).ok().filter(|_| (1..=LARGEST).contains(&size));
     let size = size.ok_or_else(|| {
         let why = "Must be between 1 and 1000, if provided.";
         SqsError::invalid("MaxResults", &most.unwrap_or_default().to_string(), why)

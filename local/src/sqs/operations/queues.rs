@@ -49,10 +49,7 @@ pub(crate) fn list(shell: &Shell, input: &ListQueuesInput) -> Result<ListQueuesO
     let names = shell.run(|engine, _| engine.list_queues(prefix));
     let (names, next_token) = page(names, input.next_token.as_deref(), input.max_results)?;
     let queue_urls = names.iter().map(|name| shell.url(name)).collect();
-    Ok(ListQueuesOutput {
-        queue_urls,
-        next_token,
-    })
+    Ok(ListQueuesOutput { queue_urls, next_token })
 }
 
 pub(crate) fn attributes(
@@ -69,9 +66,7 @@ pub(crate) fn attributes(
     let wanted = |name: &str| asked.iter().any(|asked| asked == "All" || asked == name);
     let attributes = all.into_iter().filter(|(name, _)| wanted(name));
     Ok(GetQueueAttributesOutput {
-        attributes: attributes
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
     })
 }
 
@@ -107,8 +102,5 @@ pub(crate) fn sources(
     let names = shell.run(|engine, _| engine.dead_letter_sources(queue))?;
     let (names, next_token) = page(names, input.next_token.as_deref(), input.max_results)?;
     let queue_urls = names.iter().map(|name| shell.url(name)).collect();
-    Ok(ListDeadLetterSourceQueuesOutput {
-        queue_urls,
-        next_token,
-    })
+    Ok(ListDeadLetterSourceQueuesOutput { queue_urls, next_token })
 }

@@ -21,9 +21,7 @@ pub(crate) async fn receive(
     let wait = match input.wait_time_seconds {
         None => shell.run(|engine, _| engine.wait_time(queue))?,
         Some(wait) => {
-            let allowed = u64::try_from(wait)
-                .ok()
-                .filter(|wait| *wait <= LONGEST_WAIT);
+            let allowed = u64::try_from(wait).ok().filter(|wait| *wait <= LONGEST_WAIT);
             allowed.map(Duration::from_secs).ok_or_else(|| {
                 let why = "Must be >= 0 and <= 20, if provided.";
                 SqsError::invalid("WaitTimeSeconds", &wait.to_string(), why)

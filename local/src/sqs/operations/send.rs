@@ -42,11 +42,7 @@ pub(crate) fn batch(
 ) -> Result<SendMessageBatchOutput, SqsError> {
     let queue = shell.called(SqsOperation::SendMessageBatch, &input.queue_url);
     check(input.entries.iter().map(|entry| &*entry.id))?;
-    if input
-        .entries
-        .iter()
-        .any(|entry| entry.message_group_id.is_none())
-    {
+    if input.entries.iter().any(|entry| entry.message_group_id.is_none()) {
         // In a batch this is an invalid value, and the whole batch is refused.
         let missing = SqsError::MissingParameter("MessageGroupId".into());
         return Err(SqsError::InvalidParameterValue(missing.to_string()));
@@ -54,16 +50,9 @@ pub(crate) fn batch(
     let without_id =
         |entry: &SendMessageBatchRequestEntry| entry.message_deduplication_id.is_none();
     let any_without_id = input.entries.iter().any(without_id);
-    let drafts: Vec<_> = input
-        .entries
-        .into_iter()
-        .map(|entry| (entry.id.clone(), draft(entry)))
-        .collect();
-    let sent = drafts
-        .iter()
-        .flat_map(|(_, draft)| draft)
-        .map(Draft::bytes)
-        .sum();
+    let drafts: Vec<_> =
+        input.entries.into_iter().map(|entry| (entry.id.clone(), draft(entry))).collect();
+    let sent = drafts.iter().flat_map(|(_, draft)| draft).map(Draft::bytes).sum();
     shell.run(|engine, now| {
         let allowed = engine.limits().message_bytes;
         if sent > allowed {
@@ -106,9 +95,7 @@ fn draft(entry: SendMessageBatchRequestEntry) -> Result<Draft, SqsError> {
         entry.message_group_id.as_deref(),
         entry.message_deduplication_id.as_deref(),
     )?;
-    draft
-        .with_trace_header(trace)
-        .with_attributes(entry.message_attributes)
+    draft.with_trace_header(trace).with_attributes(entry.message_attributes)
 }
 
 fn trace_header(attributes: &HashMap<String, MessageSystemAttributeValue>) -> Option<&str> {

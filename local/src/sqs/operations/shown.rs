@@ -28,9 +28,7 @@ impl Asked<'_> {
         self.message.iter().any(|asked| match asked.as_str() {
             "All" | ".*" => true,
             exact if exact == name => true,
-            pattern => pattern
-                .strip_suffix(".*")
-                .is_some_and(|prefix| name.starts_with(prefix)),
+            pattern => pattern.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix)),
         })
     }
 }
@@ -56,11 +54,7 @@ impl Messages<'_> {
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(
-            self.deliveries
-                .iter()
-                .map(|one| Shown::new(one, self.asked)),
-        )
+        to.collect_seq(self.deliveries.iter().map(|one| Shown::new(one, self.asked)))
     }
 }
 
@@ -91,10 +85,7 @@ struct Shown<'a> {
     attributes: Option<SystemAttributes<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     message_attributes: BTreeMap<&'a String, &'a MessageAttributeValue>,
-    #[serde(
-        rename = "MD5OfMessageAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     md5_of_message_attributes: Option<Text<Md5>>,
 }
 
@@ -131,21 +122,13 @@ impl Serialize for SystemAttributes<'_> {
         let mut map = to.serialize_map(None)?;
         let mut show = |name: &str, value: Option<&dyn Display>| match value {
             Some(value)
-                if self
-                    .asked
-                    .system
-                    .iter()
-                    .any(|asked| asked == "All" || asked == name) =>
+                if self.asked.system.iter().any(|asked| asked == "All" || asked == name) =>
             {
                 map.serialize_entry(name, &Text(value))
             }
             _ => Ok(()),
         };
-        let Delivery {
-            receive_count,
-            first_received,
-            ..
-        } = self.delivery;
+        let Delivery { receive_count, first_received, .. } = self.delivery;
         let trace = message.trace_header.as_ref();
         let source = message.dead_letter_source.as_ref();
         show("SenderId", Some(&self.asked.account))?;
@@ -156,10 +139,7 @@ impl Serialize for SystemAttributes<'_> {
         show("MessageDeduplicationId", Some(&message.deduplication_id))?;
         show("MessageGroupId", Some(&message.group))?;
         show("AWSTraceHeader", trace.map(|text| text as &dyn Display))?;
-        show(
-            "DeadLetterQueueSourceArn",
-            source.map(|text| text as &dyn Display),
-        )?;
+        show("DeadLetterQueueSourceArn", source.map(|text| text as &dyn Display))?;
         map.end()
     }
 }

@@ -30,7 +30,5 @@ pub(crate) fn list(
 ) -> Result<ListQueueTagsOutput, SqsError> {
     let queue = shell.called(SqsOperation::ListQueueTags, &input.queue_url);
     let tags = shell.run(|engine, _| engine.tags(queue).cloned())?;
-    Ok(ListQueueTagsOutput {
-        tags: tags.into_iter().collect(),
-    })
+    Ok(ListQueueTagsOutput { tags: tags.into_iter().collect() })
 }

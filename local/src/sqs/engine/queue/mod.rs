@@ -80,11 +80,7 @@ impl Queue {
     pub(crate) fn push(&mut self, message: Message, now: Millis) {
         let (sequence, sent) = (message.sequence, message.sent);
         let group = self.groups.push(message);
-        self.arrivals.push(Arrival {
-            sequence,
-            sent,
-            group,
-        });
+        self.arrivals.push(Arrival { sequence, sent, group });
         self.admit(now);
     }
 
@@ -154,10 +150,7 @@ impl Queue {
     }
 
     fn gate(&self) -> Gate {
-        Gate {
-            delay: self.attributes.delay,
-            look_ahead: self.limits.look_ahead,
-        }
+        Gate { delay: self.attributes.delay, look_ahead: self.limits.look_ahead }
     }
 
     fn admit(&mut self, now: Millis) {
@@ -223,9 +216,7 @@ impl Queue {
         };
         loop {
             let groups = &self.groups;
-            let outlived = self
-                .arrivals
-                .outlived(limit, |arrival| is_present(groups, arrival));
+            let outlived = self.arrivals.outlived(limit, |arrival| is_present(groups, arrival));
             let Some(arrival) = outlived else {
                 return;
             };
@@ -246,8 +237,6 @@ impl Queue {
 fn is_present(groups: &Groups, arrival: &Arrival) -> bool {
     groups.get(arrival.group).is_some_and(|group| {
         let messages = &group.messages;
-        messages
-            .binary_search_by_key(&arrival.sequence, |held| held.sequence)
-            .is_ok()
+        messages.binary_search_by_key(&arrival.sequence, |held| held.sequence).is_ok()
     })
 }

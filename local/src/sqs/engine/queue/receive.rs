@@ -35,9 +35,7 @@ impl ReceiveRequest {
         let refused = |name: &str, value: &dyn ToString, why: &str| {
             Err(SqsError::invalid(name, &value.to_string(), why))
         };
-        let Some(max) = usize::try_from(max_messages)
-            .ok()
-            .filter(|n| (1..=BATCH).contains(n))
+        let Some(max) = usize::try_from(max_messages).ok().filter(|n| (1..=BATCH).contains(n))
         else {
             let why = "Must be between 1 and 10, if provided.";
             return refused("MaxNumberOfMessages", &max_messages, why);
@@ -49,23 +47,17 @@ impl ReceiveRequest {
             let why = "ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to 128 in length.";
             return refused("ReceiveRequestAttemptId", id, why);
         }
-        Ok(Self {
-            max_messages: max,
-            visibility_timeout,
-            attempt_id,
-        })
+        Ok(Self { max_messages: max, visibility_timeout, attempt_id })
     }
 }
 
 /// Checks a `VisibilityTimeout` in seconds.
 pub(crate) fn visibility(seconds: i32) -> Result<Duration, SqsError> {
     let timeout = u64::try_from(seconds).ok().map(Duration::from_secs);
-    timeout
-        .filter(|timeout| *timeout <= LONGEST_VISIBILITY)
-        .ok_or_else(|| {
-            let why = "Must be between 0 and 43200, if provided.";
-            SqsError::invalid("VisibilityTimeout", &seconds.to_string(), why)
-        })
+    timeout.filter(|timeout| *timeout <= LONGEST_VISIBILITY).ok_or_else(|| {
+        let why = "Must be between 0 and 43200, if provided.";
+        SqsError::invalid("VisibilityTimeout", &seconds.to_string(), why)
+    })
 }
 
 /// A message handed out.
@@ -116,17 +108,11 @@ impl Queue {
         if let Some(id) = &request.attempt_id
             && let Some(deliveries) = self.repeat(id, until, now)
         {
-            return Received {
-                deliveries,
-                dead: Vec::new(),
-            };
+            return Received { deliveries, dead: Vec::new() };
         }
         let room = self.limits.in_flight.saturating_sub(self.in_flight);
         let most = request.max_messages.min(room);
-        let mut received = Received {
-            deliveries: Vec::with_capacity(most),
-            dead: Vec::new(),
-        };
+        let mut received = Received { deliveries: Vec::with_capacity(most), dead: Vec::new() };
         while received.deliveries.len() < most
             && let Some(key) = self.ready.front(&self.groups)
         {
@@ -148,10 +134,7 @@ impl Queue {
     /// Takes the messages at a group's head that were received too often.
     fn bury(&mut self, key: GroupKey, count: u32, now: Millis, dead: &mut Vec<Arc<Message>>) {
         while let Some(group) = self.groups.get(key).filter(|g| g.admitted > 0)
-            && group
-                .messages
-                .front()
-                .is_some_and(|first| first.receive_count >= count)
+            && group.messages.front().is_some_and(|first| first.receive_count >= count)
             && let Some(held) = self.remove(key, 0, now)
         {
             dead.push(held.message);
@@ -182,17 +165,9 @@ impl Queue {
             }
             held.visible_at = Some(until);
             let sequence = held.sequence;
-            self.deadlines.push(Deadline {
-                at: until,
-                group: key,
-                sequence,
-            });
-            let receipt = Receipt {
-                queue: self.number,
-                group: key,
-                sequence,
-                receive: held.receive,
-            };
+            self.deadlines.push(Deadline { at: until, group: key, sequence });
+            let receipt =
+                Receipt { queue: self.number, group: key, sequence, receive: held.receive };
             deliveries.push(Delivery::of(held, receipt));
         }
         group.in_flight += count;

@@ -21,18 +21,12 @@ fn a_new_queue_shows_the_attributes_of_sqs() {
         ("LastModifiedTimestamp", "1700000000"),
         ("MaximumMessageSize", "1048576"),
         ("MessageRetentionPeriod", "345600"),
-        (
-            "QueueArn",
-            "arn:aws:sqs:us-east-1:000000000000:payments.fifo",
-        ),
+        ("QueueArn", "arn:aws:sqs:us-east-1:000000000000:payments.fifo"),
         ("ReceiveMessageWaitTimeSeconds", "0"),
         ("SqsManagedSseEnabled", "true"),
         ("VisibilityTimeout", "30"),
     ];
-    let shown: Vec<_> = all
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let shown: Vec<_> = all.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(shown, expected);
 }
 
@@ -52,18 +46,11 @@ fn attributes_out_of_range_or_unknown_change_nothing() {
         ("FifoQueue", "false"),
     ] {
         let refused = world.set(&[("VisibilityTimeout", "7"), (name, value)]);
-        assert_eq!(
-            refused.unwrap_err().code(),
-            "InvalidAttributeValue",
-            "{name}"
-        );
+        assert_eq!(refused.unwrap_err().code(), "InvalidAttributeValue", "{name}");
         assert_eq!(world.attribute(QUEUE, "VisibilityTimeout"), "30");
     }
     let refused = world.set(&[("Colour", "blue")]);
-    assert_eq!(
-        refused,
-        Err(SqsError::InvalidAttributeName("Colour".into()))
-    );
+    assert_eq!(refused, Err(SqsError::InvalidAttributeName("Colour".into())));
 }
 
 #[test]
@@ -80,13 +67,7 @@ fn names_are_of_eighty_characters_and_end_in_fifo() {
     let mut world = World::new();
     let longest = format!("{}.fifo", "q".repeat(75));
     world.create(&longest, &[]).unwrap();
-    for name in [
-        "plain",
-        ".fifo",
-        "a b.fifo",
-        "a.b.fifo",
-        &format!("q{longest}"),
-    ] {
+    for name in ["plain", ".fifo", "a b.fifo", "a.b.fifo", &format!("q{longest}")] {
         let refused = world.create(name, &[]).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterValue", "{name}");
     }
@@ -103,10 +84,7 @@ fn a_deleted_queue_s_name_is_free_after_a_minute() {
     let gone = world.try_send("a", "a2", "2");
     assert_eq!(gone, Err(SqsError::QueueDoesNotExist));
     world.pass(59_999);
-    assert_eq!(
-        world.create(QUEUE, &[]),
-        Err(SqsError::QueueDeletedRecently)
-    );
+    assert_eq!(world.create(QUEUE, &[]), Err(SqsError::QueueDeletedRecently));
     world.pass(1);
     world.create(QUEUE, &[]).unwrap();
     assert!(world.receive(10).is_empty());
@@ -121,10 +99,7 @@ fn digests_are_those_of_the_aws_sdks() {
         binary_value: None,
     };
     let draft = Draft::new("msg", Some("a"), None).unwrap();
-    assert_eq!(
-        draft.body_md5().to_string(),
-        "6e2baaf3b97dbeef01c0043275f9a0e7"
-    );
+    assert_eq!(draft.body_md5().to_string(), "6e2baaf3b97dbeef01c0043275f9a0e7");
     assert_eq!(draft.attributes_md5(), None);
     let attributes = [("Help.Me", "Me"), ("Hello", "There"), ("General", "Kenobi")];
     let attributes = attributes.map(|(name, value)| (name.to_owned(), text(value)));
@@ -140,9 +115,7 @@ fn digests_are_those_of_the_aws_sdks() {
         ),
     };
     let draft = Draft::new("test", Some("a"), None).unwrap();
-    let draft = draft
-        .with_attributes([("attr1".to_owned(), binary)])
-        .unwrap();
+    let draft = draft.with_attributes([("attr1".to_owned(), binary)]).unwrap();
     let md5 = draft.attributes_md5().unwrap().to_string();
     assert_eq!(md5, "8cbe4db156db8a94db8b801b7addb984");
 }

@@ -4,10 +4,7 @@ use super::*;
 
 #[test]
 fn past_the_in_flight_limit_a_receive_returns_nothing_until_a_message_is_deleted() {
-    let limits = Limits {
-        in_flight: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { in_flight: 3, ..Limits::default() };
     let mut world = World::with(limits, &[]);
     for n in 0..5 {
         world.send(&format!("g{n}"), &format!("m{n}"));
@@ -23,10 +20,7 @@ fn past_the_in_flight_limit_a_receive_returns_nothing_until_a_message_is_deleted
 
 #[test]
 fn groups_past_the_look_ahead_are_not_found() {
-    let limits = Limits {
-        look_ahead: 12,
-        ..Limits::default()
-    };
+    let limits = Limits { look_ahead: 12, ..Limits::default() };
     let mut world = World::with(limits, &[]);
     for n in 0..12 {
         world.send("busy", &format!("busy{n}"));
@@ -122,21 +116,9 @@ fn drafts_need_a_group_and_a_body_of_allowed_characters() {
     let code = |draft: Result<Draft, SqsError>| draft.unwrap_err().code();
     assert_eq!(code(Draft::new("x", None, None)), "MissingParameter");
     assert_eq!(code(Draft::new("", Some("a"), None)), "MissingParameter");
-    assert_eq!(
-        code(Draft::new("\u{1}", Some("a"), None)),
-        "InvalidMessageContents"
-    );
-    assert_eq!(
-        code(Draft::new("x", Some("a b"), None)),
-        "InvalidParameterValue"
-    );
+    assert_eq!(code(Draft::new("\u{1}", Some("a"), None)), "InvalidMessageContents");
+    assert_eq!(code(Draft::new("x", Some("a b"), None)), "InvalidParameterValue");
     let long = "x".repeat(129);
-    assert_eq!(
-        code(Draft::new("x", Some(&long), None)),
-        "InvalidParameterValue"
-    );
-    assert_eq!(
-        code(Draft::new("x", Some("a"), Some(&long))),
-        "InvalidParameterValue"
-    );
+    assert_eq!(code(Draft::new("x", Some(&long), None)), "InvalidParameterValue");
+    assert_eq!(code(Draft::new("x", Some("a"), Some(&long))), "InvalidParameterValue");
 }

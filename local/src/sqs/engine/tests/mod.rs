@@ -57,8 +57,7 @@ impl World {
 
     fn set(&mut self, attributes: &[(&str, &str)]) -> Result<(), SqsError> {
         let attributes = map(attributes);
-        self.engine
-            .set_queue_attributes(QUEUE, &attributes, self.now)
+        self.engine.set_queue_attributes(QUEUE, &attributes, self.now)
     }
 
     fn attribute(&mut self, queue: &str, name: &str) -> String {
@@ -105,8 +104,7 @@ impl World {
 
     fn change(&mut self, delivery: &Delivery, seconds: i32) -> Result<(), SqsError> {
         let handle = delivery.receipt.to_string();
-        self.engine
-            .change_visibility(QUEUE, &handle, seconds, self.now)
+        self.engine.change_visibility(QUEUE, &handle, seconds, self.now)
     }
 }
 

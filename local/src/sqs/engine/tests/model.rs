@@ -69,11 +69,8 @@ impl Account {
 
     /// Groups with messages, none of them in flight.
     fn receivable(&self) -> usize {
-        let blocked: HashSet<&str> = self
-            .in_flight
-            .values()
-            .map(|(held, _)| &*held.message.group)
-            .collect();
+        let blocked: HashSet<&str> =
+            self.in_flight.values().map(|(held, _)| &*held.message.group).collect();
         let free = |(group, left): &(&String, &VecDeque<String>)| {
             !left.is_empty() && !blocked.contains(group.as_str())
         };
@@ -122,10 +119,7 @@ fn run(seed: u64, steps: usize) {
         let [visible, in_flight, _] = world.counts().map(|count| count.parse().unwrap());
         assert_eq!(
             (visible, in_flight),
-            (
-                account.left() - account.in_flight.len(),
-                account.in_flight.len()
-            )
+            (account.left() - account.in_flight.len(), account.in_flight.len())
         );
     }
     world.pass(60_000);

@@ -21,9 +21,7 @@ fn dead() -> World {
 }
 
 fn start(world: &mut World, to: Option<&str>, rate: Option<i32>) -> Result<String, SqsError> {
-    world
-        .engine
-        .start_message_move_task(SOURCE, to, rate, world.now)
+    world.engine.start_message_move_task(SOURCE, to, rate, world.now)
 }
 
 fn newest(world: &World) -> MoveTask {
@@ -36,20 +34,11 @@ fn messages_go_back_to_their_source_queue_in_order_as_new_ones() {
     start(&mut world, None, None).unwrap();
     world.pass(0);
     let task = newest(&world);
-    assert_eq!(
-        (task.status, task.moved, task.to_move),
-        (MoveStatus::Completed, 10, 10)
-    );
+    assert_eq!((task.status, task.moved, task.to_move), (MoveStatus::Completed, 10, 10));
     let got = world.receive(10);
-    assert_eq!(
-        bodies(&got),
-        ["a0", "a1", "a2", "a3", "a4", "b0", "b1", "b2", "b3", "b4"]
-    );
+    assert_eq!(bodies(&got), ["a0", "a1", "a2", "a3", "a4", "b0", "b1", "b2", "b3", "b4"]);
     assert!(got.iter().all(|one| one.receive_count == 1));
-    assert!(
-        got.iter()
-            .all(|one| one.message.dead_letter_source.is_none())
-    );
+    assert!(got.iter().all(|one| one.message.dead_letter_source.is_none()));
     assert_eq!(world.attribute(DEAD, "ApproximateNumberOfMessages"), "0");
 }
 
@@ -90,14 +79,7 @@ fn a_queue_has_one_running_task() {
     assert!(refused.to_string().contains("Only one active task"));
     world.pass(60_000);
     start(&mut world, None, None).unwrap();
-    assert_eq!(
-        world
-            .engine
-            .list_message_move_tasks(SOURCE, 10)
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(world.engine.list_message_move_tasks(SOURCE, 10).unwrap().len(), 2);
 }
 
 #[test]
@@ -138,20 +120,13 @@ fn a_task_fails_where_it_does_not_know_or_find_the_destination() {
 fn a_task_needs_a_dead_letter_queue_and_queues_that_exist() {
     let mut world = dead();
     let not_dead = "arn:aws:sqs:us-east-1:000000000000:payments.fifo";
-    let refused = world
-        .engine
-        .start_message_move_task(not_dead, None, None, world.now);
+    let refused = world.engine.start_message_move_task(not_dead, None, None, world.now);
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterValue");
     let refused = start(&mut world, Some(ELSEWHERE), None).unwrap_err();
-    assert_eq!(
-        (refused.code(), refused.status()),
-        ("ResourceNotFoundException", 404)
-    );
+    assert_eq!((refused.code(), refused.status()), ("ResourceNotFoundException", 404));
     assert!(start(&mut world, None, Some(501)).is_err());
     let refused = world.engine.cancel_message_move_task("foobar", world.now);
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterValue");
-    let refused = world
-        .engine
-        .cancel_message_move_task(&format!("x@{SOURCE}"), world.now);
+    let refused = world.engine.cancel_message_move_task(&format!("x@{SOURCE}"), world.now);
     assert_eq!(refused.unwrap_err().code(), "ResourceNotFoundException");
 }

@@ -16,10 +16,7 @@ fn an_expired_message_is_received_again_with_its_count_and_first_time() {
     assert!(world.receive(1).is_empty());
     world.pass(1);
     let again = world.receive(1);
-    assert_eq!(
-        (again[0].receive_count, again[0].first_received),
-        (2, start)
-    );
+    assert_eq!((again[0].receive_count, again[0].first_received), (2, start));
 }
 
 #[test]
@@ -65,10 +62,7 @@ fn a_receipt_whose_visibility_has_ended_deletes_nothing() {
     world.pass(30_000);
     assert!(expired(world.delete(&stale[0])));
     assert_eq!(world.receive(1).len(), 1);
-    assert!(
-        expired(world.delete(&stale[0])),
-        "it belongs to one receive"
-    );
+    assert!(expired(world.delete(&stale[0])), "it belongs to one receive");
     assert_eq!(world.counts(), ["0", "1", "0"]);
 }
 
@@ -104,10 +98,7 @@ fn a_receipt_is_of_one_queue_and_well_formed() {
     let handle = world.receive(1)[0].receipt.to_string();
     for (queue, handle) in [(DEAD, handle.as_str()), (QUEUE, "x"), (QUEUE, &handle[1..])] {
         let refused = world.engine.delete(queue, handle, world.now);
-        assert_eq!(
-            refused,
-            Err(SqsError::ReceiptHandleIsInvalid(handle.into()))
-        );
+        assert_eq!(refused, Err(SqsError::ReceiptHandleIsInvalid(handle.into())));
     }
 }
 
@@ -137,10 +128,7 @@ fn a_shortened_visibility_ends_then_and_not_again_later() {
     let request = ReceiveRequest::new(1, Some(100), None).unwrap();
     assert_eq!(world.receive_with(QUEUE, &request).len(), 1);
     world.pass(30_000);
-    assert!(
-        world.receive(1).is_empty(),
-        "the first receive's deadline is void"
-    );
+    assert!(world.receive(1).is_empty(), "the first receive's deadline is void");
 }
 
 #[test]

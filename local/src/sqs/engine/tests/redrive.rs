@@ -25,10 +25,7 @@ fn a_message_received_too_often_goes_to_the_dead_letter_queue() {
     assert_eq!(*message.deduplication_id, *message.id.to_string());
     assert_eq!(message.sent, world.now, "the retention period starts anew");
     let source = message.dead_letter_source.as_deref();
-    assert_eq!(
-        source,
-        Some("arn:aws:sqs:us-east-1:000000000000:payments.fifo")
-    );
+    assert_eq!(source, Some("arn:aws:sqs:us-east-1:000000000000:payments.fifo"));
     assert_eq!(world.counts(), ["0", "0", "0"]);
 }
 
@@ -46,9 +43,7 @@ fn the_rest_of_a_dead_message_s_group_goes_on_in_order_in_the_same_receive() {
 #[test]
 fn two_messages_with_one_deduplication_id_are_both_kept_when_dead() {
     let mut world = World::with_dead_letter_queue(1);
-    world
-        .set(&[("DeduplicationScope", "messageGroup")])
-        .unwrap();
+    world.set(&[("DeduplicationScope", "messageGroup")]).unwrap();
     world.try_send("a", "one", "id").unwrap();
     world.try_send("b", "two", "id").unwrap();
     assert_eq!(fail(&mut world, 10), 2);

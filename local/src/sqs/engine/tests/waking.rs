@@ -55,10 +55,7 @@ fn a_release_and_an_expiry_make_the_group_available() {
     world.send("a", "a1");
     let got = world.receive(1);
     world.engine.take_available();
-    assert_eq!(
-        world.engine.next_wakeup(),
-        Some(world.now + Duration::from_secs(30))
-    );
+    assert_eq!(world.engine.next_wakeup(), Some(world.now + Duration::from_secs(30)));
     world.change(&got[0], 0).unwrap();
     assert_eq!(world.engine.take_available(), [QUEUE.into()]);
     world.receive(1);
@@ -84,10 +81,7 @@ fn the_end_of_a_delay_is_waited_for() {
     let mut world = World::with(Limits::default(), &[("DelaySeconds", "10")]);
     world.send("a", "a1");
     assert!(world.engine.take_available().is_empty());
-    assert_eq!(
-        world.engine.next_wakeup(),
-        Some(world.now + Duration::from_secs(10))
-    );
+    assert_eq!(world.engine.next_wakeup(), Some(world.now + Duration::from_secs(10)));
     world.pass(10_000);
     assert_eq!(world.engine.take_available(), [QUEUE.into()]);
 }
