@@ -14,7 +14,7 @@ check:
 
 # All tests; with cargo-nextest when it is installed.
 test:
-    cargo nextest run --workspace || cargo test --workspace
+    if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace; else cargo test --workspace; fi
 
 # The demo, with any options: `just demo --payments 100000`.
 demo *options:

@@ -21,6 +21,13 @@ pub(crate) struct Job {
     pub(crate) received: Received,
 }
 
+impl Job {
+    /// Whether both are of one group, and so of one account.
+    pub(crate) fn same_group(&self, other: &Self) -> bool {
+        self.received.delivery.group == other.received.delivery.group
+    }
+}
+
 /// What a receive brought, told apart.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
@@ -50,11 +57,8 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
 pub(crate) fn by_group(jobs: Vec<Job>) -> Vec<Vec<Job>> {
     let mut groups: Vec<Vec<Job>> = Vec::new();
     for job in jobs {
-        let same = |group: &&mut Vec<Job>| {
-            group
-                .first()
-                .is_some_and(|first| first.received.delivery.group == job.received.delivery.group)
-        };
+        let same =
+            |group: &&mut Vec<Job>| group.first().is_some_and(|first| first.same_group(&job));
         // At most ten jobs: a search beats a map.
         match groups.iter_mut().find(same) {
             Some(group) => group.push(job),

@@ -89,20 +89,25 @@ impl Worker {
             }
         };
         let mut claimed = Vec::with_capacity(jobs.len());
+        let mut undecided: Vec<Job> = Vec::new();
         for (job, result) in jobs.into_iter().zip(results) {
             let verdict = judge(result);
             events::claim(verdict.as_str());
+            // Nothing overtakes an undecided payment of its own account (INV-6).
+            let waits = undecided.iter().any(|before| before.same_group(&job));
             match verdict {
+                Verdict::Submit | Verdict::SubmitAgain if waits => undecided.push(job),
                 Verdict::Submit | Verdict::SubmitAgain => claimed.push(job),
                 Verdict::Leftover(_) => self.queue.acknowledge(vec![job.received.delivery]).await,
                 Verdict::BuryAgain(failure) => self.group.bury(job, failure).await,
                 Verdict::Contradicted(failure) => self.bury_message(job.received, failure).await,
                 Verdict::Retry { reason } => {
                     tracing::warn!(payment_id = %job.payment.id, reason, "a claim was not decided");
-                    self.give_back(vec![job.received]).await;
+                    undecided.push(job);
                 }
             }
         }
+        self.give_back(undecided.into_iter().map(|job| job.received).collect()).await;
         claimed
     }
 

@@ -6,6 +6,8 @@ use jiff::tz::TimeZone;
 use shared::config::Settings;
 use uuid::Uuid;
 
+use crate::lease::RENEWAL;
+
 /// Settings of the relay.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
@@ -28,7 +30,7 @@ impl RelayConfig {
         });
         let millis = Duration::from_millis;
         let checkpoint_interval =
-            settings.duration("DUEFLOW_CHECKPOINT_INTERVAL", millis(100)..=millis(60_000));
+            settings.duration("DUEFLOW_CHECKPOINT_INTERVAL", millis(100)..=RENEWAL);
         let sends = settings.number("DUEFLOW_RELAY_SENDS", 1..=64);
         let name = settings.optional("DUEFLOW_RELAY_NAME");
         Some(Self {

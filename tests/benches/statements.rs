@@ -15,7 +15,7 @@ use local::LocalOptions;
 use local::transactions::Faults;
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
-use shared::domain::{Payment, PaymentId, Settlement};
+use shared::domain::{Payment, PaymentId, Settlement, Status};
 use shared::payments::{Change, PaymentsTable};
 use tokio::task::JoinSet;
 
@@ -88,7 +88,7 @@ async fn scheduled(table: &PaymentsTable) -> Vec<Payment> {
     let mut cursor = None;
     loop {
         let (page, next) = table.scan_page(cursor).await.unwrap();
-        let open = page.into_iter().filter(|stored| stored.attempts == 0);
+        let open = page.into_iter().filter(|stored| stored.status == Status::Scheduled);
         payments.extend(open.map(|stored| stored.payment));
         match next {
             Some(next) => cursor = Some(next),

@@ -47,6 +47,7 @@ impl Change<'_> {
 pub(super) struct Statements {
     table: String,
     claim: String,
+    claim_with_data: String,
     settle: String,
     fail: String,
 }
@@ -59,13 +60,14 @@ impl Statements {
                 r#"UPDATE "{table}" SET "Status"='{to}' SET "UpdatedAt"=?{sets} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{and}"#
             )
         };
+        // A quoted name is no operand: arithmetic takes bare names only.
+        let claim = |data: &str| {
+            let same = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=? AND "#;
+            update(Event::Claim, " SET Attempts=Attempts+1", &format!("{same}{data}"))
+        };
         Self {
-            claim: update(
-                Event::Claim,
-                // A quoted name is no operand: DynamoDB takes arithmetic over bare names only.
-                " SET Attempts=Attempts+1",
-                r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#,
-            ),
+            claim: claim(r#""DataBlob" IS MISSING"#),
+            claim_with_data: claim(r#""DataBlob"=?"#),
             settle: update(Event::Settle, r#" SET "TransactionID"=? SET "SettledAt"=?"#, ""),
             fail: update(Event::Fail, r#" SET "FailureCode"=? SET "FailureReason"=?"#, ""),
             table: table.to_owned(),
@@ -77,15 +79,16 @@ impl Statements {
     pub(super) fn change(&self, change: &Change<'_>, now: Timestamp) -> BatchStatementRequest {
         let text = |value: String| AttributeValue::S(value);
         let (statement, sets, and) = match change {
-            Change::Claim(payment) => (
-                &self.claim,
-                vec![],
-                vec![
+            Change::Claim(payment) => {
+                let mut same = vec![
                     AttributeValue::N(payment.amount.to_string()),
                     text(payment.currency.to_string()),
                     text(payment.beneficiary.to_string()),
-                ],
-            ),
+                ];
+                same.extend(payment.data.iter().map(|data| text(data.as_str().to_owned())));
+                let with_data = payment.data.is_some();
+                (if with_data { &self.claim_with_data } else { &self.claim }, vec![], same)
+            }
             Change::Settle(_, settlement) => (
                 &self.settle,
                 vec![
@@ -149,8 +152,9 @@ mod tests {
 
     #[test]
     fn no_change_of_status_writes_a_key_of_the_index() {
-        let Statements { claim, settle, fail, .. } = Statements::new("dueflow-payments");
-        for statement in [claim, settle, fail] {
+        let statements = Statements::new("dueflow-payments");
+        let Statements { claim, claim_with_data, settle, fail, .. } = statements;
+        for statement in [claim, claim_with_data, settle, fail] {
             for key in INDEX_KEYS {
                 assert!(!statement.contains(key), "{statement} writes {key}");
             }

@@ -22,8 +22,9 @@ impl FromStr for LogLevel {
     }
 }
 
-/// Starts logging for the whole process. Account data never reaches a log: the domain's
-/// types mask it in `Debug`, and `Display` of a payment stops at its id.
+/// Starts logging for the whole process. dueflow logs payments by id and trace key only, and
+/// the domain's types mask accounts in `Debug`; a reason in somebody else's words may hold
+/// what they put there.
 ///
 /// # Errors
 /// Logging was started before.

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::transactions::{Faults, Journal};
 use shared::config::Receiving;
-use shared::domain::{FailureCode, Status};
+use shared::domain::{Amount, DataBlob, FailureCode, Payment, Status};
 use shared::queue::{Consumer, DeadLetter};
 use std::time::{Duration, Instant};
 
@@ -160,13 +160,16 @@ async fn a_message_that_asks_for_more_than_the_table_holds_is_never_paid() {
     let mut flow = Flow::start(Faults::default()).await;
     flow.schedule(1, 1).await;
     let payment = flow.payments().await.remove(0).payment;
-    let forged = serde_json::to_string(&payment)
-        .unwrap()
-        .replace(&format!("\"Amount\":{}", payment.amount), "\"Amount\":99999999");
-    send_message(&flow, "another-group", &forged).await;
+    let more_money =
+        Payment { amount: Amount::from_minor_units(99_999_999).unwrap(), ..payment.clone() };
+    let more_data = Payment { data: Some(DataBlob::new("and more").unwrap()), ..payment };
+    for (group, forged) in [("group-1", more_money), ("group-2", more_data)] {
+        send_message(&flow, group, &serde_json::to_string(&forged).unwrap()).await;
+    }
     let dispatcher = flow.service("dispatcher").await;
-    let letters = letters(&flow, 1).await;
-    assert_eq!(letters[0].failure.code, FailureCode::Mismatch);
+    for letter in letters(&flow, 2).await {
+        assert_eq!(letter.failure.code, FailureCode::Mismatch);
+    }
     assert_eq!(Journal::read(flow.world.local.journal()).count(), 0, "money moved");
     stop(vec![dispatcher]).await;
 }
