@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::flow::{Flow, PATIENCE, metric, stop};
 
 /// The first `count` letters of the dead-letter queue.
-async fn letters(flow: &Flow, count: usize) -> Vec<DeadLetter> {
+pub(crate) async fn letters(flow: &Flow, count: usize) -> Vec<DeadLetter> {
     let receiving = Receiving { visibility: Duration::from_secs(60), wait: Duration::from_secs(1) };
     let queue = flow.world.names.dead_letter_queue();
     let queue = Consumer::open(&flow.world.aws, queue, receiving).await.unwrap();

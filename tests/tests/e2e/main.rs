@@ -7,4 +7,5 @@ mod crashes;
 mod failures;
 mod flow;
 mod happy;
+mod queues;
 mod slow;
