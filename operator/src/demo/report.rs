@@ -50,7 +50,8 @@ impl Cost {
         let sum = |name: &str| -> f64 {
             services.iter().chain([inserts]).map(|samples| samples.sum(name)).sum()
         };
-        let per_payment = |total: f64| total / payments.max(1) as f64;
+        // An empty sum of floats is -0.
+        let per_payment = |total: f64| total.abs() / payments.max(1) as f64;
         Self {
             write_units_per_payment: per_payment(sum("dynamodb_write_units_milli_total") / 1000.0),
             read_units_per_payment: per_payment(sum("dynamodb_read_units_milli_total") / 1000.0),
@@ -103,8 +104,8 @@ impl fmt::Display for Report {
             timing.payments_per_second,
             timing.seconds,
             self.scheduling_seconds,
-            timing.first_tenth_seconds,
-            timing.last_tenth_seconds,
+            timing.tenths_seconds[0],
+            timing.tenths_seconds[9],
         )?;
         writeln!(
             f,

@@ -17,11 +17,8 @@ pub struct Timing {
     pub p95_ms: u64,
     /// 99 % were faster.
     pub p99_ms: u64,
-    /// How long the first tenth of the payments took to be PROCESSED, from the first of
-    /// them on.
-    pub first_tenth_seconds: f64,
-    /// How long the last tenth took.
-    pub last_tenth_seconds: f64,
+    /// How long each tenth of the payments took to be PROCESSED, from the first of them on.
+    pub tenths_seconds: [f64; 10],
 }
 
 /// Times of PROCESSED payments, gathered one by one.
@@ -61,22 +58,16 @@ impl Times {
             let at = (self.took.len() * percent / 100).min(self.took.len().saturating_sub(1));
             self.took.get(at).map_or(0, |took| u64::try_from(*took).unwrap_or_default())
         };
-        let tenth = self.processed_at.len() / 10;
-        let between =
-            |from: usize, to: usize| match (self.processed_at.get(from), self.processed_at.get(to))
-            {
-                (Some(from), Some(to)) => (to - from) as f64 / 1000.0,
-                (_, _) => 0.0,
-            };
-        let end = self.processed_at.len().saturating_sub(1);
+        let last = self.processed_at.len().saturating_sub(1);
+        let at = |tenth: usize| self.processed_at.get(last * tenth / 10).copied().unwrap_or(0);
+        let tenths = std::array::from_fn(|tenth| (at(tenth + 1) - at(tenth)) as f64 / 1000.0);
         Timing {
             seconds,
             payments_per_second: self.ended as f64 / seconds,
             p50_ms: percentile(50),
             p95_ms: percentile(95),
             p99_ms: percentile(99),
-            first_tenth_seconds: between(0, tenth),
-            last_tenth_seconds: between(end.saturating_sub(tenth), end),
+            tenths_seconds: tenths,
         }
     }
 }
@@ -97,7 +88,7 @@ mod tests {
         }
         let timing = times.sum_up(at(-1));
         assert_eq!((timing.p50_ms, timing.p95_ms, timing.p99_ms), (500, 950, 990));
-        assert_eq!((timing.first_tenth_seconds, timing.last_tenth_seconds), (0.1, 0.1));
+        assert!(timing.tenths_seconds.iter().all(|tenth| (0.099..=0.1).contains(tenth)));
         assert_eq!((timing.seconds, timing.payments_per_second), (1.0, 1_000.0));
     }
 
