@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::domain::{Failure, NextStep, next_step, redelivery_pause};
-use shared::payments::{Change, PaymentsTable};
+use shared::payments::{Applied, Change, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue};
+use shared::shutdown::Shutdown;
 use shared::transaction::TransactionClient;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ pub(crate) struct Group {
     pub(crate) queue: Consumer,
     pub(crate) dead_letters: DeadLetterQueue,
     pub(crate) settled: mpsc::Sender<Settled>,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl Group {
@@ -31,6 +33,10 @@ impl Group {
     pub(crate) async fn work(self, jobs: Vec<Job>) {
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
+            if self.shutdown.is_requested() {
+                // Nothing was sent for it yet: another dispatcher need not wait.
+                return self.give_back(job, Duration::ZERO, jobs.collect()).await;
+            }
             let asked_at = Instant::now();
             let outcome = self.transactions.submit(&job.payment).await;
             events::submitted(&job.payment, &outcome, asked_at.elapsed());
@@ -55,8 +61,10 @@ impl Group {
         let change = [Change::Fail(&reference, &failure)];
         let changed = self.table.apply(&change, Timestamp::now()).await;
         match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
-            Ok(Ok(_)) => {
-                events::failed(&job.payment, &failure);
+            Ok(Ok(applied)) => {
+                if applied == [Applied::Now] {
+                    events::failed(&job.payment, &failure);
+                }
                 self.bury(job, failure).await;
             }
             Ok(Err(refused)) => {

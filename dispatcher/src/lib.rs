@@ -121,6 +121,7 @@ pub async fn run(
             queue: payments.clone(),
             dead_letters: dead_letters.clone(),
             settled,
+            shutdown: shutdown.clone(),
         },
         queue: payments,
         table,
@@ -136,20 +137,19 @@ pub async fn run(
     // Each task holds its own sender; the recorder ends with the last of them.
     drop(worker);
     readiness.ready();
-    loop {
-        tokio::select! {
-            ended = receivers.join_next() => match ended {
-                Some(ended) => ended?,
-                None => break,
-            },
-            // It outlives the receivers, so this is a panic: without it, payments would be
-            // submitted and never recorded.
-            ended = &mut recording => return Ok(ended?),
-        }
+    tokio::select! {
+        () = shutdown.requested() => {}
+        Some(ended) = receivers.join_next() => ended?,
+        // It outlives the receivers, so this is a panic: without it, payments would be
+        // submitted and never recorded.
+        ended = &mut recording => return Ok(ended?),
     }
-    tasks.close();
     shutdown
         .drain(async {
+            while let Some(ended) = receivers.join_next().await {
+                ended?;
+            }
+            tasks.close();
             tasks.wait().await;
             recording.await
         })

@@ -91,7 +91,8 @@ pub struct ImportOptions {
 /// Options of `payments show`.
 #[derive(Debug, Args)]
 pub struct ShowOptions {
-    /// <AccountID>/<ScheduledDate>/<PaymentID>.
+    /// Where the payment lies: `<AccountID>/<ScheduledDate>/<PaymentID>`.
+    #[arg(value_name = "REF")]
     pub reference: PaymentRef,
     /// Print it as JSON.
     #[arg(long)]

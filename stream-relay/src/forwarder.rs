@@ -56,9 +56,12 @@ impl Forwarder {
             let (producer, shutdown) = (self.payments.clone(), shutdown.clone());
             lanes.spawn(async move { send_all(&producer, messages, &shutdown).await });
         }
-        // A lane that panicked has not sent everything.
-        let ended = lanes.join_all().await;
-        if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(Stopped) }
+        let mut all = Ok(());
+        while let Some(ended) = lanes.join_next().await {
+            // A lane that panicked has not sent everything.
+            all = all.and(ended.unwrap_or(Err(Stopped)));
+        }
+        all
     }
 
     async fn bury(

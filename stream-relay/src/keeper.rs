@@ -64,11 +64,11 @@ pub(crate) async fn keep(
         let checkpoint = position.borrow_and_update().clone();
         if checkpoint != lease.checkpoint || written_at.elapsed() >= RENEWAL {
             match write(leases, &lease, checkpoint, ended).await {
-                Ok(Some(next)) => {
+                Ok(next) if next.counter > lease.counter => {
                     (lease, written_at) = (next, Instant::now());
                     events::checkpointed();
                 }
-                Ok(None) => {}
+                Ok(_) => {}
                 Err(owner) => {
                     events::lease_lost(&lease.key, &owner);
                     reader.request();
@@ -87,23 +87,26 @@ async fn closed(position: &mut watch::Receiver<Checkpoint>) {
 }
 
 /// One write; the last one of a reader is tried a few times, the others come again anyway.
-/// The error is the new owner.
+/// Returns the lease as it now is; the error is the new owner.
 async fn write(
     leases: &Leases,
     lease: &Lease,
     checkpoint: Checkpoint,
     last: bool,
-) -> Result<Option<Lease>, String> {
+) -> Result<Lease, String> {
     let mut pauses = retry::QUEUE_ENTRIES.pauses();
+    let mut lease = lease.clone();
     loop {
-        match leases.checkpoint(lease, checkpoint.clone()).await {
-            Ok(next) => return Ok(Some(next)),
+        match leases.checkpoint(&lease, checkpoint.clone()).await {
+            Ok(next) if next.checkpoint == checkpoint => return Ok(next),
+            // An earlier write, whose answer was lost.
+            Ok(next) => lease = next,
             Err(LeaseError::Lost { owner }) => return Err(owner),
             Err(error) => events::lease_failed(&lease.key, &error),
         }
         match pauses.next() {
             Some(pause) if last => tokio::time::sleep(pause).await,
-            Some(_) | None => return Ok(None),
+            Some(_) | None => return Ok(lease),
         }
     }
 }

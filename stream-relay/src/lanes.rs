@@ -18,12 +18,13 @@ pub(crate) fn spread(mut payments: Vec<Payment>, lanes: usize) -> Vec<Vec<Outgoi
     lists
 }
 
-/// The message of a payment's first dispatch. The deduplication id is the payment's own, so
-/// that a record read twice within 5 minutes is queued once.
+/// The message of a payment's first dispatch. The deduplication id is that of the item, so
+/// that a record read twice within 5 minutes is queued once, and an id used for two days is
+/// not swallowed but refused by the transaction service.
 fn message(payment: &Payment) -> Outgoing {
     Outgoing {
         group: payment.account.to_string(),
-        deduplication: payment.id.to_string(),
+        deduplication: format!("{}-{}", payment.due, payment.id),
         body: serde_json::to_string(payment)
             .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
     }
@@ -62,7 +63,9 @@ mod tests {
             assert_eq!(holding.len(), 1, "{group} is in {} lanes", holding.len());
             let sent = holding[0].iter().filter(|m| m.group == group).map(|m| &m.deduplication);
             let given = payments.iter().filter(|p| p.account.as_str() == group);
-            assert!(sent.eq(given.map(|p| p.id.to_string()).collect::<Vec<_>>().iter()));
+            assert!(
+                sent.eq(given.map(|p| format!("{}-{}", p.due, p.id)).collect::<Vec<_>>().iter())
+            );
         }
     }
 }

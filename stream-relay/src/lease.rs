@@ -164,8 +164,8 @@ impl Leases {
         };
         let found = failed.item().map(|item| lease_from(&lease.key, item));
         match found.transpose()? {
-            // This very write, applied before its answer was lost and it was repeated.
-            Some(found) if found == next => Ok(next),
+            // The last write of this relay, whose answer was lost: it goes on from there.
+            Some(found) if found.owner == self.name && found.counter == next.counter => Ok(found),
             Some(found) => Err(LeaseError::Lost { owner: found.owner }),
             None => Err(LeaseError::Lost { owner: "nobody: it was deleted".to_owned() }),
         }

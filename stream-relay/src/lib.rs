@@ -21,7 +21,7 @@ mod record;
 mod shards;
 mod stream;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 pub use stream::StreamError;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use crate::forwarder::Forwarder;
 use crate::lease::{Checkpoint, Leases};
@@ -85,7 +85,7 @@ impl Deps {
     ) -> Result<Self, RelayError> {
         let streams = aws_sdk_dynamodbstreams::Client::new(aws.config());
         let stream =
-            Stream::of_table(&names.payments_table(), &aws.dynamodb("describe"), streams).await?;
+            Stream::of_table(&names.payments_table(), aws.dynamodb("describe"), streams).await?;
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
         let forwarder = Forwarder {
             payments: Producer::open(aws, names.payments_queue()).await?,
@@ -105,9 +105,16 @@ impl Deps {
 /// [`RelayError::Drain`] when that took longer than the drain deadline.
 pub async fn run(deps: Deps, readiness: Readiness, shutdown: Shutdown) -> Result<(), RelayError> {
     let Deps { reader } = deps;
-    let mut readers: JoinSet<(String, End)> = JoinSet::new();
-    let mut reading: HashSet<String> = HashSet::new();
+    let mut readers = JoinSet::new();
+    let mut reading: HashMap<Id, String> = HashMap::new();
     while !shutdown.is_requested() {
+        match reader.stream.check().await {
+            Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
+                return Err(error.into());
+            }
+            Err(error) => events::read_failed("all", &error),
+            Ok(()) => {}
+        }
         match reader.stream.shards().await {
             Ok(shards) => {
                 start_readers(&reader, &shards, &mut readers, &mut reading, &shutdown).await;
@@ -119,33 +126,34 @@ pub async fn run(deps: Deps, readiness: Readiness, shutdown: Shutdown) -> Result
         tokio::select! {
             () = shutdown.requested() => {}
             () = tokio::time::sleep(DISCOVERY) => {}
-            Some(ended) = readers.join_next() => match ended {
-                Ok((shard, end)) => {
+            Some(ended) = readers.join_next_with_id() => match ended {
+                Ok((id, end)) => {
+                    let shard = reading.remove(&id);
                     tracing::info!(shard, ?end, "a shard's reader ended");
-                    reading.remove(&shard);
                 }
-                // Whatever it was, its lease expires and the next discovery reads on.
+                // Whatever it was, the next discovery reads on from the last position.
                 Err(error) => {
-                    tracing::error!(%error, "a shard's reader failed");
-                    reading.clear();
-                    readers.shutdown().await;
+                    let shard = reading.remove(&error.id());
+                    tracing::error!(shard, %error, "a shard's reader failed");
+                    shutdown.pause(DISCOVERY).await;
                 }
             },
         }
     }
-    shutdown.drain(readers.join_all()).await?;
+    shutdown.drain(async { while readers.join_next().await.is_some() {} }).await?;
     Ok(())
 }
 
 async fn start_readers(
     reader: &Reader,
     shards: &[Shard],
-    readers: &mut JoinSet<(String, End)>,
-    reading: &mut HashSet<String>,
+    readers: &mut JoinSet<End>,
+    reading: &mut HashMap<Id, String>,
     shutdown: &Shutdown,
 ) {
     let mut finished = HashSet::new();
-    for shard in shards.iter().filter(|shard| !reading.contains(&shard.id)) {
+    let read: HashSet<String> = reading.values().cloned().collect();
+    for shard in shards.iter().filter(|shard| !read.contains(&shard.id)) {
         match reader.leases.get(&reader.lease_key(&shard.id)).await {
             Ok(Some(lease)) if lease.checkpoint == Checkpoint::ShardEnd => {
                 finished.insert(shard.id.clone());
@@ -155,14 +163,10 @@ async fn start_readers(
             Err(error) => events::lease_failed(&shard.id, &error),
         }
     }
-    for shard in readable(shards, &finished) {
-        if reading.insert(shard.id.clone()) {
-            let (reader, shard, shutdown) = (reader.clone(), shard.clone(), shutdown.clone());
-            readers.spawn(async move {
-                let end = Box::pin(reader.read(&shard, &shutdown)).await;
-                (shard.id, end)
-            });
-        }
+    for shard in readable(shards, &finished).into_iter().filter(|s| !read.contains(&s.id)) {
+        let (reader, own, shutdown) = (reader.clone(), shard.clone(), shutdown.clone());
+        let task = readers.spawn(async move { Box::pin(reader.read(&own, &shutdown)).await });
+        reading.insert(task.id(), shard.id.clone());
     }
 }
 

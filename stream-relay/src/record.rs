@@ -3,7 +3,7 @@
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record};
 use serde_json::{Value, json};
 use shared::domain::{DueDate, Payment, Status};
-use shared::payments::{Attributes, attribute, payment_from};
+use shared::payments::{Attributes, StoredPayment, attribute};
 use std::collections::HashMap;
 
 /// What is to be done with a record.
@@ -48,6 +48,10 @@ impl Attributes for Image<'_> {
     fn digits(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_n().ok().map(String::as_str)
     }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
 }
 
 /// Judges a record as of the bank's `today`.
@@ -71,8 +75,10 @@ pub(crate) fn judge(record: &Record, today: DueDate) -> Verdict {
             return Verdict::Malformed { reason: "the item has no Status".to_owned() };
         }
     }
-    match payment_from(&image) {
-        Ok(payment) if payment.due <= today => Verdict::Forward(Box::new(payment)),
+    // The whole item, not only the payment: what cannot be claimed must not be queued, where
+    // it would hold up its account.
+    match StoredPayment::from_item(&image) {
+        Ok(stored) if stored.payment.due <= today => Verdict::Forward(Box::new(stored.payment)),
         Ok(_) => Verdict::Skip(Skipped::NotDue),
         Err(error) => Verdict::Malformed { reason: error.to_string() },
     }
@@ -136,6 +142,8 @@ mod tests {
             ("BeneficiaryID", text("BEN-1")),
             ("TraceKey", text("019ab1f4-0000-7000-8000-000000000001")),
             ("CreatedAt", text("2026-11-23T01:00:00.123Z")),
+            ("UpdatedAt", text("2026-11-23T01:00:00.123Z")),
+            ("Attempts", AttributeValue::N("0".to_owned())),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -176,7 +184,11 @@ mod tests {
 
     #[test]
     fn an_insert_that_is_no_payment_is_malformed_and_kept_whole() {
-        for name in ["Status", "Amount", "AccountID", "PaymentID"] {
+        let mut blob_is_a_map = image();
+        blob_is_a_map.insert("DataBlob".to_owned(), AttributeValue::M(HashMap::new()));
+        let verdict = judge(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
+        assert!(matches!(verdict, Verdict::Malformed { .. }), "{verdict:?}");
+        for name in ["Status", "Amount", "AccountID", "PaymentID", "Attempts", "UpdatedAt"] {
             let mut broken = image();
             broken.insert(name.to_owned(), AttributeValue::S("n#nsense".to_owned()));
             let record = record(OperationType::Insert, broken);

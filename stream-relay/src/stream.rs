@@ -28,6 +28,9 @@ pub enum StreamError {
     /// The table has no stream.
     #[error("the table {0} has no stream; run `dueflow setup` or enable one with NEW_IMAGE")]
     NoStream(String),
+    /// The table has another stream now than at start.
+    #[error("the table {0} has a new stream: restart the relay to read it from its beginning")]
+    Replaced(String),
     /// The shards cannot be listed.
     #[error("listing the stream's shards: {}", DisplayErrorContext(.0))]
     List(Box<SdkError<DescribeStreamError>>),
@@ -56,6 +59,8 @@ pub(crate) struct Page {
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
     client: Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    table: String,
     pub(crate) arn: String,
 }
 
@@ -63,17 +68,20 @@ impl Stream {
     /// The latest stream of `table`.
     pub(crate) async fn of_table(
         table: &str,
-        dynamodb: &aws_sdk_dynamodb::Client,
-        streams: Client,
+        dynamodb: aws_sdk_dynamodb::Client,
+        client: Client,
     ) -> Result<Self, StreamError> {
-        let described = dynamodb.describe_table().table_name(table).send().await;
-        let output = described.map_err(|source| StreamError::Table {
-            table: table.to_owned(),
-            source: Box::new(source),
-        })?;
-        let arn = output.table().and_then(|table| table.latest_stream_arn());
-        let arn = arn.ok_or_else(|| StreamError::NoStream(table.to_owned()))?.to_owned();
-        Ok(Self { client: streams, arn })
+        let arn = latest_arn(table, &dynamodb).await?;
+        Ok(Self { client, dynamodb, table: table.to_owned(), arn })
+    }
+
+    /// Whether this is still the table's stream.
+    pub(crate) async fn check(&self) -> Result<(), StreamError> {
+        if latest_arn(&self.table, &self.dynamodb).await? == self.arn {
+            Ok(())
+        } else {
+            Err(StreamError::Replaced(self.table.clone()))
+        }
     }
 
     /// All shards the stream still lists.
@@ -136,4 +144,17 @@ impl Stream {
             }),
         }
     }
+}
+
+async fn latest_arn(
+    table: &str,
+    dynamodb: &aws_sdk_dynamodb::Client,
+) -> Result<String, StreamError> {
+    let described = dynamodb.describe_table().table_name(table).send().await;
+    let output = described.map_err(|source| StreamError::Table {
+        table: table.to_owned(),
+        source: Box::new(source),
+    })?;
+    let arn = output.table().and_then(|table| table.latest_stream_arn());
+    arn.map(str::to_owned).ok_or_else(|| StreamError::NoStream(table.to_owned()))
 }

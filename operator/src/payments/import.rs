@@ -102,9 +102,15 @@ impl Import {
 
     fn payment(&mut self, line: Line) -> Result<Payment, String> {
         let row = line.row?;
+        let now = Timestamp::now();
+        if row.has_id() {
+            // It takes no turn among its equals: giving a row an id, or correcting one, must
+            // not change the ids of the others.
+            return row.payment(&[0; 32], 0, now);
+        }
         let digest = row.digest(&self.batch);
         let count = self.occurrences.entry(digest).or_default();
-        let payment = row.payment(&digest, *count, Timestamp::now())?;
+        let payment = row.payment(&digest, *count, now)?;
         *count += 1;
         Ok(payment)
     }

@@ -57,9 +57,23 @@ impl Row {
         "PaymentID",
     ];
 
-    /// Line breaks within its fields.
-    pub(super) fn line_breaks(&self) -> u64 {
-        self.data.iter().flat_map(|data| data.bytes()).filter(|byte| *byte == b'\n').count() as u64
+    /// Whether it brings an id of its own.
+    pub(super) fn has_id(&self) -> bool {
+        self.id.as_ref().is_some_and(|id| !id.is_empty())
+    }
+
+    /// Takes the space around every field but the blob, which is passed on as written.
+    pub(super) fn trim(&mut self) {
+        let fields = [
+            &mut self.account,
+            &mut self.due,
+            &mut self.amount,
+            &mut self.currency,
+            &mut self.beneficiary,
+        ];
+        for field in fields.into_iter().chain(&mut self.id) {
+            *field = field.trim().to_owned();
+        }
     }
 
     /// A digest of what the row says under `batch`; equal rows have equal digests.

@@ -45,7 +45,7 @@ fn csv_rows(
     path: &Path,
 ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Line>>>> {
     let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(BufReader::new(file));
+        csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(BufReader::new(file));
     let headers = reader.headers().with_context(|| format!("the header of {}", path.display()))?;
     let missing: Vec<_> =
         Row::REQUIRED.iter().filter(|name| !headers.iter().any(|h| h == **name)).collect();
@@ -56,19 +56,25 @@ fn csv_rows(
         path.display(),
         Row::KNOWN,
     );
-    let rows = reader.into_deserialize::<Row>().map(|result| match result {
-        Ok(row) => Ok((row, None)),
+    let headers = headers.clone();
+    let rows = reader.into_records().map(move |record| match record {
+        Ok(record) => Ok(Line {
+            number: record.position().map_or(0, csv::Position::line),
+            row: read(&record, &headers).map_err(|error| error.to_string()),
+        }),
         Err(error) => match error.kind() {
             csv::ErrorKind::Io(_) => Err(anyhow::Error::new(error)),
-            _ => Ok((Row::default(), Some(error))),
+            _ => {
+                let number = error.position().map_or(0, csv::Position::line);
+                Ok(Line { number, row: Err(error.to_string()) })
+            }
         },
     });
-    // Fields may hold line breaks, so the reader's own position is the line.
-    let mut line = 2;
-    Ok(Box::new(rows.map(move |result| {
-        let (row, error) = result?;
-        let number = error.as_ref().and_then(|e| Some(e.position()?.line())).unwrap_or(line);
-        line = number + 1 + row.line_breaks();
-        Ok(Line { number, row: error.map_or(Ok(row), |error| Err(error.to_string())) })
-    })))
+    Ok(Box::new(rows))
+}
+
+fn read(record: &csv::StringRecord, headers: &csv::StringRecord) -> csv::Result<Row> {
+    let mut row: Row = record.deserialize(Some(headers))?;
+    row.trim();
+    Ok(row)
 }

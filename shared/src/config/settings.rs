@@ -71,7 +71,8 @@ impl Settings {
         let mut settings = Self { values: defaults.collect(), errors: Vec::new() };
         let environment: Vec<_> =
             environment.filter(|(name, _)| name.starts_with("DUEFLOW_")).collect();
-        if let Some((_, path)) = environment.iter().find(|(name, _)| name == CONFIG_FILE) {
+        let file = environment.iter().find(|(name, path)| name == CONFIG_FILE && !path.is_empty());
+        if let Some((_, path)) = file {
             settings.read_file(path);
         }
         for (name, value) in environment {

@@ -75,6 +75,8 @@ pub trait Attributes {
     fn text(&self, name: &str) -> Option<&str>;
     /// The digits of a number attribute; `None` when it is absent or of another type.
     fn digits(&self, name: &str) -> Option<&str>;
+    /// Whether there is such an attribute, of whatever type.
+    fn has(&self, name: &str) -> bool;
 }
 
 impl Attributes for HashMap<String, AttributeValue> {
@@ -84,6 +86,10 @@ impl Attributes for HashMap<String, AttributeValue> {
 
     fn digits(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_n().ok().map(String::as_str)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.contains_key(name)
     }
 }
 
@@ -121,13 +127,17 @@ fn parsed<T, E: std::fmt::Display>(
     result.map_err(|error| ItemError::Invalid { attribute, reason: error.to_string() })
 }
 
-/// Reads the payment of an item, as the relay does with every stream record.
+/// Reads the payment of an item.
 ///
 /// # Errors
 /// [`ItemError`] names the first attribute that is missing or wrong.
 pub fn payment_from(item: &impl Attributes) -> Result<Payment, ItemError> {
     use attribute as a;
-    let data = item.text(a::DATA).map(|blob| parsed(a::DATA, DataBlob::new(blob))).transpose()?;
+    let data = match item.text(a::DATA) {
+        Some(blob) => Some(parsed(a::DATA, DataBlob::new(blob))?),
+        None if item.has(a::DATA) => return Err(ItemError::Missing { attribute: a::DATA }),
+        None => None,
+    };
     Ok(Payment {
         id: parsed(a::ID, text(item, a::ID)?.parse())?,
         account: parsed(a::ACCOUNT, AccountId::parse(text(item, a::ACCOUNT)?))?,

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Attribute,
 };
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::error::QueueError;
@@ -46,7 +46,7 @@ pub struct Delivery {
 #[derive(Debug, Clone)]
 pub struct Consumer {
     end: Arc<End>,
-    _heartbeat: Arc<AbortOnDrop>,
+    heartbeat: Arc<AbortOnDrop>,
 }
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Consumer {
         let in_hand = Arc::new(InHand::default());
         let end = Arc::new(End { queue: name, url, poll, act, receiving, in_hand });
         let heartbeat = Arc::new(AbortOnDrop(tokio::spawn(beat(Arc::clone(&end)))));
-        Ok(Self { end, _heartbeat: heartbeat })
+        Ok(Self { end, heartbeat })
     }
 
     /// Up to 10 messages, in order within each group; none after the wait has passed.
@@ -91,6 +91,9 @@ impl Consumer {
     /// [`retry::NEVER_GIVE_UP`].
     pub async fn receive(&self) -> Result<Vec<Delivery>, QueueError> {
         let end = &self.end;
+        if self.heartbeat.0.is_finished() {
+            return Err(QueueError::Heartbeat { queue: end.queue.clone() });
+        }
         calls::sqs("receive");
         // The visibility timeout runs from some moment of the call, so at worst from here.
         let asked_at = Instant::now();
@@ -189,6 +192,8 @@ impl Consumer {
     /// Within a group the last goes first, so that none overtakes one before it. One that
     /// cannot be given back becomes visible when its timeout ends.
     pub async fn release(&self, mut deliveries: Vec<(Delivery, Duration)>) {
+        // A beat must not lengthen what is being given back.
+        deliveries.iter().for_each(|(delivery, _)| delivery.held.stop());
         deliveries.reverse();
         for batch in deliveries.chunks(MAX_BATCH) {
             let entries = batch.iter().map(|(delivery, pause)| (delivery.held.receipt(), *pause));
@@ -196,7 +201,7 @@ impl Consumer {
                 let queue = &self.end.queue;
                 tracing::warn!(
                     queue,
-                    reason = reason.0,
+                    reason = reason.reason,
                     "messages were not released; their visibility timeout will do it"
                 );
             }
@@ -225,16 +230,15 @@ impl End {
             .map_err(|error| DisplayErrorContext(error).to_string())?;
         let failed = output.failed();
         open.retain(|index| failed.iter().any(|entry| entry.id() == index.to_string()));
-        failed_entries("delete", failed).map_err(|(reason, _)| reason)
+        failed_entries("delete", failed).map_err(|refused| refused.reason)
     }
 
-    /// One request that sets when messages become visible; the error holds the positions of
-    /// the refused entries.
+    /// One request that sets when messages become visible.
     async fn change_visibility<'a>(
         &self,
         operation: &'static str,
         entries: impl Iterator<Item = (&'a str, Duration)>,
-    ) -> Result<(), (String, Vec<usize>)> {
+    ) -> Result<(), Refused> {
         calls::sqs(operation);
         let entries = entries.enumerate().map(|(index, (receipt, pause))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -251,21 +255,70 @@ impl End {
             .set_entries(Some(entries.collect()))
             .send()
             .await
-            .map_err(|error| (DisplayErrorContext(error).to_string(), Vec::new()))?;
+            .map_err(|error| Refused {
+                reason: DisplayErrorContext(error).to_string(),
+                all: true,
+                ..Refused::default()
+            })?;
         failed_entries(operation, output.failed())
+    }
+}
+
+impl End {
+    /// Extends one batch. A message that SQS refuses for good may be somebody else's by now;
+    /// one refused for another reason is tried again with the next beat.
+    async fn extend(&self, batch: &[Arc<str>]) {
+        let at = Instant::now();
+        let entries = batch.iter().map(|receipt| (&**receipt, self.receiving.visibility));
+        let refused = match self.change_visibility("extend", entries).await {
+            Ok(()) => Refused::default(),
+            Err(refused) => refused,
+        };
+        let mut held = batch.iter().enumerate().filter(|(_, receipt)| self.in_hand.holds(receipt));
+        if !refused.reason.is_empty() && held.any(|(index, _)| refused.concerns(index)) {
+            let (queue, reason) = (&self.queue, &refused.reason);
+            tracing::warn!(queue, reason, "extending the visibility of messages failed");
+        }
+        for (index, receipt) in batch.iter().enumerate() {
+            if refused.for_good.contains(&index) {
+                self.in_hand.lost(receipt);
+            } else if !refused.concerns(index) {
+                self.in_hand.extended(receipt, at);
+            }
+        }
+    }
+}
+
+/// What of a batch SQS refused.
+#[derive(Debug, Default)]
+struct Refused {
+    reason: String,
+    /// The request failed as a whole.
+    all: bool,
+    /// Positions of entries refused because of the entry itself.
+    for_good: Vec<usize>,
+    /// Positions of entries refused because of SQS.
+    for_now: Vec<usize>,
+}
+
+impl Refused {
+    fn concerns(&self, index: usize) -> bool {
+        self.all || self.for_good.contains(&index) || self.for_now.contains(&index)
     }
 }
 
 fn failed_entries(
     operation: &'static str,
     failed: &[BatchResultErrorEntry],
-) -> Result<(), (String, Vec<usize>)> {
-    let Some(first) = failed.first() else {
-        return Ok(());
-    };
+) -> Result<(), Refused> {
+    let Some(first) = failed.first() else { return Ok(()) };
     calls::sqs_failed(operation, failed.len());
     let reason = format!("{}: {}", first.code(), first.message().unwrap_or_default());
-    Err((reason, failed.iter().filter_map(|entry| entry.id().parse().ok()).collect()))
+    let positions = |for_good: bool| {
+        let entries = failed.iter().filter(move |entry| entry.sender_fault() == for_good);
+        entries.filter_map(|entry| entry.id().parse().ok()).collect()
+    };
+    Err(Refused { reason, all: false, for_good: positions(true), for_now: positions(false) })
 }
 
 /// SQS counts in whole seconds; a part of one is rounded up, so that nothing comes early.
@@ -273,8 +326,9 @@ fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).unwrap_or(i32::MAX)
 }
 
-/// Extends what is in hand once a third of its timeout has passed, so that two beats may
-/// fail before a message is lost.
+/// Extends what is in hand once a third of its timeout has passed, so that a few beats may
+/// fail before a message is lost. The batches of a beat go side by side, each under a limit
+/// of its own: one that hangs must not cost the others their messages.
 async fn beat(end: Arc<End>) {
     let visibility = end.receiving.visibility;
     let mut ticks = tokio::time::interval(visibility / 12);
@@ -282,28 +336,18 @@ async fn beat(end: Arc<End>) {
     loop {
         ticks.tick().await;
         let due = end.in_hand.older_than(visibility / 3, Instant::now());
+        let mut batches = JoinSet::new();
         for batch in due.chunks(MAX_BATCH) {
-            let at = Instant::now();
-            let entries = batch.iter().map(|receipt| (&**receipt, visibility));
-            let refused = match end.change_visibility("extend", entries).await {
-                Ok(()) => Vec::new(),
-                Err((reason, refused)) => {
+            let (end, batch) = (Arc::clone(&end), batch.to_vec());
+            batches.spawn(async move {
+                let limit = visibility / 6;
+                if tokio::time::timeout(limit, end.extend(&batch)).await.is_err() {
                     let queue = &end.queue;
-                    tracing::warn!(queue, reason, "extending the visibility of messages failed");
-                    if refused.is_empty() {
-                        continue;
-                    }
-                    refused
+                    tracing::warn!(queue, ?limit, "extending the visibility of messages hung");
                 }
-            };
-            for (index, receipt) in batch.iter().enumerate() {
-                if refused.contains(&index) {
-                    end.in_hand.lost(receipt);
-                } else {
-                    end.in_hand.extended(receipt, at);
-                }
-            }
+            });
         }
+        while batches.join_next().await.is_some() {}
     }
 }
 

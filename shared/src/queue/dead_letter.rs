@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::producer::{Outgoing, Producer, Unsent};
 use crate::domain::{Failure, Payment};
 
+/// Most bytes of an unreadable text in a letter. Escaped as JSON it may grow sixfold, and SQS
+/// takes 1 MiB; a payment has at most 8 KB.
+pub const MAX_RAW_BYTES: usize = 128 * 1024;
+
 /// Body of a message in `payments-dlq.fifo` that a service wrote. (Messages that SQS moved
 /// there itself after too many deliveries keep the body they had.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,17 +61,19 @@ impl DeadLetterQueue {
         self.send(group, source, failure, Some(payment.clone()), raw).await
     }
 
-    /// Puts there, word for word, what could not be read as a payment. `source` tells it
-    /// from all others: a sequence number, a message id.
+    /// Puts there, word for word, what could not be read as a payment (the first
+    /// [`MAX_RAW_BYTES`] of it). `source` tells it from all others: a sequence number, a
+    /// message id.
     ///
     /// # Errors
     /// [`Unsent`]: what was read must then not be acknowledged.
     pub async fn bury_raw(
         &self,
         source: &str,
-        raw: String,
+        mut raw: String,
         failure: Failure,
     ) -> Result<(), Unsent> {
+        raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
         self.send("unreadable".to_owned(), source, failure, None, Some(raw)).await
     }
 

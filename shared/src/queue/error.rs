@@ -15,6 +15,12 @@ pub enum QueueError {
         /// What the SDK said.
         source: Box<SdkError<GetQueueUrlError>>,
     },
+    /// The heartbeat failed: messages could not be kept while they are worked on.
+    #[error("the heartbeat of {queue} has ended: restart the service")]
+    Heartbeat {
+        /// The queue's name.
+        queue: String,
+    },
     /// A receive failed.
     #[error("receiving from {queue}: {}", DisplayErrorContext(.source))]
     Receive {

@@ -39,6 +39,11 @@ impl InHand {
         }
     }
 
+    /// Whether a message is still in hand.
+    pub(super) fn holds(&self, receipt: &str) -> bool {
+        self.lock().contains_key(receipt)
+    }
+
     /// Stops the heartbeat of a message that others may have by now.
     pub(super) fn lost(&self, receipt: &str) {
         self.lock().remove(receipt);
@@ -55,6 +60,11 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn receipt(&self) -> &str {
         &self.receipt
+    }
+
+    /// Stops the heartbeat before the message is given back.
+    pub(super) fn stop(&self) {
+        self.in_hand.lost(&self.receipt);
     }
 }
 

@@ -12,7 +12,7 @@ mod producer;
 mod wire;
 
 pub use consumer::{Consumer, Delivery};
-pub use dead_letter::{DeadLetter, DeadLetterQueue};
+pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use error::QueueError;
 pub use producer::{Outgoing, Producer, Unsent};
 pub use wire::{Confirmation, MAX_BATCH};

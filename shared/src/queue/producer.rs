@@ -117,9 +117,15 @@ fn entry(index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
         .id(index.to_string())
         .message_group_id(&message.group)
         .message_deduplication_id(&message.deduplication)
-        .message_body(&message.body)
+        .message_body(acceptable(&message.body))
         .build()
         .unwrap_or_else(|_| unreachable!("id and body are set"))
+}
+
+/// SQS refuses the characters U+FFFE and U+FFFF (`SendMessage` API reference), which JSON
+/// may hold as they are; escaped they are the same JSON.
+fn acceptable(body: &str) -> String {
+    body.replace('\u{fffe}', r"\ufffe").replace('\u{ffff}', r"\uffff")
 }
 
 /// Positions of the messages of each batch: at most 10, at most 1 MiB together, in order.
@@ -164,6 +170,14 @@ mod tests {
         let batches = batches(&messages);
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
         assert!(batches.concat().is_sorted());
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped_and_read_back() {
+        let text = "a\u{fffe}b\u{ffff}c";
+        let body = acceptable(&serde_json::to_string(text).unwrap());
+        assert!(!body.contains(['\u{fffe}', '\u{ffff}']));
+        assert_eq!(serde_json::from_str::<String>(&body).unwrap(), text);
     }
 
     #[test]

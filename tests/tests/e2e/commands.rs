@@ -126,6 +126,23 @@ async fn an_import_refuses_bad_rows_by_line_and_can_be_run_again() {
     assert_eq!(missing.status.code(), Some(1));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn correcting_the_id_of_a_row_does_not_schedule_its_equals_again() {
+    let flow = Flow::start(Faults::default()).await;
+    let file = flow.world.dir.join("twins.csv");
+    let import = |id: &str| {
+        let row = "ACC-1,2999-11-23,1250,EUR,BEN-1";
+        let header = "AccountID,ScheduledDate,Amount,Currency,BeneficiaryID,PaymentID";
+        std::fs::write(&file, format!("{header}\n{row},{id}\n{row},\n")).unwrap();
+        let output = dueflow(&flow, &["payments", "import", file.to_str().unwrap(), "--json"]);
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (summary["scheduled"].clone(), summary["already_scheduled"].clone())
+    };
+    assert_eq!(import("no-uuid"), (1.into(), 0.into()));
+    assert_eq!(import("019ab1f4-5c1e-7d3a-8b2f-0123456789ab"), (1.into(), 1.into()));
+    assert_eq!(flow.count(Status::Scheduled).await, 2);
+}
+
 #[test]
 fn local_prints_an_environment_that_another_program_can_use() {
     let ports = ["--dynamodb-port", "0", "--sqs-port", "0", "--transactions-port", "0"];
