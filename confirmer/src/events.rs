@@ -1,12 +1,16 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
-use shared::domain::Failure;
-use shared::queue::Confirmation;
+use shared::domain::{Failure, Settlement};
+use shared::queue::{Confirmation, Reported};
 use shared::telemetry::Metric;
 
 const SETTLED: Metric = Metric::counter(
     "confirmer_payments_settled_total",
     "Payments marked PROCESSED, by whether this write did it or one before",
+);
+const REJECTED: Metric = Metric::counter(
+    "confirmer_payments_rejected_total",
+    "Payments marked FAILED because the transaction service reported a rejection, by whether this write did it or one before",
 );
 const BURIED: Metric = Metric::counter(
     "confirmer_messages_buried_total",
@@ -20,13 +24,21 @@ const ERRORS: Metric =
     Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
 
 /// All metrics of the confirmer.
-pub const METRICS: &[Metric] = &[SETTLED, BURIED, RELEASED, ERRORS];
+pub const METRICS: &[Metric] = &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS];
 
-pub(crate) fn settled(confirmation: &Confirmation, result: &'static str) {
-    SETTLED.add_for("result", result, 1);
-    let (payment_id, trace_key) = (confirmation.payment.id, confirmation.trace_key);
-    let transaction_id = &confirmation.settlement.transaction_id;
-    tracing::debug!(%payment_id, %trace_key, transaction_id, result, "settled");
+pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
+    let payment_id = confirmation.payment.id;
+    let trace_key = confirmation.trace_key.map(|key| key.to_string());
+    match &confirmation.result {
+        Reported::Settled(Settlement { transaction_id, .. }) => {
+            SETTLED.add_for("result", result, 1);
+            tracing::debug!(%payment_id, trace_key, transaction_id, result, "settled");
+        }
+        Reported::Rejected(failure) => {
+            REJECTED.add_for("result", result, 1);
+            tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it is in the dead-letter queue");
+        }
+    }
 }
 
 pub(crate) fn buried(message_id: &str, failure: &Failure) {

@@ -17,8 +17,9 @@ use std::sync::Arc;
 pub use config::ConfirmerConfig;
 pub use events::METRICS;
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::config::Common;
-use shared::payments::PaymentsTable;
+use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
@@ -51,7 +52,14 @@ pub enum ConfirmerError {
 /// What the confirmer works on.
 #[derive(Debug)]
 pub struct Deps {
-    worker: Worker,
+    /// Where payments lie.
+    pub store: Arc<dyn PaymentStore>,
+    /// What the transaction service says.
+    pub confirmations: Consumer,
+    /// What contradicts the table, or cannot be read.
+    pub dead_letters: DeadLetterQueue,
+    /// The time of day.
+    pub clock: Clock,
 }
 
 impl Deps {
@@ -68,12 +76,13 @@ impl Deps {
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
         let client = aws.dynamodb("payments");
         let table = PaymentsTable::new(client, &names.payments_table(), common.due_shards);
-        let worker = Worker {
-            queue: Consumer::open(aws, names.confirmations_queue(), config.receiving).await?,
-            table: Arc::new(table),
+        let confirmations = names.confirmations_queue();
+        Ok(Self {
+            store: Arc::new(table),
+            confirmations: Consumer::open(aws, confirmations, config.receiving).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
-        };
-        Ok(Self { worker })
+            clock: Clock::system(),
+        })
     }
 }
 
@@ -87,9 +96,11 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
+    let Deps { store, confirmations, dead_letters, clock } = deps;
+    let worker = Worker { queue: confirmations, store, dead_letters, clock };
     let mut receivers = JoinSet::new();
     for _ in 0..config.receivers {
-        receivers.spawn(deps.worker.clone().receive(shutdown.clone()));
+        receivers.spawn(worker.clone().receive(shutdown.clone()));
     }
     readiness.ready();
     // A receiver ends only on shutdown or by a panic, and a panic must not go unnoticed.

@@ -1,13 +1,14 @@
-//! What the result of a settlement's write means: pure.
+//! What the result of a confirmation's write means: pure.
 
 use shared::domain::{Failure, FailureCode, Payment};
-use shared::payments::{Applied, ChangeError};
+use shared::payments::{Applied, ChangeError, StoredPayment};
+use shared::queue::Reported;
 
 /// What to do with a confirmation after its write.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// PROCESSED with this transaction id, by this write or one before.
-    Settled(&'static str),
+    /// The table says so, by this write or one before.
+    Written(Done),
     /// The table contradicts it. Nothing is overwritten; an operator decides.
     Conflict(Failure, Option<Box<Payment>>),
     /// The database could not say: deliver it again.
@@ -17,23 +18,51 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Judges the result of a settlement's write.
-pub(crate) fn judge(result: Result<Applied, ChangeError>, transaction_id: &str) -> Verdict {
-    let conflict = |reason| Failure::new(FailureCode::Conflict, reason);
-    match result {
-        Ok(Applied::Now) => Verdict::Settled("now"),
-        Ok(Applied::Before) => Verdict::Settled("before"),
-        Err(ChangeError::InStatus(stored)) => {
-            let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
-            let reason = format!(
-                "settled as {transaction_id}, but the table has it {} with {has}",
-                stored.status
-            );
-            Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
+/// Which write made the table say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// This one.
+    Now,
+    /// One before.
+    Before,
+}
+
+impl Done {
+    /// The label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Before => "before",
         }
+    }
+}
+
+/// Judges the result of writing what was reported.
+pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -> Verdict {
+    match result {
+        Ok(Applied::Now) => Verdict::Written(Done::Now),
+        Ok(Applied::Before) => Verdict::Written(Done::Before),
+        Err(ChangeError::InStatus(stored)) => contradicted(*stored, reported),
         Err(error @ (ChangeError::Missing | ChangeError::Mismatch | ChangeError::Item(_))) => {
-            Verdict::Conflict(conflict(format!("settled as {transaction_id}, but {error}")), None)
+            Verdict::Conflict(conflict(format!("{}, but {error}", words(reported))), None)
         }
         Err(error @ ChangeError::Database { .. }) => Verdict::Retry { reason: error.to_string() },
+    }
+}
+
+fn contradicted(stored: StoredPayment, reported: &Reported) -> Verdict {
+    let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
+    let reason = format!("{}, but the table has it {} with {has}", words(reported), stored.status);
+    Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
+}
+
+fn conflict(reason: String) -> Failure {
+    Failure::new(FailureCode::Conflict, reason)
+}
+
+fn words(reported: &Reported) -> String {
+    match reported {
+        Reported::Settled(settlement) => format!("settled as {}", settlement.transaction_id),
+        Reported::Rejected(failure) => format!("rejected with {}", failure.reason),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use shared::domain::{Failure, FailureCode, Payment};
-use shared::payments::{Change, PaymentsTable};
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery};
+use shared::clock::Clock;
+use shared::domain::{Failure, FailureCode, Payment, PaymentRef};
+use shared::payments::{Change, PaymentStore};
+use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};
 use shared::retry;
 use shared::shutdown::Shutdown;
 
@@ -17,8 +17,9 @@ use crate::verdict::{Verdict, judge};
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pub(crate) queue: Consumer,
-    pub(crate) table: Arc<PaymentsTable>,
+    pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) dead_letters: DeadLetterQueue,
+    pub(crate) clock: Clock,
 }
 
 impl Worker {
@@ -46,28 +47,27 @@ impl Worker {
         if read.is_empty() {
             return;
         }
-        let changes: Vec<_> = read
-            .iter()
-            .map(|(_, confirmation)| {
-                Change::Settle(&confirmation.payment, &confirmation.settlement)
-            })
-            .collect();
-        let results = match self.table.apply(&changes, Timestamp::now()).await {
+        let changes: Vec<_> = read.iter().map(|(_, confirmation)| change(confirmation)).collect();
+        let results = match self.store.apply(&changes, self.clock.now()).await {
             Ok(results) => results,
             Err(error) => {
                 events::error("settle", &error);
-                return self
-                    .give_back(read.into_iter().map(|(delivery, _)| delivery).collect())
-                    .await;
+                let deliveries = read.into_iter().map(|(delivery, _)| delivery);
+                return self.give_back(deliveries.collect()).await;
             }
         };
         let mut done = Vec::with_capacity(read.len());
         let mut open = Vec::new();
         for ((delivery, confirmation), result) in read.into_iter().zip(results) {
-            match judge(result, &confirmation.settlement.transaction_id) {
-                Verdict::Settled(how) => {
-                    events::settled(&confirmation, how);
-                    done.push(delivery);
+            match judge(result, &confirmation.result) {
+                Verdict::Written(how) => {
+                    events::written(&confirmation, how.as_str());
+                    match confirmation.result {
+                        Reported::Settled(_) => done.push(delivery),
+                        Reported::Rejected(failure) => {
+                            self.bury_rejected(delivery, &confirmation.payment, failure).await;
+                        }
+                    }
                 }
                 Verdict::Conflict(failure, payment) => {
                     self.bury(delivery, failure, payment.as_deref()).await;
@@ -105,6 +105,29 @@ impl Worker {
         read
     }
 
+    /// The dead letter of a payment that is FAILED now; it holds the whole payment.
+    async fn bury_rejected(&self, delivery: Delivery, payment: &PaymentRef, failure: Failure) {
+        match self.store.get(payment).await {
+            Ok(Some(stored)) => {
+                let buried =
+                    self.dead_letters.bury(&delivery.message_id, &stored.payment, None, failure);
+                match buried.await {
+                    Ok(()) => self.queue.acknowledge(vec![delivery]).await,
+                    Err(error) => {
+                        events::error("bury", &error);
+                        self.give_back(vec![delivery]).await;
+                    }
+                }
+            }
+            // Just written, and gone: whatever did that, the message must not go too.
+            Ok(None) => self.give_back(vec![delivery]).await,
+            Err(error) => {
+                events::error("bury", &error);
+                self.give_back(vec![delivery]).await;
+            }
+        }
+    }
+
     /// Puts a message whole into the dead-letter queue, then deletes it.
     async fn bury(&self, delivery: Delivery, failure: Failure, payment: Option<&Payment>) {
         events::buried(&delivery.message_id, &failure);
@@ -128,5 +151,12 @@ impl Worker {
             events::released(deliveries.len());
             self.queue.retry_later(deliveries).await;
         }
+    }
+}
+
+fn change(confirmation: &Confirmation) -> Change<'_> {
+    match &confirmation.result {
+        Reported::Settled(settlement) => Change::Settle(&confirmation.payment, settlement),
+        Reported::Rejected(failure) => Change::Refuse(&confirmation.payment, failure),
     }
 }

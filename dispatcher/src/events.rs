@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::domain::{Failure, Outcome, Payment};
+use shared::domain::{Failure, Found, Outcome, Payment};
 use shared::telemetry::Metric;
 
 const CLAIMS: Metric = Metric::counter(
@@ -31,11 +31,37 @@ const RELEASED: Metric = Metric::counter(
 );
 const ERRORS: Metric =
     Metric::counter("dispatcher_errors_total", "Failed calls by what was being done");
+const WITHDRAWN: Metric = Metric::counter(
+    "dispatcher_payments_withdrawn_total",
+    "Payments left alone because their message may be another worker's by now",
+);
+const ASKED: Metric = Metric::counter(
+    "dispatcher_asked_total",
+    "Payments asked for before they were submitted again, by what was found",
+);
+const PROBED: Metric = Metric::counter(
+    "dispatcher_probes_total",
+    "Questions whether the transaction service answers, while it counted as down, by the answer",
+);
+const OPENED: Metric = Metric::counter(
+    "dispatcher_circuit_opened_total",
+    "Times that the transaction service was taken for down",
+);
+const CIRCUIT: Metric = Metric::gauge(
+    "dispatcher_circuit_open",
+    "1 while the transaction service counts as down and nothing is received, else 0",
+);
+const LIMIT: Metric = Metric::gauge(
+    "dispatcher_concurrency_limit",
+    "Calls to the transaction service that may be under way at once",
+);
 const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments in hand now");
 
 /// All metrics of the dispatcher.
-pub const METRICS: &[Metric] =
-    &[CLAIMS, OUTCOMES, LATENCY, RECORDED, FAILED, BURIED, RELEASED, ERRORS, IN_HAND];
+pub const METRICS: &[Metric] = &[
+    CLAIMS, OUTCOMES, LATENCY, ASKED, RECORDED, FAILED, BURIED, RELEASED, WITHDRAWN, ERRORS,
+    PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
+];
 
 pub(crate) fn claim(result: &'static str) {
     CLAIMS.add_for("result", result, 1);
@@ -45,6 +71,7 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
     LATENCY.record(took);
     let (result, reason) = match outcome {
         Outcome::Settled(_) => ("settled", None),
+        Outcome::Accepted => ("accepted", None),
         Outcome::InProgress => ("in_progress", None),
         Outcome::Rejected { reason } => ("rejected", Some(reason)),
         Outcome::NotDone { reason, .. } => ("not_done", Some(reason)),
@@ -87,4 +114,51 @@ pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
 
 pub(crate) fn in_hand(count: usize) {
     IN_HAND.set(count as f64);
+}
+
+pub(crate) fn withdrawn(payment: &Payment) {
+    WITHDRAWN.add(1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, "the message is no longer this worker's: another one acts on it");
+}
+
+pub(crate) fn asked(payment: &Payment, found: &Found) {
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    let (result, reason) = found_label(found);
+    ASKED.add_for("result", result, 1);
+    match reason {
+        None => tracing::debug!(%payment_id, %trace_key, result, "asked"),
+        Some(reason) => tracing::info!(%payment_id, %trace_key, result, reason, "asked"),
+    }
+}
+
+pub(crate) fn probed(found: &Found) {
+    PROBED.add_for("result", found_label(found).0, 1);
+}
+
+fn found_label(found: &Found) -> (&'static str, Option<&str>) {
+    match found {
+        Found::Settled(_) => ("settled", None),
+        Found::UnderWay => ("under_way", None),
+        Found::Rejected { reason } => ("rejected", Some(reason)),
+        Found::Nothing => ("nothing", None),
+        Found::NoAnswer { reason, .. } => ("no_answer", Some(reason)),
+    }
+}
+
+pub(crate) fn circuit_opened() {
+    OPENED.add(1);
+    CIRCUIT.set(1.0);
+    tracing::error!(
+        "the transaction service does not take payments: receiving stops until it does"
+    );
+}
+
+pub(crate) fn circuit_closed() {
+    CIRCUIT.set(0.0);
+    tracing::info!("the transaction service takes payments again");
+}
+
+pub(crate) fn limit(calls: usize) {
+    LIMIT.set(calls as f64);
 }

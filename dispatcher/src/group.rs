@@ -1,107 +1,179 @@
-//! The claimed payments of one account, submitted one after the other.
+//! The claimed payments of one account, worked on one after the other.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use shared::domain::{Failure, NextStep, next_step, redelivery_pause};
-use shared::payments::{Applied, Change, PaymentsTable};
+use shared::clock::Clock;
+use shared::domain::{Attempt, Failure, NextStep, redelivery_pause};
+use shared::payments::{Applied, Change, PaymentStore};
 use shared::queue::{Consumer, DeadLetterQueue};
 use shared::shutdown::Shutdown;
-use shared::transaction::TransactionClient;
+use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
+use crate::attempt::{Attempts, Finding};
 use crate::events;
-use crate::job::Job;
-use crate::recorder::Settled;
+use crate::job::{Claimed, Job};
+use crate::recorder::{Done, End};
+use crate::verdict::Verdict;
 
-/// What submitting needs.
+/// What working on a group needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
-    pub(crate) transactions: TransactionClient,
-    pub(crate) table: Arc<PaymentsTable>,
+    pub(crate) attempts: Attempts,
+    pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) queue: Consumer,
     pub(crate) dead_letters: DeadLetterQueue,
-    pub(crate) settled: mpsc::Sender<Settled>,
+    pub(crate) done: mpsc::Sender<Done>,
+    pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
 }
 
 impl Group {
-    /// Submits `jobs` in order. A rejected payment does not hold up those after it; one that
-    /// must be delivered again takes the rest of the group back with it (INV-6).
-    pub(crate) async fn work(self, jobs: Vec<Job>) {
-        let mut jobs = jobs.into_iter();
-        while let Some(job) = jobs.next() {
-            if self.shutdown.is_requested() {
-                // Nothing was sent for it yet: another dispatcher need not wait.
-                return self.give_back(job, Duration::ZERO, jobs.collect()).await;
-            }
-            let asked_at = Instant::now();
-            let outcome = self.transactions.submit(&job.payment).await;
-            events::submitted(&job.payment, &outcome, asked_at.elapsed());
-            match next_step(outcome, job.received.delivery.receive_count) {
-                NextStep::Confirm(settlement) => {
-                    // The recorder ends only after all groups.
-                    let _ = self.settled.send(Settled { job, settlement }).await;
+    /// Works on payments in order. A rejected payment does not hold up those after it; one
+    /// that must be delivered again takes the rest of the group back with it (INV-6).
+    pub(crate) async fn work(self, claimed: Vec<Claimed>) {
+        let mut rest = claimed.into_iter();
+        while let Some(Claimed { job, claim }) = rest.next() {
+            let finding = self.attempts.make(&job, claim, &self.shutdown).await;
+            let held_up = match finding {
+                Finding::Step(NextStep::Confirm(settlement), attempt) => {
+                    self.hand_on(job, attempt, End::Settled(settlement)).await;
+                    continue;
                 }
-                NextStep::Fail(failure) => self.fail(job, failure).await,
-                NextStep::Redeliver(pause) => {
-                    return self.give_back(job, pause, jobs.collect()).await;
+                Finding::Step(NextStep::Await, attempt) => {
+                    self.hand_on(job, attempt, End::Accepted).await;
+                    continue;
                 }
+                Finding::Step(NextStep::Fail(failure), attempt) => {
+                    self.fail(job, failure, attempt).await
+                }
+                Finding::Step(NextStep::Redeliver(pause), _) => Err((job, pause)),
+                Finding::Ended(verdict) => self.close(job, verdict).await,
+                Finding::Undecided => Err(later(job)),
+                Finding::Stopped => Err((job, Duration::ZERO)),
+                Finding::Withdrawn => {
+                    events::withdrawn(&job.payment);
+                    // Somebody else may have this one; the queue holds back the rest.
+                    drop(job);
+                    return self.give_back_rest(rest).await;
+                }
+            };
+            if let Err((job, pause)) = held_up {
+                return self.give_back(job, pause, rest).await;
             }
         }
     }
 
+    async fn hand_on(&self, job: Job, attempt: Attempt, end: End) {
+        // The recorder ends only after all groups.
+        let _ = self.done.send(Done { job, attempt: attempt.number, end }).await;
+    }
+
+    /// Deals with a message whose payment has ended, or is not what the message says.
+    ///
+    /// # Errors
+    /// The job, and how long it should stay away, when that could not be done.
+    pub(crate) async fn close(&self, job: Job, verdict: Verdict) -> Result<(), (Job, Duration)> {
+        match verdict {
+            Verdict::Leftover(_) => {
+                self.queue.acknowledge(vec![job.received.delivery]).await;
+                Ok(())
+            }
+            Verdict::BuryAgain(failure) => self.bury(job, failure).await,
+            Verdict::Contradicted(failure) => self.bury_whole(job, failure).await,
+            Verdict::Work(_) | Verdict::Retry { .. } => Err(later(job)),
+        }
+    }
+
     /// PENDING → FAILED, then the dead letter, then the message goes. A process that dies in
-    /// between leaves the message: delivered again, the payment is found PENDING and
-    /// rejected again, or found FAILED and buried again.
-    async fn fail(&self, job: Job, failure: Failure) {
+    /// between leaves the message: delivered again, the payment is found PENDING and asked
+    /// for, or found FAILED and buried again.
+    async fn fail(
+        &self,
+        job: Job,
+        failure: Failure,
+        attempt: Attempt,
+    ) -> Result<(), (Job, Duration)> {
+        if !job.received.delivery.is_held() {
+            // Another worker may be settling it: only who holds it may fail it (INV-10).
+            events::withdrawn(&job.payment);
+            return Err(later(job));
+        }
         let reference = job.payment.reference();
-        let change = [Change::Fail(&reference, &failure)];
-        let changed = self.table.apply(&change, Timestamp::now()).await;
+        let change = [Change::Fail(&reference, &failure, attempt.number)];
+        let changed = self.store.apply(&change, self.clock.now()).await;
         match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
             Ok(Ok(applied)) => {
                 if applied == [Applied::Now] {
                     events::failed(&job.payment, &failure);
                 }
-                self.bury(job, failure).await;
+                self.bury(job, failure).await
             }
             Ok(Err(refused)) => {
                 events::error("fail", &refused);
-                self.retry_later(job).await;
+                Err(later(job))
             }
             Err(error) => {
                 events::error("fail", &error);
-                self.retry_later(job).await;
+                Err(later(job))
             }
         }
     }
 
     /// Writes the dead letter of a payment that is FAILED, then deletes its message.
-    pub(crate) async fn bury(&self, job: Job, failure: Failure) {
+    ///
+    /// # Errors
+    /// The job, and how long it should stay away, when the letter could not be written.
+    async fn bury(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
         let message_id = &job.received.delivery.message_id;
         let buried = self.dead_letters.bury(message_id, &job.payment, None, failure);
         match buried.await {
-            Ok(()) => self.queue.acknowledge(vec![job.received.delivery]).await,
+            Ok(()) => {
+                self.queue.acknowledge(vec![job.received.delivery]).await;
+                Ok(())
+            }
             Err(error) => {
                 events::error("bury", &error);
-                self.retry_later(job).await;
+                Err(later(job))
             }
         }
     }
 
-    async fn retry_later(&self, job: Job) {
-        let pause = redelivery_pause(job.received.delivery.receive_count);
-        self.give_back(job, pause, Vec::new()).await;
+    /// Puts a message whole into the dead-letter queue, then deletes it.
+    async fn bury_whole(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
+        let delivery = &job.received.delivery;
+        events::buried(&delivery.message_id, &failure);
+        let raw = delivery.body.clone();
+        match self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await {
+            Ok(()) => {
+                self.queue.acknowledge(vec![job.received.delivery]).await;
+                Ok(())
+            }
+            Err(error) => {
+                events::error("bury", &error);
+                Err(later(job))
+            }
+        }
     }
 
     /// Releases a job after `pause` and the rest of its group at once. The group stays
     /// blocked until the first of them is visible again, so none overtakes it.
-    async fn give_back(&self, job: Job, pause: Duration, rest: Vec<Job>) {
-        events::released(1 + rest.len());
-        let rest = rest.into_iter().map(|job| (job.received.delivery, Duration::ZERO));
+    async fn give_back(&self, job: Job, pause: Duration, rest: impl Iterator<Item = Claimed>) {
+        let rest = rest.map(|claimed| (claimed.job.received.delivery, Duration::ZERO));
         let first = std::iter::once((job.received.delivery, pause));
-        self.queue.release(first.chain(rest).collect()).await;
+        let all: Vec<_> = first.chain(rest).collect();
+        events::released(all.len());
+        self.queue.release(all).await;
     }
+
+    async fn give_back_rest(&self, mut rest: impl Iterator<Item = Claimed>) {
+        if let Some(Claimed { job, .. }) = rest.next() {
+            self.give_back(job, Duration::ZERO, rest).await;
+        }
+    }
+}
+
+fn later(job: Job) -> (Job, Duration) {
+    let pause = redelivery_pause(job.received.delivery.receive_count);
+    (job, pause)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use shared::domain::{Payment, PaymentId};
+use shared::domain::{Attempt, Payment, PaymentId};
 use shared::queue::Delivery;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,6 +19,25 @@ pub(crate) struct Received {
 pub(crate) struct Job {
     pub(crate) payment: Payment,
     pub(crate) received: Received,
+}
+
+/// A payment that is PENDING, or SCHEDULED after a replay.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) job: Job,
+    pub(crate) claim: Claim,
+}
+
+/// What a worker has of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// This worker made it PENDING: its first attempt.
+    Made(Attempt),
+    /// It was PENDING when it was delivered. Its turn begins with one more attempt, when all
+    /// before it in its account have ended: until then it costs no attempt to wait.
+    Found(Attempt),
+    /// It was SCHEDULED again by a replay, and is claimed when its turn comes.
+    Replayed(Attempt),
 }
 
 impl Job {
@@ -53,16 +72,17 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
     sorted
 }
 
-/// Splits jobs into groups, each in the order delivered.
-pub(crate) fn by_group(jobs: Vec<Job>) -> Vec<Vec<Job>> {
-    let mut groups: Vec<Vec<Job>> = Vec::new();
-    for job in jobs {
-        let same =
-            |group: &&mut Vec<Job>| group.first().is_some_and(|first| first.same_group(&job));
-        // At most ten jobs: a search beats a map.
+/// Splits payments into groups, each in the order delivered.
+pub(crate) fn by_group(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
+    let mut groups: Vec<Vec<Claimed>> = Vec::new();
+    for claimed in claimed {
+        let same = |group: &&mut Vec<Claimed>| {
+            group.first().is_some_and(|first| first.job.same_group(&claimed.job))
+        };
+        // At most ten payments: a search beats a map.
         match groups.iter_mut().find(same) {
-            Some(group) => group.push(job),
-            None => groups.push(vec![job]),
+            Some(group) => group.push(claimed),
+            None => groups.push(vec![claimed]),
         }
     }
     groups

@@ -5,14 +5,22 @@
 //! | `worker` | receive, claim |
 //! | `job` | a payment in hand; what a receive brought, told apart |
 //! | `verdict` | what a claim's result means |
-//! | `group` | submitting the payments of one account in order |
+//! | `group` | working on the payments of one account in order |
+//! | `attempt` | one attempt: may it be submitted, must it be asked for |
+//! | `gate` | the way out: `limit`, `breaker`, rate |
+//! | `prober` | asks whether the transaction service is back |
 //! | `recorder` | settlements into the confirmer's queue, then the messages go |
 //! | `events` | what is counted and logged |
 
+mod attempt;
+mod breaker;
 mod config;
 mod events;
+mod gate;
 mod group;
 mod job;
+mod limit;
+mod prober;
 mod recorder;
 mod verdict;
 mod worker;
@@ -20,21 +28,25 @@ mod worker;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use config::DispatcherConfig;
+pub use config::{DispatcherConfig, Dispatching};
 pub use events::METRICS;
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::config::{Common, Names};
-use shared::payments::PaymentsTable;
+use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
-use shared::transaction::{TransactionClient, TransactionClientError};
+use shared::transaction::{TransactionClient, TransactionClientError, Transactions};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
+use crate::attempt::Attempts;
+use crate::gate::Gate;
 use crate::group::Group;
+use crate::prober::probe;
 use crate::recorder::Recorder;
 use crate::worker::Worker;
 
@@ -65,11 +77,18 @@ pub enum DispatcherError {
 /// What the dispatcher works on.
 #[derive(Debug)]
 pub struct Deps {
-    table: PaymentsTable,
-    payments: Consumer,
-    confirmations: Producer,
-    dead_letters: DeadLetterQueue,
-    transactions: TransactionClient,
+    /// Where payments lie.
+    pub store: Arc<dyn PaymentStore>,
+    /// Payments to dispatch.
+    pub payments: Consumer,
+    /// Settlements for the confirmer.
+    pub confirmations: Producer,
+    /// What cannot be paid.
+    pub dead_letters: DeadLetterQueue,
+    /// The transaction service.
+    pub transactions: Arc<dyn Transactions>,
+    /// The time of day.
+    pub clock: Clock,
 }
 
 impl Deps {
@@ -85,15 +104,16 @@ impl Deps {
         let names: &Names = &common.names;
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
         Ok(Self {
-            table: PaymentsTable::new(
+            store: Arc::new(PaymentsTable::new(
                 aws.dynamodb("payments"),
                 &names.payments_table(),
                 common.due_shards,
-            ),
+            )),
             payments: Consumer::open(aws, names.payments_queue(), config.receiving).await?,
             confirmations: Producer::open(aws, names.confirmations_queue()).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
-            transactions: TransactionClient::new(&config.transaction)?,
+            transactions: Arc::new(TransactionClient::new(&config.transaction)?),
+            clock: Clock::system(),
         })
     }
 }
@@ -103,28 +123,39 @@ impl Deps {
 /// # Errors
 /// [`DispatcherError::Drain`] when that took longer than the drain deadline.
 pub async fn run(
-    config: DispatcherConfig,
+    config: Dispatching,
     deps: Deps,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let Deps { table, payments, confirmations, dead_letters, transactions } = deps;
-    let table = Arc::new(table);
+    let Deps { store, payments, confirmations, dead_letters, transactions, clock } = deps;
     let tasks = TaskTracker::new();
-    let (settled, to_record) = mpsc::channel(config.concurrency);
+    let gate = Gate::new(config.bounds(), config.rate);
+    let (done, to_record) = mpsc::channel(config.concurrency);
     let recorder = Recorder { confirmations, payments: payments.clone() };
     let mut recording = tokio::spawn(recorder.run(to_record));
+    tokio::spawn(probe(Arc::clone(&transactions), gate.clone(), shutdown.clone()));
+    let attempts = Attempts {
+        store: Arc::clone(&store),
+        transactions,
+        gate: gate.clone(),
+        limits: config.attempts,
+        clock: clock.clone(),
+    };
     let worker = Worker {
         group: Group {
-            transactions,
-            table: Arc::clone(&table),
+            attempts,
+            store: Arc::clone(&store),
             queue: payments.clone(),
             dead_letters: dead_letters.clone(),
-            settled,
+            done,
+            clock: clock.clone(),
             shutdown: shutdown.clone(),
         },
+        gate,
+        clock,
         queue: payments,
-        table,
+        store,
         dead_letters,
         places: Arc::new(Semaphore::new(config.concurrency)),
         concurrency: config.concurrency,
@@ -162,7 +193,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     SERVICE.main(arguments, DispatcherConfig::read, async |common, config, readiness, shutdown| {
         let aws = Aws::from_environment().await;
         let deps = Deps::connect(&aws, &common, &config).await?;
-        run(config, deps, readiness, shutdown).await?;
+        run(config.dispatching, deps, readiness, shutdown).await?;
         Ok(())
     })
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{Settlement, fnv1a};
-use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer};
+use shared::domain::Settlement;
+use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer, Reported};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
@@ -19,11 +19,23 @@ const LINGER: Duration = Duration::from_millis(20);
 /// Batches under way at once.
 const FLUSHES: usize = 4;
 
-/// A payment that the transaction service has settled.
+/// A payment that the transaction service has dealt with.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Done {
     pub(crate) job: Job,
-    pub(crate) settlement: Settlement,
+    /// The number of the attempt that found out.
+    pub(crate) attempt: u32,
+    pub(crate) end: End,
+}
+
+/// How it has.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It is settled: the confirmer must hear of it before the message goes.
+    Settled(Settlement),
+    /// It was taken for later settlement: the result comes by callback, and the message has
+    /// done its work.
+    Accepted,
 }
 
 /// Both ends that recording needs.
@@ -34,15 +46,15 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Records until all senders of `settled` are gone and everything is recorded.
-    pub(crate) async fn run(self, mut settled: mpsc::Receiver<Settled>) {
+    /// Records until all senders of `done` are gone and everything is recorded.
+    pub(crate) async fn run(self, mut done: mpsc::Receiver<Done>) {
         let flushes = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(FLUSHES));
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 break;
             };
-            let batch = gather(&mut settled).await;
+            let batch = gather(&mut done).await;
             if batch.is_empty() {
                 break;
             }
@@ -59,19 +71,23 @@ impl Recorder {
     /// Records one batch. A process that dies before the send leaves the payment's message,
     /// which is delivered again and submitted again under the same key; one that dies after
     /// it leaves a leftover.
-    async fn flush(&self, batch: Vec<Settled>) {
-        let messages: Vec<_> = batch.iter().map(confirmation).collect();
-        let unsent = match self.confirmations.send(&messages).await {
+    async fn flush(&self, batch: Vec<Done>) {
+        let settled = |(index, done): (usize, &Done)| {
+            confirmation(done).map(|confirmation| (index, confirmation))
+        };
+        let (indices, messages): (Vec<_>, Vec<_>) =
+            batch.iter().enumerate().filter_map(settled).unzip();
+        let unsent: Vec<usize> = match self.confirmations.send(&messages).await {
             Ok(()) => Vec::new(),
             Err(unsent) => {
                 events::error("record", &unsent);
-                unsent.indices
+                unsent.indices.iter().map(|&sent| indices[sent]).collect()
             }
         };
         let (mut done, mut open) = (Vec::new(), Vec::new());
         let mut places = Vec::with_capacity(batch.len());
-        for (index, settled) in batch.into_iter().enumerate() {
-            let received = settled.job.received;
+        for (index, Done { job, .. }) in batch.into_iter().enumerate() {
+            let received = job.received;
             places.push(received.place);
             if unsent.contains(&index) {
                 open.push(received.delivery);
@@ -79,9 +95,8 @@ impl Recorder {
                 done.push(received.delivery);
             }
         }
-        let recorded = done.len();
+        events::recorded(messages.len() - unsent.len());
         self.payments.acknowledge(done).await;
-        events::recorded(recorded);
         if !open.is_empty() {
             events::released(open.len());
             self.payments.retry_later(open).await;
@@ -89,16 +104,16 @@ impl Recorder {
     }
 }
 
-/// The next settlements, up to a batch; empty when there will be no more.
-async fn gather(settled: &mut mpsc::Receiver<Settled>) -> Vec<Settled> {
+/// The next payments, up to a batch; empty when there will be no more.
+async fn gather(done: &mut mpsc::Receiver<Done>) -> Vec<Done> {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    if settled.recv_many(&mut batch, MAX_BATCH).await == 0 {
+    if done.recv_many(&mut batch, MAX_BATCH).await == 0 {
         return batch;
     }
     let _ = tokio::time::timeout(LINGER, async {
         while batch.len() < MAX_BATCH {
             let room = MAX_BATCH - batch.len();
-            if settled.recv_many(&mut batch, room).await == 0 {
+            if done.recv_many(&mut batch, room).await == 0 {
                 break;
             }
         }
@@ -107,25 +122,18 @@ async fn gather(settled: &mut mpsc::Receiver<Settled>) -> Vec<Settled> {
     batch
 }
 
-/// The group is the payment: confirmations need no order among each other. The
-/// deduplication id holds the transaction id, so that a second, different settlement of one
-/// payment reaches the confirmer, which raises it.
-fn confirmation(settled: &Settled) -> Outgoing {
-    let Settled { job, settlement } = settled;
-    let payment = &job.payment;
-    let body = Confirmation {
-        payment: payment.reference(),
-        settlement: settlement.clone(),
-        trace_key: payment.trace_key,
-    };
-    Outgoing {
-        group: payment.id.to_string(),
-        deduplication: format!(
-            "{}-{:016x}",
-            payment.id,
-            fnv1a(settlement.transaction_id.as_bytes())
-        ),
-        body: serde_json::to_string(&body)
-            .unwrap_or_else(|_| unreachable!("a confirmation holds nothing that JSON lacks")),
+/// What the confirmer has to hear, if anything.
+fn confirmation(done: &Done) -> Option<Outgoing> {
+    let payment = &done.job.payment;
+    match &done.end {
+        End::Settled(settlement) => {
+            let confirmation = Confirmation {
+                payment: payment.reference(),
+                result: Reported::Settled(settlement.clone()),
+                trace_key: Some(payment.trace_key),
+            };
+            Some(confirmation.message(&done.attempt.to_string()))
+        }
+        End::Accepted => None,
     }
 }

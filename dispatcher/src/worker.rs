@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use shared::domain::{Failure, FailureCode};
-use shared::payments::{Change, PaymentsTable};
+use shared::clock::Clock;
+use shared::domain::{Attempt, Failure, FailureCode};
+use shared::payments::{Change, PaymentStore};
 use shared::queue::{Consumer, DeadLetterQueue, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
@@ -12,17 +12,20 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::events;
+use crate::gate::Gate;
 use crate::group::Group;
-use crate::job::{Job, Received, Sorted, by_group, sort};
+use crate::job::{Claimed, Job, Received, Sorted, by_group, sort};
 use crate::verdict::{Verdict, judge};
 
 /// A receiver of payments. Cloned for each receive loop.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pub(crate) queue: Consumer,
-    pub(crate) table: Arc<PaymentsTable>,
+    pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) dead_letters: DeadLetterQueue,
     pub(crate) group: Group,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Clock,
     /// Places for payments in hand.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) concurrency: usize,
@@ -30,10 +33,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Receives until shutdown: never more than there are places for.
+    /// Receives until shutdown: never more than there are places for, and nothing while the
+    /// transaction service is down.
     pub(crate) async fn receive(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
+            if shutdown.unless_requested(self.gate.receivable()).await.is_none() {
+                return;
+            }
             let places = Arc::clone(&self.places).acquire_many_owned(MAX_BATCH as u32);
             let Some(Ok(mut places)) = shutdown.unless_requested(places).await else {
                 return;
@@ -71,16 +78,21 @@ impl Worker {
         for (received, reason) in malformed {
             self.bury_message(received, Failure::new(FailureCode::MalformedMessage, reason)).await;
         }
-        let jobs = self.claim(jobs).await;
-        for group in by_group(jobs) {
+        // A process that was stopped since the receive may no longer have them (INV-10).
+        let jobs = jobs.into_iter().filter(|job| job.received.delivery.is_held()).collect();
+        for group in by_group(self.claim(jobs).await) {
             self.tasks.spawn(self.group.clone().work(group));
         }
     }
 
-    /// Claims payments and returns those to submit.
-    async fn claim(&self, jobs: Vec<Job>) -> Vec<Job> {
+    /// Claims payments, in one request, and returns what is to be worked on, in their order.
+    async fn claim(&self, jobs: Vec<Job>) -> Vec<Claimed> {
+        if jobs.is_empty() {
+            return Vec::new();
+        }
+        let now = self.clock.now();
         let changes: Vec<_> = jobs.iter().map(|job| Change::Claim(&job.payment)).collect();
-        let results = match self.table.apply(&changes, Timestamp::now()).await {
+        let results = match self.store.apply(&changes, now).await {
             Ok(results) => results,
             Err(error) => {
                 events::error("claim", &error);
@@ -88,19 +100,29 @@ impl Worker {
                 return Vec::new();
             }
         };
-        let mut claimed = Vec::with_capacity(jobs.len());
+        let made = Attempt { number: 1, before_replay: 0, claimed_at: now };
+        let verdicts = results.into_iter().map(|result| judge(result, made));
+        self.carry_out(jobs.into_iter().zip(verdicts).collect()).await
+    }
+
+    /// Does what each verdict says, and returns what is to be worked on.
+    async fn carry_out(&self, judged: Vec<(Job, Verdict)>) -> Vec<Claimed> {
+        let mut claimed = Vec::with_capacity(judged.len());
         let mut undecided: Vec<Job> = Vec::new();
-        for (job, result) in jobs.into_iter().zip(results) {
-            let verdict = judge(result);
+        for (job, verdict) in judged {
             events::claim(verdict.as_str());
             // Nothing overtakes an undecided payment of its own account (INV-6).
             let waits = undecided.iter().any(|before| before.same_group(&job));
             match verdict {
-                Verdict::Submit | Verdict::SubmitAgain if waits => undecided.push(job),
-                Verdict::Submit | Verdict::SubmitAgain => claimed.push(job),
-                Verdict::Leftover(_) => self.queue.acknowledge(vec![job.received.delivery]).await,
-                Verdict::BuryAgain(failure) => self.group.bury(job, failure).await,
-                Verdict::Contradicted(failure) => self.bury_message(job.received, failure).await,
+                Verdict::Work(_) if waits => undecided.push(job),
+                Verdict::Work(claim) => claimed.push(Claimed { job, claim }),
+                ended @ (Verdict::Leftover(_)
+                | Verdict::BuryAgain(_)
+                | Verdict::Contradicted(_)) => {
+                    if let Err((job, _)) = self.group.close(job, ended).await {
+                        undecided.push(job);
+                    }
+                }
                 Verdict::Retry { reason } => {
                     tracing::warn!(payment_id = %job.payment.id, reason, "a claim was not decided");
                     undecided.push(job);

@@ -8,10 +8,12 @@
 //! | [`transaction`] | the client of the transaction service |
 //! | [`resources`] | which tables and queues there are, and how they are made |
 //! | [`config`] | settings |
+//! | [`clock`] | the wall clock |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
 
 pub mod aws;
+pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod payments;

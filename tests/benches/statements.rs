@@ -16,7 +16,7 @@ use local::transactions::Faults;
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::{Payment, PaymentId, Settlement, Status};
-use shared::payments::{Change, PaymentsTable};
+use shared::payments::{Change, PaymentStore, PaymentsTable};
 use tokio::task::JoinSet;
 
 const PAYMENTS: u32 = 4_000;

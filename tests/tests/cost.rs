@@ -7,7 +7,7 @@ use local::transactions::Faults;
 use operator::demo::Plan;
 use operator::local_world::{Samples, World, temporary_folder};
 use shared::domain::{DataBlob, Payment, PaymentId, Settlement};
-use shared::payments::{Applied, Change, Inserted, PaymentsTable};
+use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable};
 use shared::telemetry::Metrics;
 
 /// Write units from insert to PROCESSED of a payment of at most 1 KB: table and index, one

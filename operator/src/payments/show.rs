@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::payments::{PaymentsTable, StoredPayment};
+use shared::payments::{PaymentStore, PaymentsTable, StoredPayment};
 
 use crate::cli::ShowOptions;
 

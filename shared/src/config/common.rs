@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Names, Settings};
+use crate::domain::AttemptLimits;
 use crate::telemetry::LogLevel;
 
 /// Settings of every service.
@@ -66,4 +67,13 @@ impl Receiving {
         let wait = settings.duration("DUEFLOW_RECEIVE_WAIT", second..=second * 20);
         Some(Self { visibility: visibility?, wait: wait? })
     }
+}
+
+/// Reads how long a payment is tried; `None` when a setting is wrong, which `settings` then
+/// knows.
+pub fn attempt_limits(settings: &mut Settings) -> Option<AttemptLimits> {
+    let minute = Duration::from_secs(60);
+    let attempts = settings.number("DUEFLOW_MAX_ATTEMPTS", 1..=1_000);
+    let retention = settings.duration("DUEFLOW_KEY_RETENTION", minute * 10..=minute * 525_600);
+    Some(AttemptLimits { attempts: attempts?, key_retention: retention? })
 }

@@ -110,7 +110,7 @@ impl Settings {
     }
 
     /// Says that something is wrong with the value of `name`.
-    fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
+    pub fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
         let (value, origin) =
             self.values.get(name).map_or(("", &Origin::Default), |(v, o)| (v.as_str(), o));
         let error = format!("{name}={value} ({origin}): {reason}");

@@ -21,17 +21,23 @@ pub enum FailureCode {
     Missing,
     /// The transaction service's answer contradicts what is recorded.
     Conflict,
+    /// It was attempted too often; nothing was settled under its key when it was last asked.
+    Exhausted,
+    /// It may have been settled, and the transaction service may have forgotten its key.
+    Unknown,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Rejected,
         Self::MalformedRecord,
         Self::MalformedMessage,
         Self::Mismatch,
         Self::Missing,
         Self::Conflict,
+        Self::Exhausted,
+        Self::Unknown,
     ];
 
     /// The name stored and shown.
@@ -44,6 +50,8 @@ impl FailureCode {
             Self::Mismatch => "mismatch",
             Self::Missing => "missing",
             Self::Conflict => "conflict",
+            Self::Exhausted => "exhausted",
+            Self::Unknown => "unknown",
         }
     }
 }

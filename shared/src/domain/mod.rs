@@ -4,6 +4,7 @@
 //! tokio or tracing (`tests/tests/architecture.rs` holds that).
 
 mod account;
+mod attempt;
 mod date;
 mod failure;
 mod hash;
@@ -15,6 +16,7 @@ mod reference;
 mod status;
 
 pub use account::{AccountId, BeneficiaryId, IdError};
+pub use attempt::{AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking};
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;

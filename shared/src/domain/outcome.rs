@@ -22,7 +22,9 @@ pub struct Settlement {
 pub enum Outcome {
     /// The money moved (200, 201).
     Settled(Settlement),
-    /// Taken for later settlement (202) or under way (409): the result is not known yet.
+    /// Taken for later settlement (202): the result comes by callback.
+    Accepted,
+    /// Another request under this key is under way (409): the result is not known yet.
     InProgress,
     /// Refused for good: no money moved and none will (4xx).
     Rejected {
@@ -48,10 +50,13 @@ pub enum Outcome {
 pub enum NextStep {
     /// Hand the settlement to the confirmer.
     Confirm(Settlement),
+    /// The transaction service has taken it and reports the result by itself: the message
+    /// has done its work. If the report never comes, the sweep for PENDING payments asks.
+    Await,
     /// Mark it FAILED and dead-letter it.
     Fail(Failure),
-    /// Leave it PENDING and let the queue deliver it again after this long. The same key
-    /// makes the repetition safe (INV-1).
+    /// Leave it PENDING and let the queue deliver it again after this long; it is then asked
+    /// for before it is submitted again.
     Redeliver(Duration),
 }
 
@@ -61,28 +66,30 @@ pub enum NextStep {
 /// mission's half hour.
 const REDELIVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
-/// What follows from an outcome. `receive_count` is how often the message has been
-/// delivered, from 1; the delay doubles with it.
+/// What follows from an outcome. `tries` is how often this payment itself was tried, from 1;
+/// the delay doubles with it. (How often its message was delivered says less: one that lies
+/// behind a payment of its account that must wait is delivered with it every time.)
 #[must_use]
-pub fn next_step(outcome: Outcome, receive_count: u32) -> NextStep {
+pub fn next_step(outcome: Outcome, tries: u32) -> NextStep {
     match outcome {
         Outcome::Settled(settlement) => NextStep::Confirm(settlement),
         Outcome::Rejected { reason } => NextStep::Fail(Failure::new(FailureCode::Rejected, reason)),
+        Outcome::Accepted => NextStep::Await,
         Outcome::InProgress | Outcome::Unknown { .. } => {
-            NextStep::Redeliver(redelivery_pause(receive_count))
+            NextStep::Redeliver(redelivery_pause(tries))
         }
         Outcome::NotDone { retry_after, .. } => {
             let hinted = retry_after.unwrap_or_default();
-            NextStep::Redeliver(redelivery_pause(receive_count).max(hinted).min(REDELIVERY.1))
+            NextStep::Redeliver(redelivery_pause(tries).max(hinted).min(REDELIVERY.1))
         }
     }
 }
 
-/// How long a message that was delivered `receive_count` times and could not be dealt with
-/// stays away: one second, doubled each time, at most five minutes.
+/// How long what was tried `tries` times without success stays away: one second, doubled each
+/// time, at most five minutes.
 #[must_use]
-pub fn redelivery_pause(receive_count: u32) -> Duration {
-    let doublings = receive_count.saturating_sub(1).min(16);
+pub fn redelivery_pause(tries: u32) -> Duration {
+    let doublings = tries.saturating_sub(1).min(16);
     (REDELIVERY.0 * 2_u32.pow(doublings)).min(REDELIVERY.1)
 }
 

@@ -23,6 +23,8 @@ pub enum Status {
 pub enum Event {
     /// A dispatcher takes it to submit it.
     Claim,
+    /// A dispatcher takes it up again, after one before it did not finish.
+    Resume,
     /// The transaction service settled it.
     Settle,
     /// It cannot be paid.
@@ -51,18 +53,20 @@ pub struct TransitionRefused {
 /// # Errors
 /// [`TransitionRefused`] when the status does not allow the event.
 pub fn transition(from: Status, event: Event) -> Result<Status, TransitionRefused> {
-    use Event::{Cancel, Claim, Discard, Fail, Replay, Settle};
+    use Event::{Cancel, Claim, Discard, Fail, Replay, Resume, Settle};
     use Status::{Cancelled, Failed, Pending, Processed, Scheduled};
     match (from, event) {
-        (Scheduled, Claim) => Ok(Pending),
+        (Scheduled, Claim) | (Pending, Resume) => Ok(Pending),
         (Pending, Settle) => Ok(Processed),
         (Pending, Fail) => Ok(Failed),
         (Failed, Replay) => Ok(Scheduled),
         (Failed, Discard) | (Scheduled, Cancel) => Ok(Cancelled),
-        (Scheduled, Settle | Fail | Replay | Discard)
+        (Scheduled, Resume | Settle | Fail | Replay | Discard)
         | (Pending, Claim | Replay | Discard | Cancel)
-        | (Processed | Cancelled, Claim | Settle | Fail | Replay | Discard | Cancel)
-        | (Failed, Claim | Settle | Fail | Cancel) => Err(TransitionRefused { from, event }),
+        | (Processed | Cancelled, Claim | Resume | Settle | Fail | Replay | Discard | Cancel)
+        | (Failed, Claim | Resume | Settle | Fail | Cancel) => {
+            Err(TransitionRefused { from, event })
+        }
     }
 }
 
@@ -129,8 +133,15 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] =
-        [Event::Claim, Event::Settle, Event::Fail, Event::Replay, Event::Discard, Event::Cancel];
+    const EVENTS: [Event; 7] = [
+        Event::Claim,
+        Event::Resume,
+        Event::Settle,
+        Event::Fail,
+        Event::Replay,
+        Event::Discard,
+        Event::Cancel,
+    ];
 
     #[test]
     fn each_event_leaves_exactly_one_status() {

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::domain::{
-    AccountId, Amount, BeneficiaryId, DataBlob, DueDate, Failure, Payment, PaymentRef, Status,
-    TraceKey,
+    AccountId, Amount, Attempt, BeneficiaryId, DataBlob, DueDate, Failure, Payment, PaymentRef,
+    Status, TraceKey,
 };
 
 /// Attribute names. They are stored with every item and counted in its size.
@@ -42,8 +42,12 @@ pub mod attribute {
     pub const CREATED_AT: &str = "CreatedAt";
     /// When it last changed.
     pub const UPDATED_AT: &str = "UpdatedAt";
-    /// How often it was claimed.
+    /// How often it was attempted.
     pub const ATTEMPTS: &str = "Attempts";
+    /// How often it had been attempted when it was last replayed.
+    pub const ATTEMPTS_BEFORE: &str = "AttemptsBefore";
+    /// When it was first claimed.
+    pub const CLAIMED_AT: &str = "ClaimedAt";
     /// The transaction service's id, once PROCESSED.
     pub const TRANSACTION_ID: &str = "TransactionID";
     /// When the transaction service settled it.
@@ -160,8 +164,12 @@ pub struct StoredPayment {
     pub status: Status,
     /// When that last changed, UTC.
     pub updated_at: Timestamp,
-    /// How often it was claimed.
+    /// How often it was attempted.
     pub attempts: u32,
+    /// How often it had been attempted when it was last replayed.
+    pub attempts_before: u32,
+    /// When it was first claimed, UTC; nothing was submitted before.
+    pub claimed_at: Option<Timestamp>,
     /// The transaction service's id, once PROCESSED.
     pub transaction_id: Option<String>,
     /// When the transaction service settled it, once PROCESSED.
@@ -171,6 +179,16 @@ pub struct StoredPayment {
 }
 
 impl StoredPayment {
+    /// What is known of its attempts.
+    #[must_use]
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            number: self.attempts,
+            before_replay: self.attempts_before,
+            claimed_at: self.claimed_at.unwrap_or(self.updated_at),
+        }
+    }
+
     /// Reads a whole item.
     ///
     /// # Errors
@@ -189,6 +207,13 @@ impl StoredPayment {
             status: parsed(a::STATUS, text(item, a::STATUS)?.parse())?,
             updated_at: parsed(a::UPDATED_AT, text(item, a::UPDATED_AT)?.parse())?,
             attempts: parsed(a::ATTEMPTS, digits(item, a::ATTEMPTS)?.parse())?,
+            attempts_before: item
+                .digits(a::ATTEMPTS_BEFORE)
+                .map_or(Ok(0), |count| parsed(a::ATTEMPTS_BEFORE, count.parse()))?,
+            claimed_at: item
+                .text(a::CLAIMED_AT)
+                .map(|at| parsed(a::CLAIMED_AT, at.parse()))
+                .transpose()?,
             transaction_id: item.text(a::TRANSACTION_ID).map(str::to_owned),
             settled_at: item
                 .text(a::SETTLED_AT)
@@ -234,11 +259,11 @@ pub(super) fn time_text(at: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::{FailureCode, MAX_PAYMENT_BYTES, PaymentId};
 
-    fn longest_payment() -> Payment {
+    pub(in crate::payments) fn longest_payment() -> Payment {
         Payment {
             id: PaymentId::generate(),
             account: AccountId::parse("A".repeat(64)).unwrap(),
@@ -288,6 +313,8 @@ mod tests {
             + FailureCode::MalformedMessage.as_str().len()
             + "FailureReason".len()
             + Failure::MAX_REASON_BYTES;
-        assert!(size + settled.max(failed) <= MAX_PAYMENT_BYTES, "{size} + {failed}");
+        let claimed = "ClaimedAt".len() + 24 + "AttemptsBefore".len() + 8;
+        let most = size + claimed + settled.max(failed);
+        assert!(most <= MAX_PAYMENT_BYTES, "{most}");
     }
 }

@@ -4,10 +4,12 @@ mod capacity;
 mod error;
 mod item;
 mod statement;
+mod store;
 mod table;
 
 pub use capacity::Units;
 pub use error::{ChangeError, PaymentsError};
 pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
-pub use statement::Change;
-pub use table::{Applied, Cursor, Inserted, PaymentsTable};
+pub use statement::{Change, FirstClaim};
+pub use store::{Applied, PaymentStore, met};
+pub use table::{Cursor, Inserted, PaymentsTable};

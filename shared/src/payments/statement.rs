@@ -14,13 +14,31 @@ use crate::domain::{Event, Failure, Payment, PaymentRef, Settlement};
 /// A change of one payment: the event, with what it writes.
 #[derive(Debug, Clone)]
 pub enum Change<'a> {
-    /// SCHEDULED → PENDING, provided that the table holds the same instruction as the
-    /// message: the queue is never the source of truth for money.
+    /// SCHEDULED → PENDING for the first time, provided that the table holds the same
+    /// instruction as the message: the queue is never the source of truth for money.
     Claim(&'a Payment),
+    /// SCHEDULED → PENDING after a replay, with one more attempt than so many.
+    ClaimAgain(&'a Payment, u32),
+    /// PENDING → PENDING with one more attempt than so many, provided that the table holds the
+    /// same instruction and no other worker has taken the payment up since.
+    Resume(&'a Payment, u32),
     /// PENDING → PROCESSED.
     Settle(&'a PaymentRef, &'a Settlement),
-    /// PENDING → FAILED.
-    Fail(&'a PaymentRef, &'a Failure),
+    /// PENDING → FAILED, by the worker that has made the last of so many attempts.
+    Fail(&'a PaymentRef, &'a Failure, u32),
+    /// PENDING → FAILED, because the transaction service reports by itself that it was refused.
+    Refuse(&'a PaymentRef, &'a Failure),
+    /// FAILED → SCHEDULED, after so many attempts.
+    Replay(&'a PaymentRef, u32, FirstClaim),
+}
+
+/// What a replay does with the time of the first claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstClaim {
+    /// It stays: something may have been submitted since then.
+    Stays,
+    /// It is the time of the replay: nothing was settled before, for certain.
+    StartsAnew,
 }
 
 impl Change<'_> {
@@ -28,16 +46,25 @@ impl Change<'_> {
     #[must_use]
     pub fn event(&self) -> Event {
         match self {
-            Self::Claim(_) => Event::Claim,
+            Self::Claim(_) | Self::ClaimAgain(..) => Event::Claim,
+            Self::Resume(..) => Event::Resume,
             Self::Settle(..) => Event::Settle,
-            Self::Fail(..) => Event::Fail,
+            Self::Fail(..) | Self::Refuse(..) => Event::Fail,
+            Self::Replay(..) => Event::Replay,
         }
     }
 
-    fn reference(&self) -> PaymentRef {
+    /// Which payment it changes.
+    #[must_use]
+    pub fn reference(&self) -> PaymentRef {
         match self {
-            Self::Claim(payment) => payment.reference(),
-            Self::Settle(reference, _) | Self::Fail(reference, _) => (*reference).clone(),
+            Self::Claim(payment) | Self::ClaimAgain(payment, _) | Self::Resume(payment, _) => {
+                payment.reference()
+            }
+            Self::Settle(reference, _)
+            | Self::Fail(reference, ..)
+            | Self::Refuse(reference, _)
+            | Self::Replay(reference, ..) => (*reference).clone(),
         }
     }
 }
@@ -46,11 +73,42 @@ impl Change<'_> {
 #[derive(Debug)]
 pub(super) struct Statements {
     table: String,
-    claim: String,
-    claim_with_data: String,
+    claim: WithData,
+    claim_again: WithData,
+    resume: WithData,
     settle: String,
     fail: String,
+    refuse: String,
+    replay: String,
+    replay_anew: String,
 }
+
+/// A statement that compares the blob, for payments without one and with one.
+#[derive(Debug)]
+struct WithData {
+    without: String,
+    with: String,
+}
+
+impl WithData {
+    fn new(statement: &str) -> Self {
+        Self {
+            without: format!(r#"{statement} AND "DataBlob" IS MISSING"#),
+            with: format!(r#"{statement} AND "DataBlob"=?"#),
+        }
+    }
+
+    fn of(&self, payment: &Payment) -> &String {
+        if payment.data.is_some() { &self.with } else { &self.without }
+    }
+}
+
+/// What the table must hold for a payment of a message, less the blob.
+const SAME: &str = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
+/// What fences off other workers.
+const FENCE: &str = r#" AND "Attempts"=?"#;
+// A quoted name is no operand: arithmetic takes bare names only.
+const ONE_MORE: &str = " SET Attempts=Attempts+1";
 
 impl Statements {
     pub(super) fn new(table: &str) -> Self {
@@ -60,16 +118,26 @@ impl Statements {
                 r#"UPDATE "{table}" SET "Status"='{to}' SET "UpdatedAt"=?{sets} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{and}"#
             )
         };
-        // A quoted name is no operand: arithmetic takes bare names only.
-        let claim = |data: &str| {
-            let same = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=? AND "#;
-            update(Event::Claim, " SET Attempts=Attempts+1", &format!("{same}{data}"))
-        };
+        let first = format!(r#"{ONE_MORE} SET "ClaimedAt"=?"#);
+        let claim = update(Event::Claim, &first, &format!(r#" AND "Attempts"=0{SAME}"#));
+        let claim_again = update(Event::Claim, ONE_MORE, &format!("{FENCE}{SAME}"));
+        // A status that stays is not written, so the index is not either.
+        let (from, _) = Event::Resume.edge();
+        let resume = format!(
+            r#"UPDATE "{table}"{ONE_MORE} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}{SAME}"#
+        );
+        let failure = r#" SET "FailureCode"=? SET "FailureReason"=?"#;
+        let forget = r#" SET "AttemptsBefore"=? REMOVE "FailureCode" REMOVE "FailureReason""#;
+        let forget_claim = format!(r#" SET "ClaimedAt"=?{forget}"#);
         Self {
-            claim: claim(r#""DataBlob" IS MISSING"#),
-            claim_with_data: claim(r#""DataBlob"=?"#),
+            claim: WithData::new(&claim),
+            claim_again: WithData::new(&claim_again),
+            resume: WithData::new(&resume),
             settle: update(Event::Settle, r#" SET "TransactionID"=? SET "SettledAt"=?"#, ""),
-            fail: update(Event::Fail, r#" SET "FailureCode"=? SET "FailureReason"=?"#, ""),
+            fail: update(Event::Fail, failure, FENCE),
+            refuse: update(Event::Fail, failure, ""),
+            replay: update(Event::Replay, forget, FENCE),
+            replay_anew: update(Event::Replay, &forget_claim, FENCE),
             table: table.to_owned(),
         }
     }
@@ -78,34 +146,47 @@ impl Statements {
     /// that nothing has to be read.
     pub(super) fn change(&self, change: &Change<'_>, now: Timestamp) -> BatchStatementRequest {
         let text = |value: String| AttributeValue::S(value);
+        let number = |value: &u32| AttributeValue::N(value.to_string());
+        let now = || text(time_text(now));
+        let fenced = |seen: &u32, payment: &Payment| {
+            let mut and = vec![number(seen)];
+            and.extend(same_instruction(payment));
+            and
+        };
+        let failure =
+            |failure: &Failure| [text(failure.code.to_string()), text(failure.reason.clone())];
         let (statement, sets, and) = match change {
             Change::Claim(payment) => {
-                let mut same = vec![
-                    AttributeValue::N(payment.amount.to_string()),
-                    text(payment.currency.to_string()),
-                    text(payment.beneficiary.to_string()),
-                ];
-                same.extend(payment.data.iter().map(|data| text(data.as_str().to_owned())));
-                let with_data = payment.data.is_some();
-                (if with_data { &self.claim_with_data } else { &self.claim }, vec![], same)
+                (self.claim.of(payment), vec![now(), now()], same_instruction(payment))
             }
-            Change::Settle(_, settlement) => (
-                &self.settle,
-                vec![
-                    text(settlement.transaction_id.clone()),
-                    text(time_text(settlement.settled_at)),
-                ],
-                vec![],
-            ),
-            Change::Fail(_, failure) => (
-                &self.fail,
-                vec![text(failure.code.to_string()), text(failure.reason.clone())],
-                vec![],
-            ),
+            Change::ClaimAgain(payment, seen) => {
+                (self.claim_again.of(payment), vec![now()], fenced(seen, payment))
+            }
+            Change::Resume(payment, seen) => {
+                (self.resume.of(payment), vec![], fenced(seen, payment))
+            }
+            Change::Settle(_, settlement) => {
+                let id = text(settlement.transaction_id.clone());
+                let at = text(time_text(settlement.settled_at));
+                (&self.settle, vec![now(), id, at], vec![])
+            }
+            Change::Fail(_, why, made) => {
+                let [code, reason] = failure(why);
+                (&self.fail, vec![now(), code, reason], vec![number(made)])
+            }
+            Change::Refuse(_, why) => {
+                let [code, reason] = failure(why);
+                (&self.refuse, vec![now(), code, reason], vec![])
+            }
+            Change::Replay(_, made, FirstClaim::Stays) => {
+                (&self.replay, vec![now(), number(made)], vec![number(made)])
+            }
+            Change::Replay(_, made, FirstClaim::StartsAnew) => {
+                (&self.replay_anew, vec![now(), now(), number(made)], vec![number(made)])
+            }
         };
         let reference = change.reference();
-        let mut parameters = vec![text(time_text(now))];
-        parameters.extend(sets);
+        let mut parameters = sets;
         parameters.push(text(partition_key(&reference.account)));
         parameters.push(text(sort_key(&reference)));
         parameters.extend(and);
@@ -126,6 +207,17 @@ impl Statements {
     }
 }
 
+/// What the table must hold for a payment of a message.
+fn same_instruction(payment: &Payment) -> Vec<AttributeValue> {
+    let mut same = vec![
+        AttributeValue::N(payment.amount.to_string()),
+        AttributeValue::S(payment.currency.to_string()),
+        AttributeValue::S(payment.beneficiary.to_string()),
+    ];
+    same.extend(payment.data.iter().map(|data| AttributeValue::S(data.as_str().to_owned())));
+    same
+}
+
 fn request(
     statement: String,
     parameters: Vec<AttributeValue>,
@@ -136,28 +228,79 @@ fn request(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::FailureCode;
     use crate::payments::attribute;
 
     /// A change that wrote one of these would cost three units in the index instead of one.
     const INDEX_KEYS: [&str; 2] = [attribute::DUE_SHARD, attribute::DUE_KEY];
 
+    fn all() -> Vec<String> {
+        let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
+            Statements::new("dueflow-payments");
+        let Statements { replay_anew, .. } = Statements::new("dueflow-payments");
+        let with_data = [claim, claim_again, resume];
+        let mut all: Vec<_> =
+            with_data.into_iter().flat_map(|both| [both.without, both.with]).collect();
+        all.extend([settle, fail, refuse, replay, replay_anew]);
+        all
+    }
+
     #[test]
     fn conditions_come_from_the_transition_function() {
         let statements = Statements::new("dueflow-payments");
-        assert!(statements.claim.contains(r#"SET "Status"='PENDING'"#));
-        assert!(statements.claim.contains(r#"AND "Status"='SCHEDULED'"#));
-        assert!(statements.settle.contains(r#"AND "Status"='PENDING'"#));
-        assert!(statements.fail.contains(r#"AND "Status"='PENDING'"#));
+        for statement in [&statements.claim.with, &statements.claim_again.without] {
+            assert!(statement.contains(r#"SET "Status"='PENDING'"#));
+            assert!(statement.contains(r#"AND "Status"='SCHEDULED'"#));
+        }
+        for statement in [&statements.settle, &statements.fail, &statements.refuse] {
+            assert!(statement.contains(r#"AND "Status"='PENDING'"#));
+        }
+        assert!(statements.resume.with.contains(r#"AND "Status"='PENDING'"#));
+        for statement in [&statements.replay, &statements.replay_anew] {
+            assert!(statement.contains(r#"SET "Status"='SCHEDULED'"#));
+            assert!(statement.contains(r#"AND "Status"='FAILED'"#));
+        }
+    }
+
+    #[test]
+    fn whoever_acts_on_a_payment_again_is_fenced_by_its_attempts() {
+        let statements = Statements::new("dueflow-payments");
+        let Statements { claim_again, resume, fail, replay, replay_anew, .. } = &statements;
+        for statement in [&claim_again.with, &resume.with, fail, replay, replay_anew] {
+            assert!(statement.contains(r#"AND "Attempts"=?"#), "{statement}");
+        }
+        assert!(statements.claim.with.contains(r#"AND "Attempts"=0"#));
     }
 
     #[test]
     fn no_change_of_status_writes_a_key_of_the_index() {
-        let statements = Statements::new("dueflow-payments");
-        let Statements { claim, claim_with_data, settle, fail, .. } = statements;
-        for statement in [claim, claim_with_data, settle, fail] {
+        for statement in all() {
             for key in INDEX_KEYS {
                 assert!(!statement.contains(key), "{statement} writes {key}");
             }
+        }
+    }
+
+    #[test]
+    fn every_statement_has_as_many_parameters_as_it_asks_for() {
+        let payment = crate::payments::item::tests::longest_payment();
+        let (reference, failure) = (payment.reference(), Failure::new(FailureCode::Rejected, "x"));
+        let settlement =
+            Settlement { transaction_id: "T".to_owned(), settled_at: payment.created_at };
+        let statements = Statements::new("dueflow-payments");
+        for change in [
+            Change::Claim(&payment),
+            Change::ClaimAgain(&payment, 1),
+            Change::Resume(&payment, 1),
+            Change::Settle(&reference, &settlement),
+            Change::Fail(&reference, &failure, 1),
+            Change::Refuse(&reference, &failure),
+            Change::Replay(&reference, 1, FirstClaim::Stays),
+            Change::Replay(&reference, 1, FirstClaim::StartsAnew),
+        ] {
+            let request = statements.change(&change, payment.created_at);
+            let asked = request.statement().matches('?').count();
+            assert_eq!(asked, request.parameters().len(), "{}", request.statement());
         }
     }
 }

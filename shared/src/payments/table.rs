@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code,
@@ -13,21 +14,13 @@ use super::capacity::Units;
 use super::error::{ChangeError, PaymentsError};
 use super::item::{StoredPayment, attribute, partition_key, sort_key};
 use super::statement::{Change, Statements};
+use super::store::{Applied, PaymentStore, met};
 use crate::domain::{Event, Payment, PaymentRef};
 use crate::retry;
 use crate::telemetry::calls;
 
 /// Most statements in one `BatchExecuteStatement` (`DynamoDB` API reference).
 const MAX_STATEMENTS: usize = 25;
-
-/// A change that was made, or had been made before by the same hands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Applied {
-    /// This call made it.
-    Now,
-    /// The payment already held exactly this result.
-    Before,
-}
 
 /// What became of one insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,53 +80,6 @@ impl PaymentsTable {
             Some(stored) if stored.payment.same_instruction(payment) => Inserted::AlreadyThere,
             Some(_) | None => Inserted::Conflict,
         })
-    }
-
-    /// Makes changes, 25 to a call, each on its own condition. The results are in the order
-    /// of `changes`; no two may concern the same payment.
-    ///
-    /// # Errors
-    /// [`PaymentsError`] when a call fails as a whole: it is then unknown which of its
-    /// changes were made, and making them again is safe.
-    pub async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
-        let mut results = Vec::with_capacity(changes.len());
-        for chunk in changes.chunks(MAX_STATEMENTS) {
-            let operation = chunk.first().map_or("change", |change| event_name(change.event()));
-            let requests = chunk.iter().map(|change| self.statements.change(change, now));
-            let answers = self.execute(operation, requests.collect()).await?;
-            results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
-                Ok(()) => Ok(Applied::Now),
-                Err(error) => refused(change, error),
-            }));
-        }
-        Ok(results)
-    }
-
-    /// One payment by reference, read consistently.
-    ///
-    /// # Errors
-    /// [`PaymentsError`] when the call fails or the item is no payment.
-    pub async fn get(
-        &self,
-        reference: &PaymentRef,
-    ) -> Result<Option<StoredPayment>, PaymentsError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key(attribute::PK, AttributeValue::S(partition_key(&reference.account)))
-            .key(attribute::SK, AttributeValue::S(sort_key(reference)))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| PaymentsError::Read(Box::new(error)))?;
-        calls::read("get", Units::of(output.consumed_capacity()));
-        output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
     }
 
     /// One page of the whole table, in no order; `None` as the next cursor ends it. Costs
@@ -204,6 +150,43 @@ impl PaymentsTable {
     }
 }
 
+#[async_trait]
+impl PaymentStore for PaymentsTable {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let mut results = Vec::with_capacity(changes.len());
+        for chunk in changes.chunks(MAX_STATEMENTS) {
+            let operation = chunk.first().map_or("change", |change| event_name(change.event()));
+            let requests = chunk.iter().map(|change| self.statements.change(change, now));
+            let answers = self.execute(operation, requests.collect()).await?;
+            results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
+                Ok(()) => Ok(Applied::Now),
+                Err(error) => refused(change, error),
+            }));
+        }
+        Ok(results)
+    }
+
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(attribute::PK, AttributeValue::S(partition_key(&reference.account)))
+            .key(attribute::SK, AttributeValue::S(sort_key(reference)))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Read(Box::new(error)))?;
+        calls::read("get", Units::of(output.consumed_capacity()));
+        output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
+    }
+}
+
 /// Where the next page of a scan starts.
 #[derive(Debug, Clone)]
 pub struct Cursor(HashMap<String, AttributeValue>);
@@ -211,6 +194,7 @@ pub struct Cursor(HashMap<String, AttributeValue>);
 fn event_name(event: Event) -> &'static str {
     match event {
         Event::Claim => "claim",
+        Event::Resume => "resume",
         Event::Settle => "settle",
         Event::Fail => "fail",
         Event::Replay => "replay",
@@ -249,24 +233,5 @@ fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<Applied, C
         return Err(ChangeError::Missing);
     };
     let stored = StoredPayment::from_item(&item).map_err(ChangeError::Item)?;
-    let mismatch = match change {
-        Change::Claim(payment) => !stored.payment.same_instruction(payment),
-        Change::Settle(..) | Change::Fail(..) => false,
-    };
-    let (_, target) = change.event().edge();
-    let same_result = stored.status == target
-        && match change {
-            Change::Claim(_) => false,
-            Change::Settle(_, settlement) => {
-                stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
-            }
-            Change::Fail(..) => true,
-        };
-    if mismatch {
-        Err(ChangeError::Mismatch)
-    } else if same_result {
-        Ok(Applied::Before)
-    } else {
-        Err(ChangeError::InStatus(Box::new(stored)))
-    }
+    met(change, stored)
 }

@@ -2,9 +2,10 @@
 
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
-use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 
-/// A call to SQS that failed as a whole.
+use super::api::CallFailed;
+
+/// A call to a queue that failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The queue was not found, or SQS not reached, at start.
@@ -22,11 +23,11 @@ pub enum QueueError {
         queue: String,
     },
     /// A receive failed.
-    #[error("receiving from {queue}: {}", DisplayErrorContext(.source))]
+    #[error("receiving from {queue}: {source}")]
     Receive {
         /// Its name.
         queue: String,
-        /// What the SDK said.
-        source: Box<SdkError<ReceiveMessageError>>,
+        /// What was said.
+        source: CallFailed,
     },
 }

@@ -4,15 +4,19 @@
 //! elsewhere, [`Consumer::release`]d to be delivered again, or simply dropped, which leaves it
 //! to its visibility timeout. While it is held, a heartbeat extends that timeout.
 
+mod api;
 mod consumer;
 mod dead_letter;
 mod error;
 mod heartbeat;
 mod producer;
+mod sqs;
 mod wire;
 
+pub use api::{CallFailed, Incoming, QueueApi, RefusedEntry, Visibility};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use error::QueueError;
 pub use producer::{Outgoing, Producer, Unsent};
-pub use wire::{Confirmation, MAX_BATCH};
+pub use sqs::SqsQueue;
+pub use wire::{Confirmation, MAX_BATCH, Reported};

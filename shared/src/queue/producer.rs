@@ -1,14 +1,14 @@
 //! Sending: batches of 10, in order, the failed entries again.
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::api::QueueApi;
 use super::error::QueueError;
+use super::sqs::SqsQueue;
 use super::wire::{MAX_BATCH, MAX_BATCH_BYTES};
 use crate::aws::Aws;
 use crate::retry;
-use crate::telemetry::calls;
 
 /// A message to be sent.
 #[derive(Debug, Clone)]
@@ -37,9 +37,7 @@ pub struct Unsent {
 /// The sending end of a queue.
 #[derive(Debug, Clone)]
 pub struct Producer {
-    client: Client,
-    queue: String,
-    url: String,
+    queue: Arc<dyn QueueApi>,
 }
 
 impl Producer {
@@ -48,9 +46,14 @@ impl Producer {
     /// # Errors
     /// [`QueueError::Open`] when it does not exist or SQS cannot be reached.
     pub async fn open(aws: &Aws, name: String) -> Result<Self, QueueError> {
-        let client = aws.sqs("send");
-        let url = queue_url(&client, &name).await?;
-        Ok(Self { client, queue: name, url })
+        let queue = SqsQueue::open(aws, name, Duration::ZERO, "send").await?;
+        Ok(Self::new(Arc::new(queue)))
+    }
+
+    /// Sends to `queue`.
+    #[must_use]
+    pub fn new(queue: Arc<dyn QueueApi>) -> Self {
+        Self { queue }
     }
 
     /// Sends messages in batches, in order. Returns when SQS has acknowledged all of them.
@@ -64,7 +67,7 @@ impl Producer {
         while let Some(batch) = batches.next() {
             if let Err((mut indices, reason)) = self.send_batch(messages, batch).await {
                 indices.extend(batches.flatten());
-                return Err(Unsent { queue: self.queue.clone(), indices, reason });
+                return Err(Unsent { queue: self.queue.name().to_owned(), indices, reason });
             }
         }
         Ok(())
@@ -90,42 +93,15 @@ impl Producer {
 
     /// One request; `open` keeps the entries that were refused.
     async fn send_once(&self, messages: &[Outgoing], open: &mut Vec<usize>) -> Result<(), String> {
-        calls::sqs("send");
-        let entries = open.iter().map(|&index| entry(index, &messages[index])).collect();
-        let output = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries))
-            .send()
-            .await
-            .map_err(|error| DisplayErrorContext(error).to_string())?;
-        let failed = output.failed();
-        open.retain(|index| failed.iter().any(|entry| entry.id() == index.to_string()));
-        match failed.first() {
+        let batch: Vec<_> = open.iter().map(|&index| &messages[index]).collect();
+        let refused = self.queue.send(&batch).await.map_err(|failed| failed.to_string())?;
+        let left = refused.iter().filter_map(|entry| open.get(entry.index).copied()).collect();
+        *open = left;
+        match refused.into_iter().next() {
             None => Ok(()),
-            Some(first) => {
-                calls::sqs_failed("send", failed.len());
-                Err(format!("{}: {}", first.code(), first.message().unwrap_or_default()))
-            }
+            Some(entry) => Err(entry.reason),
         }
     }
-}
-
-fn entry(index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
-    SendMessageBatchRequestEntry::builder()
-        .id(index.to_string())
-        .message_group_id(&message.group)
-        .message_deduplication_id(&message.deduplication)
-        .message_body(acceptable(&message.body))
-        .build()
-        .unwrap_or_else(|_| unreachable!("id and body are set"))
-}
-
-/// SQS refuses the characters U+FFFE and U+FFFF (`SendMessage` API reference), which JSON
-/// may hold as they are; escaped they are the same JSON.
-fn acceptable(body: &str) -> String {
-    body.replace('\u{fffe}', r"\ufffe").replace('\u{ffff}', r"\uffff")
 }
 
 /// Positions of the messages of each batch: at most 10, at most 1 MiB together, in order.
@@ -148,14 +124,6 @@ fn batches(messages: &[Outgoing]) -> Vec<Vec<usize>> {
     batches
 }
 
-pub(super) async fn queue_url(client: &Client, name: &str) -> Result<String, QueueError> {
-    calls::sqs("get_url");
-    let opened = client.get_queue_url().queue_name(name).send().await;
-    let output = opened
-        .map_err(|source| QueueError::Open { queue: name.to_owned(), source: Box::new(source) })?;
-    Ok(output.queue_url.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,14 +138,6 @@ mod tests {
         let batches = batches(&messages);
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
         assert!(batches.concat().is_sorted());
-    }
-
-    #[test]
-    fn characters_that_sqs_refuses_are_escaped_and_read_back() {
-        let text = "a\u{fffe}b\u{ffff}c";
-        let body = acceptable(&serde_json::to_string(text).unwrap());
-        assert!(!body.contains(['\u{fffe}', '\u{ffff}']));
-        assert_eq!(serde_json::from_str::<String>(&body).unwrap(), text);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{PaymentRef, Settlement, TraceKey};
+use super::producer::Outgoing;
+use crate::domain::{Failure, PaymentRef, Settlement, TraceKey, fnv1a};
 
 /// Most entries of one batch request (SQS API reference).
 pub const MAX_BATCH: usize = 10;
@@ -11,14 +12,65 @@ pub const MAX_BATCH: usize = 10;
 /// attributes.
 pub(super) const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
-/// Body of a message in `confirmations.fifo`: the transaction service has settled this.
+/// Body of a message in `confirmations.fifo`: what the transaction service says of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// Which payment.
     pub payment: PaymentRef,
-    /// What the transaction service answered.
+    /// What became of it.
     #[serde(flatten)]
-    pub settlement: Settlement,
-    /// Ties the logs together.
-    pub trace_key: TraceKey,
+    pub result: Reported,
+    /// Ties the logs together; a callback does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_key: Option<TraceKey>,
+}
+
+/// What became of a payment, as the transaction service reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reported {
+    /// The money moved.
+    Settled(Settlement),
+    /// It was taken and then refused for good.
+    Rejected(Failure),
+}
+
+impl Confirmation {
+    /// The message that carries it. The group is the payment: confirmations need no order
+    /// among each other. The deduplication id holds the result, so that a second, different
+    /// one of the same payment reaches the confirmer, which raises it; and the `occasion` (the
+    /// attempt, or the callback), so that what one attempt sent in vain is not what swallows
+    /// the next one's (INV-7).
+    #[must_use]
+    pub fn message(&self, occasion: &str) -> Outgoing {
+        let result = match &self.result {
+            Reported::Settled(settlement) => &settlement.transaction_id,
+            Reported::Rejected(failure) => &failure.reason,
+        };
+        let id = self.payment.id;
+        Outgoing {
+            group: id.to_string(),
+            deduplication: format!("{id}-{occasion}-{:016x}", fnv1a(result.as_bytes())),
+            body: serde_json::to_string(self)
+                .unwrap_or_else(|_| unreachable!("a confirmation holds nothing that JSON lacks")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_results_read_back_and_only_whole_ones_do() {
+        let settled = r#"{"payment":"A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab","transaction_id":"T","settled_at":"2026-11-23T01:00:00Z"}"#;
+        let read: Confirmation = serde_json::from_str(settled).unwrap();
+        assert!(matches!(&read.result, Reported::Settled(s) if s.transaction_id == "T"));
+        assert_eq!(serde_json::to_string(&read).unwrap(), settled);
+        let rejected = r#"{"payment":"A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab","code":"rejected","reason":"x: y"}"#;
+        let read: Confirmation = serde_json::from_str(rejected).unwrap();
+        assert!(matches!(read.result, Reported::Rejected(_)));
+        let half = settled.replace("transaction_id", "transaction");
+        assert!(serde_json::from_str::<Confirmation>(&half).is_err());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Outcome, Payment, Settlement};
+use crate::domain::{Found, Outcome, Payment, Settlement};
 
 /// The body of a submission.
 #[derive(Debug, Serialize)]
@@ -51,12 +51,16 @@ struct Refusal {
 /// Longest transaction id that is accepted: it lies on the item.
 const MAX_TRANSACTION_ID_BYTES: usize = 64;
 
+/// What a 404 says when nothing was settled under the key (`docs/transaction-service.yaml`).
+const UNKNOWN_KEY: &str = "unknown_key";
+
 /// Classes an answer. What is not clearly one of the contract's answers is unknown, never
 /// settled and never rejected.
 pub(super) fn outcome(status: u16, retry_after: Option<&str>, body: &[u8]) -> Outcome {
     match status {
         200 | 201 => settled(status, body),
-        202 | 409 => Outcome::InProgress,
+        202 => Outcome::Accepted,
+        409 => Outcome::InProgress,
         // Nothing was done: too busy, or asked too early or too slowly.
         408 | 425 | 429 | 503 => Outcome::NotDone {
             retry_after: retry_after.and_then(seconds),
@@ -70,6 +74,28 @@ pub(super) fn outcome(status: u16, retry_after: Option<&str>, body: &[u8]) -> Ou
         400..=499 => Outcome::Rejected { reason: words(status, body) },
         _ => Outcome::Unknown { reason: words(status, body) },
     }
+}
+
+/// Classes the answer to the question for a key. Only a 404 that says so itself means that
+/// nothing is known of it: one from a proxy with a wrong path would have payments submitted
+/// again that were settled.
+pub(super) fn found(status: u16, retry_after: Option<&str>, body: &[u8]) -> Found {
+    let no_answer = |reason| Found::NoAnswer { retry_after: None, reason };
+    match status {
+        404 if says_unknown_key(body) => Found::Nothing,
+        201 | 400 | 404 => no_answer(words(status, body)),
+        _ => match outcome(status, retry_after, body) {
+            Outcome::Settled(settlement) => Found::Settled(settlement),
+            Outcome::Accepted | Outcome::InProgress => Found::UnderWay,
+            Outcome::Rejected { reason } if status == 422 => Found::Rejected { reason },
+            Outcome::NotDone { retry_after, reason } => Found::NoAnswer { retry_after, reason },
+            Outcome::Rejected { reason } | Outcome::Unknown { reason } => no_answer(reason),
+        },
+    }
+}
+
+fn says_unknown_key(body: &[u8]) -> bool {
+    serde_json::from_slice::<Refusal>(body).is_ok_and(|refusal| refusal.code == UNKNOWN_KEY)
 }
 
 fn settled(status: u16, body: &[u8]) -> Outcome {
@@ -137,9 +163,8 @@ mod tests {
         for status in [100, 204, 301, 500, 502, 504, 599] {
             assert!(matches!(outcome(status, None, b""), Outcome::Unknown { .. }), "{status}");
         }
-        for status in [202, 409] {
-            assert_eq!(outcome(status, None, b""), Outcome::InProgress);
-        }
+        assert_eq!(outcome(202, None, b""), Outcome::Accepted);
+        assert_eq!(outcome(409, None, b""), Outcome::InProgress);
     }
 
     #[test]
@@ -156,5 +181,26 @@ mod tests {
                 reason: "503 without a readable reason".to_owned()
             }
         );
+    }
+
+    #[test]
+    fn only_a_404_that_says_so_means_that_nothing_was_settled() {
+        let unknown = br#"{"code":"unknown_key","reason":"nothing was settled under this key"}"#;
+        assert_eq!(found(404, None, unknown), Found::Nothing);
+        let others: [&[u8]; 3] = [b"", b"<html>", br#"{"code":"no_such_path","reason":"x"}"#];
+        for body in others {
+            assert!(matches!(found(404, None, body), Found::NoAnswer { .. }));
+        }
+        for status in [100, 201, 301, 400, 401, 403, 405, 410, 429, 500, 502, 503, 504] {
+            assert!(matches!(found(status, None, unknown), Found::NoAnswer { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_under_a_key_is_its_settlement_its_rejection_or_that_it_is_under_way() {
+        assert!(matches!(found(200, None, SETTLED), Found::Settled(_)));
+        assert_eq!(found(202, None, b""), Found::UnderWay);
+        assert!(matches!(found(422, None, b""), Found::Rejected { .. }));
+        assert!(matches!(found(200, None, b"<html>"), Found::NoAnswer { .. }));
     }
 }

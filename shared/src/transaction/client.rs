@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::answer::{Instruction, outcome};
+use super::Transactions;
+use super::answer::{Instruction, found, outcome};
 use crate::config::Settings;
-use crate::domain::{Outcome, Payment};
+use crate::domain::{Found, Outcome, Payment, PaymentId};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -53,11 +55,11 @@ pub enum TransactionClientError {
     Address(String),
 }
 
-/// Submits payments.
+/// The transaction service over HTTP.
 #[derive(Debug, Clone)]
 pub struct TransactionClient {
     http: Client,
-    submit: Url,
+    transactions: Url,
 }
 
 impl TransactionClient {
@@ -75,45 +77,76 @@ impl TransactionClient {
             .user_agent(concat!("dueflow/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(TransactionClientError::Build)?;
-        let mut submit = settings.url.clone();
-        submit
+        let mut transactions = settings.url.clone();
+        transactions
             .path_segments_mut()
             .map_err(|()| TransactionClientError::Address(settings.url.to_string()))?
             .pop_if_empty()
             .extend(["v1", "transactions"]);
-        Ok(Self { http, submit })
+        Ok(Self { http, transactions })
     }
 
-    /// Submits a payment under its own id as the idempotency key (INV-1).
-    pub async fn submit(&self, payment: &Payment) -> Outcome {
+    async fn whole(response: Result<Response, reqwest::Error>) -> Result<Answer, NotAnswered> {
+        match response {
+            Ok(response) => read(response).await,
+            // Before the connection stood nothing was sent; after that, all is possible.
+            Err(error) if error.is_connect() => Err(NotAnswered::NotSent(chain(&error))),
+            Err(error) => Err(NotAnswered::Lost(chain(&error))),
+        }
+    }
+}
+
+#[async_trait]
+impl Transactions for TransactionClient {
+    async fn submit(&self, payment: &Payment) -> Outcome {
         let body = serde_json::to_vec(&Instruction::of(payment))
             .unwrap_or_else(|_| unreachable!("an instruction holds nothing that JSON lacks"));
         let sent = self
             .http
-            .post(self.submit.clone())
+            .post(self.transactions.clone())
             .header("Idempotency-Key", payment.id.to_string())
             .header(CONTENT_TYPE, "application/json")
             .body(body)
             .send()
             .await;
-        match sent {
-            Ok(response) => read(response).await,
-            // Before the connection stood nothing was sent; after that, all is possible.
-            Err(error) if error.is_connect() => {
-                Outcome::NotDone { retry_after: None, reason: chain(&error) }
+        match Self::whole(sent).await {
+            Ok(answer) => outcome(answer.status, answer.retry_after.as_deref(), &answer.body),
+            Err(NotAnswered::NotSent(reason)) => Outcome::NotDone { retry_after: None, reason },
+            Err(NotAnswered::Lost(reason)) => Outcome::Unknown { reason },
+        }
+    }
+
+    async fn find(&self, payment: PaymentId) -> Found {
+        let mut url = self.transactions.clone();
+        url.query_pairs_mut().append_pair("idempotency_key", &payment.to_string());
+        match Self::whole(self.http.get(url).send().await).await {
+            Ok(answer) => found(answer.status, answer.retry_after.as_deref(), &answer.body),
+            Err(NotAnswered::NotSent(reason) | NotAnswered::Lost(reason)) => {
+                Found::NoAnswer { retry_after: None, reason }
             }
-            Err(error) => Outcome::Unknown { reason: chain(&error) },
         }
     }
 }
 
-async fn read(mut response: Response) -> Outcome {
+/// An answer, read whole.
+struct Answer {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+/// Why there is none.
+enum NotAnswered {
+    /// The request never left.
+    NotSent(String),
+    /// It may have arrived.
+    Lost(String),
+}
+
+async fn read(mut response: Response) -> Result<Answer, NotAnswered> {
     let status = response.status().as_u16();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let retry_after = response.headers().get(RETRY_AFTER);
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -122,12 +155,10 @@ async fn read(mut response: Response) -> Outcome {
             }
             Ok(Some(_)) => {
                 let reason = format!("{status} with more than {MAX_ANSWER_BYTES} bytes");
-                return Outcome::Unknown { reason };
+                return Err(NotAnswered::Lost(reason));
             }
-            Ok(None) => return outcome(status, retry_after.as_deref(), &body),
-            Err(error) => {
-                return Outcome::Unknown { reason: chain(&error) };
-            }
+            Ok(None) => return Ok(Answer { status, retry_after, body }),
+            Err(error) => return Err(NotAnswered::Lost(chain(&error))),
         }
     }
 }

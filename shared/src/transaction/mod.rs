@@ -3,4 +3,23 @@
 mod answer;
 mod client;
 
+use std::fmt;
+
+use async_trait::async_trait;
+
 pub use client::{TransactionClient, TransactionClientError, TransactionSettings};
+
+use crate::domain::{Found, Outcome, Payment, PaymentId};
+
+/// What dueflow asks of the transaction service. [`TransactionClient`] is the real one; a
+/// simulation puts its own here.
+#[async_trait]
+pub trait Transactions: fmt::Debug + Send + Sync {
+    /// Submits a payment under its own id as the idempotency key (INV-1). May be repeated; a
+    /// key moves money at most once for as long as it is remembered.
+    async fn submit(&self, payment: &Payment) -> Outcome;
+
+    /// What was settled under a payment's key so far. [`Found::Nothing`] does not say that a
+    /// submission that is still on its way will not settle it.
+    async fn find(&self, payment: PaymentId) -> Found;
+}

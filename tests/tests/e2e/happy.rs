@@ -2,6 +2,7 @@
 
 use local::transactions::{Faults, Journal};
 use shared::domain::Status;
+use shared::payments::PaymentStore;
 
 use crate::flow::{Flow, metric, stop};
 

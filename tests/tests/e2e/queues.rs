@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::transactions::Faults;
 use shared::config::Receiving;
 use shared::domain::{Failure, FailureCode, Settlement, Status};
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Outgoing, Producer};
+use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Outgoing, Producer, Reported};
 
 use crate::failures::letters;
 use crate::flow::{Flow, stop};
@@ -63,11 +63,11 @@ async fn a_second_settlement_with_another_transaction_id_is_raised_and_overwrite
     let before = flow.payments().await.remove(0);
     let other = Confirmation {
         payment: before.payment.reference(),
-        settlement: Settlement {
+        result: Reported::Settled(Settlement {
             transaction_id: "another-transaction".to_owned(),
             settled_at: jiff::Timestamp::now(),
-        },
-        trace_key: before.payment.trace_key,
+        }),
+        trace_key: Some(before.payment.trace_key),
     };
     let queue = flow.world.names.confirmations_queue();
     let producer = Producer::open(&flow.world.aws, queue).await.unwrap();

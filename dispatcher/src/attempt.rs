@@ -1,0 +1,164 @@
+//! One attempt at one payment: may it be submitted, must it be asked for, and what came of it.
+
+use std::sync::Arc;
+
+use shared::clock::Clock;
+use shared::domain::{
+    AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, NextStep, Outcome, after_asking,
+    next_step,
+};
+use shared::payments::{Change, PaymentStore};
+use shared::shutdown::Shutdown;
+use shared::transaction::Transactions;
+use tokio::time::Instant;
+
+use crate::events;
+use crate::gate::{Gate, Pass, Purpose};
+use crate::job::{Claim, Job};
+use crate::limit::Health;
+use crate::verdict::{Verdict, judge};
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    /// What is to be done with the payment, by whoever made the attempt.
+    Step(NextStep, Attempt),
+    /// Somebody has ended it, or what the table holds contradicts the message.
+    Ended(Verdict),
+    /// The database could not say whether its turn may begin.
+    Undecided,
+    /// Shutdown came first; nothing was sent.
+    Stopped,
+    /// The message may be somebody else's by now: whoever has it acts on it.
+    Withdrawn,
+}
+
+/// Makes attempts.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempts {
+    pub(crate) store: Arc<dyn PaymentStore>,
+    pub(crate) transactions: Arc<dyn Transactions>,
+    pub(crate) gate: Gate,
+    pub(crate) limits: AttemptLimits,
+    pub(crate) clock: Clock,
+}
+
+impl Attempts {
+    /// Begins the turn of a payment and makes one attempt at it.
+    pub(crate) async fn make(&self, job: &Job, claim: Claim, shutdown: &Shutdown) -> Finding {
+        let attempt = match self.begin(job, claim).await {
+            Ok(attempt) => attempt,
+            Err(finding) => return finding,
+        };
+        let course = || self.limits.course(attempt, self.clock.now());
+        let give_up = match course() {
+            Course::GiveUp => {
+                let failure = GivenUp::Unknown.failure();
+                return Finding::Step(NextStep::Fail(failure), attempt);
+            }
+            Course::Submit => return self.submit(job, attempt, shutdown).await,
+            Course::AskFirst => None,
+            Course::AskOnly(given_up) => Some(given_up),
+        };
+        let pass = match self.enter(job, Purpose::Ask, shutdown).await {
+            Ok(pass) => pass,
+            Err(finding) => return finding,
+        };
+        let found = self.transactions.find(job.payment.id).await;
+        pass.ended(health_of_answer(&found));
+        events::asked(&job.payment, &found);
+        match after_asking(found, give_up, attempt.tries()) {
+            AfterAsking::Step(step) => Finding::Step(step, attempt),
+            AfterAsking::Submit => self.submit(job, attempt, shutdown).await,
+        }
+    }
+
+    /// Writes one more attempt of a payment that was attempted before, under the condition
+    /// that no other worker has done so since: of two that have it, one goes on.
+    async fn begin(&self, job: &Job, claim: Claim) -> Result<Attempt, Finding> {
+        let payment = &job.payment;
+        let (change, attempt) = match claim {
+            Claim::Made(attempt) => return Ok(attempt),
+            Claim::Found(before) => (Change::Resume(payment, before.number), before.next()),
+            Claim::Replayed(before) => (Change::ClaimAgain(payment, before.number), before.next()),
+        };
+        if !job.received.delivery.is_held() {
+            return Err(Finding::Withdrawn);
+        }
+        let results = self.store.apply(&[change], self.clock.now()).await;
+        let result = match results.map(|mut results| results.pop()) {
+            Ok(Some(result)) => result,
+            Ok(None) => return Err(Finding::Undecided),
+            Err(error) => {
+                events::error("resume", &error);
+                return Err(Finding::Undecided);
+            }
+        };
+        match judge(result, attempt) {
+            Verdict::Work(Claim::Made(attempt)) => Ok(attempt),
+            // Another worker has begun a turn since it was looked at.
+            Verdict::Work(Claim::Found(_) | Claim::Replayed(_)) => Err(Finding::Undecided),
+            Verdict::Retry { reason } => {
+                tracing::warn!(payment_id = %payment.id, reason, "a turn could not begin");
+                Err(Finding::Undecided)
+            }
+            ended @ (Verdict::Leftover(_) | Verdict::BuryAgain(_) | Verdict::Contradicted(_)) => {
+                Err(Finding::Ended(ended))
+            }
+        }
+    }
+
+    /// Submits, unless the wait for its turn has taken the right to.
+    async fn submit(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
+        let pass = match self.enter(job, Purpose::Submit, shutdown).await {
+            Ok(pass) => pass,
+            Err(finding) => return finding,
+        };
+        match self.limits.course(attempt, self.clock.now()) {
+            Course::Submit | Course::AskFirst => {}
+            // The key grew old while it waited: the next delivery asks only.
+            Course::AskOnly(_) | Course::GiveUp => return Finding::Stopped,
+        }
+        let asked_at = Instant::now();
+        let outcome = self.transactions.submit(&job.payment).await;
+        pass.ended(health(&outcome));
+        events::submitted(&job.payment, &outcome, asked_at.elapsed());
+        Finding::Step(next_step(outcome, attempt.tries()), attempt)
+    }
+
+    /// Waits for the turn of a call; then the message must still be this worker's (INV-10).
+    async fn enter(
+        &self,
+        job: &Job,
+        purpose: Purpose,
+        shutdown: &Shutdown,
+    ) -> Result<Pass, Finding> {
+        if shutdown.is_requested() {
+            return Err(Finding::Stopped);
+        }
+        match shutdown.unless_requested(self.gate.enter(purpose)).await {
+            None => Err(Finding::Stopped),
+            Some(_) if !job.received.delivery.is_held() => Err(Finding::Withdrawn),
+            Some(pass) => Ok(pass),
+        }
+    }
+}
+
+fn health(outcome: &Outcome) -> Health {
+    match outcome {
+        Outcome::Settled(_)
+        | Outcome::Accepted
+        | Outcome::InProgress
+        | Outcome::Rejected { .. } => Health::Answered,
+        Outcome::NotDone { .. } | Outcome::Unknown { .. } => Health::Failed,
+    }
+}
+
+fn health_of_answer(found: &Found) -> Health {
+    match found {
+        Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
+            Health::Answered
+        }
+        Found::NoAnswer { .. } => Health::Failed,
+    }
+}

@@ -1,0 +1,114 @@
+//! The circuit breaker towards the transaction service: pure.
+//!
+//! Closed, calls go out. After a row of failures it opens: nothing is submitted and nothing
+//! received, and once a pause the service is asked whether it answers. When it does, one
+//! submission goes out as a trial, and its success closes the breaker.
+
+/// Failures in a row after which the service counts as down. A service that turns away one
+/// call in five gets there once in ten million calls.
+pub(crate) const FAILURES: u32 = 10;
+
+/// What may go out now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breaker {
+    /// Everything; so many calls have failed in a row.
+    Closed {
+        /// Failures since the last success.
+        failures: u32,
+    },
+    /// Nothing but the question whether the service answers.
+    Open,
+    /// One submission.
+    Trial,
+}
+
+/// What a change of the breaker is to those who count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has opened.
+    Opened,
+    /// It has closed again.
+    Closed,
+}
+
+impl Breaker {
+    /// Closed, with no failures.
+    pub(crate) const NEW: Self = Self::Closed { failures: 0 };
+
+    /// Notes that a submission was answered.
+    pub(crate) fn answered(&mut self) -> Option<Turn> {
+        match self {
+            Self::Closed { failures } => {
+                *failures = 0;
+                None
+            }
+            // An answer to a call from before it opened, or the trial's own: the service is
+            // there.
+            Self::Open | Self::Trial => {
+                *self = Self::NEW;
+                Some(Turn::Closed)
+            }
+        }
+    }
+
+    /// Notes that a submission failed.
+    pub(crate) fn failed(&mut self) -> Option<Turn> {
+        match self {
+            Self::Closed { failures } if *failures + 1 < FAILURES => {
+                *failures += 1;
+                None
+            }
+            Self::Closed { .. } => {
+                *self = Self::Open;
+                Some(Turn::Opened)
+            }
+            Self::Trial => {
+                *self = Self::Open;
+                None
+            }
+            Self::Open => None,
+        }
+    }
+
+    /// Notes that the service answers a question.
+    pub(crate) fn reachable(&mut self) {
+        match self {
+            Self::Open => *self = Self::Trial,
+            Self::Closed { .. } | Self::Trial => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(failures: u32) -> Breaker {
+        let mut breaker = Breaker::NEW;
+        for _ in 0..failures {
+            let _ = breaker.failed();
+        }
+        breaker
+    }
+
+    #[test]
+    fn it_opens_after_a_row_of_failures_and_not_before() {
+        assert!(matches!(after(FAILURES - 1), Breaker::Closed { .. }));
+        assert_eq!(after(FAILURES), Breaker::Open);
+        let mut breaker = after(FAILURES - 1);
+        let _ = breaker.answered();
+        assert_eq!(breaker.failed(), None, "an answer in between starts the row anew");
+    }
+
+    #[test]
+    fn one_trial_goes_out_once_the_service_answers_and_decides() {
+        let mut breaker = after(FAILURES);
+        breaker.reachable();
+        assert_eq!(breaker, Breaker::Trial);
+        assert_eq!(breaker.failed(), None);
+        assert_eq!(breaker, Breaker::Open);
+        breaker.reachable();
+        assert_eq!(breaker.answered(), Some(Turn::Closed));
+        assert_eq!(breaker, Breaker::NEW);
+    }
+}

@@ -1,0 +1,239 @@
+//! How many calls to the transaction service may be under way: pure.
+//!
+//! Additive increase, multiplicative decrease. Answers are gathered into windows. A window
+//! whose median latency is well above the base latency means that calls queue inside the
+//! service, and one in which too many calls failed means that it has had enough: the limit
+//! shrinks. Else it grows, if it was reached. The base is the lowest median of the last two
+//! periods. A service that is kept at its capacity never shows its base, so once a period the
+//! limit is halved for a moment to see it (as BBR probes for the round trip time of a path:
+//! Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue 14/5, 2016).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A window holds at least this much time and this many answers, or [`LONGEST_WINDOW`].
+const WINDOW: Duration = Duration::from_millis(100);
+const WINDOW_ANSWERS: usize = 10;
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
+/// Most answers of a window that are looked at: enough for a median.
+const SAMPLES: usize = 512;
+/// Latency above which calls count as queueing: this many times the base, and [`SLACK`].
+const TOLERANCE: f64 = 1.5;
+/// Differences that are noise, however short the base.
+const SLACK: Duration = Duration::from_millis(25);
+/// Share of failed calls in a window above which the service counts as overloaded.
+const FAILED_SHARE: f64 = 0.1;
+/// What is left of the limit after a decrease.
+const DECREASE: f64 = 0.85;
+/// How long a base latency counts at least, and at most twice as long.
+const PERIOD: Duration = Duration::from_secs(20);
+
+/// How a call ended, as far as the service's health is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It was answered, whatever the answer says of the payment.
+    Answered,
+    /// It was turned away, or its answer was lost.
+    Failed,
+}
+
+/// The least and the most calls under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Least, also after failures.
+    pub least: usize,
+    /// Most.
+    pub most: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Doubling until the first sign of queueing, or the limit that was good before.
+    Start {
+        until: usize,
+    },
+    Steady,
+    /// The limit is halved for a window, to see the base latency; then it goes back.
+    Looking {
+        back_to: usize,
+    },
+}
+
+/// The adaptive limit.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    bounds: Bounds,
+    limit: usize,
+    phase: Phase,
+    window: Window,
+    base: Base,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    /// Answers before this were asked for under an earlier limit.
+    counts_from: Instant,
+    latencies: Vec<Duration>,
+    answers: usize,
+    failed: usize,
+    reached: bool,
+}
+
+/// The lowest median latency of this period and the one before.
+#[derive(Debug)]
+struct Base {
+    since: Instant,
+    current: Option<Duration>,
+    previous: Option<Duration>,
+    /// Whether the limit was reached all through the period, so that its lowest median may
+    /// still be one of queueing.
+    hidden: bool,
+}
+
+impl Limit {
+    /// Starts at the least and doubles from there.
+    pub(crate) fn new(bounds: Bounds, now: Instant) -> Self {
+        Self {
+            bounds,
+            limit: bounds.least,
+            phase: Phase::Start { until: bounds.most },
+            window: Window::new(now, now),
+            base: Base { since: now, current: None, previous: None, hidden: true },
+        }
+    }
+
+    /// Calls that may be under way now.
+    pub(crate) fn get(&self) -> usize {
+        self.limit
+    }
+
+    /// Notes that as many calls are under way as may be.
+    pub(crate) fn reached(&mut self) {
+        self.window.reached = true;
+    }
+
+    /// Notes the end of a call that began at `began`.
+    pub(crate) fn ended(&mut self, health: Health, began: Instant, now: Instant) {
+        if began < self.window.counts_from {
+            return;
+        }
+        self.window.add(health, now.duration_since(began));
+        if self.window.is_full(now) {
+            self.close_window(now);
+        }
+    }
+
+    /// After an outage: from the least, doubling up to what was good before.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        let until = match self.phase {
+            Phase::Looking { back_to } => back_to,
+            Phase::Start { until } => until,
+            Phase::Steady => self.limit,
+        };
+        self.phase = Phase::Start { until: until.max(self.bounds.least) };
+        self.set(self.bounds.least, now, Duration::ZERO);
+    }
+
+    fn close_window(&mut self, now: Instant) {
+        let median = self.window.median();
+        let overloaded = self.window.failed_share() > FAILED_SHARE;
+        if let Some(median) = median {
+            self.base.see(median, self.window.reached);
+        }
+        let base = self.base.get();
+        let queueing = match (median, base) {
+            (Some(median), Some(base)) => median > base.mul_f64(TOLERANCE).max(base + SLACK),
+            (None, _) | (_, None) => false,
+        };
+        let settle = median.unwrap_or_default();
+        let looks_again = self.base.turn(now);
+        match self.phase {
+            _ if overloaded || (queueing && !matches!(self.phase, Phase::Looking { .. })) => {
+                self.phase = Phase::Steady;
+                let less = (self.limit as f64 * DECREASE).floor();
+                self.set(less as usize, now, settle);
+            }
+            Phase::Looking { back_to } => {
+                self.phase = Phase::Steady;
+                self.set(back_to, now, Duration::ZERO);
+            }
+            Phase::Steady if looks_again && self.limit > self.bounds.least => {
+                self.phase = Phase::Looking { back_to: self.limit };
+                self.set(self.limit / 2, now, settle);
+            }
+            Phase::Start { until } if self.window.reached => {
+                let more = (self.limit * 2).min(until);
+                if more >= until {
+                    self.phase = Phase::Steady;
+                }
+                self.set(more, now, Duration::ZERO);
+            }
+            Phase::Steady if self.window.reached => {
+                self.set(self.limit + (self.limit / 16).max(1), now, Duration::ZERO);
+            }
+            Phase::Start { .. } | Phase::Steady => self.set(self.limit, now, Duration::ZERO),
+        }
+    }
+
+    /// Sets the limit and opens a window in which calls count that begin from now on, and at
+    /// the earliest after `settle`, when what queued before has drained.
+    fn set(&mut self, limit: usize, now: Instant, settle: Duration) {
+        self.limit = limit.clamp(self.bounds.least, self.bounds.most);
+        self.window = Window::new(now, now + settle);
+    }
+}
+
+impl Window {
+    fn new(since: Instant, counts_from: Instant) -> Self {
+        let latencies = Vec::with_capacity(64);
+        Self { since, counts_from, latencies, answers: 0, failed: 0, reached: false }
+    }
+
+    fn add(&mut self, health: Health, took: Duration) {
+        self.answers += 1;
+        match health {
+            // A fast refusal says nothing of the service's latency.
+            Health::Failed => self.failed += 1,
+            Health::Answered if self.latencies.len() < SAMPLES => self.latencies.push(took),
+            Health::Answered => {}
+        }
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.since.max(self.counts_from));
+        (age >= WINDOW && self.answers >= WINDOW_ANSWERS) || age >= LONGEST_WINDOW
+    }
+
+    fn failed_share(&self) -> f64 {
+        if self.answers < WINDOW_ANSWERS { 0.0 } else { self.failed as f64 / self.answers as f64 }
+    }
+
+    fn median(&mut self) -> Option<Duration> {
+        let middle = self.latencies.len() / 2;
+        (!self.latencies.is_empty()).then(|| *self.latencies.select_nth_unstable(middle).1)
+    }
+}
+
+impl Base {
+    fn get(&self) -> Option<Duration> {
+        [self.current, self.previous].into_iter().flatten().min()
+    }
+
+    fn see(&mut self, median: Duration, reached: bool) {
+        self.current = Some(self.current.map_or(median, |lowest| lowest.min(median)));
+        self.hidden &= reached;
+    }
+
+    /// Begins a new period when this one is over; whether the base must be looked for.
+    fn turn(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.since) < PERIOD {
+            return false;
+        }
+        let hidden = self.hidden;
+        self.previous = self.current.take().or(self.previous);
+        (self.since, self.hidden) = (now, true);
+        hidden
+    }
+}

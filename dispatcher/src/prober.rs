@@ -1,0 +1,42 @@
+//! While the transaction service is down: one question a second whether it answers again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::domain::{Found, PaymentId};
+use shared::shutdown::Shutdown;
+use shared::transaction::Transactions;
+
+use crate::events;
+use crate::gate::Gate;
+
+/// Time between two questions, and before a trial that failed is followed by the next.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks until shutdown, whenever the gate is shut. The question is for a key that nobody
+/// has: any answer that says so comes from the service itself.
+pub(crate) async fn probe(transactions: Arc<dyn Transactions>, gate: Gate, shutdown: Shutdown) {
+    let mut after_trial = Duration::ZERO;
+    while shutdown.unless_requested(gate.opened()).await.is_some() {
+        if shutdown.pause(PAUSE + after_trial).await {
+            return;
+        }
+        after_trial = Duration::ZERO;
+        let nobodys = PaymentId::generate();
+        let Some(found) = shutdown.unless_requested(transactions.find(nobodys)).await else {
+            return;
+        };
+        events::probed(&found);
+        match found {
+            Found::NoAnswer { .. } => {}
+            Found::Nothing | Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } => {
+                gate.reachable();
+                if shutdown.unless_requested(gate.decided()).await.is_none() {
+                    return;
+                }
+                // A service that answers questions but takes no payments costs two calls.
+                after_trial = PAUSE;
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the services ask of the payments table.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::error::{ChangeError, PaymentsError};
+use super::item::StoredPayment;
+use super::statement::Change;
+use crate::domain::PaymentRef;
+
+/// A change that was made, or had been made before by the same hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// This call made it.
+    Now,
+    /// The payment already held exactly this result.
+    Before,
+}
+
+/// Where payments lie. [`PaymentsTable`](super::PaymentsTable) is the real one; a simulation
+/// puts its own here.
+#[async_trait]
+pub trait PaymentStore: fmt::Debug + Send + Sync {
+    /// Makes changes, each on its own condition. The results are in the order of `changes`;
+    /// no two may concern the same payment.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when a call fails as a whole: it is then unknown which of its
+    /// changes were made, and making them again is safe.
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError>;
+
+    /// One payment by reference, read consistently.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when the call fails or the item is no payment.
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError>;
+}
+
+/// What a refused change means, from the item that did not meet its condition.
+///
+/// # Errors
+/// [`ChangeError`] says what the item holds instead.
+pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, ChangeError> {
+    let mismatch = match change {
+        Change::Claim(payment) | Change::ClaimAgain(payment, _) | Change::Resume(payment, _) => {
+            !stored.payment.same_instruction(payment)
+        }
+        Change::Settle(..) | Change::Fail(..) | Change::Refuse(..) | Change::Replay(..) => false,
+    };
+    let (_, target) = change.event().edge();
+    let same_result = stored.status == target
+        && match change {
+            Change::Claim(_) | Change::ClaimAgain(..) | Change::Resume(..) | Change::Replay(..) => {
+                false
+            }
+            Change::Settle(_, settlement) => {
+                stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
+            }
+            Change::Fail(..) | Change::Refuse(..) => true,
+        };
+    if mismatch {
+        Err(ChangeError::Mismatch)
+    } else if same_result {
+        Ok(Applied::Before)
+    } else {
+        Err(ChangeError::InStatus(Box::new(stored)))
+    }
+}

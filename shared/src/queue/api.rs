@@ -1,0 +1,92 @@
+//! What dueflow asks of a queue service: five calls, none of which repeats itself.
+//!
+//! [`SqsQueue`](super::SqsQueue) is the real one. A simulation puts a queue of its own here,
+//! so that the code above this line (batches, heartbeat, failed entries) runs as it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::producer::Outgoing;
+
+/// A received message as the queue service hands it out.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Names this delivery of the message; a later delivery has another.
+    pub receipt: String,
+    /// The queue service's own id of the message.
+    pub message_id: String,
+    /// Its group.
+    pub group: String,
+    /// How often it was delivered, this time included.
+    pub receive_count: u32,
+    /// The message itself.
+    pub body: String,
+}
+
+/// An entry of a batch that was refused, while others were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// Its position in the call's list.
+    pub index: usize,
+    /// Refused because of the entry itself, so that repeating it changes nothing.
+    pub for_good: bool,
+    /// The service's code and words.
+    pub reason: String,
+}
+
+/// A call that failed as a whole. It may have been carried out all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CallFailed(pub String);
+
+/// One queue. Batches hold at most [`MAX_BATCH`](super::MAX_BATCH) entries; an empty list in
+/// the answer of a batch means that every entry was taken.
+#[async_trait]
+pub trait QueueApi: fmt::Debug + Send + Sync {
+    /// The queue's name, for messages to people.
+    fn name(&self) -> &str;
+
+    /// Up to ten messages, in order within each group, hidden from others for `visibility`;
+    /// none when none came within `wait`. May be dropped at any time.
+    async fn receive(
+        &self,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Incoming>, CallFailed>;
+
+    /// Deletes deliveries. A message that is gone already counts as deleted.
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed>;
+
+    /// Sets how long from now each delivery stays hidden, in whole seconds; entries are
+    /// carried out in their order.
+    async fn change_visibility(
+        &self,
+        entries: &[(&str, Duration)],
+        purpose: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed>;
+
+    /// Puts messages into the queue, in their order within each group.
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed>;
+}
+
+/// Why a visibility is changed: a label of the metric of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// The message stays in hand.
+    Extend,
+    /// The message is given back.
+    Release,
+}
+
+impl Visibility {
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Extend => "extend",
+            Self::Release => "release",
+        }
+    }
+}
