@@ -215,3 +215,7 @@ impl Drop for Pass {
         self.gate.inner.room.notify_one();
     }
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+//! The gate before a service whose capacity is known, under virtual time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use crate::gate::{Gate, Purpose};
+use crate::limit::{Bounds, Health};
+
+const BOUNDS: Bounds = Bounds { least: 16, most: 256 };
+
+/// A service with so many workers, each of which takes `latency` for a call; more calls queue.
+#[derive(Debug)]
+struct Service {
+    workers: Semaphore,
+    latency: Duration,
+    down: Mutex<bool>,
+    calls: AtomicU64,
+}
+
+impl Service {
+    fn new(workers: usize, latency: Duration) -> Arc<Self> {
+        let (workers, down) = (Semaphore::new(workers), Mutex::new(false));
+        Arc::new(Self { workers, latency, down, calls: AtomicU64::new(0) })
+    }
+
+    fn is_down(&self) -> bool {
+        *self.down.lock().unwrap()
+    }
+
+    async fn call(&self) -> Health {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.is_down() {
+            return Health::Failed;
+        }
+        let _worker = self.workers.acquire().await.unwrap();
+        sleep(self.latency).await;
+        Health::Answered
+    }
+}
+
+/// Callers that always have another payment, and what their calls took.
+struct Load {
+    gate: Gate,
+    answered: Arc<Mutex<Vec<(Instant, Duration)>>>,
+}
+
+impl Load {
+    fn start(service: &Arc<Service>, gate: Gate, callers: usize) -> Self {
+        let answered: Arc<Mutex<Vec<_>>> = Arc::default();
+        for _ in 0..callers {
+            let (service, gate) = (Arc::clone(service), gate.clone());
+            let answered = Arc::clone(&answered);
+            tokio::spawn(async move {
+                loop {
+                    let pass = gate.enter(Purpose::Submit).await;
+                    let began = Instant::now();
+                    let health = service.call().await;
+                    pass.ended(health);
+                    match health {
+                        Health::Answered => {
+                            let took = began.elapsed();
+                            answered.lock().unwrap().push((Instant::now(), took));
+                        }
+                        Health::Failed => sleep(Duration::from_millis(1)).await,
+                    }
+                }
+            });
+        }
+        Self { gate, answered }
+    }
+
+    /// Calls answered per second, and the 99th percentile of what they took, within `time`
+    /// from now.
+    async fn measure(&self, time: Duration) -> (f64, Duration) {
+        let from = Instant::now();
+        sleep(time).await;
+        let answered = self.answered.lock().unwrap();
+        let mut took: Vec<_> =
+            answered.iter().filter(|(at, _)| *at > from).map(|(_, took)| *took).collect();
+        took.sort_unstable();
+        let p99 = took.get(took.len() * 99 / 100).copied().unwrap_or_default();
+        (took.len() as f64 / time.as_secs_f64(), p99)
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn when_capacity_halves_latency_is_back_within_30_seconds_and_capacity_is_used() {
+    let latency = Duration::from_millis(50);
+    let service = Service::new(80, latency);
+    let load = Load::start(&service, Gate::new(BOUNDS, None), 256);
+    sleep(30 * SECOND).await;
+    let (rate, baseline) = load.measure(60 * SECOND).await;
+    assert!(rate >= 0.9 * 80.0 / 0.05, "only {rate} of 1,600 calls per second");
+
+    service.workers.acquire_many(40).await.unwrap().forget();
+    sleep(30 * SECOND).await;
+    let (rate, p99) = load.measure(120 * SECOND).await;
+    assert!(rate >= 0.9 * 40.0 / 0.05, "only {rate} of 800 calls per second");
+    assert!(p99 <= 2 * baseline, "{p99:?} after {baseline:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_takes_longer_for_each_call_is_still_used_to_its_capacity() {
+    let service = Service::new(40, Duration::from_millis(200));
+    let load = Load::start(&service, Gate::new(BOUNDS, None), 256);
+    sleep(60 * SECOND).await;
+    let (rate, p99) = load.measure(120 * SECOND).await;
+    assert!(rate >= 0.9 * 40.0 / 0.2, "only {rate} of 200 calls per second");
+    assert!(p99 <= Duration::from_millis(400), "{p99:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsaturated_service_is_given_all_that_is_asked_of_it() {
+    let service = Service::new(1_000, Duration::from_millis(20));
+    let load = Load::start(&service, Gate::new(BOUNDS, None), 100);
+    sleep(10 * SECOND).await;
+    let (rate, _) = load.measure(60 * SECOND).await;
+    assert!(rate >= 0.95 * 100.0 / 0.02, "only {rate} of 5,000 calls per second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_service_is_down_nothing_goes_out_and_then_the_rate_is_back_in_30_seconds() {
+    let service = Service::new(80, Duration::from_millis(50));
+    let gate = Gate::new(BOUNDS, None);
+    let load = Load::start(&service, gate, 256);
+    sleep(30 * SECOND).await;
+    let (before, _) = load.measure(30 * SECOND).await;
+
+    *service.down.lock().unwrap() = true;
+    load.gate.opened().await;
+    sleep(SECOND).await;
+    let calls = service.calls.load(Ordering::Relaxed);
+    sleep(600 * SECOND).await;
+    assert_eq!(service.calls.load(Ordering::Relaxed), calls, "calls went out while it was down");
+    assert!(tokio::time::timeout(SECOND, load.gate.receivable()).await.is_err());
+
+    // A trial that fails is one call, and shuts the gate again.
+    load.gate.reachable();
+    load.gate.decided().await;
+    sleep(SECOND).await;
+    assert_eq!(service.calls.load(Ordering::Relaxed), calls + 1);
+
+    *service.down.lock().unwrap() = false;
+    load.gate.reachable();
+    load.gate.receivable().await;
+    sleep(30 * SECOND).await;
+    let (after, _) = load.measure(30 * SECOND).await;
+    assert!(after >= 0.9 * before, "{after} after {before} calls per second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_kept_and_used() {
+    let service = Service::new(1_000, Duration::from_millis(20));
+    let load = Load::start(&service, Gate::new(BOUNDS, Some(100)), 200);
+    sleep(2 * SECOND).await;
+    let (rate, _) = load.measure(60 * SECOND).await;
+    assert!((99.0..=101.0).contains(&rate), "{rate} calls per second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_or_panics_makes_room_for_the_next() {
+    let gate = Gate::new(Bounds { least: 1, most: 1 }, None);
+    let pass = gate.enter(Purpose::Submit).await;
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { drop(gate.enter(Purpose::Submit).await) }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    let panicking = tokio::spawn(async move {
+        let _pass = pass;
+        panic!("on purpose");
+    });
+    assert!(panicking.await.is_err());
+    tokio::time::timeout(SECOND, waiting).await.unwrap().unwrap();
+}
