@@ -29,6 +29,8 @@ pub(super) enum Queued {
 
 /// Failure codes that say that nobody knows whether money moved.
 const OUTCOME_UNKNOWN: [&str; 2] = ["unknown", "exhausted"];
+/// The code of a letter about a settlement that the table contradicts.
+const CONFLICT: &str = "conflict";
 
 /// Judges a run by its evidence.
 #[must_use]
@@ -65,6 +67,8 @@ fn table(
     findings: &mut Findings,
 ) {
     findings.balance.inserted = evidence.inserted;
+    let conflicts = evidence.letters.iter().filter(|letter| letter.code == CONFLICT);
+    let conflicts: HashSet<_> = conflicts.filter_map(|letter| letter.payment).collect();
     for stored in &evidence.table {
         let id = stored.payment.id.to_string();
         let queued = if evidence.queued.contains(&id) { Queued::Yes } else { Queued::No };
@@ -75,7 +79,29 @@ fn table(
                 format!("{} was settled as {entry:?}", stored.payment.reference())
             });
         }
-        ended(stored, &entries, expect, queued, findings);
+        match stored.status {
+            Status::Processed => processed(stored, &entries, findings),
+            Status::Failed | Status::Cancelled if !entries.is_empty() => {
+                let code = stored.failure.as_ref().map_or("", |failure| failure.code.as_str());
+                if OUTCOME_UNKNOWN.contains(&code) || conflicts.contains(&stored.payment.id) {
+                    findings.noticed += 1;
+                } else {
+                    findings.found(Violation::SettledButNotProcessed, || {
+                        format!("{} ({code}) and settled", shown(stored))
+                    });
+                }
+            }
+            Status::Failed | Status::Cancelled => {}
+            Status::Scheduled | Status::Pending => match (expect, queued) {
+                (Expect::Ended, Queued::Yes) => {
+                    findings.found(Violation::NotEnded, || shown(stored));
+                }
+                (Expect::Ended, Queued::No) => {
+                    findings.found(Violation::Stranded, || shown(stored));
+                }
+                (Expect::Open, Queued::Yes | Queued::No) => {}
+            },
+        }
     }
     for (key, entries) in settled {
         findings.found(Violation::SettledUnderAnotherKey, || {
@@ -89,36 +115,16 @@ fn table(
     }
 }
 
-fn ended(
-    stored: &StoredPayment,
-    entries: &[&Settled],
-    expect: Expect,
-    queued: Queued,
-    findings: &mut Findings,
-) {
-    let reference = || format!("{} is {}", stored.payment.reference(), stored.status);
-    match stored.status {
-        Status::Processed => {
-            let id = stored.transaction_id.as_deref();
-            if !entries.iter().any(|entry| Some(entry.transaction_id.as_str()) == id) {
-                findings.found(Violation::ProcessedWithoutSettlement, || {
-                    format!("{} with {id:?}", reference())
-                });
-            }
-        }
-        Status::Failed | Status::Cancelled => {
-            let code = stored.failure.as_ref().map_or("", |failure| failure.code.as_str());
-            if !entries.is_empty() && !OUTCOME_UNKNOWN.contains(&code) {
-                findings.found(Violation::SettledButNotProcessed, || {
-                    format!("{} ({code}) and settled", reference())
-                });
-            }
-        }
-        Status::Scheduled | Status::Pending => match (expect, queued) {
-            (Expect::Ended, Queued::Yes) => findings.found(Violation::NotEnded, reference),
-            (Expect::Ended, Queued::No) => findings.found(Violation::Stranded, reference),
-            (Expect::Open, Queued::Yes | Queued::No) => {}
-        },
+fn shown(stored: &StoredPayment) -> String {
+    format!("{} is {}", stored.payment.reference(), stored.status)
+}
+
+fn processed(stored: &StoredPayment, entries: &[&Settled], findings: &mut Findings) {
+    let id = stored.transaction_id.as_deref();
+    if !entries.iter().any(|entry| Some(entry.transaction_id.as_str()) == id) {
+        findings.found(Violation::ProcessedWithoutSettlement, || {
+            format!("{} with {id:?}", shown(stored))
+        });
     }
 }
 
@@ -156,13 +162,14 @@ fn letters(evidence: &Evidence, findings: &mut Findings) {
     let mut buried = HashSet::new();
     for letter in &evidence.letters {
         buried.extend(letter.payment);
+        *findings.codes.entry(letter.code.clone()).or_default() += 1;
         if letter.code == super::queues::REDRIVEN {
             findings.found(Violation::GivenUpByQueue, || format!("{letter:?}"));
         }
     }
     for stored in &evidence.table {
         let letter = buried.remove(&stored.payment.id);
-        let reference = || format!("{} is {}", stored.payment.reference(), stored.status);
+        let reference = || shown(stored);
         match (stored.status, letter) {
             (Status::Failed, false) => findings.found(Violation::FailedWithoutLetter, reference),
             // PROCESSED later, or discarded: the letter stays until an operator takes it.

@@ -19,7 +19,8 @@ pub enum Violation {
     SettledOtherwise,
     /// PROCESSED, but the journal has no such transaction.
     ProcessedWithoutSettlement,
-    /// Settled, but FAILED (for another reason than that nobody knows) or CANCELLED.
+    /// Settled, but FAILED or CANCELLED, and nothing says so: neither does its failure say that
+    /// the outcome is unknown, nor does a letter say that a settlement came all the same.
     SettledButNotProcessed,
     /// SCHEDULED or PENDING when everything should have ended.
     NotEnded,
@@ -108,6 +109,10 @@ pub struct Findings {
     pub letters: u64,
     /// Pairs of payments of one account whose order was compared.
     pub compared: u64,
+    /// Settled and not PROCESSED, and an operator is told.
+    pub noticed: u64,
+    /// Dead letters by their codes.
+    pub codes: BTreeMap<String, u64>,
     pub(super) violations: BTreeMap<Violation, (u64, Vec<String>)>,
 }
 
@@ -156,10 +161,13 @@ impl fmt::Display for Findings {
         )?;
         write!(
             f,
-            "{} settlements, {} changes, {} dead letters, {} pairs in order compared: {} violations",
+            "{} settlements, {} changes, {} dead letters {:?}, {} settled without PROCESSED and \
+             noticed, {} pairs in order compared: {} violations",
             self.settlements,
             self.changes,
             self.letters,
+            self.codes,
+            self.noticed,
             self.compared,
             self.total()
         )?;

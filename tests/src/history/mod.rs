@@ -28,6 +28,6 @@ mod tests;
 pub use check::{Expect, check};
 pub use evidence::{Change, Evidence, Letter, Settled};
 pub use findings::{Balance, Findings, Violation};
-pub use queues::Queues;
+pub use queues::{Depth, Queues};
 pub use read::read;
 pub use stream::read_stream;

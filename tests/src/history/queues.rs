@@ -25,6 +25,15 @@ pub struct Queues {
     client: Client,
 }
 
+/// How many messages a queue holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Not received, or given back.
+    pub visible: u64,
+    /// Received, and neither deleted nor given back.
+    pub in_flight: u64,
+}
+
 /// A message that was taken out.
 #[derive(Debug)]
 struct Taken {
@@ -49,17 +58,24 @@ impl Queues {
         Ok(bodies.iter().map(|body| letter(body)).collect())
     }
 
-    /// Messages that were received and not yet deleted or given back.
+    /// How many messages a queue holds.
     ///
     /// # Errors
     /// The queue does not say.
-    pub async fn in_flight(&self, queue: &str) -> anyhow::Result<u64> {
-        let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    pub async fn depth(&self, queue: &str) -> anyhow::Result<Depth> {
         let url = self.url(queue).await?;
         let asked = self.client.get_queue_attributes().queue_url(url);
-        let attributes = asked.attribute_names(name.clone()).send().await?.attributes;
-        let count = attributes.and_then(|mut attributes| attributes.remove(&name));
-        count.and_then(|count| count.parse().ok()).context("a queue that does not count")
+        let asked = asked.attribute_names(QueueAttributeName::All).send().await?;
+        let attributes = asked.attributes.context("a queue without attributes")?;
+        let count = |name| attributes.get(&name).and_then(|count: &String| count.parse().ok());
+        let (visible, in_flight) = (
+            count(QueueAttributeName::ApproximateNumberOfMessages),
+            count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
+        );
+        visible
+            .zip(in_flight)
+            .map(|(visible, in_flight)| Depth { visible, in_flight })
+            .context("a queue that does not count")
     }
 
     /// The payments of which a queue holds a message. The messages stay.

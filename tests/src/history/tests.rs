@@ -130,8 +130,15 @@ fn a_transaction_id_that_the_journal_lacks_is_found() {
 }
 
 #[test]
-fn money_that_moved_for_a_failed_payment_is_found_unless_its_outcome_is_unknown() {
-    spoilt(|run| run.journal.push(settled(&payment(2))), &[Violation::SettledButNotProcessed]);
+fn money_that_moved_for_a_failed_payment_is_found_unless_an_operator_is_told() {
+    let moved = |run: &mut Evidence| run.journal.push(settled(&payment(2)));
+    spoilt(moved, &[Violation::SettledButNotProcessed]);
+    let told = |run: &mut Evidence| {
+        moved(run);
+        let code = "conflict".to_owned();
+        run.letters.push(Letter { payment: Some(payment(2).id), code });
+    };
+    spoilt(told, &[]);
 }
 
 #[test]

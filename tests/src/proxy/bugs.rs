@@ -36,6 +36,7 @@ pub(super) struct Memory {
 }
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const ASKED: &str = "?idempotency_key=";
 
 impl Request {
     /// The operation at AWS; empty at the transaction service.
@@ -110,8 +111,16 @@ impl Line {
 }
 
 impl Memory {
-    /// Numbers the attempts after the first in the key.
+    /// Numbers the attempts after the first in the key. Who asks before it posts again asks
+    /// for the attempt that it is about to make.
     fn number(&self, mut request: Request) -> Request {
+        if let Some((path, key)) = request.path_and_query.split_once(ASKED) {
+            let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(before) = attempts.get(key) {
+                request.path_and_query = format!("{path}{ASKED}{key}-{}", before + 1);
+            }
+            return request;
+        }
         let key = request.headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
         let Some(key) = key.map(str::to_owned) else { return request };
         let attempt = {
@@ -209,6 +218,12 @@ mod tests {
             numbered.headers[IDEMPOTENCY_KEY].to_str().unwrap().to_owned()
         });
         assert_eq!(keys, ["k", "k-2", "k-3"]);
+        let asked = |key| {
+            let path_and_query = format!("/v1/transactions?idempotency_key={key}");
+            memory.number(Request { path_and_query, ..request(&json!({})) }).path_and_query
+        };
+        assert_eq!(asked("k"), "/v1/transactions?idempotency_key=k-4");
+        assert_eq!(asked("other"), "/v1/transactions?idempotency_key=other");
     }
 
     #[test]

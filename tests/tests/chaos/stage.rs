@@ -135,7 +135,7 @@ impl Stage {
         let names = &self.world.names;
         let asked_at = Instant::now();
         for queue in [names.payments_queue(), names.confirmations_queue()] {
-            while queues.in_flight(&queue).await? > 0 && asked_at.elapsed() < VISIBILITY * 3 {
+            while queues.depth(&queue).await?.in_flight > 0 && asked_at.elapsed() < VISIBILITY * 3 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -40,7 +40,7 @@ pub(crate) async fn insert(stage: Shared, plan: Plan, started_at: Instant) -> an
 pub(crate) fn payment(chance: &mut Chance, accounts: u32) -> anyhow::Result<Payment> {
     let now = Timestamp::now();
     let account = match chance.below(2) {
-        0 => chance.below(u64::from(Plan::BUSY)),
+        0 => chance.below(u64::from(Plan::BUSY.min(accounts))),
         _ => chance.below(u64::from(accounts)),
     };
     Ok(Payment {
