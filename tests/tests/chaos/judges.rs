@@ -10,15 +10,16 @@ use tests::chance::Chance;
 use tests::history::{Depth, Expect, Findings, Queues, Violation, check};
 use tests::proxy::{Bug, Fault, Faults, Shares};
 
-use crate::plan::VISIBILITY;
 use crate::stage::{Stage, stop};
 use crate::waves::payment;
 
 /// Whatever is waited for has failed when it takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a message in hand stays hidden from others.
+const VISIBILITY: Duration = Duration::from_secs(2);
 /// As long as anything takes that will still happen: a message comes again after
 /// [`VISIBILITY`], or the pause after a first failure.
-const ALL_IS_DONE: Duration = Duration::from_secs(3 * VISIBILITY.as_secs());
+const ALL_IS_DONE: Duration = Duration::from_secs(8);
 
 /// A stage with some services on it.
 struct Scene {
@@ -29,7 +30,7 @@ struct Scene {
 
 impl Scene {
     async fn set(faults: TransactionFaults, bug: Option<Bug>) -> Self {
-        let stage = Stage::set(faults).await.unwrap();
+        let stage = Stage::set(faults, VISIBILITY).await.unwrap();
         match bug {
             Some(bug @ Bug::AttemptInKey) => stage.transactions.plant(bug),
             Some(bug @ (Bug::AcknowledgeOnReceipt | Bug::RestOvertakes)) => stage.sqs.plant(bug),

@@ -8,11 +8,11 @@ use tests::proxy::{Faults, Shares};
 
 /// Longer than [`VISIBILITY`], so that a frozen worker wakes up as a zombie: its messages
 /// have been given to others meanwhile.
-const FREEZE: std::ops::Range<Duration> = Duration::from_millis(3_500)..Duration::from_secs(6);
+const FREEZE: std::ops::Range<Duration> = Duration::from_millis(6_500)..Duration::from_secs(9);
 /// Longer than the ten seconds after which a relay's lease is taken.
 const FREEZE_RELAY: std::ops::Range<Duration> = Duration::from_secs(11)..Duration::from_secs(13);
 /// The visibility timeout of the services in chaos.
-pub(crate) const VISIBILITY: Duration = Duration::from_secs(3);
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(6);
 /// How long a post stays empty.
 const DOWN: std::ops::Range<Duration> = Duration::ZERO..Duration::from_secs(2);
 /// How long a process is left alone between two deeds.
@@ -70,7 +70,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Accounts with many payments.
-    pub(crate) const BUSY: u32 = 20;
+    pub(crate) const BUSY: u32 = 40;
 
     /// The run of `seed`: `payments` payments, things going wrong for `length`.
     pub(crate) fn of(seed: u64, length: Duration, payments: u32) -> Self {
@@ -93,7 +93,7 @@ impl Plan {
             let share = f64::from(u32::try_from(10 + chance.below(10)).unwrap_or(10)) / 1000.0;
             Faults { seed, shares: Shares::each(share), latest: Duration::from_secs(latest) }
         };
-        let (aws, transactions) = (faults(7), faults(3));
+        let (aws, transactions) = (faults(7), faults(6));
         Self {
             seed,
             length,

@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::crew::{Deeds, man};
-use crate::plan::Plan;
+use crate::plan::{Plan, VISIBILITY};
 use crate::stage::{Stage, stop};
 use crate::waves::insert;
 
 /// How long everything may take to end once it is calm. A payment that failed a few times
-/// waits for half a minute.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// waits for half a minute, and the machine may be busy with other things.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a run went.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn rejecting(seed: u64, lose_answers: f64) -> TransactionFaults {
 /// Carries out a plan and judges what it left.
 pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let stage = Arc::new(Stage::set(rejecting(plan.seed, 0.02)).await?);
+    let stage = Arc::new(Stage::set(rejecting(plan.seed, 0.02), VISIBILITY).await?);
     stage.dynamodb.set_faults(plan.aws);
     stage.sqs.set_faults(plan.aws);
     stage.transactions.set_faults(plan.transactions);

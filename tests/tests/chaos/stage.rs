@@ -15,8 +15,6 @@ use tempfile::TempDir;
 use tests::history::{Evidence, Queues, read};
 use tests::proxy::{Counts, Faults, Proxy, Service};
 
-use crate::plan::VISIBILITY;
-
 /// The `dueflow` command.
 const DUEFLOW: &str = env!("CARGO_BIN_EXE_dueflow-under-test");
 /// Starts of one process that may fail in a row: at start it needs answers that faults keep
@@ -34,11 +32,16 @@ pub(crate) struct Stage {
     pub(crate) writer: PaymentsTable,
     /// The table itself.
     table: PaymentsTable,
+    visibility: Duration,
     dir: Option<TempDir>,
 }
 
 impl Stage {
-    pub(crate) async fn set(faults: TransactionFaults) -> anyhow::Result<Self> {
+    /// A stage whose services hold a message for `visibility`.
+    pub(crate) async fn set(
+        faults: TransactionFaults,
+        visibility: Duration,
+    ) -> anyhow::Result<Self> {
         let dir = temporary_folder()?;
         let options = LocalOptions {
             dir: dir.path().to_owned(),
@@ -58,7 +61,7 @@ impl Stage {
         let name = world.names.payments_table();
         let writer = PaymentsTable::new(Aws::at(endpoints).await.dynamodb("writer"), &name, 16);
         let table = PaymentsTable::new(world.aws.dynamodb("judge"), &name, 16);
-        Ok(Self { world, dynamodb, sqs, transactions, writer, table, dir: Some(dir) })
+        Ok(Self { world, dynamodb, sqs, transactions, writer, table, visibility, dir: Some(dir) })
     }
 
     /// Starts a service behind the proxies and waits until it is ready.
@@ -69,12 +72,12 @@ impl Stage {
             ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", dynamodb),
             ("AWS_ENDPOINT_URL_SQS", self.sqs.endpoint()),
             ("DUEFLOW_TRANSACTION_URL", self.transactions.endpoint()),
-            ("DUEFLOW_VISIBILITY_TIMEOUT", format!("{}s", VISIBILITY.as_secs())),
+            ("DUEFLOW_VISIBILITY_TIMEOUT", format!("{}s", self.visibility.as_secs())),
             ("DUEFLOW_RECEIVE_WAIT", "1s".to_owned()),
-            ("DUEFLOW_TRANSACTION_TIMEOUT", "1s".to_owned()),
+            ("DUEFLOW_TRANSACTION_TIMEOUT", "3s".to_owned()),
             ("DUEFLOW_DRAIN_TIMEOUT", "5s".to_owned()),
             ("DUEFLOW_CHECKPOINT_INTERVAL", "200ms".to_owned()),
-            ("DUEFLOW_DISPATCHER_CONCURRENCY", "64".to_owned()),
+            ("DUEFLOW_DISPATCHER_CONCURRENCY", "32".to_owned()),
         ];
         for _ in 0..STARTS {
             let mut process = self.world.spawn(service, name, &settings)?;
@@ -135,7 +138,9 @@ impl Stage {
         let names = &self.world.names;
         let asked_at = Instant::now();
         for queue in [names.payments_queue(), names.confirmations_queue()] {
-            while queues.depth(&queue).await?.in_flight > 0 && asked_at.elapsed() < VISIBILITY * 3 {
+            while queues.depth(&queue).await?.in_flight > 0
+                && asked_at.elapsed() < self.visibility * 3
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
