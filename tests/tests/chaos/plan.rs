@@ -1,6 +1,7 @@
 //! What happens when: a pure function of the seed.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use tests::chance::Chance;
@@ -8,15 +9,17 @@ use tests::proxy::{Faults, Shares};
 
 /// Longer than [`VISIBILITY`], so that a frozen worker wakes up as a zombie: its messages
 /// have been given to others meanwhile.
-const FREEZE: std::ops::Range<Duration> = Duration::from_millis(6_500)..Duration::from_secs(9);
+const FREEZE: Range<Duration> = Duration::from_millis(6_500)..Duration::from_secs(9);
 /// Longer than the ten seconds after which a relay's lease is taken.
-const FREEZE_RELAY: std::ops::Range<Duration> = Duration::from_secs(11)..Duration::from_secs(13);
+const FREEZE_RELAY: Range<Duration> = Duration::from_secs(11)..Duration::from_secs(13);
 /// The visibility timeout of the services in chaos.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(6);
 /// How long a post stays empty.
-const DOWN: std::ops::Range<Duration> = Duration::ZERO..Duration::from_secs(2);
+const DOWN: Range<Duration> = Duration::ZERO..Duration::from_secs(2);
 /// How long a process is left alone between two deeds.
-const PEACE: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_secs(6);
+const PEACE: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(6);
+/// The same for a relay: nothing flows while both are away.
+const PEACE_RELAY: Range<Duration> = Duration::from_secs(4)..Duration::from_secs(14);
 
 /// A process that is to run: a service under a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,15 +78,15 @@ impl Plan {
     /// The run of `seed`: `payments` payments, things going wrong for `length`.
     pub(crate) fn of(seed: u64, length: Duration, payments: u32) -> Self {
         let crews = [
-            ("stream-relay", 2, FREEZE_RELAY),
-            ("dispatcher", 3, FREEZE),
-            ("confirmer", 2, FREEZE),
+            ("stream-relay", 2, FREEZE_RELAY, PEACE_RELAY),
+            ("dispatcher", 3, FREEZE, PEACE),
+            ("confirmer", 2, FREEZE, PEACE),
         ];
         let mut posts = Vec::new();
-        for (service, count, freeze) in crews {
+        for (service, count, freeze, peace) in crews {
             for number in 1..=count {
                 let mut chance = Chance::new(seed, posts.len() as u64);
-                let steps = steps(&mut chance, length, &freeze);
+                let steps = steps(&mut chance, length, &freeze, &peace);
                 posts.push(Post { service, name: format!("{service}-{number}"), steps });
             }
         }
@@ -106,9 +109,14 @@ impl Plan {
     }
 }
 
-fn steps(chance: &mut Chance, length: Duration, freeze: &std::ops::Range<Duration>) -> Vec<Step> {
+fn steps(
+    chance: &mut Chance,
+    length: Duration,
+    freeze: &Range<Duration>,
+    peace: &Range<Duration>,
+) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut at = chance.duration(PEACE);
+    let mut at = chance.duration(peace.clone());
     while at < length {
         let (deed, takes) = match chance.below(5) {
             0 | 1 => {
@@ -125,7 +133,7 @@ fn steps(chance: &mut Chance, length: Duration, freeze: &std::ops::Range<Duratio
             }
         };
         steps.push(Step { at, deed });
-        at += takes + chance.duration(PEACE);
+        at += takes + chance.duration(peace.clone());
     }
     steps
 }

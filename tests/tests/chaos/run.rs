@@ -30,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) findings: Findings,
     /// What else is wrong: a service that did not end in order.
     pub(crate) complaint: Option<String>,
+    /// Payments that had ended when the last fault was over.
+    pub(crate) ended_in_storm: u64,
     /// From the last fault until everything had ended.
     pub(crate) recovery: Duration,
     pub(crate) took: Duration,
@@ -48,10 +50,11 @@ impl fmt::Display for Report {
         let Deeds { kills, freezes, restarts, deaths } = self.deeds;
         write!(
             f,
-            "seed {}: {} payments, {kills} kills, {freezes} freezes, {restarts} restarts, \
+            "seed {}: {} payments ({} ended in the storm), {kills} kills, {freezes} freezes, {restarts} restarts, \
              {deaths} deaths, {} faults, {} violations, calm after {:.1} s, {:.1} s in all",
             self.seed,
             self.findings.balance.inserted,
+            self.ended_in_storm,
             self.faults.injected(),
             self.findings.total(),
             self.recovery.as_secs_f64(),
@@ -94,6 +97,7 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Report> {
     stage.calm();
     stage.world.local.transactions.set_faults(rejecting(plan.seed, 0.0));
     let calm_at = Instant::now();
+    let open_then = stage.open().await? as u64;
     let inserted = writer.await.context("the writer panicked")??;
     let mut deeds = Deeds::default();
     let mut processes = Vec::new();
@@ -109,8 +113,18 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let findings = check(&evidence, Expect::Ended);
     let faults = stage.counts();
     let (seed, took) = (plan.seed, began.elapsed());
-    let mut report =
-        Report { seed, deeds, faults, findings, complaint, recovery, took, folder: None };
+    let ended_in_storm = inserted.saturating_sub(open_then);
+    let mut report = Report {
+        seed,
+        deeds,
+        faults,
+        findings,
+        complaint,
+        ended_in_storm,
+        recovery,
+        took,
+        folder: None,
+    };
     let mut stage = Arc::into_inner(stage).context("somebody still holds the stage")?;
     if !report.clean() {
         report.folder = stage.keep();
