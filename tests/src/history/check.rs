@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::domain::Status;
+use shared::domain::{FailureCode, Status};
 use shared::payments::StoredPayment;
 
 use super::evidence::{Evidence, Settled};
@@ -28,7 +28,7 @@ pub(super) enum Queued {
 }
 
 /// Failure codes that say that nobody knows whether money moved.
-const OUTCOME_UNKNOWN: [&str; 2] = ["unknown", "exhausted"];
+const OUTCOME_UNKNOWN: [FailureCode; 2] = [FailureCode::Unknown, FailureCode::Exhausted];
 /// The code of a letter about a settlement that the table contradicts.
 const CONFLICT: &str = "conflict";
 
@@ -82,12 +82,13 @@ fn table(
         match stored.status {
             Status::Processed => processed(stored, &entries, findings),
             Status::Failed | Status::Cancelled if !entries.is_empty() => {
-                let code = stored.failure.as_ref().map_or("", |failure| failure.code.as_str());
-                if OUTCOME_UNKNOWN.contains(&code) || conflicts.contains(&stored.payment.id) {
+                let code = stored.failure.as_ref().map(|failure| failure.code);
+                let unknown = code.is_some_and(|code| OUTCOME_UNKNOWN.contains(&code));
+                if unknown || conflicts.contains(&stored.payment.id) {
                     findings.noticed += 1;
                 } else {
                     findings.found(Violation::SettledButNotProcessed, || {
-                        format!("{} ({code}) and settled", shown(stored))
+                        format!("{} ({code:?}) and settled", shown(stored))
                     });
                 }
             }

@@ -6,8 +6,15 @@ use super::evidence::Change;
 use super::findings::{Findings, Violation};
 
 /// Every event.
-const EVENTS: [Event; 6] =
-    [Event::Claim, Event::Settle, Event::Fail, Event::Replay, Event::Discard, Event::Cancel];
+const EVENTS: [Event; 7] = [
+    Event::Claim,
+    Event::Resume,
+    Event::Settle,
+    Event::Fail,
+    Event::Replay,
+    Event::Discard,
+    Event::Cancel,
+];
 
 /// Whether some event leads from one status to the other. A write that changes nothing of the
 /// status is allowed.

@@ -49,6 +49,8 @@ fn stored(payment: &Payment, status: Status) -> StoredPayment {
         status,
         updated_at: payment.created_at,
         attempts: 1,
+        attempts_before: 0,
+        claimed_at: None,
         transaction_id: change(payment, status).transaction_id,
         settled_at: None,
         failure: (status == Status::Failed).then_some(failure),

@@ -152,14 +152,15 @@ impl Memory {
     }
 }
 
-/// Takes the condition on the status out of claims.
+/// Takes the conditions on the status, and on there having been no attempt, out of claims.
 fn unconditional(mut request: Request) -> Request {
     let Ok(mut body) = serde_json::from_slice::<Value>(&request.body) else { return request };
     let Some(statements) = body["Statements"].as_array_mut() else { return request };
     for statement in statements {
         let text = statement["Statement"].as_str().unwrap_or_default();
         if text.contains(r#"SET "Status"='PENDING'"#) {
-            statement["Statement"] = json!(text.replace(r#" AND "Status"='SCHEDULED'"#, ""));
+            let without = text.replace(r#" AND "Status"='SCHEDULED'"#, "");
+            statement["Statement"] = json!(without.replace(r#" AND "Attempts"=0"#, ""));
         }
     }
     request.body = body.to_string().into_bytes();
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_claim_loses_its_condition_and_a_settlement_does_not() {
-        let claim = r#"UPDATE "t" SET "Status"='PENDING' WHERE "SK"=? AND "Status"='SCHEDULED' AND "Amount"=?"#;
+        let claim = r#"UPDATE "t" SET "Status"='PENDING' WHERE "SK"=? AND "Status"='SCHEDULED' AND "Attempts"=0 AND "Amount"=?"#;
         let settle = r#"UPDATE "t" SET "Status"='PROCESSED' WHERE "SK"=? AND "Status"='PENDING'"#;
         let body = json!({ "Statements": [{ "Statement": claim }, { "Statement": settle }] });
         let rewritten: Value = serde_json::from_slice(&unconditional(request(&body)).body).unwrap();
