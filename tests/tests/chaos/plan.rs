@@ -91,9 +91,9 @@ impl Plan {
             }
         }
         let mut chance = Chance::new(seed, 100);
-        // From one to two hundredths for each of the eight faults.
+        // From one half to three hundredths for each of the eight faults.
         let mut faults = |latest| {
-            let share = f64::from(u32::try_from(10 + chance.below(10)).unwrap_or(10)) / 1000.0;
+            let share = f64::from(u32::try_from(5 + chance.below(25)).unwrap_or(5)) / 1000.0;
             Faults { seed, shares: Shares::each(share), latest: Duration::from_secs(latest) }
         };
         let (aws, transactions) = (faults(7), faults(6));
