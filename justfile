@@ -27,3 +27,7 @@ bench:
 # Licences, sources and duplicate versions of dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources
+
+# Seed after seed of real processes that are killed and frozen: `just chaos 3600`.
+chaos seconds="60":
+    CHAOS_SECONDS={{ seconds }} cargo test -p tests --test chaos chaos_for -- --ignored --nocapture

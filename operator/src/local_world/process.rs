@@ -138,6 +138,23 @@ impl Process {
         }
     }
 
+    /// Stops it in its tracks (SIGSTOP), as a pause of the machine would. It keeps its memory
+    /// and its connections and knows nothing of the time that passes.
+    ///
+    /// # Errors
+    /// There is no such process any more.
+    pub fn freeze(&self) -> std::io::Result<()> {
+        Ok(kill_process(self.pid, Signal::STOP)?)
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    ///
+    /// # Errors
+    /// There is no such process any more.
+    pub fn thaw(&self) -> std::io::Result<()> {
+        Ok(kill_process(self.pid, Signal::CONT)?)
+    }
+
     /// Kills it (SIGKILL), as a crash of the machine would.
     ///
     /// # Errors

@@ -154,7 +154,9 @@ fn local_prints_an_environment_that_another_program_can_use() {
         .spawn()
         .unwrap();
     let mut environment = Vec::new();
-    for line in BufReader::new(local.stdout.take().unwrap()).lines() {
+    // Open until the process has ended: it goes on printing.
+    let mut lines = BufReader::new(local.stdout.take().unwrap()).lines();
+    for line in &mut lines {
         let line = line.unwrap();
         match line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
             Some((name, value)) => environment.push((name.to_owned(), value.to_owned())),

@@ -50,9 +50,9 @@ async fn a_rejected_payment_does_not_hold_up_those_after_it() {
     flow.schedule(100, 1).await;
     flow.until_ended().await;
     stop(services).await;
-    let books = flow.books().await;
-    assert!(books.balance(), "{books:#?}");
-    assert!(books.dead_letters > 0 && books.settled_once > 0, "{books:#?}");
+    let findings = flow.findings().await;
+    assert!(findings.clean(), "{findings}");
+    assert!(findings.balance.failed > 0 && findings.balance.processed > 0, "{findings}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::demo::{Books, Plan, read_dead_letters, reconcile, schedule};
+use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, SERVICES, World, temporary_folder};
 use shared::domain::Status;
 use shared::payments::{PaymentsTable, StoredPayment};
 use tempfile::TempDir;
+use tests::history::{Expect, Findings, check, read};
 
 /// The `dueflow` command.
 pub(crate) const DUEFLOW: &str = env!("CARGO_BIN_EXE_dueflow-under-test");
@@ -136,19 +137,16 @@ impl Flow {
         }
     }
 
-    /// Compares the table and the dead-letter queue with the transaction service's journal.
-    pub(crate) async fn books(&self) -> Books {
-        let letters = read_dead_letters(&self.world.aws, &self.world.names).await.unwrap();
-        let journal = self.world.local.journal();
-        let (books, _) = reconcile(&self.table, journal, &letters, self.scheduled).await.unwrap();
-        books
+    /// What the history checker finds at the end of a run, after the services have stopped.
+    pub(crate) async fn findings(&self) -> Findings {
+        check(&read(&self.world, self.scheduled).await.unwrap(), Expect::Ended)
     }
 
-    /// The books, which must balance with every payment settled exactly once.
+    /// Nothing may be found, and every payment must be PROCESSED.
     pub(crate) async fn assert_all_settled_once(&self) {
-        let books = self.books().await;
-        assert!(books.balance(), "{books:#?}");
-        assert_eq!(books.settled_once, self.scheduled, "{books:#?}");
+        let findings = self.findings().await;
+        assert!(findings.clean(), "{findings}");
+        assert_eq!(findings.balance.processed, self.scheduled, "{findings}");
     }
 }
 
