@@ -1,0 +1,75 @@
+//! What happens when: a pure function of the seed.
+
+use std::time::Duration;
+
+use tests::chance::Chance;
+
+/// Dispatchers, then confirmers.
+pub(crate) const DISPATCHERS: usize = 2;
+/// All processes.
+pub(crate) const PROCESSES: usize = DISPATCHERS + 2;
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// So many payments are inserted and queued.
+    Insert { payments: u64 },
+    /// The relay reads everything again, and queues it again.
+    RelayAgain,
+    /// A process dies, and another takes its place after a while.
+    Kill { process: usize, back_after: Duration },
+    /// A process stands still, and goes on after a while.
+    Still { process: usize, time: Duration },
+    /// A process's wall clock jumps by so many seconds.
+    ClockJump { process: usize, seconds: i64 },
+    /// A process is told to end, and another takes its place.
+    Restart { process: usize },
+    /// The transaction service turns everything away for a while.
+    Down { time: Duration },
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) events: Vec<(Duration, Event)>,
+    pub(crate) accounts: u64,
+    /// Calls in a thousand that go wrong.
+    pub(crate) faults: u64,
+    /// Payments in a thousand that are rejected.
+    pub(crate) rejects: u64,
+}
+
+/// How long things go wrong.
+pub(crate) const STORM: Duration = Duration::from_secs(900);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The run of `seed`.
+pub(crate) fn script(seed: u64) -> Script {
+    let mut chance = Chance::new(seed, 1);
+    let mut events = vec![(Duration::ZERO, Event::Insert { payments: 6 + chance.below(12) })];
+    for _ in 0..4 + chance.below(10) {
+        let at = chance.duration(Duration::ZERO..STORM);
+        let process = chance.below(PROCESSES as u64) as usize;
+        let event = match chance.below(16) {
+            0..4 => Event::Kill { process, back_after: chance.duration(SECOND..90 * SECOND) },
+            4..7 => Event::Still { process, time: chance.duration(SECOND..200 * SECOND) },
+            7..9 => Event::RelayAgain,
+            9..11 => Event::Insert { payments: 1 + chance.below(8) },
+            11..13 => Event::Restart { process },
+            13 => Event::Down { time: chance.duration(SECOND..120 * SECOND) },
+            _ => {
+                let hours = i64::try_from(chance.below(60)).unwrap_or_default() - 20;
+                Event::ClockJump { process, seconds: hours * 1_800 }
+            }
+        };
+        events.push((at, event));
+    }
+    events.sort_by_key(|(at, _)| *at);
+    Script {
+        events,
+        accounts: 1 + chance.below(5),
+        faults: [0, 20, 60, 150, 300][chance.below(5) as usize],
+        rejects: [0, 0, 100][chance.below(3) as usize],
+    }
+}

@@ -1,0 +1,196 @@
+//! The payments table: conditional writes in memory, each as `DynamoDB` would make it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shared::domain::{Failure, Payment, PaymentId, PaymentRef, Settlement, Status, transition};
+use shared::payments::{
+    Applied, Change, ChangeError, FirstClaim, PaymentStore, PaymentsError, StoredPayment, met,
+};
+use tests::history;
+
+use crate::bugs::Bug;
+use crate::faults::Faults;
+use crate::life::Life;
+
+/// How long a caller waits for the table (`shared::aws`).
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// The items, and every change of them in order.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) items: BTreeMap<PaymentId, StoredPayment>,
+    pub(crate) stream: Vec<history::Change>,
+}
+
+/// A change with all it holds, so that it can arrive late.
+#[derive(Debug, Clone)]
+enum Owned {
+    Claim(Payment),
+    ClaimAgain(Payment, u32),
+    Resume(Payment, u32),
+    Settle(PaymentRef, Settlement),
+    Fail(PaymentRef, Failure, u32),
+    Refuse(PaymentRef, Failure),
+    Replay(PaymentRef, u32, FirstClaim),
+}
+
+impl Owned {
+    fn of(change: &Change<'_>) -> Self {
+        match change.clone() {
+            Change::Claim(payment) => Self::Claim(payment.clone()),
+            Change::ClaimAgain(payment, seen) => Self::ClaimAgain(payment.clone(), seen),
+            Change::Resume(payment, seen) => Self::Resume(payment.clone(), seen),
+            Change::Settle(reference, settlement) => {
+                Self::Settle(reference.clone(), settlement.clone())
+            }
+            Change::Fail(reference, failure, made) => {
+                Self::Fail(reference.clone(), failure.clone(), made)
+            }
+            Change::Refuse(reference, failure) => Self::Refuse(reference.clone(), failure.clone()),
+            Change::Replay(reference, made, first) => Self::Replay(reference.clone(), made, first),
+        }
+    }
+
+    fn borrowed(&self) -> Change<'_> {
+        match self {
+            Self::Claim(payment) => Change::Claim(payment),
+            Self::ClaimAgain(payment, seen) => Change::ClaimAgain(payment, *seen),
+            Self::Resume(payment, seen) => Change::Resume(payment, *seen),
+            Self::Settle(reference, settlement) => Change::Settle(reference, settlement),
+            Self::Fail(reference, failure, made) => Change::Fail(reference, failure, *made),
+            Self::Refuse(reference, failure) => Change::Refuse(reference, failure),
+            Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
+        }
+    }
+
+    /// Whether the item meets the change's own conditions beside the status.
+    fn fits(&self, stored: &StoredPayment) -> bool {
+        match self {
+            Self::Claim(payment) => {
+                stored.attempts == 0 && stored.payment.same_instruction(payment)
+            }
+            Self::ClaimAgain(payment, seen) | Self::Resume(payment, seen) => {
+                stored.attempts == *seen && stored.payment.same_instruction(payment)
+            }
+            Self::Fail(_, _, made) | Self::Replay(_, made, _) => stored.attempts == *made,
+            Self::Settle(..) | Self::Refuse(..) => true,
+        }
+    }
+
+    fn write(self, stored: &mut StoredPayment, now: Timestamp) {
+        match self {
+            Self::Claim(_) => {
+                stored.attempts += 1;
+                stored.claimed_at = Some(now);
+            }
+            Self::ClaimAgain(..) | Self::Resume(..) => stored.attempts += 1,
+            Self::Settle(_, settlement) => {
+                stored.transaction_id = Some(settlement.transaction_id);
+                stored.settled_at = Some(settlement.settled_at);
+            }
+            Self::Fail(_, failure, _) | Self::Refuse(_, failure) => stored.failure = Some(failure),
+            Self::Replay(_, made, first) => {
+                stored.failure = None;
+                stored.attempts_before = made;
+                match first {
+                    FirstClaim::Stays => {}
+                    FirstClaim::StartsAnew => stored.claimed_at = Some(now),
+                }
+            }
+        }
+    }
+}
+
+impl Items {
+    pub(crate) fn insert(&mut self, payment: Payment) {
+        let stored = StoredPayment {
+            updated_at: payment.created_at,
+            payment,
+            status: Status::Scheduled,
+            attempts: 0,
+            attempts_before: 0,
+            claimed_at: None,
+            transaction_id: None,
+            settled_at: None,
+            failure: None,
+        };
+        self.record(&stored);
+        self.items.insert(stored.payment.id, stored);
+    }
+
+    fn record(&mut self, stored: &StoredPayment) {
+        let payment = &stored.payment;
+        self.stream.push(history::Change {
+            payment: payment.id.to_string(),
+            account: payment.account.to_string(),
+            due: Some(payment.due),
+            status: Some(stored.status),
+            instruction: format!("{} {}", payment.amount, payment.currency),
+            transaction_id: stored.transaction_id.clone(),
+        });
+    }
+
+    fn apply(&mut self, change: Owned, now: Timestamp, bug: Bug) -> Result<Applied, ChangeError> {
+        let borrowed = change.borrowed();
+        let Some(stored) = self.items.get(&borrowed.reference().id).cloned() else {
+            return Err(ChangeError::Missing);
+        };
+        let event = borrowed.event();
+        let unconditional = bug == Bug::UnconditionalClaim && matches!(change, Owned::Claim(_));
+        let (_, target) = event.edge();
+        let allowed = transition(stored.status, event).is_ok() && change.fits(&stored);
+        if !allowed && !unconditional {
+            return met(&borrowed, stored);
+        }
+        let mut next = stored;
+        if next.status != target {
+            next.updated_at = now;
+        }
+        next.status = target;
+        change.write(&mut next, now);
+        self.record(&next);
+        self.items.insert(next.payment.id, next);
+        Ok(Applied::Now)
+    }
+}
+
+/// The table, as one life of a process uses it.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) items: Arc<Mutex<Items>>,
+    pub(crate) life: Life,
+    pub(crate) faults: Faults,
+    pub(crate) bug: Bug,
+}
+
+fn lost() -> PaymentsError {
+    let (code, message) = ("Timeout".to_owned(), "no answer".to_owned());
+    PaymentsError::Statement(ChangeError::Database { code, message })
+}
+
+#[async_trait]
+impl PaymentStore for Table {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let (items, bug) = (Arc::clone(&self.items), self.bug);
+        let changes: Vec<_> = changes.iter().map(Owned::of).collect();
+        let apply = move || {
+            let mut items = items.lock().unwrap();
+            changes.into_iter().map(|change| items.apply(change, now, bug)).collect()
+        };
+        self.faults.call(&self.life, LIMIT, apply).await.ok_or_else(lost)
+    }
+
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        let (items, id) = (Arc::clone(&self.items), reference.id);
+        let get = move || items.lock().unwrap().items.get(&id).cloned();
+        self.faults.call(&self.life, LIMIT, get).await.ok_or_else(lost)
+    }
+}

@@ -1,0 +1,240 @@
+//! All of it together: the outside in memory, and the processes, which are the services' own
+//! `run` over their ports.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dispatcher::Dispatching;
+use jiff::{SignedDuration, Timestamp};
+use shared::clock::Clock;
+use shared::config::Receiving;
+use shared::domain::{
+    AccountId, Amount, AttemptLimits, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey,
+};
+use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
+use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Readiness;
+use tests::history::{Evidence, Letter};
+use tokio::time::Instant;
+
+use crate::bugs::Bug;
+use crate::faults::Faults;
+use crate::life::{Life, State};
+use crate::queue::{Queue, Sqs};
+use crate::script::{DISPATCHERS, Script};
+use crate::service::{Books, RETENTION, Service};
+use crate::table::{Items, Table};
+
+const PAYMENTS: &str = "payments.fifo";
+const CONFIRMATIONS: &str = "confirmations.fifo";
+const DEAD_LETTERS: &str = "payments-dlq.fifo";
+const VISIBILITY: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// The outside world.
+pub(crate) struct World {
+    seed: u64,
+    bug: Bug,
+    script: Script,
+    pub(crate) faults: Faults,
+    sqs: Sqs,
+    items: Arc<Mutex<Items>>,
+    books: Arc<Mutex<Books>>,
+    began: Instant,
+    queued: Vec<Payment>,
+    inserted: u64,
+}
+
+/// A process in one life.
+pub(crate) struct Process {
+    pub(crate) life: Life,
+    shutdown: Shutdown,
+    skew: Arc<AtomicI64>,
+}
+
+impl Process {
+    pub(crate) fn kill(&self) {
+        self.life.set(State::Dead);
+    }
+
+    pub(crate) fn end(&self) {
+        self.shutdown.request();
+    }
+
+    pub(crate) fn jump(&self, seconds: i64) {
+        self.skew.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, script: Script, bug: Bug) -> Self {
+        Self {
+            seed,
+            bug,
+            faults: Faults::new(seed, script.faults),
+            script,
+            sqs: Sqs::new(seed, &[PAYMENTS, CONFIRMATIONS, DEAD_LETTERS]),
+            items: Arc::default(),
+            books: Arc::default(),
+            began: Instant::now(),
+            queued: Vec::new(),
+            inserted: 0,
+        }
+    }
+
+    fn epoch() -> Timestamp {
+        "2026-11-24T01:00:00Z".parse().unwrap()
+    }
+
+    /// Inserts payments and queues them, as the relay does.
+    pub(crate) fn insert(&mut self, count: u64) {
+        let now = Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap();
+        for _ in 0..count {
+            self.inserted += 1;
+            let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
+            let mut entropy = [0; 10];
+            entropy[2..].copy_from_slice(&tests::chance::draw(&[self.seed, self.inserted]).to_be_bytes());
+            let account = self.faults.below(self.script.accounts);
+            let payment = Payment {
+                id: PaymentId::from_parts(millis, &entropy),
+                account: AccountId::parse(format!("ACC-{account}")).unwrap(),
+                due: "2026-11-24".parse::<DueDate>().unwrap(),
+                amount: Amount::from_minor_units(i64::try_from(self.inserted).unwrap()).unwrap(),
+                currency: "EUR".parse().unwrap(),
+                beneficiary: BeneficiaryId::parse("BEN").unwrap(),
+                data: None,
+                trace_key: TraceKey::generate(),
+                created_at: now,
+            };
+            self.items.lock().unwrap().insert(payment.clone());
+            self.send(&payment);
+            self.queued.push(payment);
+        }
+    }
+
+    fn send(&self, payment: &Payment) {
+        self.sqs.send(PAYMENTS, &Outgoing {
+            group: payment.account.to_string(),
+            deduplication: format!("{}-{}", payment.due, payment.id),
+            body: serde_json::to_string(payment).unwrap(),
+        });
+    }
+
+    /// The relay starts again at the beginning of the stream.
+    pub(crate) fn relay_again(&self) {
+        self.queued.iter().for_each(|payment| self.send(payment));
+    }
+
+    pub(crate) fn service_down(&self, down: Down) {
+        self.books.lock().unwrap().down = down == Down::Yes;
+    }
+
+    fn queue(&self, name: &'static str, life: &Life) -> Arc<dyn QueueApi> {
+        let (sqs, life, faults) = (self.sqs.clone(), life.clone(), self.faults.clone());
+        let bug = if name == PAYMENTS { self.bug } else { Bug::None };
+        Arc::new(Queue { sqs, name, life, faults, bug })
+    }
+
+    /// Starts the process `index`: a dispatcher or a confirmer.
+    pub(crate) fn start(&self, index: usize) -> Process {
+        let life = Life::new();
+        let shutdown = Shutdown::new(DRAIN);
+        let skew = Arc::new(AtomicI64::new(0));
+        let clock = self.clock(&skew);
+        let receiving = Receiving { visibility: VISIBILITY, wait: WAIT };
+        let name = if index < DISPATCHERS { PAYMENTS } else { CONFIRMATIONS };
+        let consumer = Consumer::new(self.queue(name, &life), receiving);
+        let letters = Producer::new(self.queue(DEAD_LETTERS, &life));
+        let store = Arc::new(Table {
+            items: Arc::clone(&self.items),
+            life: life.clone(),
+            faults: self.faults.clone(),
+            bug: self.bug,
+        });
+        let (readiness, ending) = (Readiness::default(), shutdown.clone());
+        if index < DISPATCHERS {
+            let transactions = Arc::new(Service {
+                books: Arc::clone(&self.books),
+                life: life.clone(),
+                faults: self.faults.clone(),
+                clock: self.clock(&Arc::default()),
+                rejects: self.script.rejects,
+                seed: self.seed,
+                bug: self.bug,
+            });
+            let deps = dispatcher::Deps {
+                store,
+                payments: consumer,
+                confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
+                dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
+                transactions,
+                clock,
+            };
+            let run = dispatcher::run(dispatching(), deps, readiness, ending);
+            tokio::spawn(async move { drop(run.await) });
+        } else {
+            let deps = confirmer::Deps {
+                store,
+                confirmations: consumer,
+                dead_letters: DeadLetterQueue::new(letters, "confirmer"),
+                clock,
+            };
+            let config = confirmer::ConfirmerConfig { receiving, receivers: 1 };
+            let run = confirmer::run(config, deps, readiness, ending);
+            tokio::spawn(async move { drop(run.await) });
+        }
+        Process { life, shutdown, skew }
+    }
+
+    fn clock(&self, skew: &Arc<AtomicI64>) -> Clock {
+        let (began, skew) = (self.began, Arc::clone(skew));
+        Clock::new(move || {
+            let skew = SignedDuration::from_secs(skew.load(Ordering::Relaxed));
+            Self::epoch() + SignedDuration::try_from(began.elapsed()).unwrap() + skew
+        })
+    }
+
+    /// Whether every payment has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        use shared::domain::Status::{Pending, Scheduled};
+        let items = self.items.lock().unwrap();
+        items.items.values().all(|stored| !matches!(stored.status, Scheduled | Pending))
+    }
+
+    /// What the checker looks at, when nothing runs any more.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let items = self.items.lock().unwrap();
+        let letters = self.sqs.drain(DEAD_LETTERS).into_iter().map(|body| {
+            let letter: shared::queue::DeadLetter = serde_json::from_str(&body).unwrap();
+            let payment = letter.payment.map(|payment| payment.id);
+            Letter { payment, code: letter.failure.code.to_string() }
+        });
+        Evidence {
+            inserted: self.inserted,
+            journal: self.books.lock().unwrap().journal.clone(),
+            table: items.items.values().cloned().collect(),
+            stream: items.stream.clone(),
+            letters: letters.collect(),
+            ..Evidence::default()
+        }
+    }
+}
+
+/// Whether the transaction service is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Down {
+    Yes,
+    No,
+}
+
+fn dispatching() -> Dispatching {
+    Dispatching {
+        concurrency: 20,
+        least_concurrency: 4,
+        rate: None,
+        receivers: 2,
+        attempts: AttemptLimits { attempts: 20, key_retention: RETENTION },
+    }
+}
