@@ -59,11 +59,11 @@ pub(crate) struct Line {
     ended: Ended,
 }
 
-/// Whether a request came over this line while the door was shut.
+/// Whether the line was cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     NotYet,
-    TurnedAway,
+    Cut,
 }
 
 impl Line {
@@ -84,7 +84,7 @@ impl Line {
         if !first.filled().is_empty() {
             self.door.turn_away();
         }
-        self.ended = Ended::TurnedAway;
+        self.ended = Ended::Cut;
         Poll::Ready(Ok(()))
     }
 }
@@ -95,7 +95,15 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ended == Ended::TurnedAway || self.woken.as_mut().poll(cx).is_ready() {
+        if self.ended == Ended::Cut {
+            return Poll::Ready(Ok(()));
+        }
+        if self.woken.as_mut().poll(cx).is_ready() {
+            // A request may have come over an open line at that very moment.
+            if self.door.is_shut() {
+                let _ = self.turn_away(cx);
+            }
+            self.ended = Ended::Cut;
             return Poll::Ready(Ok(()));
         }
         if self.door.is_shut() {
