@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::engine::{Engine, Limits};
 use super::handler::answer;
 use super::shell::Shell;
@@ -15,7 +16,9 @@ use super::shell::Shell;
 /// Starts a shell with its timer, and the queues `q.fifo` and `dead.fifo`.
 async fn start() -> Arc<Shell> {
     let engine = Engine::new("us-east-1", "000000000000", Limits::default(), 7);
-    let shell = Arc::new(Shell::new(engine, "http://here".into(), "000000000000".into()));
+    let clock = Clock::start(engine.now());
+    let shell = Shell::new(engine, None, clock, "http://here".into(), "000000000000".into());
+    let shell = Arc::new(shell);
     let timer = Arc::clone(&shell);
     tokio::spawn(async move { timer.keep_time().await });
     let arn = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";

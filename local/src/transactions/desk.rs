@@ -16,9 +16,9 @@ use super::{
     instruction::{IdempotencyKey, Instruction},
     journal::Journal,
     keys::{Keys, Known, Remembered},
-    lines::{JournalError, TornLine},
     refusal::Refusal,
 };
+use crate::lines::{JournalError, TornLine};
 
 /// What all requests share. Its locks are held for microseconds and never
 /// across an await.

@@ -7,10 +7,11 @@ use std::{
     path::Path,
 };
 
-use super::{
-    entry::{Entry, Record},
-    lines::{JournalError, Lines, TornLine},
-};
+use super::entry::{Entry, Record};
+use crate::lines::{JournalError, Lines, TornLine};
+
+/// Bytes of one line. A line of the longest ids, each character escaped, is shorter.
+const LINE_LIMIT: u64 = 16 * 1024;
 
 /// An append-only file of JSON lines, one [`Entry`] each.
 ///
@@ -34,7 +35,7 @@ impl Journal {
     /// is not an entry is an item of its own and the lines after it follow.
     pub fn read(path: &Path) -> impl Iterator<Item = Result<Entry, JournalError>> + use<> {
         let (lines, failure) = match File::open(path) {
-            Ok(file) => (Some(Lines::new(path, file)), None),
+            Ok(file) => (Some(Lines::new(path, file, LINE_LIMIT)), None),
             Err(source) => {
                 let path = path.to_owned();
                 (None, Some(Err(JournalError::Open { path, source })))
@@ -60,7 +61,7 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut cut = None;
-        for record in Lines::<_, Record>::new(path, &file) {
+        for record in Lines::<_, Record>::new(path, &file, LINE_LIMIT) {
             match record {
                 Ok(record) => recall(record),
                 Err(JournalError::Torn { torn, .. }) => {

@@ -14,7 +14,7 @@
 //! | `desk` | the decision: known, rejected, settled, or settled and never answered |
 //! | `faults` | what goes wrong, and for which share of requests or keys |
 //! | `keys` | what the service remembers of each settled payment |
-//! | `journal`, `entry`, `lines` | the book that is written before any answer |
+//! | `journal`, `entry` | the book that is written before any answer |
 //! | `answer`, `refusal` | what goes out |
 //! | `stable_hash` | the same draw for the same key, on every machine |
 
@@ -26,15 +26,14 @@ mod instruction;
 mod journal;
 mod keys;
 mod line;
-mod lines;
 mod refusal;
 mod routes;
 mod server;
 mod stable_hash;
 
+pub use crate::lines::{JournalError, TornLine};
 pub use answer::SettledAt;
 pub use entry::Entry;
 pub use faults::Faults;
 pub use journal::Journal;
-pub use lines::{JournalError, TornLine};
 pub use server::{StartError, TransactionService};

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::lines::JournalError;
+use crate::lines::JournalError;
 
 /// Why a request was not served. The text is the `reason` of the error body.
 #[derive(Debug, thiserror::Error)]

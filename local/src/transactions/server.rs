@@ -9,13 +9,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{
-    desk::Desk,
-    faults::Faults,
-    line::MortalListener,
-    lines::{JournalError, TornLine},
-    routes::routes,
-};
+use super::{desk::Desk, faults::Faults, line::MortalListener, routes::routes};
+use crate::lines::{JournalError, TornLine};
 
 /// Ample: at the stop every connection is cut, and none waits for a client.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
