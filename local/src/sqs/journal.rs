@@ -93,6 +93,12 @@ impl QueueJournal {
         self.replace(engine).map_err(JournalError::Write)
     }
 
+    /// Lets every further write fail.
+    #[cfg(test)]
+    pub(super) fn fail(&mut self) {
+        self.file = File::open(&self.path).expect("the journal");
+    }
+
     fn append(&mut self, changes: &[Change]) -> io::Result<()> {
         self.lines.clear();
         for change in changes {
