@@ -24,6 +24,10 @@ demo *options:
 bench:
     cargo bench --workspace
 
+# What SQS FIFO does, asked of the local SQS and of ministack (needs Python; a port below is taken).
+sqs-conformance port="4566":
+    bash local/tests/sqs_conformance/ministack.sh {{ port }}
+
 # Licences, sources and duplicate versions of dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

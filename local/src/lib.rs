@@ -9,8 +9,9 @@
 //! | [`transactions`] | the transaction service of `docs/transaction-service.yaml`, with faults |
 
 pub mod dynamodb;
+mod lines;
 pub mod sqs;
 pub mod transactions;
 mod world;
 
-pub use world::{Local, LocalError, LocalOptions};
+pub use world::{Local, LocalError, LocalOptions, Queues};

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 use crate::dynamodb::DynamoDb;
-use crate::sqs::{Sqs, SqsOptions};
+use crate::sqs::{Sqs, SqsOptions, StartError as SqsStartError};
 use crate::transactions::{Faults, StartError, TransactionService};
 
 /// Where things are to be.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
-    /// Folder of the database and the journal; must exist.
+    /// Folder of the database and the journals; must exist.
     pub dir: PathBuf,
     /// Port of `DynamoDB`; 0 lets the system choose.
     pub dynamodb_port: u16,
@@ -21,8 +21,19 @@ pub struct LocalOptions {
     pub sqs_port: u16,
     /// Port of the transaction service; 0 lets the system choose.
     pub transactions_port: u16,
+    /// Whether queues outlive the process.
+    pub queues: Queues,
     /// What the transaction service does wrong.
     pub faults: Faults,
+}
+
+/// Where queues are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queues {
+    /// In memory; they end with the process.
+    InMemory,
+    /// Also in `queues.jsonl`, which the next start goes on from.
+    Kept,
 }
 
 /// Why it did not start, or stop, in order.
@@ -43,7 +54,7 @@ pub enum LocalError {
     DynamoDb(#[source] io::Error),
     /// SQS.
     #[error("the local SQS: {0}")]
-    Sqs(#[source] io::Error),
+    Sqs(#[from] SqsStartError),
     /// The transaction service.
     #[error("the local transaction service: {0}")]
     Transactions(#[from] StartError),
@@ -72,7 +83,12 @@ impl Local {
         let database = options.dir.join("dynamodb.sqlite");
         let dynamodb = DynamoDb::start(listener, &database).map_err(LocalError::DynamoDb)?;
         let listener = bind("SQS", options.sqs_port).await?;
-        let sqs = Sqs::start(listener, SqsOptions::default()).await.map_err(LocalError::Sqs)?;
+        let kept = match options.queues {
+            Queues::InMemory => None,
+            Queues::Kept => Some(options.dir.join("queues.jsonl")),
+        };
+        let sqs =
+            Sqs::start(listener, SqsOptions { journal: kept, ..SqsOptions::default() }).await?;
         let listener = bind("the transaction service", options.transactions_port).await?;
         let journal = options.dir.join("journal.jsonl");
         let transactions = TransactionService::start(listener, &journal, options.faults).await?;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use jiff::Timestamp;
-use local::LocalOptions;
 use local::transactions::Faults;
+use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::{Payment, PaymentId, Settlement, Status};
@@ -31,6 +31,7 @@ async fn main() {
         dynamodb_port: 0,
         sqs_port: 0,
         transactions_port: 0,
+        queues: Queues::InMemory,
         faults: Faults::default(),
     };
     let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use local::LocalOptions;
 use local::transactions::Faults;
+use local::{LocalOptions, Queues};
 use operator::demo::Plan;
 use operator::local_world::{Samples, World, temporary_folder};
 use shared::domain::{DataBlob, Payment, PaymentId, Settlement};
@@ -34,6 +34,7 @@ async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processe
         dynamodb_port: 0,
         sqs_port: 0,
         transactions_port: 0,
+        queues: Queues::InMemory,
         faults: Faults::default(),
     };
     let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();

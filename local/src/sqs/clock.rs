@@ -1,5 +1,6 @@
 //! The engine's clock: the wall clock at the start, and tokio's clock from then on, so that time
-//! never goes back and tests can hold it.
+//! never goes back and tests can hold it. Where queues are recalled, time does not go back to
+//! before their latest change either.
 
 use std::time::SystemTime;
 
@@ -14,9 +15,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(super) fn start(earliest: Millis) -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self { epoch: Millis(0) + since_epoch.unwrap_or_default(), started: Instant::now() }
+        let epoch = Millis(0) + since_epoch.unwrap_or_default();
+        Self { epoch: epoch.max(earliest), started: Instant::now() }
     }
 
     pub(super) fn now(&self) -> Millis {

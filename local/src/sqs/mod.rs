@@ -9,6 +9,7 @@ mod answer;
 mod calls;
 mod clock;
 mod handler;
+mod journal;
 mod operations;
 mod server;
 mod shell;
@@ -17,6 +18,8 @@ mod shell;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustack_sqs_http::dispatch::SqsHandler;
@@ -25,9 +28,13 @@ use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use engine::{Engine, Limits};
+use clock::Clock;
+use engine::{Engine, Limits, Recollection};
 use handler::Handler;
+use journal::QueueJournal;
 use shell::Shell;
+
+pub use crate::lines::JournalError;
 
 /// What the queue service says of itself, and its quotas.
 #[derive(Debug, Clone)]
@@ -38,6 +45,19 @@ pub struct SqsOptions {
     pub account_id: String,
     /// Quotas; those of AWS unless changed.
     pub limits: Limits,
+    /// File that keeps the queues over restarts; without one they end with the process.
+    pub journal: Option<PathBuf>,
+}
+
+/// Why the queue service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener has no address.
+    #[error("address of the queue service")]
+    Address(#[source] io::Error),
+    /// The journal cannot be used.
+    #[error("journal of the queues")]
+    Journal(#[from] JournalError),
 }
 
 impl Default for SqsOptions {
@@ -46,8 +66,25 @@ impl Default for SqsOptions {
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
             limits: Limits::default(),
+            journal: None,
         }
     }
+}
+
+/// The engine that the journal tells of, or a new one without a journal.
+fn recall(options: &SqsOptions) -> Result<(Engine, Option<QueueJournal>), JournalError> {
+    let SqsOptions { region, account_id, limits, journal } = options;
+    let (_, seed) = Uuid::now_v7().as_u64_pair();
+    let Some(path) = journal else {
+        return Ok((Engine::new(region, account_id, *limits, seed), None));
+    };
+    let mut recollection = Recollection::new(*limits, seed);
+    let mut journal = QueueJournal::open(path, &mut recollection)?;
+    let mut engine = recollection.into_engine(region, account_id);
+    engine.advance(Clock::start(engine.now()).now());
+    journal.write_anew(&engine)?;
+    engine.keep_changes();
+    Ok((engine, Some(journal)))
 }
 
 /// A running queue service. Dropping it stops it without waiting.
@@ -59,17 +96,18 @@ pub struct Sqs {
 }
 
 impl Sqs {
-    /// Serves SQS on `listener`.
+    /// Serves SQS on `listener`. With a journal, the queues are as they were when it was last
+    /// written to, but for what time has brought about since.
     ///
     /// # Errors
-    /// If the listener has no address.
+    /// [`StartError`].
     // Async since it must be called within a runtime, whose clock and tasks it takes.
-    pub async fn start(listener: TcpListener, options: SqsOptions) -> std::io::Result<Self> {
-        let SqsOptions { region, account_id, limits } = options;
-        let endpoint = format!("http://{}", listener.local_addr()?);
-        let (_, seed) = Uuid::now_v7().as_u64_pair();
-        let engine = Engine::new(&region, &account_id, limits, seed);
-        let shell = Arc::new(Shell::new(engine, endpoint, account_id));
+    pub async fn start(listener: TcpListener, options: SqsOptions) -> Result<Self, StartError> {
+        let endpoint = format!("http://{}", listener.local_addr().map_err(StartError::Address)?);
+        let (engine, journal) = recall(&options)?;
+        let clock = Clock::start(engine.now());
+        let SqsOptions { region, account_id, .. } = options;
+        let shell = Arc::new(Shell::new(engine, journal, clock, endpoint, account_id));
         let tasks = TaskTracker::new();
         let timer = Arc::clone(&shell);
         tasks.spawn(async move { timer.keep_time().await });

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Calls;
 use super::clock::{Clock, until};
 use super::engine::{Delivery, Engine, Millis, ReceiveRequest, SqsError};
+use super::journal::QueueJournal;
 
 #[derive(Debug)]
 pub(super) struct Shell {
@@ -28,20 +29,41 @@ pub(super) struct Shell {
 #[derive(Debug)]
 struct State {
     engine: Engine,
+    journal: Option<QueueJournal>,
     /// A bell for each queue that was ever waited for.
     bells: HashMap<Arc<str>, Arc<Notify>>,
     /// When the timer goes off.
     armed: Option<Millis>,
 }
 
+impl State {
+    fn keep_changes(&mut self) -> Result<(), SqsError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let changes = self.engine.take_changes();
+        journal.keep(&changes, &self.engine).map_err(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the queues cannot be kept; every call is refused");
+            SqsError::InternalError
+        })
+    }
+}
+
 impl Shell {
-    pub(super) fn new(engine: Engine, endpoint: String, account: String) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        journal: Option<QueueJournal>,
+        clock: Clock,
+        endpoint: String,
+        account: String,
+    ) -> Self {
         Self {
             stop: CancellationToken::new(),
             endpoint,
             account,
-            clock: Clock::start(),
-            state: Mutex::new(State { engine, bells: HashMap::new(), armed: None }),
+            clock,
+            state: Mutex::new(State { engine, journal, bells: HashMap::new(), armed: None }),
             calls: Mutex::default(),
             rearm: Notify::new(),
         }
@@ -72,11 +94,17 @@ impl Shell {
         calls.all()
     }
 
-    /// Calls the engine, then wakes whom that concerns.
-    pub(super) fn run<T>(&self, work: impl FnOnce(&mut Engine, Millis) -> T) -> T {
+    /// Calls the engine, keeps what that changed, then wakes whom it concerns.
+    ///
+    /// # Errors
+    /// Those of `work`, and `InternalError` if the changes could not be kept.
+    pub(super) fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Engine, Millis) -> Result<T, SqsError>,
+    ) -> Result<T, SqsError> {
         let mut state = self.lock();
         let result = work(&mut state.engine, self.clock.now());
-        self.settle(&mut state);
+        self.settle(&mut state)?;
         result
     }
 
@@ -88,7 +116,7 @@ impl Shell {
     ) -> Result<Result<Vec<Delivery>, Arc<Notify>>, SqsError> {
         let mut state = self.lock();
         let result = state.engine.receive(queue, request, self.clock.now());
-        self.settle(&mut state);
+        self.settle(&mut state)?;
         let deliveries = result?;
         if !deliveries.is_empty() {
             return Ok(Ok(deliveries));
@@ -118,12 +146,19 @@ impl Shell {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = self.rearm.notified() => {}
-                () = until(next) => self.run(Engine::advance),
+                () = until(next) => {
+                    // Whoever calls is told of a journal that failed; time goes on.
+                    let _ = self.run(|engine, now| {
+                        engine.advance(now);
+                        Ok(())
+                    });
+                }
             }
         }
     }
 
-    fn settle(&self, state: &mut State) {
+    fn settle(&self, state: &mut State) -> Result<(), SqsError> {
+        let kept = state.keep_changes();
         for queue in state.engine.take_available() {
             if let Some(bell) = state.bells.get(&queue) {
                 bell.notify_one();
@@ -135,6 +170,7 @@ impl Shell {
             state.armed = Some(next);
             self.rearm.notify_one();
         }
+        kept
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -20,9 +20,9 @@ use super::{
     gate::{Gate, Worker},
     instruction::{IdempotencyKey, Instruction},
     keys::Remembered,
-    lines::{JournalError, TornLine},
     refusal::Refusal,
 };
+use crate::lines::{JournalError, TornLine};
 
 /// Payments ended in one go, each of which writes a line: requests wait no
 /// longer than that for the book.

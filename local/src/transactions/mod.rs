@@ -17,7 +17,7 @@
 //! | `faults` | what goes wrong, and for which share of requests or keys |
 //! | `keys` | what the service remembers of each settled payment |
 //! | `book` | what is written and what is remembered, changed together |
-//! | `journal`, `entry`, `lines` | the file that is written before any answer |
+//! | `journal`, `entry` | the file that is written before any answer |
 //! | `answer`, `refusal` | what goes out |
 //! | `stable_hash` | the same draw for the same key, on every machine |
 
@@ -33,12 +33,12 @@ mod instruction;
 mod journal;
 mod keys;
 mod line;
-mod lines;
 mod refusal;
 mod routes;
 mod server;
 mod stable_hash;
 
+pub use crate::lines::{JournalError, TornLine};
 pub use answer::SettledAt;
 pub use asynchronous::{Callback, CallbackError};
 pub use door::Reach;
@@ -46,5 +46,4 @@ pub use entry::Entry;
 pub use faults::{Asynchronous, Faults};
 pub use gate::Capacity;
 pub use journal::Journal;
-pub use lines::{JournalError, TornLine};
 pub use server::{Requests, StartError, TransactionService};

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::lines::JournalError;
+use crate::lines::JournalError;
 
 /// Seconds after which a request that found the queue full may come again.
 const RETRY_SOON: &str = "1";

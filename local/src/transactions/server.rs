@@ -16,9 +16,9 @@ use super::{
     door::Door,
     faults::Faults,
     line::MortalListener,
-    lines::{JournalError, TornLine},
     routes::routes,
 };
+use crate::lines::{JournalError, TornLine};
 
 /// Ample: at the stop every connection is cut, and none waits for a client.
 const STOP_LIMIT: Duration = Duration::from_secs(2);

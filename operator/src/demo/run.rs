@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use local::LocalOptions;
+use local::{LocalOptions, Queues};
 use shared::config::Names;
 use shared::payments::PaymentsTable;
 use shared::telemetry::Metrics;
@@ -40,6 +40,7 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
         dynamodb_port: 0,
         sqs_port: 0,
         transactions_port: 0,
+        queues: Queues::InMemory,
         faults: options.faults.faults(),
     };
     let world = World::start(local, names, std::env::current_exe()?).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use local::LocalOptions;
+use local::{LocalOptions, Queues};
 use shared::config::Names;
 use shared::shutdown::Shutdown;
 
@@ -16,7 +16,8 @@ use super::{FaultOptions, Process, SERVICES, World, temporary_folder};
 /// Options of `dueflow local`.
 #[derive(Debug, Args)]
 pub struct LocalCommand {
-    /// Keep databases, journal and logs in this folder. [default: a temporary one]
+    /// Keep databases, queues, journal and logs in this folder, and go on from what it holds.
+    /// [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Port of DynamoDB; 0 lets the system choose.
@@ -57,6 +58,7 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
             dynamodb_port: options.dynamodb_port,
             sqs_port: options.sqs_port,
             transactions_port: options.transactions_port,
+            queues: if options.keep.is_some() { Queues::Kept } else { Queues::InMemory },
             faults: options.faults.faults(),
         },
         names,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use local::LocalOptions;
 use local::transactions::Faults;
+use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, SERVICES, World, temporary_folder};
 use shared::domain::Status;
@@ -45,6 +45,7 @@ impl Flow {
             dynamodb_port: 0,
             sqs_port: 0,
             transactions_port: 0,
+            queues: Queues::InMemory,
             faults,
         };
         let names = "dueflow".parse().unwrap();

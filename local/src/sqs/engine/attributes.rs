@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::SqsError;
 use super::limits::Limits;
 use super::redrive::RedrivePolicy;
 
 /// Where two messages with the same deduplication id are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DeduplicationScope {
     Queue,
     MessageGroup,
@@ -80,6 +82,24 @@ impl QueueAttributes {
             return Err(SqsError::InvalidAttributeValue("FifoThroughputLimit".into()));
         }
         Ok(new)
+    }
+
+    /// The attributes that were told so.
+    ///
+    /// # Errors
+    /// `InvalidAttributeName` or `InvalidAttributeValue`.
+    pub(crate) fn recall(
+        told: &BTreeMap<String, String>,
+        limits: &Limits,
+    ) -> Result<Self, SqsError> {
+        let mut blank = Self::new(limits);
+        blank.kept.clear();
+        blank.with(told, limits)
+    }
+
+    /// All attributes, to be recalled.
+    pub(crate) fn told(&self) -> BTreeMap<String, String> {
+        self.shown().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     fn set(&mut self, name: &str, value: &str, limits: &Limits) -> Result<(), SqsError> {

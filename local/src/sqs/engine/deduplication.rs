@@ -46,7 +46,18 @@ impl Window {
     }
 
     pub(crate) fn remember(&mut self, key: DeduplicationKey, first: First, now: Millis) {
-        self.line.push_back((now + self.span, key.clone()));
+        self.remember_until(key, first, now + self.span);
+    }
+
+    /// Remembers what was remembered before, in the order of their ends.
+    pub(crate) fn remember_until(&mut self, key: DeduplicationKey, first: First, until: Millis) {
+        self.line.push_back((until, key.clone()));
         self.firsts.insert(key, first);
+    }
+
+    /// What is remembered, in the order of their ends.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Millis, &DeduplicationKey, First)> {
+        let line = self.line.iter();
+        line.filter_map(|(until, key)| Some((*until, key, *self.firsts.get(key)?)))
     }
 }

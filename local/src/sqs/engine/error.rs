@@ -67,6 +67,9 @@ pub enum SqsError {
     /// A queue or task named by an ARN or a handle does not exist.
     #[error("{0}")]
     ResourceNotFound(String),
+    /// What the call changed could not be kept.
+    #[error("The request has failed due to an unknown error.")]
+    InternalError,
     /// SQS does not do this, or not here.
     #[error("{0}")]
     UnsupportedOperation(String),
@@ -114,6 +117,7 @@ impl SqsError {
             Self::BatchRequestTooLong { .. } => "com.amazonaws.sqs#BatchRequestTooLong",
             Self::InvalidBatchEntryId => "com.amazonaws.sqs#InvalidBatchEntryId",
             Self::ResourceNotFound(_) => "com.amazonaws.sqs#ResourceNotFoundException",
+            Self::InternalError => "com.amazon.coral.service#InternalFailure",
             Self::UnsupportedOperation(_) => "com.amazonaws.sqs#UnsupportedOperation",
         }
     }
@@ -141,6 +145,7 @@ impl SqsError {
             Self::BatchRequestTooLong { .. } => "AWS.SimpleQueueService.BatchRequestTooLong",
             Self::InvalidBatchEntryId => "AWS.SimpleQueueService.InvalidBatchEntryId",
             Self::ResourceNotFound(_) => "ResourceNotFoundException",
+            Self::InternalError => "InternalFailure",
             Self::UnsupportedOperation(_) => "AWS.SimpleQueueService.UnsupportedOperation",
         }
     }
@@ -151,6 +156,7 @@ impl SqsError {
         match self {
             Self::PurgeQueueInProgress(_) => 403,
             Self::ResourceNotFound(_) => 404,
+            Self::InternalError => 500,
             _ => 400,
         }
     }

@@ -3,14 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::SequenceNumber;
 use super::limits::BATCH;
 use super::message::Message;
 use super::time::Millis;
 
 /// Where a queue keeps a group. Reused once the group is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct GroupKey(pub(crate) u32);
+
+/// Places past this are not recalled: there never were that many groups at a time.
+const FARTHEST: usize = 1 << 24;
 
 /// A message in its place in a group.
 #[derive(Debug)]
@@ -88,21 +93,52 @@ impl Groups {
         key
     }
 
+    /// Puts a message that is recalled at the end of its group, which is kept at `place` again
+    /// unless another is. To be followed by [`Groups::recalled`].
+    pub(crate) fn recall(&mut self, place: GroupKey, message: Message) -> GroupKey {
+        let at = place.0 as usize;
+        if !self.by_id.contains_key(&message.group) && at < FARTHEST {
+            if at >= self.places.len() {
+                self.places.resize_with(at + 1, || None);
+            }
+            if self.places[at].is_none() {
+                self.put(place, &message.group);
+            }
+        }
+        self.push(message)
+    }
+
+    /// Ends recalling: places without a group are free.
+    pub(crate) fn recalled(&mut self) {
+        let places = (0..).map(GroupKey).zip(&self.places);
+        self.free = places.filter(|(_, group)| group.is_none()).map(|(key, _)| key).collect();
+    }
+
+    /// All messages with the places of their groups, in the order of those.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupKey, &Held)> {
+        let places = (0..).map(GroupKey).zip(&self.places);
+        let groups = places.filter_map(|(key, group)| Some((key, group.as_ref()?)));
+        groups.flat_map(|(key, group)| group.messages.iter().map(move |held| (key, held)))
+    }
+
     fn open(&mut self, id: &Arc<str>) -> GroupKey {
-        let group = Group {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            GroupKey(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
+        });
+        self.put(key, id);
+        key
+    }
+
+    fn put(&mut self, key: GroupKey, id: &Arc<str>) {
+        self.places[key.0 as usize] = Some(Group {
             id: Arc::clone(id),
             messages: VecDeque::new(),
             admitted: 0,
             in_flight: 0,
             ticket: None,
-        };
-        let key = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            GroupKey(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
         });
-        self.places[key.0 as usize] = Some(group);
         self.by_id.insert(Arc::clone(id), key);
-        key
     }
 
     pub(crate) fn get(&self, key: GroupKey) -> Option<&Group> {

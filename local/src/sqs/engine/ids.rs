@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Sequence number of a message: 20 digits, larger than every earlier one of its queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct SequenceNumber(u64);
 
 impl SequenceNumber {
@@ -40,6 +43,17 @@ impl Ids {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = seed;
         Self { receipt: split_mix(&mut random), random, sequence: SequenceNumber::FIRST, queue: 0 }
+    }
+
+    /// Goes on after these numbers, which were given away before.
+    pub(crate) fn skip(&mut self, sequence: SequenceNumber, queue: u32) {
+        self.sequence = self.sequence.max(sequence.0);
+        self.queue = self.queue.max(queue);
+    }
+
+    /// The numbers given away last: of a message, of a queue.
+    pub(crate) fn latest(&self) -> (SequenceNumber, u32) {
+        (SequenceNumber(self.sequence), self.queue)
     }
 
     pub(crate) fn sequence(&mut self) -> SequenceNumber {

@@ -2,10 +2,14 @@
 //!
 //! Every call is given the time. Sending, receiving, deleting and expiry cost O(log n) at worst
 //! and O(1) for nearly every message, whatever the backlog and the number of groups.
+//!
+//! Two engines with the same limits and seed give the same answers to the same calls: nothing in
+//! an answer comes from the order of a hash map.
 
 mod arrivals;
 mod attempts;
 mod attributes;
+mod changes;
 mod deadlines;
 mod deduplication;
 mod digest;
@@ -17,16 +21,18 @@ mod message;
 mod moves;
 mod queue;
 mod ready;
+mod recall;
 mod receipt;
 mod redrive;
 mod registry;
+mod retell;
 mod send;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use digest::Md5;
@@ -40,6 +46,10 @@ pub use receipt::Receipt;
 pub use send::Sent;
 pub use time::Millis;
 
+pub(crate) use changes::Change;
+pub(crate) use recall::Recollection;
+
+use changes::{Notes, Receives};
 use ids::Ids;
 use queue::{Queue, Received, visibility};
 
@@ -49,10 +59,11 @@ pub struct Engine {
     region: String,
     account: String,
     limits: Limits,
-    queues: HashMap<Arc<str>, Queue>,
+    queues: BTreeMap<Arc<str>, Queue>,
     /// When queues were deleted whose names are not free yet.
-    deleted: HashMap<Arc<str>, Millis>,
+    deleted: BTreeMap<Arc<str>, Millis>,
     ids: Ids,
+    notes: Notes,
     now: Millis,
     wakeup: Option<Millis>,
     available: Vec<Arc<str>>,
@@ -66,9 +77,10 @@ impl Engine {
             region: region.to_owned(),
             account: account.to_owned(),
             limits,
-            queues: HashMap::new(),
-            deleted: HashMap::new(),
+            queues: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             ids: Ids::new(seed),
+            notes: Notes::default(),
             now: Millis::default(),
             wakeup: None,
             available: Vec::new(),
@@ -89,11 +101,19 @@ impl Engine {
         let redrive = redrive.filter(|policy| self.queues.contains_key(&policy.target));
         let redrive = redrive.map(|policy| (Arc::clone(&policy.target), policy.max_receive_count));
         let count = redrive.as_ref().map(|(_, count)| *count);
-        let received = self
-            .on_queue(queue, now, |queue, ids, now| Ok(queue.receive(request, count, ids, now)))?;
+        let received = self.on_queue(queue, now, |queue, ids, _, now| {
+            Ok(queue.receive(request, count, ids, now))
+        })?;
         let Received { deliveries, dead } = received;
         if let (Some((target, _)), false) = (redrive, dead.is_empty()) {
             self.bury(queue, &target, dead, now)?;
+        }
+        for delivery in &deliveries {
+            self.notes.note(|| Change::Received {
+                queue: queue.to_owned(),
+                sequence: delivery.message.sequence,
+                receives: Receives::of(delivery),
+            });
         }
         if !deliveries.is_empty() && self.queue(queue)?.is_receivable() {
             self.announce(queue);
@@ -110,17 +130,17 @@ impl Engine {
         dead: Vec<Arc<Message>>,
         now: Millis,
     ) -> Result<(), SqsError> {
-        let source = Arc::clone(&self.queue(source)?.arn);
-        self.on_queue(target, now, |queue, ids, now| {
+        let arn = Arc::clone(&self.queue(source)?.arn);
+        self.on_queue(target, now, |queue, ids, notes, now| {
             for message in dead {
-                let message = Message {
+                let moved = Message {
                     sequence: ids.sequence(),
                     sent: now,
                     deduplication_id: message.id.to_string().into(),
-                    dead_letter_source: Some(Arc::clone(&source)),
+                    dead_letter_source: Some(Arc::clone(&arn)),
                     ..Message::clone(&message)
                 };
-                queue.push(message, now);
+                queue.push_moved(source, message.sequence, moved, notes, now);
             }
             Ok(())
         })
@@ -132,7 +152,14 @@ impl Engine {
     /// `QueueDoesNotExist`; `ReceiptHandleIsInvalid` if it is none of this queue's;
     /// `InvalidParameterValue` if the visibility timeout has ended since the receive.
     pub fn delete(&mut self, queue: &str, handle: &str, now: Millis) -> Result<(), SqsError> {
-        self.on_queue(queue, now, |queue, _, now| queue.delete(&handle.parse()?, now))
+        self.on_queue(queue, now, |queue, _, notes, now| {
+            let receipt = handle.parse()?;
+            if queue.delete(&receipt, now)? {
+                let Receipt { sequence, .. } = receipt;
+                notes.note(|| Change::Removed { queue: queue.name.to_string(), sequence });
+            }
+            Ok(())
+        })
     }
 
     /// Makes the message of a receipt handle visible `seconds` from now, at once for zero.
@@ -149,8 +176,13 @@ impl Engine {
         now: Millis,
     ) -> Result<(), SqsError> {
         let timeout = visibility(seconds)?;
-        self.on_queue(queue, now, |queue, _, now| {
-            queue.change_visibility(&handle.parse()?, timeout, now)
+        self.on_queue(queue, now, |queue, _, notes, now| {
+            let receipt = handle.parse()?;
+            queue.change_visibility(&receipt, timeout, now)?;
+            let at = (!timeout.is_zero()).then(|| now + timeout);
+            let Receipt { sequence, .. } = receipt;
+            notes.note(|| Change::Shown { queue: queue.name.to_string(), sequence, at });
+            Ok(())
         })
     }
 
@@ -162,7 +194,7 @@ impl Engine {
         for name in &names {
             self.step_move(name, now);
             // The queue was just listed.
-            let _ = self.on_queue(name, now, |_, _, _| Ok(()));
+            let _ = self.on_queue(name, now, |_, _, _, _| Ok(()));
         }
     }
 
@@ -186,6 +218,16 @@ impl Engine {
         self.now
     }
 
+    /// The time of the latest call.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    fn arn(&self, name: &str) -> Arc<str> {
+        format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account).into()
+    }
+
     fn queue(&self, name: &str) -> Result<&Queue, SqsError> {
         self.queues.get(name).ok_or(SqsError::QueueDoesNotExist)
     }
@@ -195,13 +237,13 @@ impl Engine {
         &mut self,
         name: &str,
         now: Millis,
-        work: impl FnOnce(&mut Queue, &mut Ids, Millis) -> Result<T, SqsError>,
+        work: impl FnOnce(&mut Queue, &mut Ids, &mut Notes, Millis) -> Result<T, SqsError>,
     ) -> Result<T, SqsError> {
         let now = self.clock(now);
         let queue = self.queues.get_mut(name);
         let queue = queue.ok_or(SqsError::QueueDoesNotExist)?;
         queue.advance(now);
-        let result = work(queue, &mut self.ids, now);
+        let result = work(queue, &mut self.ids, &mut self.notes, now);
         self.wakeup = [self.wakeup, queue.next_wakeup()].into_iter().flatten().min();
         if queue.take_stirred() {
             self.announce(name);

@@ -113,7 +113,7 @@ impl Engine {
             );
         }
         let (source, destination) = (Arc::from(source), destination.map(Arc::from));
-        self.on_queue(&name, now, |queue, ids, now| {
+        self.on_queue(&name, now, |queue, ids, _, now| {
             let newest = queue.moves.front().map(|task| task.status);
             if newest == Some(MoveStatus::Running) {
                 return refused("There is already a task running. Only one active task is allowed for a source queue arn at a given time.");
@@ -162,7 +162,7 @@ impl Engine {
             return Err(SqsError::InvalidParameterValue(why.into()));
         };
         let name = self.existing(source, "SourceArn")?;
-        self.on_queue(&name, now, |queue, _, _| {
+        self.on_queue(&name, now, |queue, _, _, _| {
             let task = queue.moves.iter_mut().find(|t| t.id.to_string() == id);
             let task =
                 task.ok_or_else(|| SqsError::ResourceNotFound("Task does not exist.".into()))?;
@@ -202,7 +202,7 @@ impl Engine {
                     task.last_step = now;
                 }
             }
-            self.arrive_anew(&target, &message, now);
+            self.arrive_anew(name, &target, &message, now);
         }
         if self.running_move(name).is_some_and(|task| task.moved >= task.to_move) {
             self.end_move(name, MoveStatus::Completed);
@@ -222,19 +222,19 @@ impl Engine {
     }
 
     /// A moved message is a new one: new id, new time, new sequence number.
-    fn arrive_anew(&mut self, target: &str, message: &Message, now: Millis) {
-        let moved = self.on_queue(target, now, |queue, ids, now| {
-            let message = Message {
+    fn arrive_anew(&mut self, from: &str, target: &str, message: &Message, now: Millis) {
+        let arrived = self.on_queue(target, now, |queue, ids, notes, now| {
+            let moved = Message {
                 id: ids.uuid(),
                 sequence: ids.sequence(),
                 sent: now,
                 dead_letter_source: None,
                 ..message.clone()
             };
-            queue.push(message, now);
+            queue.push_moved(from, message.sequence, moved, notes, now);
             Ok(())
         });
-        debug_assert!(moved.is_ok(), "the target was just seen");
+        debug_assert!(arrived.is_ok(), "the target was just seen");
     }
 
     /// The name of a queue given by its ARN.

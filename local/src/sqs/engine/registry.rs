@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::attributes::QueueAttributes;
+use super::changes::{Change, QueueRecord};
 use super::error::SqsError;
 use super::queue::Queue;
 use super::time::Millis;
@@ -28,7 +29,7 @@ impl Engine {
         let now = self.clock(now);
         check_name(name, attributes)?;
         if let Some(queue) = self.queues.get(name) {
-            for (attribute, value) in attributes {
+            for (attribute, value) in in_order(attributes) {
                 let same = queue.attributes.with([(attribute, value)], &self.limits)?;
                 if same != queue.attributes {
                     return Err(SqsError::QueueAlreadyExists(attribute.clone()));
@@ -40,14 +41,16 @@ impl Engine {
         if deleted.is_some_and(|then| *then + self.limits.recreation > now) {
             return Err(SqsError::QueueDeletedRecently);
         }
-        let settings = QueueAttributes::new(&self.limits).with(attributes, &self.limits)?;
+        let settings = QueueAttributes::new(&self.limits);
+        let settings = settings.with(in_order(attributes), &self.limits)?;
         self.check_redrive(&settings)?;
-        let arn = format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account);
+        let arn = self.arn(name);
         let name: Arc<str> = name.into();
         let mut queue =
-            Queue::new(Arc::clone(&name), arn.into(), self.ids.queue(), settings, self.limits, now);
+            Queue::new(Arc::clone(&name), arn, self.ids.queue(), settings, self.limits, now);
         queue.tags.extend(tags.clone());
         self.deleted.remove(&name);
+        self.notes.note(|| Change::Created(QueueRecord::of(&queue)));
         self.queues.insert(name, queue);
         Ok(())
     }
@@ -60,6 +63,11 @@ impl Engine {
         let now = self.clock(now);
         let queue = self.queues.remove(name);
         let queue = queue.ok_or(SqsError::QueueDoesNotExist)?;
+        // Bounded by what is deleted within a minute.
+        let recreation = self.limits.recreation;
+        self.deleted.retain(|_, then| *then + recreation > now);
+        let name = queue.name.to_string();
+        self.notes.note(|| Change::Deleted { queue: name, at: now });
         self.deleted.insert(queue.name, now);
         Ok(())
     }
@@ -70,12 +78,13 @@ impl Engine {
     /// `QueueDoesNotExist`, `PurgeQueueInProgress`.
     pub fn purge_queue(&mut self, name: &str, now: Millis) -> Result<(), SqsError> {
         let interval = self.limits.purge_interval;
-        self.on_queue(name, now, |queue, _, now| {
+        self.on_queue(name, now, |queue, _, notes, now| {
             if queue.purged.is_some_and(|then| then + interval > now) {
                 return Err(SqsError::PurgeQueueInProgress(queue.name.to_string()));
             }
             queue.purged = Some(now);
             queue.purge();
+            notes.note(|| Change::Purged { queue: queue.name.to_string(), at: now });
             Ok(())
         })
     }
@@ -84,9 +93,7 @@ impl Engine {
     #[must_use]
     pub fn list_queues(&self, prefix: &str) -> Vec<Arc<str>> {
         let names = self.queues.keys().filter(|name| name.starts_with(prefix));
-        let mut names: Vec<_> = names.cloned().collect();
-        names.sort_unstable();
-        names
+        names.cloned().collect()
     }
 
     /// Names of the queues whose dead-letter queue this is, sorted.
@@ -100,9 +107,7 @@ impl Engine {
             policy.is_some_and(|policy| *policy.target == *name)
         };
         let sources = self.queues.values().filter(of);
-        let mut names: Vec<_> = sources.map(|queue| Arc::clone(&queue.name)).collect();
-        names.sort_unstable();
-        Ok(names)
+        Ok(sources.map(|queue| Arc::clone(&queue.name)).collect())
     }
 
     /// All attributes of a queue, by the names and in the texts of SQS.
@@ -114,7 +119,7 @@ impl Engine {
         name: &str,
         now: Millis,
     ) -> Result<BTreeMap<&'static str, String>, SqsError> {
-        self.on_queue(name, now, |queue, _, now| {
+        self.on_queue(name, now, |queue, _, _, now| {
             let mut shown = queue.attributes.shown();
             let (visible, in_flight, delayed) = queue.counts(now);
             shown.extend([
@@ -140,12 +145,18 @@ impl Engine {
         attributes: &HashMap<String, String>,
         now: Millis,
     ) -> Result<(), SqsError> {
-        let settings = self.queue(name)?.attributes.with(attributes, &self.limits)?;
+        let settings = &self.queue(name)?.attributes;
+        let settings = settings.with(in_order(attributes), &self.limits)?;
         self.check_redrive(&settings)?;
-        self.on_queue(name, now, |queue, _, now| {
+        self.on_queue(name, now, |queue, _, notes, now| {
             queue.attributes = settings;
             queue.modified = now;
             queue.advance(now);
+            notes.note(|| Change::Set {
+                queue: queue.name.to_string(),
+                attributes: queue.attributes.told(),
+                at: now,
+            });
             Ok(())
         })
     }
@@ -166,13 +177,36 @@ impl Engine {
         Ok(&self.queue(name)?.tags)
     }
 
-    /// The tags of a queue, to change.
+    /// Sets tags of a queue.
     ///
     /// # Errors
     /// `QueueDoesNotExist`.
-    pub fn tags_mut(&mut self, name: &str) -> Result<&mut BTreeMap<String, String>, SqsError> {
-        let queue = self.queues.get_mut(name);
-        Ok(&mut queue.ok_or(SqsError::QueueDoesNotExist)?.tags)
+    pub fn tag(
+        &mut self,
+        name: &str,
+        tags: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), SqsError> {
+        self.change_tags(name, |kept| kept.extend(tags))
+    }
+
+    /// Takes tags from a queue.
+    ///
+    /// # Errors
+    /// `QueueDoesNotExist`.
+    pub fn untag(&mut self, name: &str, keys: &[String]) -> Result<(), SqsError> {
+        self.change_tags(name, |kept| kept.retain(|key, _| !keys.contains(key)))
+    }
+
+    fn change_tags(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> Result<(), SqsError> {
+        let queue = self.queues.get_mut(name).ok_or(SqsError::QueueDoesNotExist)?;
+        change(&mut queue.tags);
+        let tags = || queue.tags.clone();
+        self.notes.note(|| Change::Tagged { queue: name.to_owned(), tags: tags() });
+        Ok(())
     }
 
     /// How many message groups of a queue have messages: those the engine keeps in memory.
@@ -192,6 +226,11 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Attributes by name, so that it does not depend on chance which of two mistakes is named.
+fn in_order(attributes: &HashMap<String, String>) -> BTreeMap<&String, &String> {
+    attributes.iter().collect()
 }
 
 fn check_name(name: &str, attributes: &HashMap<String, String>) -> Result<(), SqsError> {

@@ -46,7 +46,7 @@ pub(crate) fn url(shell: &Shell, input: &GetQueueUrlInput) -> Result<GetQueueUrl
 pub(crate) fn list(shell: &Shell, input: &ListQueuesInput) -> Result<ListQueuesOutput, SqsError> {
     shell.called(SqsOperation::ListQueues, "");
     let prefix = input.queue_name_prefix.as_deref().unwrap_or_default();
-    let names = shell.run(|engine, _| engine.list_queues(prefix));
+    let names = shell.run(|engine, _| Ok(engine.list_queues(prefix)))?;
     let (names, next_token) = page(names, input.next_token.as_deref(), input.max_results)?;
     let queue_urls = names.iter().map(|name| shell.url(name)).collect();
     Ok(ListQueuesOutput { queue_urls, next_token })

@@ -9,19 +9,14 @@ use crate::sqs::shell::Shell;
 
 pub(crate) fn tag(shell: &Shell, input: TagQueueInput) -> Result<TagQueueOutput, SqsError> {
     let queue = shell.called(SqsOperation::TagQueue, &input.queue_url);
-    shell.run(|engine, _| {
-        engine.tags_mut(queue)?.extend(input.tags);
-        Ok(TagQueueOutput {})
-    })
+    shell.run(|engine, _| engine.tag(queue, input.tags))?;
+    Ok(TagQueueOutput {})
 }
 
 pub(crate) fn untag(shell: &Shell, input: &UntagQueueInput) -> Result<UntagQueueOutput, SqsError> {
     let queue = shell.called(SqsOperation::UntagQueue, &input.queue_url);
-    shell.run(|engine, _| {
-        let tags = engine.tags_mut(queue)?;
-        tags.retain(|key, _| !input.tag_keys.contains(key));
-        Ok(UntagQueueOutput {})
-    })
+    shell.run(|engine, _| engine.untag(queue, &input.tag_keys))?;
+    Ok(UntagQueueOutput {})
 }
 
 pub(crate) fn list(

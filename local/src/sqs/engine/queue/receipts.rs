@@ -23,15 +23,12 @@ enum Standing {
 }
 
 impl Queue {
-    /// Deletes the message; one that is gone already counts as deleted.
-    pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<(), SqsError> {
+    /// Deletes the message, and says whether it was there; one that is gone counts as deleted.
+    pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<bool, SqsError> {
         match self.standing(receipt)? {
-            Standing::InFlight(index) => {
-                self.remove(receipt.group, index, now);
-                Ok(())
-            }
+            Standing::InFlight(index) => Ok(self.remove(receipt.group, index, now).is_some()),
             Standing::Lapsed | Standing::Superseded => Err(expired(receipt)),
-            Standing::Gone => Ok(()),
+            Standing::Gone => Ok(false),
         }
     }
 

@@ -71,15 +71,21 @@ pub struct Delivery {
     pub receive_count: u32,
     /// `ApproximateFirstReceiveTimestamp`.
     pub first_received: Millis,
+    /// When it was received by this receipt.
+    pub received: Millis,
+    /// When it becomes visible again, if it is neither deleted nor changed.
+    pub visible_at: Millis,
 }
 
 impl Delivery {
-    fn of(held: &Held, receipt: Receipt) -> Self {
+    fn of(held: &Held, receipt: Receipt, visible_at: Millis) -> Self {
         Self {
             message: Arc::clone(&held.message),
             receipt,
             receive_count: held.receive_count,
             first_received: held.first_received,
+            received: held.received,
+            visible_at,
         }
     }
 }
@@ -168,7 +174,7 @@ impl Queue {
             self.deadlines.push(Deadline { at: until, group: key, sequence });
             let receipt =
                 Receipt { queue: self.number, group: key, sequence, receive: held.receive };
-            deliveries.push(Delivery::of(held, receipt));
+            deliveries.push(Delivery::of(held, receipt, until));
         }
         group.in_flight += count;
         self.in_flight += count;
@@ -196,7 +202,7 @@ impl Queue {
                 group: receipt.group,
                 sequence: receipt.sequence,
             });
-            deliveries.push(Delivery::of(held, receipt));
+            deliveries.push(Delivery::of(held, receipt, until));
         }
         Some(deliveries)
     }

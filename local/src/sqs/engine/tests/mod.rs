@@ -2,12 +2,15 @@
 
 mod attributes;
 mod deduplication;
+mod dice;
 mod groups;
 mod limits;
 mod model;
 mod moves;
+mod recall;
 mod receipts;
 mod redrive;
+mod repetition;
 mod waking;
 
 use std::collections::HashMap;

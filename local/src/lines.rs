@@ -8,10 +8,6 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-/// Bytes of one line. A line of the longest ids, each character escaped, is
-/// shorter; without a limit, a file that is no journal would be read whole.
-const LINE_LIMIT: u64 = 16 * 1024;
-
 /// Why a journal, or one line of it, could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -53,12 +49,14 @@ pub enum JournalError {
         source: serde_json::Error,
     },
     /// A line is longer than any entry: this is not a journal.
-    #[error("journal {}: line {line} is longer than {LINE_LIMIT} bytes", path.display())]
+    #[error("journal {}: line {line} is longer than {limit} bytes", path.display())]
     TooLong {
         /// The journal.
         path: PathBuf,
         /// Number of the line, from 1.
         line: u64,
+        /// Bytes a line may have.
+        limit: u64,
     },
     /// The last line has no end: its writer was stopped in the middle, before
     /// it answered. A service that starts cuts it off.
@@ -92,6 +90,7 @@ pub struct TornLine {
 pub(crate) struct Lines<R, T> {
     reader: BufReader<R>,
     path: PathBuf,
+    limit: u64,
     line: u64,
     offset: u64,
     buffer: Vec<u8>,
@@ -100,10 +99,13 @@ pub(crate) struct Lines<R, T> {
 }
 
 impl<R: Read, T: DeserializeOwned> Lines<R, T> {
-    pub(crate) fn new(path: &Path, source: R) -> Self {
+    /// Reads `source`, which is the file `path`, by lines of at most `limit` bytes: without one,
+    /// a file that is no journal would be read whole.
+    pub(crate) fn new(path: &Path, source: R, limit: u64) -> Self {
         Self {
             reader: BufReader::with_capacity(64 * 1024, source),
             path: path.to_owned(),
+            limit,
             line: 0,
             offset: 0,
             buffer: Vec::new(),
@@ -115,7 +117,7 @@ impl<R: Read, T: DeserializeOwned> Lines<R, T> {
     /// Reads one line into the buffer; `None` at the end.
     fn fill(&mut self) -> io::Result<Option<u64>> {
         self.buffer.clear();
-        let mut limited = self.reader.by_ref().take(LINE_LIMIT);
+        let mut limited = self.reader.by_ref().take(self.limit);
         let length = limited.read_until(b'\n', &mut self.buffer)? as u64;
         Ok((length > 0).then_some(length))
     }
@@ -125,8 +127,8 @@ impl<R: Read, T: DeserializeOwned> Lines<R, T> {
         let (path, line) = (self.path.clone(), self.line);
         if self.buffer.last() != Some(&b'\n') {
             self.ended = true;
-            if length == LINE_LIMIT {
-                return Err(JournalError::TooLong { path, line });
+            if length == self.limit {
+                return Err(JournalError::TooLong { path, line, limit: self.limit });
             }
             let text = String::from_utf8_lossy(&self.buffer).into_owned();
             let torn = TornLine { line, offset: self.offset, text };
