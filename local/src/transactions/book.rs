@@ -14,9 +14,9 @@ use super::{
     instruction::{IdempotencyKey, Instruction},
     journal::Journal,
     keys::{Keys, Known, Remembered},
-    lines::{JournalError, TornLine},
     refusal::Refusal,
 };
+use crate::lines::{JournalError, TornLine};
 
 /// Nothing is remembered before its line is written, so a panic cannot leave a
 /// book half changed.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use local::LocalOptions;
 use local::transactions::Faults as TransactionFaults;
+use local::LocalOptions;
 use operator::local_world::{Process, World, temporary_folder};
 use shared::aws::{Aws, Endpoints};
 use shared::domain::Status;
@@ -44,6 +44,7 @@ impl Stage {
     ) -> anyhow::Result<Self> {
         let dir = temporary_folder()?;
         let options = LocalOptions {
+            queues: local::Queues::InMemory,
             dir: dir.path().to_owned(),
             dynamodb_port: 0,
             sqs_port: 0,

@@ -17,7 +17,6 @@
 //! | `run` | one seed, from the first insert to the verdict |
 //! | `bugs` | planted bugs that the verdict must find |
 
-
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bugs;

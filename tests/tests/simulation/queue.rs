@@ -170,9 +170,9 @@ impl QueueApi for Queue {
                     }
                     if self.bug == Bug::AcknowledgeFirst {
                         for message in &received {
-                            let _ = self.sqs.act(|engine, now| {
-                                engine.delete(self.name, &message.receipt, now)
-                            });
+                            let _ = self
+                                .sqs
+                                .act(|engine, now| engine.delete(self.name, &message.receipt, now));
                         }
                     }
                     return Ok(received);
@@ -209,9 +209,7 @@ impl QueueApi for Queue {
             entries.iter().map(|(receipt, timeout)| ((*receipt).to_owned(), *timeout)).collect();
         if self.bug == Bug::RestOvertakes && purpose == Visibility::Release {
             // The one that must wait is let go for good and comes again behind the rest.
-            entries.retain(|(receipt, pause)| {
-                pause.is_zero() || !sqs.send_behind(name, receipt)
-            });
+            entries.retain(|(receipt, pause)| pause.is_zero() || !sqs.send_behind(name, receipt));
         }
         let change = move || {
             let results = entries.iter().map(|(receipt, timeout)| {

@@ -95,12 +95,7 @@ enum Due {
     Calm,
 }
 
-fn happen(
-    due: Due,
-    world: &mut World,
-    processes: &mut [Process],
-    later: &mut Vec<(Instant, Due)>,
-) {
+fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Vec<(Instant, Due)>) {
     let now = Instant::now();
     match due {
         Due::Event(Event::Insert { payments }) => world.insert(payments),

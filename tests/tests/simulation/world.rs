@@ -95,7 +95,8 @@ impl World {
             self.inserted += 1;
             let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
             let mut entropy = [0; 10];
-            entropy[2..].copy_from_slice(&tests::chance::draw(&[self.seed, self.inserted]).to_be_bytes());
+            entropy[2..]
+                .copy_from_slice(&tests::chance::draw(&[self.seed, self.inserted]).to_be_bytes());
             let account = self.faults.below(self.script.accounts);
             let payment = Payment {
                 id: PaymentId::from_parts(millis, &entropy),
@@ -115,11 +116,14 @@ impl World {
     }
 
     fn send(&self, payment: &Payment) {
-        self.sqs.send(PAYMENTS, &Outgoing {
-            group: payment.account.to_string(),
-            deduplication: format!("{}-{}", payment.due, payment.id),
-            body: serde_json::to_string(payment).unwrap(),
-        });
+        self.sqs.send(
+            PAYMENTS,
+            &Outgoing {
+                group: payment.account.to_string(),
+                deduplication: format!("{}-{}", payment.due, payment.id),
+                body: serde_json::to_string(payment).unwrap(),
+            },
+        );
     }
 
     /// The relay starts again at the beginning of the stream.

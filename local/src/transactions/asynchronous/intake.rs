@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Accepted, Cases, Letter, Step};
-use crate::transactions::{
-    answer::SettledAt, entry::Record, journal::Journal, lines::JournalError,
-};
+use crate::lines::JournalError;
+use crate::transactions::{answer::SettledAt, entry::Record, journal::Journal};
 
 /// An append-only file beside the journal (`journal.accepted.jsonl` beside
 /// `journal.jsonl`), made when the first payment is taken.
