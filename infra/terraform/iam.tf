@@ -112,8 +112,6 @@ data "aws_iam_policy_document" "dlq_list" {
 # Whoever runs `dueflow dlq replay --execute`. A dry run does without PartiQLUpdate,
 # DeleteMessage and SendMessage.
 data "aws_iam_policy_document" "dlq_replay" {
-  source_policy_documents = [data.aws_iam_policy_document.dlq_list.json]
-
   statement {
     sid       = "ReplayPayments"
     actions   = ["dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
@@ -127,8 +125,14 @@ data "aws_iam_policy_document" "dlq_replay" {
   }
 
   statement {
-    sid       = "CloseDeadLetters"
-    actions   = ["sqs:DeleteMessage"]
+    sid = "CloseDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
     resources = [aws_sqs_queue.payments_dlq.arn]
   }
 }
