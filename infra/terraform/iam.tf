@@ -93,3 +93,46 @@ data "aws_iam_policy_document" "payments_import" {
     resources = [aws_dynamodb_table.payments.arn]
   }
 }
+
+# Whoever runs `dueflow dlq list`: it looks at letters, hides them meanwhile and gives them
+# back.
+data "aws_iam_policy_document" "dlq_list" {
+  statement {
+    sid = "LookAtDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+# Whoever runs `dueflow dlq replay --execute`. A dry run does without PartiQLUpdate,
+# DeleteMessage and SendMessage.
+data "aws_iam_policy_document" "dlq_replay" {
+  statement {
+    sid       = "ReplayPayments"
+    actions   = ["dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid       = "SendAgain"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.payments.arn, aws_sqs_queue.confirmations.arn]
+  }
+
+  statement {
+    sid = "CloseDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+}

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use shared::domain::PaymentRef;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use shared::domain::{AccountId, PaymentRef};
+
+use crate::dlq::Reason;
 
 /// Scheduled payments that leave by themselves on their day.
 #[derive(Debug, Parser)]
@@ -38,6 +40,12 @@ pub enum Command {
         /// What to do with payments.
         #[command(subcommand)]
         command: PaymentsCommand,
+    },
+    /// Look at the dead-letter queue, and send payments again.
+    Dlq {
+        /// What to do with dead letters.
+        #[command(subcommand)]
+        command: DlqCommand,
     },
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).
     #[command(disable_help_flag = true)]
@@ -97,4 +105,72 @@ pub struct ShowOptions {
     /// Print it as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// Print what lies in the dead-letter queue, and why. Changes nothing.
+    #[command(after_help = LIST_HELP)]
+    List(DlqListOptions),
+    /// Send payments of the dead-letter queue again; a dry run unless --execute is given.
+    #[command(after_help = REPLAY_HELP)]
+    Replay(DlqReplayOptions),
+}
+
+const LIST_HELP: &str = "\
+While it reads, the letters are hidden from others; then they lie as they lay. SQS shows the first \
+ten letters of an account and holds back those behind them: how many were not shown is said at \
+the end. A list that is killed leaves letters hidden for up to two minutes.";
+
+const REPLAY_HELP: &str = "\
+A payment that FAILED goes back to SCHEDULED, a message for it goes into the queue, and its letter \
+goes. First the transaction service is asked whether it was settled (DUEFLOW_TRANSACTION_URL); only \
+one that was submitted once and rejected needs no question. Refused is a payment that has ended, \
+one of which nothing is known any more once the service may have forgotten its key \
+(DUEFLOW_KEY_RETENTION), and a letter of the codes mismatch, missing, conflict, malformed_record \
+and malformed_message: docs/runbooks/dead-letters.md says what a person does with those. It may be \
+run again at any time, also after it was killed.
+
+Exit status: 0 when all that was asked for is done (or would be), 1 when something was refused or \
+failed, 64 for bad usage or settings.";
+
+/// Options of `dlq list`.
+#[derive(Debug, Args)]
+pub struct DlqListOptions {
+    /// Only letters with this code, or `moved` for messages that SQS moved by itself.
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<Reason>,
+    /// Only letters of this account.
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    pub account: Option<AccountId>,
+    /// Print each letter whole as a line of JSON, and a summary as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `dlq replay`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["references", "reason", "all"])))]
+pub struct DlqReplayOptions {
+    /// Payments to send again: `<AccountID>/<ScheduledDate>/<PaymentID>`. One that FAILED is
+    /// sent again even if its letter is not found.
+    #[arg(value_name = "REF")]
+    pub references: Vec<PaymentRef>,
+    /// All letters with this code, or `moved` for messages that SQS moved by itself.
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<Reason>,
+    /// All letters.
+    #[arg(long)]
+    pub all: bool,
+    /// Do it. Without this it is only said what would be done.
+    #[arg(long)]
+    pub execute: bool,
+    /// Print a line of JSON for each payment, and a summary as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).map_err(|error| error.to_string())
 }

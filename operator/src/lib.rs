@@ -1,10 +1,11 @@
-//! The `dueflow` command: demo, local, setup, payments, and each service.
+//! The `dueflow` command: demo, local, setup, payments, dlq, and each service.
 //!
 //! | module | room |
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
 //! | [`payments`] | import, show |
+//! | [`dlq`] | list and replay dead letters |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
 //!
@@ -14,6 +15,7 @@
 pub mod cli;
 #[cfg(feature = "local")]
 pub mod demo;
+pub mod dlq;
 #[cfg(feature = "local")]
 pub mod local_world;
 pub mod payments;
@@ -22,10 +24,12 @@ pub mod setup;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use shared::config::{Common, Settings};
 
-use crate::cli::{Cli, Command, PaymentsCommand};
+use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
+use crate::dlq::ReplaySettings;
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -51,8 +55,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command) -> ExitCode {
     let mut settings = Settings::from_environment();
     let common = Common::read(&mut settings);
-    let common = match settings.finish(common) {
-        Ok(common) => common,
+    let replaying = match &command {
+        Command::Dlq { command: DlqCommand::Replay(_) } => {
+            ReplaySettings::read(&mut settings).map(Some)
+        }
+        _ => Some(None),
+    };
+    let (common, replaying) = match settings.finish(common.zip(replaying)) {
+        Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
             return ExitCode::from(EX_USAGE);
@@ -65,13 +75,17 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(execute(command, &common)).unwrap_or_else(|error| {
+    runtime.block_on(execute(command, &common, replaying.as_ref())).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-async fn execute(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
+async fn execute(
+    command: Command,
+    common: &Common,
+    replaying: Option<&ReplaySettings>,
+) -> anyhow::Result<ExitCode> {
     match command {
         #[cfg(feature = "local")]
         Command::Demo(options) => demo::run(common.names.clone(), options).await,
@@ -83,6 +97,11 @@ async fn execute(command: Command, common: &Common) -> anyhow::Result<ExitCode> 
         }
         Command::Payments { command: PaymentsCommand::Show(options) } => {
             payments::show(common, options).await
+        }
+        Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
+        Command::Dlq { command: DlqCommand::Replay(options) } => {
+            let settings = replaying.context("the settings of a replay were not read")?;
+            dlq::replay(common, settings, options).await
         }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")

@@ -325,7 +325,7 @@ fn every_service_has_a_policy_and_no_policy_has_a_wildcard() {
     let module = Module::with_prefix("dueflow");
     let policies = module.of_kind("data", "aws_iam_policy_document");
     let labels: BTreeSet<_> = policies.iter().map(|(label, _)| label.replace('_', "-")).collect();
-    let expected = SERVICES.into_iter().chain(["payments-import"]);
+    let expected = SERVICES.into_iter().chain(["payments-import", "dlq-list", "dlq-replay"]);
     assert_eq!(labels, expected.map(str::to_owned).collect());
     for (label, body) in policies {
         for (key, value) in module.arguments(body) {

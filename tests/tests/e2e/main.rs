@@ -4,6 +4,7 @@
 
 mod commands;
 mod crashes;
+mod dlq;
 mod failures;
 mod flow;
 mod happy;

@@ -1,0 +1,92 @@
+//! `dueflow dlq list`: what lies in the dead-letter queue. Changes nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+use shared::aws::Aws;
+use shared::config::Common;
+
+use super::letter::Letter;
+use super::reader::{End, Left, MAX_LETTERS, Reader};
+use crate::cli::DlqListOptions;
+
+/// The command.
+pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await;
+    let mut reader = Reader::open(&aws, &common.names).await?;
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut failed = None;
+    while let Some(look) = reader.next().await? {
+        for (_, letter) in look.letters.iter().filter(|(_, letter)| selected(letter, &options)) {
+            *counts.entry(letter.reason().as_str()).or_default() += 1;
+            if failed.is_none() {
+                failed = print(letter, &options).err();
+            }
+        }
+        reader.settle(look, &HashSet::new()).await;
+        if failed.is_some() {
+            break;
+        }
+    }
+    let left = reader.finish(&aws, &common.names).await?;
+    if let Some(error) = failed {
+        // Whoever reads the output has seen enough (`| head`).
+        return if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Ok(ExitCode::SUCCESS)
+        } else {
+            Err(error.into())
+        };
+    }
+    summarise(&counts, left, &options)?;
+    Ok(if left.end == End::Empty { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn selected(letter: &Letter, options: &DlqListOptions) -> bool {
+    options.reason.is_none_or(|reason| letter.reason() == reason)
+        && options.account.as_ref().is_none_or(|account| letter.is_of(account))
+}
+
+fn print(letter: &Letter, options: &DlqListOptions) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        return writeln!(out, "{}", letter.json());
+    }
+    let at = letter.at().map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+    let reference = letter.reference().map_or_else(|| "-".to_owned(), |r| r.to_string());
+    let (reason, service, words) = (letter.reason(), letter.service(), letter.words());
+    writeln!(out, "{at:<20}  {reason:<17}  {service:<12}  {reference}  {words}")
+}
+
+fn summarise(
+    counts: &BTreeMap<&'static str, u64>,
+    left: Left,
+    options: &DlqListOptions,
+) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let letters: u64 = counts.values().sum();
+    if options.json {
+        let summary = json!({
+            "letters": letters, "by_code": counts, "not_looked_at": left.behind,
+            "whole": left.end == End::Empty,
+        });
+        return writeln!(out, "{}", json!({ "summary": summary }));
+    }
+    let by_code: Vec<_> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
+    let colon = if by_code.is_empty() { "" } else { ": " };
+    writeln!(out, "{letters} letters{colon}{}", by_code.join(", "))?;
+    if left.behind > 0 {
+        writeln!(
+            out,
+            "about {} more could not be looked at: they lie behind ten letters of their account, \
+             or another command has them",
+            left.behind
+        )?;
+    }
+    match left.end {
+        End::Empty => Ok(()),
+        End::Full => writeln!(out, "not all was read: {MAX_LETTERS} letters are the most at once"),
+        End::Interrupted => writeln!(out, "not all was read: interrupted"),
+    }
+}

@@ -1,0 +1,304 @@
+//! What a replay does with a payment: pure. It rests on three things only: why its letter was
+//! written, what the table holds, and what the transaction service says when asked.
+//!
+//! A refusal answers for its own request only, so a payment that FAILED may have been settled
+//! by an earlier attempt. Only one that was attempted once and rejected is certain.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use shared::domain::{AttemptLimits, FailureCode, Found, Status};
+use shared::payments::{FirstClaim, StoredPayment};
+
+use super::letter::{Body, Letter};
+
+/// How the transaction service words that it settled another body under the key
+/// (`docs/transaction-service.yaml`): money has moved.
+const KEY_REUSED: &str = "idempotency_key_reused";
+
+/// What carries the case of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier<'a> {
+    /// A letter.
+    Letter(&'a Letter),
+    /// No letter was found: the payment was named by its reference.
+    Name,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// FAILED → SCHEDULED, a message, and the letter goes.
+    Replay {
+        /// Attempts so far: the fence of the write.
+        attempts: u32,
+        /// What becomes of the time of the first claim.
+        first_claim: FirstClaim,
+        /// Why it is safe.
+        because: Safe,
+    },
+    /// It is under way again already, perhaps without a message: a message more does no harm,
+    /// because a dispatcher asks before it submits again.
+    SendAgain(Status),
+    /// The letter is a confirmation: it is sent to the confirmer once more.
+    ConfirmAgain,
+    /// The payment has ended and the letter's case is over: only the letter goes.
+    Close(Ended),
+    /// Nothing is done and the letter stays.
+    Refuse(Refusal),
+}
+
+/// Why a payment that FAILED may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Safe {
+    /// It was submitted once, and that was rejected.
+    RejectedOnce,
+    /// It was settled: a dispatcher will find that and have it confirmed.
+    Settled {
+        /// The transaction service's id.
+        transaction_id: String,
+    },
+    /// The transaction service has taken it, and reports what becomes of it.
+    UnderWay,
+    /// Nothing was settled under its key, and the transaction service would remember.
+    NothingSettled,
+}
+
+/// How a payment ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Settled.
+    Processed {
+        /// The transaction service's id.
+        transaction_id: Option<String>,
+    },
+    /// Withdrawn or given up.
+    Cancelled,
+}
+
+/// Why a payment is not sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A person has to look: the runbook's section of this name says how.
+    SeeRunbook(FailureCode),
+    /// The letter cannot be read.
+    Unreadable,
+    /// The table holds no such payment, or what it holds is none.
+    NotInTable,
+    /// It has ended.
+    Ended(Ended),
+    /// It was never submitted, and no letter says that its message was lost.
+    NotStarted,
+    /// Another payment was settled under its key.
+    KeyReused,
+    /// The transaction service took it and then refused it for good.
+    RejectedForGood {
+        /// Its words.
+        reason: String,
+    },
+    /// It may have been settled, and the transaction service may have forgotten.
+    Forgotten,
+    /// The transaction service could not say.
+    NoAnswer {
+        /// What was seen.
+        reason: String,
+    },
+    /// It was sent again by this very run, and has failed again.
+    FailedAgain,
+}
+
+/// What is known before the transaction service is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Enough.
+    Decided(Plan),
+    /// Too little: it may have been settled.
+    Ask,
+}
+
+/// What the letter alone decides, before the table is read; `None` when it decides nothing.
+pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
+    match &letter.body {
+        Body::Written(written) => match written.failure.code {
+            FailureCode::Rejected | FailureCode::Exhausted | FailureCode::Unknown => {
+                written.payment.is_none().then_some(Plan::Refuse(Refusal::Unreadable))
+            }
+            code @ (FailureCode::MalformedRecord
+            | FailureCode::MalformedMessage
+            | FailureCode::Mismatch
+            | FailureCode::Missing
+            | FailureCode::Conflict) => Some(Plan::Refuse(Refusal::SeeRunbook(code))),
+        },
+        Body::Payment(_) => None,
+        Body::Confirmation(_) => Some(Plan::ConfirmAgain),
+        Body::Unreadable(_) => Some(Plan::Refuse(Refusal::Unreadable)),
+    }
+}
+
+/// What the table decides. `replayed` tells whether this run has replayed it before.
+pub(super) fn by_table(
+    carrier: Carrier<'_>,
+    stored: Option<&StoredPayment>,
+    replayed: Replayed,
+) -> Step {
+    let Some(stored) = stored else {
+        return Step::Decided(Plan::Refuse(Refusal::NotInTable));
+    };
+    let ended = |ended| match carrier {
+        Carrier::Letter(_) => Plan::Close(ended),
+        Carrier::Name => Plan::Refuse(Refusal::Ended(ended)),
+    };
+    Step::Decided(match (stored.status, carrier) {
+        (Status::Processed, _) => {
+            ended(Ended::Processed { transaction_id: stored.transaction_id.clone() })
+        }
+        (Status::Cancelled, _) => ended(Ended::Cancelled),
+        // Without a letter nothing says that it was due: it may wait for its day.
+        (Status::Scheduled, Carrier::Name) if stored.attempts == 0 => {
+            Plan::Refuse(Refusal::NotStarted)
+        }
+        (Status::Scheduled | Status::Pending, _) => Plan::SendAgain(stored.status),
+        (Status::Failed, _) if replayed == Replayed::InThisRun => {
+            Plan::Refuse(Refusal::FailedAgain)
+        }
+        (Status::Failed, _) => return by_failure(stored),
+    })
+}
+
+/// Whether this run has replayed a payment before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replayed {
+    /// It has.
+    InThisRun,
+    /// It has not.
+    NotYet,
+}
+
+fn by_failure(stored: &StoredPayment) -> Step {
+    let Some(failure) = &stored.failure else { return Step::Ask };
+    match failure.code {
+        FailureCode::Rejected if failure.reason.contains(KEY_REUSED) => {
+            Step::Decided(Plan::Refuse(Refusal::KeyReused))
+        }
+        // One submission for each attempt: this one was answered, and there was no other.
+        FailureCode::Rejected if stored.attempts == 1 => Step::Decided(Plan::Replay {
+            attempts: 1,
+            first_claim: FirstClaim::StartsAnew,
+            because: Safe::RejectedOnce,
+        }),
+        FailureCode::Rejected
+        | FailureCode::Exhausted
+        | FailureCode::Unknown
+        | FailureCode::MalformedRecord
+        | FailureCode::MalformedMessage
+        | FailureCode::Mismatch
+        | FailureCode::Missing
+        | FailureCode::Conflict => Step::Ask,
+    }
+}
+
+/// What the answer decides about a payment that FAILED.
+pub(super) fn by_answer(
+    stored: &StoredPayment,
+    found: Found,
+    limits: &AttemptLimits,
+    now: Timestamp,
+) -> Plan {
+    // Without the time of its first claim nothing says how old the key is.
+    let remembered = stored.claimed_at.is_some_and(|claimed| limits.remembers(claimed, now));
+    let because = match found {
+        Found::Settled(settlement) => Safe::Settled { transaction_id: settlement.transaction_id },
+        Found::UnderWay => Safe::UnderWay,
+        Found::Nothing if remembered => Safe::NothingSettled,
+        Found::Nothing => return Plan::Refuse(Refusal::Forgotten),
+        Found::Rejected { reason } => return Plan::Refuse(Refusal::RejectedForGood { reason }),
+        Found::NoAnswer { reason, .. } => return Plan::Refuse(Refusal::NoAnswer { reason }),
+    };
+    Plan::Replay { attempts: stored.attempts, first_claim: FirstClaim::Stays, because }
+}
+
+impl Plan {
+    /// Its name in the lists.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Replay { .. } => "replay",
+            Self::SendAgain(_) => "send again",
+            Self::ConfirmAgain => "confirm again",
+            Self::Close(_) => "close",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replay { because, .. } => because.fmt(f),
+            Self::SendAgain(status) => {
+                write!(f, "it is {status} already; one message more does no harm")
+            }
+            Self::ConfirmAgain => f.write_str("a confirmation may be repeated"),
+            Self::Close(ended) => write!(f, "{ended}, so nothing is sent and its letter goes"),
+            Self::Refuse(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Safe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RejectedOnce => f.write_str("it was submitted once, and that was rejected"),
+            Self::Settled { transaction_id } => {
+                write!(f, "it was settled as {transaction_id}; that will be found and confirmed")
+            }
+            Self::UnderWay => f.write_str("the transaction service has taken it and will report"),
+            Self::NothingSettled => f.write_str("nothing was settled under its key"),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Processed { transaction_id } => {
+                let id = transaction_id.as_deref().unwrap_or("no transaction id");
+                write!(f, "it is PROCESSED with {id}")
+            }
+            Self::Cancelled => f.write_str("it is CANCELLED"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SeeRunbook(code) => {
+                write!(f, "a person has to look: docs/runbooks/dead-letters.md#{code}")
+            }
+            Self::Unreadable => f.write_str("the letter cannot be read"),
+            Self::NotInTable => f.write_str(
+                "the table holds no such payment: docs/runbooks/dead-letters.md#missing",
+            ),
+            Self::Ended(ended) => ended.fmt(f),
+            Self::NotStarted => f.write_str("it is SCHEDULED and was never submitted"),
+            Self::KeyReused => f.write_str(
+                "another body was settled under its key, so money has moved: \
+                 docs/runbooks/dead-letters.md#rejected",
+            ),
+            Self::RejectedForGood { reason } => {
+                write!(f, "the transaction service refused it for good ({reason})")
+            }
+            Self::Forgotten => f.write_str(
+                "the transaction service knows nothing of it, but may have forgotten: search the \
+                 bank's books, docs/runbooks/dead-letters.md#unknown",
+            ),
+            Self::NoAnswer { reason } => {
+                write!(f, "the transaction service could not say ({reason}); run it again later")
+            }
+            Self::FailedAgain => f.write_str("this run has replayed it, and it has failed again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

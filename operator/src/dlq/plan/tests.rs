@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, Settlement, TraceKey,
+};
+use shared::queue::DeadLetter;
+
+use super::*;
+
+const LIMITS: AttemptLimits =
+    AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) };
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC").unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("B").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: now(),
+    }
+}
+
+fn stored(status: Status, attempts: u32, failure: Option<Failure>) -> StoredPayment {
+    StoredPayment {
+        payment: payment(),
+        status,
+        updated_at: now(),
+        attempts,
+        attempts_before: 0,
+        claimed_at: Some(now() - Duration::from_secs(3_600)),
+        transaction_id: (status == Status::Processed).then(|| "T1".to_owned()),
+        settled_at: None,
+        failure,
+    }
+}
+
+fn failed(code: FailureCode, reason: &str, attempts: u32) -> StoredPayment {
+    stored(Status::Failed, attempts, Some(Failure::new(code, reason)))
+}
+
+fn letter(code: FailureCode) -> Letter {
+    let payment = Some(payment());
+    let service = "dispatcher".to_owned();
+    let failure = Failure::new(code, "x");
+    let written = DeadLetter { failure, service, at: now(), payment, raw: None };
+    Letter {
+        message_id: "m".to_owned(),
+        group: "ACC".to_owned(),
+        body: Body::Written(Box::new(written)),
+    }
+}
+
+fn with_letter(stored: Option<&StoredPayment>) -> Step {
+    by_table(Carrier::Letter(&letter(FailureCode::Rejected)), stored, Replayed::NotYet)
+}
+
+fn by_name(stored: Option<&StoredPayment>) -> Step {
+    by_table(Carrier::Name, stored, Replayed::NotYet)
+}
+
+fn settled() -> Found {
+    Found::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: now() })
+}
+
+#[test]
+fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() {
+    for code in [FailureCode::Rejected, FailureCode::Exhausted, FailureCode::Unknown] {
+        assert_eq!(by_letter(&letter(code)), None, "{code}");
+    }
+    for code in [
+        FailureCode::MalformedRecord,
+        FailureCode::MalformedMessage,
+        FailureCode::Mismatch,
+        FailureCode::Missing,
+        FailureCode::Conflict,
+    ] {
+        let refused = Plan::Refuse(Refusal::SeeRunbook(code));
+        assert_eq!(by_letter(&letter(code)), Some(refused), "{code}");
+    }
+    let moved = |text: String| by_letter(&Letter::read("m", "ACC", text));
+    assert_eq!(moved(serde_json::to_string(&payment()).unwrap()), None);
+    assert_eq!(moved("{".to_owned()), Some(Plan::Refuse(Refusal::Unreadable)));
+    let reference = payment().reference();
+    let confirmation = format!(
+        r#"{{"payment":"{reference}","transaction_id":"T","settled_at":"2026-11-23T01:00:00Z"}}"#
+    );
+    assert_eq!(moved(confirmation), Some(Plan::ConfirmAgain));
+}
+
+#[test]
+fn a_payment_that_is_processed_is_refused_and_only_its_letter_is_closed() {
+    let processed = stored(Status::Processed, 1, None);
+    let ended = Ended::Processed { transaction_id: Some("T1".to_owned()) };
+    assert_eq!(with_letter(Some(&processed)), Step::Decided(Plan::Close(ended.clone())));
+    let refused = Plan::Refuse(Refusal::Ended(ended));
+    assert_eq!(by_name(Some(&processed)), Step::Decided(refused));
+    let cancelled = stored(Status::Cancelled, 1, None);
+    assert_eq!(with_letter(Some(&cancelled)), Step::Decided(Plan::Close(Ended::Cancelled)));
+}
+
+#[test]
+fn what_an_interrupted_replay_left_under_way_is_sent_again() {
+    for status in [Status::Scheduled, Status::Pending] {
+        let under_way = stored(status, 1, None);
+        let again = Step::Decided(Plan::SendAgain(status));
+        assert_eq!(with_letter(Some(&under_way)), again);
+        assert_eq!(by_name(Some(&under_way)), again);
+    }
+}
+
+#[test]
+fn a_payment_that_waits_for_its_day_is_not_sent_because_somebody_names_it() {
+    let waiting = stored(Status::Scheduled, 0, None);
+    assert_eq!(by_name(Some(&waiting)), Step::Decided(Plan::Refuse(Refusal::NotStarted)));
+    let again = Plan::SendAgain(Status::Scheduled);
+    assert_eq!(with_letter(Some(&waiting)), Step::Decided(again));
+}
+
+#[test]
+fn what_the_table_does_not_hold_is_refused() {
+    let refused = Step::Decided(Plan::Refuse(Refusal::NotInTable));
+    assert_eq!(with_letter(None), refused);
+    assert_eq!(by_name(None), refused);
+}
+
+#[test]
+fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
+    let once = failed(FailureCode::Rejected, "422 limit: x", 1);
+    assert_eq!(
+        with_letter(Some(&once)),
+        Step::Decided(Plan::Replay {
+            attempts: 1,
+            first_claim: FirstClaim::StartsAnew,
+            because: Safe::RejectedOnce,
+        })
+    );
+    for (code, attempts) in [
+        (FailureCode::Rejected, 2),
+        (FailureCode::Rejected, 0),
+        (FailureCode::Exhausted, 1),
+        (FailureCode::Unknown, 1),
+        (FailureCode::Conflict, 1),
+    ] {
+        let asked = with_letter(Some(&failed(code, "x", attempts)));
+        assert_eq!(asked, Step::Ask, "{code} after {attempts}");
+    }
+    assert_eq!(with_letter(Some(&stored(Status::Failed, 1, None))), Step::Ask);
+}
+
+#[test]
+fn a_key_that_was_settled_for_another_body_is_never_replayed() {
+    for attempts in [1, 2] {
+        let reused = failed(FailureCode::Rejected, "422 idempotency_key_reused: x", attempts);
+        let refused = Plan::Refuse(Refusal::KeyReused);
+        assert_eq!(with_letter(Some(&reused)), Step::Decided(refused));
+    }
+}
+
+#[test]
+fn a_payment_that_failed_again_in_this_run_is_left_for_the_next() {
+    let once = failed(FailureCode::Rejected, "422 limit: x", 1);
+    let letter = letter(FailureCode::Rejected);
+    let step = by_table(Carrier::Letter(&letter), Some(&once), Replayed::InThisRun);
+    assert_eq!(step, Step::Decided(Plan::Refuse(Refusal::FailedAgain)));
+}
+
+#[test]
+fn what_was_settled_is_replayed_however_old_it_is() {
+    let mut old = failed(FailureCode::Unknown, "x", 7);
+    old.claimed_at = Some("2026-11-01T00:00:00Z".parse().unwrap());
+    assert_eq!(
+        by_answer(&old, settled(), &LIMITS, now()),
+        Plan::Replay {
+            attempts: 7,
+            first_claim: FirstClaim::Stays,
+            because: Safe::Settled { transaction_id: "T1".to_owned() },
+        }
+    );
+}
+
+#[test]
+fn what_is_not_found_is_replayed_only_while_the_key_is_remembered_for_sure() {
+    let young = failed(FailureCode::Exhausted, "x", 21);
+    assert_eq!(
+        by_answer(&young, Found::Nothing, &LIMITS, now()),
+        Plan::Replay {
+            attempts: 21,
+            first_claim: FirstClaim::Stays,
+            because: Safe::NothingSettled,
+        }
+    );
+    let forgotten = Plan::Refuse(Refusal::Forgotten);
+    let old = StoredPayment {
+        claimed_at: Some(now() - Duration::from_secs(86_400 / 4 * 3)),
+        ..young.clone()
+    };
+    assert_eq!(by_answer(&old, Found::Nothing, &LIMITS, now()), forgotten);
+    let undated = StoredPayment { claimed_at: None, ..young };
+    assert_eq!(by_answer(&undated, Found::Nothing, &LIMITS, now()), forgotten);
+}
+
+#[test]
+fn without_an_answer_or_after_a_final_refusal_nothing_is_replayed() {
+    let young = failed(FailureCode::Exhausted, "x", 21);
+    let found = Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
+    let refused = Refusal::NoAnswer { reason: "503".to_owned() };
+    assert_eq!(by_answer(&young, found, &LIMITS, now()), Plan::Refuse(refused));
+    let found = Found::Rejected { reason: "no".to_owned() };
+    let refused = Refusal::RejectedForGood { reason: "no".to_owned() };
+    assert_eq!(by_answer(&young, found, &LIMITS, now()), Plan::Refuse(refused));
+    let under_way = by_answer(&young, Found::UnderWay, &LIMITS, now());
+    assert!(matches!(under_way, Plan::Replay { first_claim: FirstClaim::Stays, .. }));
+}

@@ -1,0 +1,226 @@
+//! Looks at every letter of the dead-letter queue that can be looked at, and puts those that
+//! stay back as they lay.
+//!
+//! SQS hands out the first letters of a group and holds back the rest of it while they are in
+//! hand, ten at most. So a group is looked at in windows: what is done with leaves the queue,
+//! what is kept is given back at once and comes again together with those behind it. A window
+//! of ten that are all kept is the end of a group: how many lie behind it, the queue's own
+//! count says. Every letter that stays is held until all is read, so that no other is handed
+//! out twice, and then given back, the last of a group first, so that their order holds.
+
+use std::collections::{HashMap, HashSet};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_sdk_sqs::types::QueueAttributeName;
+use shared::aws::Aws;
+use shared::config::{Names, Receiving};
+use shared::queue::{Consumer, Delivery, MAX_BATCH};
+use shared::shutdown::Shutdown;
+use tokio::time::Instant;
+
+use super::letter::Letter;
+
+/// How letters are received. A command that is killed leaves what it holds hidden for this
+/// visibility timeout; the heartbeat extends it while the command runs.
+const RECEIVING: Receiving =
+    Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
+
+/// Most letters that one run looks at: SQS allows 120,000 messages in flight per FIFO queue,
+/// and each takes some 500 bytes here.
+pub(super) const MAX_LETTERS: usize = 100_000;
+
+/// Time between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// One look at one group: the letters that were not seen before, and all that are in hand.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Not seen before, in the group's order, each with its place in `in_hand`.
+    pub(super) letters: Vec<(usize, Letter)>,
+    in_hand: Vec<Delivery>,
+    /// How many letters were not seen before.
+    unseen: usize,
+    /// Whether the receive was full, so that more of the group may lie behind.
+    cut: bool,
+}
+
+impl Look {
+    /// Whether the letter at `place` is still hidden from all others.
+    pub(super) fn is_held(&self, place: usize) -> bool {
+        self.in_hand.get(place).is_some_and(Delivery::is_held)
+    }
+}
+
+/// Why the reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing came any more.
+    Empty,
+    /// [`MAX_LETTERS`] were looked at.
+    Full,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+/// Reads the queue.
+#[derive(Debug)]
+pub(super) struct Reader {
+    queue: Consumer,
+    held: Vec<Delivery>,
+    seen: HashSet<String>,
+    open: Vec<Look>,
+    shutdown: Shutdown,
+    said_at: Instant,
+    blocked: u64,
+    end: End,
+}
+
+impl Reader {
+    /// Opens the dead-letter queue.
+    pub(super) async fn open(aws: &Aws, names: &Names) -> anyhow::Result<Self> {
+        let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
+        let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+        let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
+        Ok(Self {
+            queue,
+            held,
+            seen,
+            open,
+            shutdown,
+            said_at: Instant::now(),
+            blocked: 0,
+            end: End::Empty,
+        })
+    }
+
+    /// The next look; `None` when all is read that can be. The caller hands each look back
+    /// with [`Reader::settle`].
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Look>> {
+        loop {
+            if self.shutdown.is_requested() {
+                let untouched = std::mem::take(&mut self.open);
+                self.held.extend(untouched.into_iter().flat_map(|look| look.in_hand));
+                self.end = End::Interrupted;
+                return Ok(None);
+            }
+            if let Some(look) = self.open.pop() {
+                return Ok(Some(look));
+            }
+            if self.seen.len() >= MAX_LETTERS {
+                self.end = End::Full;
+                return Ok(None);
+            }
+            match self.queue.receive_until(&self.shutdown).await {
+                Some(Ok(deliveries)) if deliveries.is_empty() => return Ok(None),
+                Some(Ok(deliveries)) => self.open = self.looks(deliveries),
+                Some(Err(error)) => {
+                    self.queue.release(at_once(std::mem::take(&mut self.held))).await;
+                    return Err(error.into());
+                }
+                None => {}
+            }
+            self.say_progress();
+        }
+    }
+
+    fn looks(&mut self, deliveries: Vec<Delivery>) -> Vec<Look> {
+        let full = deliveries.len() == MAX_BATCH;
+        let mut groups: Vec<(String, Look)> = Vec::new();
+        for mut delivery in deliveries {
+            let text = std::mem::take(&mut delivery.body);
+            let group = delivery.group.clone();
+            if groups.last().is_none_or(|(name, _)| *name != group) {
+                let (letters, in_hand) = (Vec::new(), Vec::new());
+                groups.push((group, Look { letters, in_hand, unseen: 0, cut: false }));
+            }
+            if let Some((group, look)) = groups.last_mut() {
+                if self.seen.insert(delivery.message_id.clone()) {
+                    let letter = Letter::read(&delivery.message_id, group, text);
+                    look.letters.push((look.in_hand.len(), letter));
+                    look.unseen += 1;
+                }
+                look.in_hand.push(delivery);
+            }
+        }
+        // SQS takes all it can of one group before it goes on to the next.
+        if let Some((_, look)) = groups.last_mut() {
+            look.cut = full;
+        }
+        groups.into_iter().rev().map(|(_, look)| look).collect()
+    }
+
+    /// Takes a look back: the letters at the places `done` are deleted, the others stay.
+    pub(super) async fn settle(&mut self, look: Look, done: &HashSet<usize>) {
+        let again = look_again(&look, done.len());
+        let (mut gone, mut kept) = (Vec::new(), Vec::new());
+        for (place, delivery) in look.in_hand.into_iter().enumerate() {
+            if done.contains(&place) { gone.push(delivery) } else { kept.push(delivery) }
+        }
+        self.blocked += u64::from(kept.len() == MAX_BATCH);
+        if !gone.is_empty() {
+            self.queue.acknowledge(gone).await;
+        }
+        if again {
+            self.queue.release(at_once(kept)).await;
+        } else {
+            self.held.extend(kept);
+        }
+    }
+
+    /// Whether the command was asked to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shutdown.is_requested()
+    }
+
+    /// Counts the letters that were not looked at, and gives back those that stay.
+    pub(super) async fn finish(self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
+        let behind = count(aws, &names.dead_letter_queue()).await;
+        self.queue.release(at_once(self.held)).await;
+        Ok(Left { behind: behind?, blocked: self.blocked, end: self.end })
+    }
+
+    fn say_progress(&mut self) {
+        if self.said_at.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
+            eprintln!("dueflow: {} letters looked at", self.seen.len());
+            self.said_at = Instant::now();
+        }
+    }
+}
+
+fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
+    deliveries.into_iter().map(|delivery| (delivery, Duration::ZERO)).collect()
+}
+
+/// Whether another look at a group may show more: there may be more of it, not all ten of a
+/// window are kept, and this look has brought something new or made room.
+fn look_again(look: &Look, done: usize) -> bool {
+    let kept = look.in_hand.len() - done;
+    look.cut && kept < MAX_BATCH && (done > 0 || look.unseen > 0)
+}
+
+/// What the reading has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// About how many letters were not looked at: behind ten of their group that stay, or in
+    /// somebody else's hand before.
+    pub(super) behind: u64,
+    /// How many groups have ten letters that stay, so that letters may lie behind them.
+    pub(super) blocked: u64,
+    /// Why the reading ended.
+    pub(super) end: End,
+}
+
+/// How many letters are neither in our hand nor in another's. SQS calls the number approximate:
+/// it is exact once nothing was sent or deleted for about a minute.
+async fn count(aws: &Aws, queue: &str) -> anyhow::Result<u64> {
+    let sqs = aws.sqs("count");
+    let context = || format!("counting the letters of {queue}");
+    let url = sqs.get_queue_url().queue_name(queue).send().await.with_context(context)?;
+    let name = QueueAttributeName::ApproximateNumberOfMessages;
+    let request = sqs.get_queue_attributes().set_queue_url(url.queue_url);
+    let output = request.attribute_names(name.clone()).send().await.with_context(context)?;
+    let attributes: HashMap<_, _> = output.attributes.unwrap_or_default();
+    attributes.get(&name).and_then(|count| count.parse().ok()).with_context(context)
+}

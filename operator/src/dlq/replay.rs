@@ -1,0 +1,170 @@
+//! `dueflow dlq replay`: sends payments of the dead-letter queue again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use shared::aws::Aws;
+use shared::clock::Clock;
+use shared::config::{Common, Settings, attempt_limits};
+use shared::domain::{AttemptLimits, PaymentRef};
+use shared::payments::PaymentsTable;
+use shared::queue::Producer;
+use shared::transaction::{TransactionClient, TransactionSettings};
+
+use super::letter::{Letter, Reason};
+use super::reader::{Look, Reader};
+use super::replayer::{Case, Mode, Replayer};
+use super::report::{Report, State};
+use crate::cli::DlqReplayOptions;
+
+/// Settings of a replay.
+#[derive(Debug)]
+pub(crate) struct ReplaySettings {
+    transaction: TransactionSettings,
+    limits: AttemptLimits,
+}
+
+impl ReplaySettings {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
+        let transaction = TransactionSettings::read(settings);
+        let limits = attempt_limits(settings);
+        Some(Self { transaction: transaction?, limits: limits? })
+    }
+}
+
+/// Which letters are meant.
+#[derive(Debug)]
+enum Selection {
+    /// Those of these payments, of which no letter was met so far.
+    Named { all: HashSet<PaymentRef>, unmet: BTreeSet<String> },
+    /// Those with this reason.
+    Reason(Reason),
+    /// Every one.
+    All,
+}
+
+impl Selection {
+    fn of(options: &DlqReplayOptions) -> Self {
+        match options.reason {
+            Some(reason) => Self::Reason(reason),
+            None if options.all => Self::All,
+            None => {
+                let all: HashSet<_> = options.references.iter().cloned().collect();
+                let unmet = all.iter().map(ToString::to_string).collect();
+                Self::Named { all, unmet }
+            }
+        }
+    }
+
+    fn takes(&mut self, letter: &Letter) -> bool {
+        match self {
+            Self::All => true,
+            Self::Reason(reason) => letter.reason() == *reason,
+            Self::Named { all, unmet } => letter.reference().is_some_and(|reference| {
+                let named = all.contains(&reference);
+                if named {
+                    unmet.remove(&reference.to_string());
+                }
+                named
+            }),
+        }
+    }
+
+    /// The named payments of which no letter was met.
+    fn unmet(self) -> Vec<PaymentRef> {
+        match self {
+            Self::All | Self::Reason(_) => Vec::new(),
+            Self::Named { all, unmet } => {
+                let mut left: Vec<_> =
+                    all.into_iter().filter(|r| unmet.contains(&r.to_string())).collect();
+                left.sort_by(|a, b| (&a.account, a.due, a.id).cmp(&(&b.account, b.due, b.id)));
+                left
+            }
+        }
+    }
+}
+
+/// The command.
+pub(crate) async fn replay(
+    common: &Common,
+    settings: &ReplaySettings,
+    options: DlqReplayOptions,
+) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await;
+    let mode = if options.execute { Mode::Execute } else { Mode::DryRun };
+    let names = &common.names;
+    let table =
+        PaymentsTable::new(aws.dynamodb("replay"), &names.payments_table(), common.due_shards);
+    let mut replayer = Replayer {
+        store: table,
+        transactions: TransactionClient::new(&settings.transaction)?,
+        payments: Producer::open(&aws, names.payments_queue()).await?,
+        confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
+        limits: settings.limits,
+        clock: Clock::system(),
+        mode,
+        unanswered: 0,
+        replayed: HashSet::new(),
+        latest: HashMap::new(),
+    };
+    let mut run = Run {
+        selection: Selection::of(&options),
+        report: Report::new(mode, options.json),
+        began: Timestamp::now(),
+    };
+    let mut reader = Reader::open(&aws, names).await?;
+    while let Some(mut look) = reader.next().await? {
+        let cases = run.cases(&mut look);
+        let entries = replayer.work(&cases, |place| look.is_held(place)).await;
+        let done = entries.iter().filter(|entry| entry.state == State::Done);
+        let done = done.filter_map(|entry| entry.place).collect();
+        // The letters first: a reader of the output that has gone away changes nothing.
+        reader.settle(look, &done).await;
+        if let Err(error) = run.report.enter(&entries) {
+            reader.finish(&aws, names).await?;
+            return Err(error.into());
+        }
+    }
+    let Run { selection, mut report, .. } = run;
+    if !reader.is_interrupted() {
+        for reference in selection.unmet() {
+            let case = Case { place: None, letter: None, reference: Some(reference) };
+            report.enter(&replayer.work(&[case], |_| false).await)?;
+        }
+    }
+    let left = reader.finish(&aws, names).await?;
+    report.finish(left)?;
+    // Whoever names a payment wants it sent: that it has ended is a refusal then.
+    let refused = !options.references.is_empty() && report.closed() > 0;
+    Ok(if report.is_clean(left) && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One run.
+struct Run {
+    selection: Selection,
+    report: Report,
+    began: Timestamp,
+}
+
+impl Run {
+    /// The selected letters of a look, in the order of their payments. What was written after
+    /// the run began is left alone: it may be what the run itself brought about.
+    fn cases(&mut self, look: &mut Look) -> Vec<Case> {
+        let mut cases = Vec::with_capacity(look.letters.len());
+        for (place, letter) in std::mem::take(&mut look.letters) {
+            if !self.selection.takes(&letter) {
+                continue;
+            }
+            if letter.at().is_some_and(|at| at > self.began) {
+                self.report.newer += 1;
+                continue;
+            }
+            let reference = letter.reference();
+            cases.push(Case { place: Some(place), letter: Some(letter), reference });
+        }
+        cases.sort_by_key(Case::order);
+        cases
+    }
+}

@@ -1,0 +1,260 @@
+//! Carries out plans. The order makes every crash harmless: the write (FAILED → SCHEDULED),
+//! then the message, then the letter goes. Whoever dies in between leaves the letter, and the
+//! next run finds the payment SCHEDULED or PENDING and sends the message (again).
+
+use std::collections::{HashMap, HashSet};
+
+use shared::clock::Clock;
+use shared::domain::{AccountId, AttemptLimits, DueDate, Found, PaymentId, PaymentRef, Status};
+use shared::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
+use shared::queue::{Outgoing, Producer};
+use shared::transaction::Transactions;
+
+use super::letter::{Body, Letter};
+use super::plan::{Carrier, Plan, Refusal, Replayed, Step, by_answer, by_letter, by_table};
+use super::report::{Entry, State};
+
+/// Questions in a row without an answer after which no more are asked: each may take as long
+/// as the time limit of a call.
+const SILENCE: u32 = 5;
+
+/// A payment to be dealt with.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// Where its letter lies in the look, if it has one.
+    pub(super) place: Option<usize>,
+    /// Its letter.
+    pub(super) letter: Option<Letter>,
+    /// The payment, if it is known.
+    pub(super) reference: Option<PaymentRef>,
+}
+
+impl Case {
+    /// The key of the order within an account; what has none comes last.
+    pub(super) fn order(&self) -> (bool, Option<(DueDate, PaymentId)>) {
+        let key = self.reference.as_ref().map(|reference| (reference.due, reference.id));
+        (key.is_none(), key)
+    }
+}
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Only what would be done is said.
+    DryRun,
+    /// It is done.
+    Execute,
+}
+
+/// Reads, asks, writes and sends.
+#[derive(Debug)]
+pub(super) struct Replayer<S, T> {
+    pub(super) store: S,
+    pub(super) transactions: T,
+    pub(super) payments: Producer,
+    pub(super) confirmations: Producer,
+    pub(super) limits: AttemptLimits,
+    pub(super) clock: Clock,
+    pub(super) mode: Mode,
+    /// Questions in a row that had no answer.
+    pub(super) unanswered: u32,
+    /// What this run has replayed.
+    pub(super) replayed: HashSet<PaymentId>,
+    /// The latest payment of each account that this run has sent.
+    pub(super) latest: HashMap<AccountId, (DueDate, PaymentId)>,
+}
+
+/// What goes into a queue, and for which entry.
+#[derive(Debug, Default)]
+struct Outbox {
+    entries: Vec<usize>,
+    messages: Vec<Outgoing>,
+}
+
+impl Outbox {
+    fn put(&mut self, entry: usize, message: Outgoing) {
+        self.entries.push(entry);
+        self.messages.push(message);
+    }
+
+    /// Sends all, in order. What was not sent has failed; its letter stays.
+    async fn send(self, producer: &Producer, entries: &mut [Entry]) {
+        let Err(unsent) = producer.send(&self.messages).await else { return };
+        for index in &unsent.indices {
+            if let Some(entry) = self.entries.get(*index).and_then(|entry| entries.get_mut(*entry))
+            {
+                entry.fail(format!("its message was not sent: {}", unsent.reason));
+            }
+        }
+    }
+}
+
+impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
+    /// Deals with the cases of one account, in their order. `is_held` says whether the letter
+    /// at a place is still ours.
+    pub(super) async fn work(
+        &mut self,
+        cases: &[Case],
+        is_held: impl Fn(usize) -> bool,
+    ) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(cases.len());
+        let (mut payments, mut confirmations) = (Outbox::default(), Outbox::default());
+        for case in cases {
+            let index = entries.len();
+            let (plan, stored) = match self.decide(case).await {
+                Ok(decided) => decided,
+                Err(reason) => {
+                    entries.push(Entry::failed(case, reason));
+                    continue;
+                }
+            };
+            let mut entry = Entry::planned(case, &plan);
+            if self.mode == Mode::Execute && entry.state == State::Planned {
+                let held = case.place.is_none_or(&is_held);
+                let written = if held {
+                    self.write(&plan, stored.as_ref()).await
+                } else {
+                    Err("its letter is in somebody else's hand by now".to_owned())
+                };
+                match (written, &stored) {
+                    (Err(reason), _) => entry.fail(reason),
+                    (Ok(Message::Payment), Some(stored)) => {
+                        if self.comes_late(&stored.payment.reference()) {
+                            entry.add("it comes after a later payment of its account");
+                        }
+                        payments.put(index, message(case, stored));
+                    }
+                    (Ok(Message::Confirmation), _) => {
+                        confirmations.messages.extend(confirmation(case));
+                        confirmations.entries.push(index);
+                    }
+                    (Ok(Message::None | Message::Payment), _) => {}
+                }
+                entry.done();
+            }
+            entries.push(entry);
+        }
+        payments.send(&self.payments, &mut entries).await;
+        confirmations.send(&self.confirmations, &mut entries).await;
+        entries
+    }
+
+    /// What is to be done, with what the table holds.
+    async fn decide(&mut self, case: &Case) -> Result<(Plan, Option<StoredPayment>), String> {
+        if let Some(plan) = case.letter.as_ref().and_then(by_letter) {
+            return Ok((plan, None));
+        }
+        let Some(reference) = &case.reference else {
+            return Ok((Plan::Refuse(Refusal::Unreadable), None));
+        };
+        let stored = match self.store.get(reference).await {
+            Ok(stored) => stored,
+            Err(PaymentsError::Item(_)) => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        let carrier = case.letter.as_ref().map_or(Carrier::Name, Carrier::Letter);
+        let replayed = if self.replayed.contains(&reference.id) {
+            Replayed::InThisRun
+        } else {
+            Replayed::NotYet
+        };
+        let plan = match (by_table(carrier, stored.as_ref(), replayed), &stored) {
+            (Step::Decided(plan), _) => plan,
+            (Step::Ask, None) => Plan::Refuse(Refusal::NotInTable),
+            (Step::Ask, Some(stored)) => {
+                let found = self.ask(reference.id).await;
+                by_answer(stored, found, &self.limits, self.clock.now())
+            }
+        };
+        Ok((plan, stored))
+    }
+
+    async fn ask(&mut self, payment: PaymentId) -> Found {
+        if self.unanswered >= SILENCE {
+            let reason = format!("no answer {SILENCE} times in a row, not asked any more");
+            return Found::NoAnswer { retry_after: None, reason };
+        }
+        let found = self.transactions.find(payment).await;
+        match &found {
+            Found::NoAnswer { .. } => self.unanswered += 1,
+            Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
+                self.unanswered = 0;
+            }
+        }
+        found
+    }
+
+    /// Makes the plan's write, and says what is to be sent.
+    async fn write(
+        &mut self,
+        plan: &Plan,
+        stored: Option<&StoredPayment>,
+    ) -> Result<Message, String> {
+        let (attempts, first_claim) = match plan {
+            Plan::Replay { attempts, first_claim, .. } => (*attempts, *first_claim),
+            Plan::SendAgain(_) => return Ok(Message::Payment),
+            Plan::ConfirmAgain => return Ok(Message::Confirmation),
+            Plan::Close(_) | Plan::Refuse(_) => return Ok(Message::None),
+        };
+        let Some(stored) = stored else { return Err("it is not in the table".to_owned()) };
+        let reference = stored.payment.reference();
+        let change = [Change::Replay(&reference, attempts, first_claim)];
+        let results = self.store.apply(&change, self.clock.now()).await;
+        match results.map_err(|error| error.to_string())?.pop() {
+            Some(Ok(_)) => {
+                self.replayed.insert(reference.id);
+                Ok(Message::Payment)
+            }
+            // A lost answer of this write, or another operator: the message is missing still.
+            Some(Err(ChangeError::InStatus(now)))
+                if matches!(now.status, Status::Scheduled | Status::Pending) =>
+            {
+                Ok(Message::Payment)
+            }
+            Some(Err(error)) => Err(format!("it changed in the meantime: {error}")),
+            None => Err("the database gave no result".to_owned()),
+        }
+    }
+
+    /// Notes what is sent, and says whether a later payment of its account was sent before.
+    fn comes_late(&mut self, reference: &PaymentRef) -> bool {
+        let key = (reference.due, reference.id);
+        let latest = self.latest.entry(reference.account.clone()).or_insert(key);
+        let late = *latest > key;
+        *latest = key.max(*latest);
+        late
+    }
+}
+
+/// What a plan sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    Payment,
+    Confirmation,
+    None,
+}
+
+/// The payment as the table holds it. The deduplication id is that of this letter and of this
+/// many attempts: a run that is repeated within five minutes sends one message, and none is
+/// swallowed by one that led to a failure since (INV-7).
+fn message(case: &Case, stored: &StoredPayment) -> Outgoing {
+    let payment = &stored.payment;
+    let source =
+        case.letter.as_ref().map_or_else(|| payment.id.to_string(), |l| l.message_id.clone());
+    Outgoing {
+        group: payment.account.to_string(),
+        deduplication: format!("replay-{source}-{}", stored.attempts),
+        body: serde_json::to_string(payment)
+            .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
+    }
+}
+
+fn confirmation(case: &Case) -> Option<Outgoing> {
+    let letter = case.letter.as_ref()?;
+    match &letter.body {
+        Body::Confirmation(confirmation) => {
+            Some(confirmation.message(&format!("replay-{}", letter.message_id)))
+        }
+        Body::Written(_) | Body::Payment(_) | Body::Unreadable(_) => None,
+    }
+}
