@@ -1,6 +1,7 @@
 //! Payments by due date and status: the index `due` says which, the table says what they are.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
@@ -27,7 +28,8 @@ type Item = HashMap<String, AttributeValue>;
 
 impl PaymentsTable {
     /// The partitions of the index `due`: a day is read whole by reading each of them.
-    pub fn due_shards(&self) -> impl Iterator<Item = u16> + use<> {
+    #[must_use]
+    pub fn due_shards(&self) -> Range<u16> {
         0..self.due_shards
     }
 
