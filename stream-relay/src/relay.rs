@@ -177,8 +177,11 @@ impl Relay {
         let stream = self.reader.source.name();
         let listed: HashSet<String> =
             self.shards.iter().map(|shard| lease_key(stream, &shard.id)).collect();
+        // An old list does not show that a shard is gone: it may be younger than the list.
+        let fresh = self.listed_at.is_some_and(|at| now.duration_since(at) <= DISCOVERY * 2);
         let keys = entries.leases.iter().map(|lease| lease.key.as_str());
-        self.unlisted.observe(keys.filter(|key| !listed.contains(*key)).map(|key| (key, 0)), now);
+        let missing = keys.filter(|key| fresh && !listed.contains(*key));
+        self.unlisted.observe(missing.map(|key| (key, 0)), now);
     }
 
     /// The relay that holds a lease and lives.
