@@ -79,7 +79,12 @@ impl Relay {
                 () = shutdown.requested() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 Some(ended) = self.readers.join_next_with_id() => {
-                    if self.ended(ended) == End::Stopped {
+                    let mut end = self.ended(ended);
+                    // Many end at once when the stream moves on to new shards.
+                    while let Some(ended) = self.readers.try_join_next_with_id() {
+                        end = self.ended(ended);
+                    }
+                    if end == End::Stopped {
                         shutdown.pause(LOOK).await;
                     }
                 }
