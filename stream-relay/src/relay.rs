@@ -90,12 +90,15 @@ impl Relay {
                 }
             }
         }
-        // First, so that the others share without this one at once.
-        if let Err(error) = self.reader.leases.leave(self.reader.source.name()).await {
-            events::lease_failed(&self.name, &error);
-        }
-        let readers = &mut self.readers;
-        shutdown.drain(async { while readers.join_next().await.is_some() {} }).await?;
+        let Self { reader, name, readers, .. } = self;
+        let end = async {
+            // First, so that the others share without this one at once.
+            if let Err(error) = reader.leases.leave(reader.source.name()).await {
+                events::lease_failed(name, &error);
+            }
+            while readers.join_next().await.is_some() {}
+        };
+        shutdown.drain(end).await?;
         Ok(())
     }
 
