@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What was seen of each key, and since when.
+/// What was seen of each key.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(HashMap<String, (u64, Instant)>);
+pub(crate) struct Sightings(HashMap<String, Sighting>);
+
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    counter: u64,
+    since: Instant,
+    moved: bool,
+}
 
 impl Sightings {
     /// Takes in all counters as they are `now`; a key that is not among them is forgotten,
@@ -18,18 +25,22 @@ impl Sightings {
         now: Instant,
     ) {
         let before = std::mem::take(&mut self.0);
-        self.0 = counters
-            .into_iter()
-            .map(|(key, counter)| match before.get(key) {
-                Some(&(seen, since)) if seen == counter => (key.to_owned(), (seen, since)),
-                Some(_) | None => (key.to_owned(), (counter, now)),
-            })
-            .collect();
+        let seen = |key: &str, counter| match before.get(key) {
+            Some(seen) if seen.counter == counter => *seen,
+            Some(_) => Sighting { counter, since: now, moved: true },
+            None => Sighting { counter, since: now, moved: false },
+        };
+        self.0 = counters.into_iter().map(|(key, n)| (key.to_owned(), seen(key, n))).collect();
     }
 
     /// For how long the counter of `key` has stood still; not at all if it was never seen.
     pub(crate) fn still_for(&self, key: &str, now: Instant) -> Duration {
-        self.0.get(key).map_or(Duration::ZERO, |(_, since)| now.duration_since(*since))
+        self.0.get(key).map_or(Duration::ZERO, |seen| now.duration_since(seen.since))
+    }
+
+    /// Whether the counter of `key` was ever seen to move.
+    pub(crate) fn has_moved(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|seen| seen.moved)
     }
 }
 
@@ -47,6 +58,7 @@ mod tests {
         sightings.observe([("a", 7), ("b", 2)], at(4));
         assert_eq!(sightings.still_for("a", at(5)), Duration::from_secs(5));
         assert_eq!(sightings.still_for("b", at(5)), Duration::from_secs(1));
+        assert!(sightings.has_moved("b") && !sightings.has_moved("a"));
         sightings.observe([("b", 2)], at(6));
         sightings.observe([("a", 7)], at(7));
         assert_eq!(sightings.still_for("a", at(8)), Duration::from_secs(1));

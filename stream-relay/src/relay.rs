@@ -219,7 +219,12 @@ impl Relay {
             let holder = if reads { Some(self.name.as_str()) } else { holder };
             holdings.push(Holding { shard: &shard.id, holder });
         }
-        let lives = |key: &str| self.counters.still_for(key, now) < EXPIRY;
+        // To a relay that has just started every sign looks fresh. One that does not move soon is
+        // a dead relay's, and no share is left for it.
+        let lives = |key: &str| {
+            let patience = if self.counters.has_moved(key) { EXPIRY } else { RENEWAL + LOOK };
+            self.counters.still_for(key, now) < patience
+        };
         let relays = entries.relays.iter().filter(|relay| lives(&relay.key));
         let relays: BTreeSet<&str> = relays.map(|relay| relay.relay.as_str()).collect();
         let step = step(&holdings, &relays, &self.name);

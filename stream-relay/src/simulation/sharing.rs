@@ -61,6 +61,25 @@ fn a_relay_that_starts_again_under_its_name_goes_on_at_once() {
 }
 
 #[test]
+fn a_relay_that_has_just_started_leaves_nothing_to_a_dead_one() {
+    for seed in 0..20 {
+        simulate(seed, || async move {
+            let mut bank = Bank::new(seed, 1);
+            let killed = bank.relay("a-killed");
+            pass(10).await;
+            killed.kill().await;
+            let ended = bank.relay("b-ended");
+            until(REPLACED, "not replaced", || bank.leases.held_by("b-ended") == 1).await;
+            let _last = bank.relay("c-last");
+            pass(1).await;
+            ended.stop().await;
+            bank.insert_everywhere();
+            bank.until_all_queued(Duration::from_secs(6)).await;
+        });
+    }
+}
+
+#[test]
 fn relays_share_evenly_and_then_nothing_moves() {
     for seed in 0..10 {
         simulate(seed, || async move {
