@@ -22,9 +22,23 @@ data "aws_iam_policy_document" "stream_relay" {
   }
 
   statement {
-    sid       = "KeepLeases"
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    sid       = "ShareLeases"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.leases.arn]
+  }
+
+  # After a stretch of the stream was lost: what is due comes from the index, what it is from
+  # the table.
+  statement {
+    sid       = "FindDuePayments"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
+  }
+
+  statement {
+    sid       = "ReadDuePayments"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = [aws_dynamodb_table.payments.arn]
   }
 
   statement {

@@ -9,4 +9,5 @@ mod failures;
 mod flow;
 mod happy;
 mod queues;
+mod relays;
 mod slow;

@@ -1,0 +1,82 @@
+//! The payments table by due date, in memory.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::domain::{DueDate, Payment, Status};
+use shared::payments::{Cursor, PaymentsError, StoredPayment};
+
+use crate::sweep::{DueTable, Found};
+
+const SHARDS: u16 = 6;
+
+/// All payments that were inserted, SCHEDULED for ever.
+#[derive(Debug, Default)]
+pub(super) struct FakeTable {
+    payments: Mutex<Vec<Payment>>,
+    down: AtomicBool,
+    asked: AtomicUsize,
+    at_once: AtomicUsize,
+}
+
+impl FakeTable {
+    pub(super) fn put(&self, payment: &Payment) {
+        self.payments.lock().unwrap().push(payment.clone());
+    }
+
+    pub(super) fn break_down(&self) {
+        self.down.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn mend(&self) {
+        self.down.store(false, Ordering::Relaxed);
+    }
+
+    /// Pages that were asked for.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Pages of one complete sweep of today and seven days.
+    pub(super) const SWEEP: usize = 8 * SHARDS as usize;
+}
+
+#[async_trait]
+impl DueTable for FakeTable {
+    fn shards(&self) -> Range<u16> {
+        0..SHARDS
+    }
+
+    async fn page(
+        &self,
+        day: DueDate,
+        shard: u16,
+        _cursor: Option<Cursor>,
+    ) -> Result<(Found, Option<Cursor>), PaymentsError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        assert!(self.at_once.fetch_add(1, Ordering::Relaxed) < 4, "more than one sweep at a time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.at_once.fetch_sub(1, Ordering::Relaxed);
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PaymentsError::Unread(1));
+        }
+        let payments = self.payments.lock().unwrap();
+        let here = payments.iter().filter(|p| p.due == day && p.id.due_shard(SHARDS) == shard);
+        let found = here.map(|payment| {
+            let stored = StoredPayment {
+                payment: payment.clone(),
+                status: Status::Scheduled,
+                updated_at: payment.created_at,
+                attempts: 0,
+                transaction_id: None,
+                settled_at: None,
+                failure: None,
+            };
+            (payment.reference(), Ok(stored))
+        });
+        Ok((found.collect(), None))
+    }
+}
