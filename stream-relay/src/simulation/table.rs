@@ -71,6 +71,8 @@ impl DueTable for FakeTable {
                 status: Status::Scheduled,
                 updated_at: payment.created_at,
                 attempts: 0,
+                attempts_before: 0,
+                claimed_at: None,
                 transaction_id: None,
                 settled_at: None,
                 failure: None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use local::transactions::Faults as TransactionFaults;
 use local::LocalOptions;
+use local::transactions::Faults as TransactionFaults;
 use operator::local_world::{Process, World, temporary_folder};
 use shared::aws::{Aws, Endpoints};
 use shared::domain::Status;
