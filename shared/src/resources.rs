@@ -34,6 +34,9 @@ pub struct Index {
     pub projected: &'static [&'static str],
 }
 
+/// Name of the payments table's index by due date.
+pub const DUE_INDEX: &str = "due";
+
 /// Attribute names of the table `leases`.
 pub mod lease {
     /// Partition key: what is leased.
@@ -49,7 +52,7 @@ pub fn tables(names: &Names) -> Vec<Table> {
             partition_key: attribute::PK,
             sort_key: Some(attribute::SK),
             index: Some(Index {
-                name: "due",
+                name: DUE_INDEX,
                 partition_key: attribute::DUE_SHARD,
                 sort_key: attribute::DUE_KEY,
                 projected: &[attribute::STATUS],

@@ -19,6 +19,8 @@ pub struct RelayConfig {
     pub checkpoint_interval: Duration,
     /// Requests to the queue in flight at once.
     pub sends: usize,
+    /// How many days before today a sweep looks at.
+    pub sweep_days: u16,
 }
 
 impl RelayConfig {
@@ -32,12 +34,14 @@ impl RelayConfig {
         let checkpoint_interval =
             settings.duration("DUEFLOW_CHECKPOINT_INTERVAL", millis(100)..=RENEWAL);
         let sends = settings.number("DUEFLOW_RELAY_SENDS", 1..=64);
+        let sweep_days = settings.number("DUEFLOW_SWEEP_DAYS", 0..=366);
         let name = settings.optional("DUEFLOW_RELAY_NAME");
         Some(Self {
             zone: zone?,
             name: name.unwrap_or_else(|| format!("relay-{}", Uuid::now_v7())),
             checkpoint_interval: checkpoint_interval?,
             sends: sends?,
+            sweep_days: sweep_days?,
         })
     }
 }

@@ -27,6 +27,13 @@ const LEASES_LOST: Metric =
     Metric::counter("stream_relay_leases_lost_total", "Leases that another relay took");
 const LEASE_ERRORS: Metric =
     Metric::counter("stream_relay_lease_errors_total", "Calls to the table of leases that failed");
+const SWEEPS: Metric = Metric::counter("stream_relay_sweeps_total", "Sweeps that were completed");
+const SWEEP_ERRORS: Metric = Metric::counter(
+    "stream_relay_sweep_errors_total",
+    "Calls to the payments table that failed during a sweep",
+);
+const SWEPT: Metric =
+    Metric::counter("stream_relay_swept_payments_total", "Payments that sweeps have queued");
 const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
     "stream_relay_lag_seconds",
@@ -43,6 +50,9 @@ pub const METRICS: &[Metric] = &[
     CHECKPOINTS,
     LEASES_LOST,
     LEASE_ERRORS,
+    SWEEPS,
+    SWEEP_ERRORS,
+    SWEPT,
     SHARDS,
     LAG,
 ];
@@ -91,7 +101,7 @@ pub(crate) fn gap(shard: &str, after: &str) {
     tracing::error!(
         shard,
         after,
-        "the stream has dropped records that were not read: payments may wait in the table until the due sweep finds them"
+        "the stream has dropped records that were not read: a sweep will queue what is due"
     );
 }
 
@@ -106,4 +116,30 @@ pub(crate) fn lease_lost(shard: &str, owner: &str) {
 
 pub(crate) fn shards(count: usize) {
     SHARDS.set(count as f64);
+}
+
+pub(crate) fn sweep_started() {
+    tracing::info!("a sweep of the table starts");
+}
+
+pub(crate) fn sweep_failed(error: &dyn std::error::Error) {
+    SWEEP_ERRORS.add(1);
+    tracing::warn!(%error, "a sweep could not read the table: it is tried again");
+}
+
+pub(crate) fn swept_payments(count: usize) {
+    SWEPT.add(count as u64);
+}
+
+pub(crate) fn swept(payments: usize) {
+    SWEEPS.add(1);
+    tracing::info!(payments, "a sweep of the table is complete");
+}
+
+pub(crate) fn swept_malformed(item: &str, reason: &str) {
+    tracing::error!(
+        item,
+        reason,
+        "an item of the payments table is no payment: its reference goes to the dead-letter queue"
+    );
 }

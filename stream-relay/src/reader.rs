@@ -1,113 +1,173 @@
 //! Reading one shard from its checkpoint to its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodbstreams::types::Record;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
 
+use crate::burial::{Burials, Open};
 use crate::events;
-use crate::forwarder::Forwarder;
-use crate::keeper::{keep, obtain};
-use crate::lease::{Checkpoint, Leases};
-use crate::shards::Shard;
-use crate::stream::{MAX_PAGE, Page, Stream, StreamError};
+use crate::forwarder::{Forwarder, Stopped};
+use crate::keeper::keep;
+use crate::lease::{Checkpoint, Lease, LeaseTable};
+use crate::progress::Progress;
+use crate::stream::{MAX_PAGE, Page, ShardSource, StreamError};
+use crate::sweep::{Sweeps, Ticket};
 
 /// Pause after a page that held records but was not full: the reader has caught up, and a
 /// little patience fills the batches to the queue.
 const CAUGHT_UP: Duration = Duration::from_millis(50);
 /// Longest pause after empty pages.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a reader that must stop waits for open burials. Those that are not done then are
+/// buried by whoever reads the shard next, because the position stands before them.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How the reading of a shard ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// Everything in it is read.
     Finished,
-    /// Shutdown, or another relay has the lease.
+    /// Shutdown, another relay has the lease, or another relay shall have it.
     Stopped,
 }
 
 /// Reads shards for one relay.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
-    pub(crate) stream: Stream,
-    pub(crate) leases: Leases,
+    pub(crate) source: Arc<dyn ShardSource>,
+    pub(crate) leases: Arc<dyn LeaseTable>,
     pub(crate) forwarder: Forwarder,
-    pub(crate) name: String,
+    pub(crate) burials: Burials,
+    pub(crate) sweeps: Sweeps,
     pub(crate) checkpoint_interval: Duration,
 }
 
-impl Reader {
-    /// The name of a shard's lease.
-    pub(crate) fn lease_key(&self, shard: &str) -> String {
-        format!("{}/{shard}", self.stream.arn)
-    }
+/// A page, and the sweep that was asked for if there was a gap before it.
+#[derive(Debug)]
+struct Fetched {
+    page: Page,
+    gap: Option<Ticket>,
+}
 
-    /// Reads `shard` as long as this relay holds its lease.
-    pub(crate) async fn read(&self, shard: &Shard, shutdown: &Shutdown) -> End {
-        let key = self.lease_key(&shard.id);
-        let parent = shard.parent.as_ref().map(|parent| self.lease_key(parent));
-        let obtained = obtain(&self.leases, &self.name, &key, parent.as_deref(), shutdown).await;
-        let Some(lease) = obtained else {
-            return End::Stopped;
-        };
-        if lease.checkpoint == Checkpoint::ShardEnd {
-            return End::Finished;
-        }
-        tracing::info!(shard = shard.id, from = ?lease.checkpoint, "reading a shard");
+impl Reader {
+    /// Reads `shard` as long as this relay holds its `lease` and `reading` lets it; then
+    /// gives the lease up.
+    pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
+        tracing::info!(shard, from = ?lease.checkpoint, "reading a shard");
         let (position, kept) = watch::channel(lease.checkpoint.clone());
-        let reading = shutdown.child();
         let (end, ()) = tokio::join!(
-            self.read_on(&shard.id, position, &reading),
-            keep(&self.leases, lease, kept, self.checkpoint_interval, &reading),
+            Box::pin(self.read_on(shard, position, reading)),
+            keep(&*self.leases, lease, kept, self.checkpoint_interval, reading),
         );
         end
     }
 
-    /// Forwards page after page, fetching the next while one is sent. `acknowledged` moves
-    /// only after SQS has acknowledged a page (INV-3).
+    /// Ends the lease of a shard that the stream has dropped before it was read to its end,
+    /// once a sweep has made up for it.
+    pub(crate) async fn write_off(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
+        events::gap(shard, lease.checkpoint.as_str());
+        let (position, kept) = watch::channel(lease.checkpoint.clone());
+        let ticket = self.sweeps.ask();
+        let (end, ()) = tokio::join!(
+            async move {
+                if ticket.complete(reading).await {
+                    position.send_replace(Checkpoint::ShardEnd);
+                    End::Finished
+                } else {
+                    End::Stopped
+                }
+            },
+            keep(&*self.leases, lease, kept, self.checkpoint_interval, reading),
+        );
+        end
+    }
+
+    /// Reads pages until there are no more; then waits for what is still open.
     async fn read_on(
         &self,
         shard: &str,
-        acknowledged: watch::Sender<Checkpoint>,
+        position: watch::Sender<Checkpoint>,
         reading: &Shutdown,
     ) -> End {
-        let mut pause = Duration::ZERO;
-        let mut fetched = acknowledged.borrow().clone();
-        let mut page = self.fetch(shard, &fetched, None, pause, reading).await;
-        while let Some(Page { records, next }) = page {
-            let last = records.last().and_then(|record| record.dynamodb()?.sequence_number());
-            if let Some(last) = last {
-                fetched = Checkpoint::After(last.to_owned());
-            }
-            pause = pause_after(records.len(), pause);
-            let at = fetched.clone();
-            let Some(next) = next else {
-                if self.forwarder.forward(records, reading).await.is_err() {
-                    return End::Stopped;
-                }
-                acknowledged.send_replace(Checkpoint::ShardEnd);
-                return End::Finished;
-            };
-            let (forwarded, following) = tokio::join!(
-                self.forwarder.forward(records, reading),
-                self.fetch(shard, &at, Some(next), pause, reading),
-            );
-            if forwarded.is_err() {
-                return End::Stopped;
-            }
-            acknowledged.send_if_modified(|position| {
-                let moved = *position != at;
-                *position = at;
-                moved
-            });
-            page = following;
+        let mut progress = Progress::at(position.borrow().clone());
+        let mut open = Open::new();
+        let read = self.read_pages(shard, &position, &mut progress, &mut open, reading).await;
+        if settle(&mut open, &mut progress, reading).await.is_err() {
+            // What is not done holds the position back.
+            open.abort_all();
         }
-        End::Stopped
+        publish(&progress, &position);
+        match (read, progress.position()) {
+            (Ok(()), Checkpoint::ShardEnd) => End::Finished,
+            _ => End::Stopped,
+        }
     }
 
-    /// The page after `position`, by `iterator` while that is valid; `None` on shutdown.
+    /// Forwards page after page, fetching the next while one is sent. The position moves only
+    /// after SQS has acknowledged a page (INV-3).
+    async fn read_pages(
+        &self,
+        shard: &str,
+        position: &watch::Sender<Checkpoint>,
+        progress: &mut Progress,
+        open: &mut Open,
+        reading: &Shutdown,
+    ) -> Result<(), Stopped> {
+        let mut pause = Duration::ZERO;
+        let mut at = position.borrow().clone();
+        let mut fetched = self.fetch(shard, &at, None, pause, reading).await?;
+        for number in 1.. {
+            let Fetched { page: Page { records, next }, gap } = fetched;
+            at = end_of(&records, gap.is_some(), at);
+            pause = pause_after(records.len(), pause);
+            let before = open.len();
+            if let Some(ticket) = gap {
+                let reading = reading.clone();
+                open.spawn(async move { ticket.complete(&reading).await.then_some(number) });
+            }
+            let Some(next) = next else {
+                self.hand_on(number, &records, open, reading).await?;
+                progress.read(number, Checkpoint::ShardEnd, open.len() - before);
+                return Ok(());
+            };
+            let (handed_on, following) = tokio::join!(
+                self.hand_on(number, &records, open, reading),
+                self.fetch(shard, &at, Some(next), pause, reading),
+            );
+            handed_on?;
+            progress.read(number, at.clone(), open.len() - before);
+            while let Some(done) = open.try_join_next() {
+                progress.done(done.ok().flatten().ok_or(Stopped)?);
+            }
+            publish(progress, position);
+            fetched = following?;
+        }
+        Err(Stopped)
+    }
+
+    /// Queues the payments of a page, then starts to bury what is none.
+    async fn hand_on(
+        &self,
+        page: u64,
+        records: &[Record],
+        open: &mut Open,
+        reading: &Shutdown,
+    ) -> Result<(), Stopped> {
+        let (due, malformed) = self.forwarder.sort(records);
+        let count = due.len();
+        self.forwarder.send(due, reading).await?;
+        events::forwarded(count);
+        for record in malformed {
+            self.burials.start(record, page, open, reading).await?;
+        }
+        Ok(())
+    }
+
+    /// The page after `position`, by `iterator` while that is valid.
     async fn fetch(
         &self,
         shard: &str,
@@ -115,23 +175,25 @@ impl Reader {
         mut iterator: Option<String>,
         pause: Duration,
         reading: &Shutdown,
-    ) -> Option<Page> {
+    ) -> Result<Fetched, Stopped> {
         let mut position = position.clone();
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut wait = pause;
+        let mut gap = None;
         loop {
             if reading.is_requested() || (!wait.is_zero() && reading.pause(wait).await) {
-                return None;
+                return Err(Stopped);
             }
             let fetching = self.fetch_once(shard, &position, &mut iterator);
-            match reading.unless_requested(fetching).await? {
+            match reading.unless_requested(fetching).await.ok_or(Stopped)? {
                 Ok(page) => {
                     events::page_read(newest_age(&page));
-                    return Some(page);
+                    return Ok(Fetched { page, gap });
                 }
                 Err(StreamError::Expired) => (iterator, wait) = (None, Duration::ZERO),
                 Err(StreamError::Trimmed) => {
-                    events::gap(shard, &format!("{position:?}"));
+                    events::gap(shard, position.as_str());
+                    gap = Some(self.sweeps.ask());
                     (iterator, position) = (None, Checkpoint::TrimHorizon);
                     wait = pauses.next().unwrap_or_default();
                 }
@@ -150,13 +212,60 @@ impl Reader {
         iterator: &mut Option<String>,
     ) -> Result<Page, StreamError> {
         if iterator.is_none() {
-            *iterator = self.stream.iterator(shard, position).await?;
+            *iterator = self.source.iterator(shard, position).await?;
         }
         match iterator {
-            Some(iterator) => self.stream.page(iterator).await,
+            Some(iterator) => self.source.page(iterator).await,
             // The shard ended while the iterator was being asked for.
-            None => Ok(Page { records: Vec::new(), next: None }),
+            None => Ok(Page::default()),
         }
+    }
+}
+
+/// Waits for what is open; once reading must stop, not for long.
+async fn settle(
+    open: &mut Open,
+    progress: &mut Progress,
+    reading: &Shutdown,
+) -> Result<(), Stopped> {
+    let patience = async {
+        reading.requested().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(patience);
+    loop {
+        let done = tokio::select! {
+            done = open.join_next() => done,
+            () = &mut patience => return Err(Stopped),
+        };
+        match done {
+            Some(done) => {
+                if let Ok(Some(page)) = done {
+                    progress.done(page);
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+fn publish(progress: &Progress, position: &watch::Sender<Checkpoint>) {
+    position.send_if_modified(|published| {
+        let moved = published != progress.position();
+        if moved {
+            published.clone_from(progress.position());
+        }
+        moved
+    });
+}
+
+/// The position after a page: its last record, or where it was before if it is empty.
+fn end_of(records: &[Record], after_gap: bool, before: Checkpoint) -> Checkpoint {
+    let last = records.last().and_then(|record| record.dynamodb()?.sequence_number());
+    match last {
+        Some(sequence) => Checkpoint::After(sequence.to_owned()),
+        None if after_gap => Checkpoint::TrimHorizon,
+        None => before,
     }
 }
 

@@ -1,51 +1,59 @@
 //! Which shards may be read now: pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-/// A shard of a stream, as `DescribeStream` lists it. Whether it is closed is never taken
-/// from there (an ending sequence number proves nothing): a shard is read to its end when
-/// its next iterator is gone.
+/// A shard of a stream, as the stream lists it. Whether it is closed is never taken from
+/// there (an ending sequence number proves nothing): a shard is read to its end when its
+/// next iterator is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shard {
-    pub(crate) id: String,
-    pub(crate) parent: Option<String>,
+pub struct Shard {
+    /// Its id.
+    pub id: String,
+    /// The shards it continues: none, one after a split, several after a merge.
+    pub parents: Vec<String>,
 }
 
-/// The shards whose parents are finished (or no longer listed: the stream has dropped them)
-/// and that are not finished themselves, in the order listed.
-pub(crate) fn readable<'a>(shards: &'a [Shard], finished: &HashSet<String>) -> Vec<&'a Shard> {
-    let listed: HashMap<&str, &Shard> = shards.iter().map(|s| (s.id.as_str(), s)).collect();
+/// The shards whose parents are all finished (or no longer listed: the stream has dropped
+/// them) and that are not finished themselves, in the order listed.
+pub(crate) fn readable<'a>(shards: &'a [Shard], finished: &HashSet<&str>) -> Vec<&'a Shard> {
+    let listed: HashSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
+    let done = |id: &str| finished.contains(id);
     let waits = |shard: &Shard| {
-        shard.parent.as_ref().is_some_and(|parent| {
-            listed.contains_key(parent.as_str()) && !finished.contains(parent)
-        })
+        shard.parents.iter().any(|parent| listed.contains(parent.as_str()) && !done(parent))
     };
-    shards.iter().filter(|shard| !finished.contains(&shard.id) && !waits(shard)).collect()
+    shards.iter().filter(|shard| !done(&shard.id) && !waits(shard)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shard(id: &str, parent: Option<&str>) -> Shard {
-        Shard { id: id.to_owned(), parent: parent.map(str::to_owned) }
+    fn shard(id: &str, parents: &[&str]) -> Shard {
+        Shard { id: id.to_owned(), parents: parents.iter().map(|&id| id.to_owned()).collect() }
     }
 
     fn ids(shards: &[Shard], finished: &[&str]) -> Vec<String> {
-        let finished = finished.iter().map(|id| (*id).to_owned()).collect();
+        let finished = finished.iter().copied().collect();
         readable(shards, &finished).into_iter().map(|shard| shard.id.clone()).collect()
     }
 
     #[test]
     fn children_wait_for_their_parent() {
-        let shards = [shard("a", None), shard("b", Some("a")), shard("c", Some("a"))];
+        let shards = [shard("a", &[]), shard("b", &["a"]), shard("c", &["a"])];
         assert_eq!(ids(&shards, &[]), ["a"]);
         assert_eq!(ids(&shards, &["a"]), ["b", "c"]);
         assert_eq!(ids(&shards, &["a", "b"]), ["c"]);
     }
 
     #[test]
+    fn a_merged_shard_waits_for_all_its_parents() {
+        let shards = [shard("a", &[]), shard("b", &[]), shard("c", &["a", "b"])];
+        assert_eq!(ids(&shards, &["a"]), ["b"]);
+        assert_eq!(ids(&shards, &["a", "b"]), ["c"]);
+    }
+
+    #[test]
     fn a_shard_whose_parent_the_stream_has_dropped_is_read() {
-        assert_eq!(ids(&[shard("b", Some("gone"))], &[]), ["b"]);
+        assert_eq!(ids(&[shard("b", &["gone"])], &[]), ["b"]);
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil};
+use jiff::{Span, Timestamp, civil};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a due date.
@@ -27,6 +27,12 @@ impl DueDate {
     #[must_use]
     pub fn today(now: Timestamp, zone: &TimeZone) -> Self {
         Self(zone.to_datetime(now).date())
+    }
+
+    /// The day that lies `days` before this one; the calendar's first day if there is none.
+    #[must_use]
+    pub fn days_before(self, days: u16) -> Self {
+        Self(self.0.saturating_sub(Span::new().days(days)))
     }
 
     /// Milliseconds from the Unix epoch to midnight UTC of this day (0 before 1970).
@@ -78,6 +84,14 @@ mod tests {
         for text in ["20261123", "2026-11-31", "2026-11-23T00:00", "23.11.2026", "2026-1-3", ""] {
             assert!(text.parse::<DueDate>().is_err(), "{text} was accepted");
         }
+    }
+
+    #[test]
+    fn days_before_follow_the_calendar() {
+        let day: DueDate = "2028-03-01".parse().unwrap();
+        assert_eq!(day.days_before(0), day);
+        assert_eq!(day.days_before(1).to_string(), "2028-02-29");
+        assert_eq!(day.days_before(61).to_string(), "2027-12-31");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementError;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
 use aws_sdk_dynamodb::operation::get_item::GetItemError;
+use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use super::item::{ItemError, StoredPayment};
@@ -27,6 +29,15 @@ pub enum PaymentsError {
     /// One payment.
     #[error("reading a payment: {}", DisplayErrorContext(.0))]
     Read(Box<SdkError<GetItemError>>),
+    /// Many payments by reference.
+    #[error("reading payments: {}", DisplayErrorContext(.0))]
+    ReadMany(Box<SdkError<BatchGetItemError>>),
+    /// Many payments by reference: the database kept leaving some of them out.
+    #[error("reading payments: {0} of them were not read, after all retries")]
+    Unread(usize),
+    /// A page of the index `due`.
+    #[error("reading the index of due payments: {}", DisplayErrorContext(.0))]
+    Due(Box<SdkError<QueryError>>),
     /// A page of the table.
     #[error("scanning payments: {}", DisplayErrorContext(.0))]
     Scan(Box<SdkError<ScanError>>),

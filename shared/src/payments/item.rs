@@ -73,6 +73,19 @@ pub(super) fn due_shard_key(due: DueDate, shard: u16) -> String {
     format!("{due}#{shard:02}")
 }
 
+/// The reference that the keys of an item (or of an entry of the index) stand for.
+pub(super) fn reference_from(item: &impl Attributes) -> Result<PaymentRef, ItemError> {
+    use attribute as a;
+    let partition = text(item, a::PK)?;
+    let account = partition.strip_prefix("ACCOUNT#").unwrap_or_default();
+    let (due, id) = text(item, a::SK)?.split_once('#').unwrap_or_default();
+    Ok(PaymentRef {
+        account: parsed(a::PK, AccountId::parse(account))?,
+        due: parsed(a::SK, due.parse())?,
+        id: parsed(a::SK, id.parse())?,
+    })
+}
+
 /// A DynamoDB item, from whichever of the SDK's crates it comes.
 pub trait Attributes {
     /// The text of a string attribute; `None` when it is absent or of another type.
@@ -288,6 +301,7 @@ pub(super) mod tests {
         let stored = StoredPayment::from_item(&as_map(&payment)).unwrap();
         assert_eq!(stored.payment, payment);
         assert_eq!((stored.status, stored.attempts), (Status::Scheduled, 0));
+        assert_eq!(reference_from(&as_map(&payment)), Ok(payment.reference()));
     }
 
     #[test]
@@ -297,6 +311,8 @@ pub(super) mod tests {
         assert!(payment_from(&item).unwrap_err().to_string().starts_with("Amount"));
         item.insert("Amount".to_owned(), AttributeValue::S("3".to_owned()));
         assert_eq!(payment_from(&item), Err(ItemError::Missing { attribute: "Amount" }));
+        item.insert("SK".to_owned(), AttributeValue::S("2026-11-23".to_owned()));
+        assert!(reference_from(&item).unwrap_err().to_string().starts_with("SK"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 mod capacity;
+mod due;
 mod error;
 mod item;
 mod statement;
@@ -8,6 +9,7 @@ mod store;
 mod table;
 
 pub use capacity::Units;
+pub use due::DUE_PAGE;
 pub use error::{ChangeError, PaymentsError};
 pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
 pub use statement::{Change, FirstClaim};

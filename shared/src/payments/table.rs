@@ -36,10 +36,10 @@ pub enum Inserted {
 /// The payments table.
 #[derive(Debug)]
 pub struct PaymentsTable {
-    client: Client,
-    name: String,
+    pub(super) client: Client,
+    pub(super) name: String,
     statements: Statements,
-    due_shards: u16,
+    pub(super) due_shards: u16,
 }
 
 impl PaymentsTable {
@@ -187,9 +187,9 @@ impl PaymentStore for PaymentsTable {
     }
 }
 
-/// Where the next page of a scan starts.
+/// Where the next page starts.
 #[derive(Debug, Clone)]
-pub struct Cursor(HashMap<String, AttributeValue>);
+pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
 
 fn event_name(event: Event) -> &'static str {
     match event {

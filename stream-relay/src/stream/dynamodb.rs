@@ -1,72 +1,25 @@
-//! `DynamoDB` Streams: shards, iterators, pages of records.
+//! `DynamoDB` Streams.
 
-use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::Client;
-use aws_sdk_dynamodbstreams::error::{DisplayErrorContext, SdkError};
-use aws_sdk_dynamodbstreams::operation::describe_stream::DescribeStreamError;
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
-use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 
-use crate::lease::Checkpoint;
-use crate::shards::Shard;
-
-/// Most records in one page (`DynamoDB` Streams API reference).
-pub(crate) const MAX_PAGE: usize = 1000;
-
-/// What can go wrong with the stream.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// The table cannot be described.
-    #[error("looking up the stream of {table} (made by `dueflow setup`): {}", DisplayErrorContext(.source))]
-    Table {
-        /// Its name.
-        table: String,
-        /// What the SDK said.
-        source: Box<SdkError<DescribeTableError>>,
-    },
-    /// The table has no stream.
-    #[error("the table {0} has no stream; run `dueflow setup` or enable one with NEW_IMAGE")]
-    NoStream(String),
-    /// The table has another stream now than at start.
-    #[error("the table {0} has a new stream: restart the relay to read it from its beginning")]
-    Replaced(String),
-    /// The shards cannot be listed.
-    #[error("listing the stream's shards: {}", DisplayErrorContext(.0))]
-    List(Box<SdkError<DescribeStreamError>>),
-    /// No iterator to be had.
-    #[error("asking for a position in a shard: {}", DisplayErrorContext(.0))]
-    Iterator(Box<SdkError<GetShardIteratorError>>),
-    /// No page to be had.
-    #[error("reading records: {}", DisplayErrorContext(.0))]
-    Read(Box<SdkError<GetRecordsError>>),
-    /// The position's time of 15 minutes has passed: ask for a new one.
-    #[error("the position in the shard has expired")]
-    Expired,
-    /// The stream has dropped the records after the position.
-    #[error("the stream has dropped the records at the position")]
-    Trimmed,
-}
-
-/// A page of records; without `next` the shard ends with it.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) records: Vec<Record>,
-    pub(crate) next: Option<String>,
-}
+use super::{Checkpoint, Page, Shard, ShardSource, StreamError};
 
 /// The stream of one table.
-#[derive(Debug, Clone)]
-pub(crate) struct Stream {
+#[derive(Debug)]
+pub(crate) struct TableStream {
     client: Client,
     dynamodb: aws_sdk_dynamodb::Client,
     table: String,
-    pub(crate) arn: String,
+    arn: String,
 }
 
-impl Stream {
+impl TableStream {
     /// The latest stream of `table`.
-    pub(crate) async fn of_table(
+    pub(crate) async fn latest(
         table: &str,
         dynamodb: aws_sdk_dynamodb::Client,
         client: Client,
@@ -74,9 +27,15 @@ impl Stream {
         let arn = latest_arn(table, &dynamodb).await?;
         Ok(Self { client, dynamodb, table: table.to_owned(), arn })
     }
+}
 
-    /// Whether this is still the table's stream.
-    pub(crate) async fn check(&self) -> Result<(), StreamError> {
+#[async_trait]
+impl ShardSource for TableStream {
+    fn name(&self) -> &str {
+        &self.arn
+    }
+
+    async fn check(&self) -> Result<(), StreamError> {
         if latest_arn(&self.table, &self.dynamodb).await? == self.arn {
             Ok(())
         } else {
@@ -84,8 +43,7 @@ impl Stream {
         }
     }
 
-    /// All shards the stream still lists.
-    pub(crate) async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
+    async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
         let mut shards = Vec::new();
         let mut after = None;
         loop {
@@ -96,8 +54,8 @@ impl Stream {
                 return Ok(shards);
             };
             shards.extend(description.shards().iter().filter_map(|shard| {
-                let parent = shard.parent_shard_id().map(str::to_owned);
-                shard.shard_id().map(|id| Shard { id: id.to_owned(), parent })
+                let parents = shard.parent_shard_id().map(str::to_owned).into_iter().collect();
+                shard.shard_id().map(|id| Shard { id: id.to_owned(), parents })
             }));
             after = description.last_evaluated_shard_id;
             if after.is_none() {
@@ -106,16 +64,15 @@ impl Stream {
         }
     }
 
-    /// An iterator after `checkpoint`; never at the latest record, which would skip those
-    /// written while no relay ran.
-    pub(crate) async fn iterator(
+    async fn iterator(
         &self,
         shard: &str,
-        checkpoint: &Checkpoint,
+        from: &Checkpoint,
     ) -> Result<Option<String>, StreamError> {
         let request = self.client.get_shard_iterator().stream_arn(&self.arn).shard_id(shard);
-        let request = match checkpoint {
+        let request = match from {
             Checkpoint::ShardEnd => return Ok(None),
+            // Never at the latest record, which would skip those written while no relay ran.
             Checkpoint::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
             Checkpoint::After(sequence) => request
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
@@ -130,8 +87,7 @@ impl Stream {
         }
     }
 
-    /// The page at `iterator`.
-    pub(crate) async fn page(&self, iterator: &str) -> Result<Page, StreamError> {
+    async fn page(&self, iterator: &str) -> Result<Page, StreamError> {
         match self.client.get_records().shard_iterator(iterator).send().await {
             Ok(output) => Ok(Page {
                 next: output.next_shard_iterator,

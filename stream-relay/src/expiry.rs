@@ -1,0 +1,54 @@
+//! Watching counters: how long has one stood still, by this relay's own clock? Pure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What was seen of each key, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings(HashMap<String, (u64, Instant)>);
+
+impl Sightings {
+    /// Takes in all counters as they are `now`; a key that is not among them is forgotten,
+    /// and one that is new, or whose counter has moved, stands still from now on.
+    pub(crate) fn observe<'a>(
+        &mut self,
+        counters: impl IntoIterator<Item = (&'a str, u64)>,
+        now: Instant,
+    ) {
+        let before = std::mem::take(&mut self.0);
+        self.0 = counters
+            .into_iter()
+            .map(|(key, counter)| match before.get(key) {
+                Some(&(seen, since)) if seen == counter => (key.to_owned(), (seen, since)),
+                Some(_) | None => (key.to_owned(), (counter, now)),
+            })
+            .collect();
+    }
+
+    /// For how long the counter of `key` has stood still; not at all if it was never seen.
+    pub(crate) fn still_for(&self, key: &str, now: Instant) -> Duration {
+        self.0.get(key).map_or(Duration::ZERO, |(_, since)| now.duration_since(*since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_stands_still_from_when_it_was_first_seen_until_it_moves() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut sightings = Sightings::default();
+        assert_eq!(sightings.still_for("a", at(9)), Duration::ZERO);
+        sightings.observe([("a", 7), ("b", 1)], at(0));
+        sightings.observe([("a", 7), ("b", 2)], at(4));
+        assert_eq!(sightings.still_for("a", at(5)), Duration::from_secs(5));
+        assert_eq!(sightings.still_for("b", at(5)), Duration::from_secs(1));
+        sightings.observe([("b", 2)], at(6));
+        sightings.observe([("a", 7)], at(7));
+        assert_eq!(sightings.still_for("a", at(8)), Duration::from_secs(1));
+    }
+}

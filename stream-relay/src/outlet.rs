@@ -1,0 +1,37 @@
+//! Where the relay puts things: the queue of payments and the dead-letter queue.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use shared::domain::Failure;
+use shared::queue::{DeadLetterQueue, Outgoing, Producer, Unsent};
+
+/// The two queues. Each call returns within a bound of time of its own.
+#[async_trait]
+pub(crate) trait Outlet: Debug + Send + Sync {
+    /// Queues payments in order; returns once all are acknowledged. What [`Unsent`] lists may
+    /// have arrived all the same, and nothing behind the first of them was tried.
+    async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent>;
+
+    /// Puts `raw` into the dead-letter queue, word for word. Burying the same `source` again
+    /// within five minutes is done once.
+    async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent>;
+}
+
+/// The queues at SQS.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) payments: Producer,
+    pub(crate) dead_letters: DeadLetterQueue,
+}
+
+#[async_trait]
+impl Outlet for Queues {
+    async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+        self.payments.send(messages).await
+    }
+
+    async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent> {
+        self.dead_letters.bury_raw(source, raw, failure).await
+    }
+}

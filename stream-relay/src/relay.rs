@@ -1,0 +1,284 @@
+//! The relay's own loop: which shards there are, who has them, what to take and to give.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Readiness;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use crate::RelayError;
+use crate::events;
+use crate::expiry::Sightings;
+use crate::lease::{Checkpoint, EXPIRY, Entries, Lease, LeaseError, RENEWAL, lease_key};
+use crate::reader::{End, Reader};
+use crate::shards::{Shard, readable};
+use crate::sharing::{Holding, step};
+use crate::stream::StreamError;
+
+/// How often the table of leases is looked at. Of a killed relay the last write is seen
+/// within one look, and that it has stood still for [`EXPIRY`] within another.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the stream is asked for new shards (`DynamoDB` splits them every few hours).
+const DISCOVERY: Duration = Duration::from_secs(10);
+/// How long a shard must be missing from the stream's list, or a relay silent, before its
+/// item in the table is given up for good.
+const GONE: Duration = Duration::from_secs(60);
+
+/// One relay at work.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    reader: Reader,
+    name: String,
+    readers: JoinSet<End>,
+    reading: HashMap<Id, Reading>,
+    shards: Vec<Shard>,
+    listed_at: Option<Instant>,
+    appeared_at: Option<Instant>,
+    counters: Sightings,
+    unlisted: Sightings,
+}
+
+/// A shard that this relay reads, or stops to read.
+#[derive(Debug)]
+struct Reading {
+    shard: String,
+    stop: Shutdown,
+}
+
+impl Relay {
+    pub(crate) fn new(reader: Reader, name: String) -> Self {
+        Self {
+            reader,
+            name,
+            readers: JoinSet::new(),
+            reading: HashMap::new(),
+            shards: Vec::new(),
+            listed_at: None,
+            appeared_at: None,
+            counters: Sightings::default(),
+            unlisted: Sightings::default(),
+        }
+    }
+
+    /// Reads its share of the shards until shutdown, then gives its leases up.
+    pub(crate) async fn run(
+        &mut self,
+        readiness: &Readiness,
+        shutdown: &Shutdown,
+    ) -> Result<(), RelayError> {
+        while !shutdown.is_requested() {
+            self.list().await?;
+            self.appear().await;
+            if self.share(shutdown).await && self.listed_at.is_some() {
+                readiness.ready();
+            }
+            events::shards(self.readers.len());
+            tokio::select! {
+                () = shutdown.requested() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                Some(ended) = self.readers.join_next_with_id() => {
+                    if self.ended(ended) == End::Stopped {
+                        shutdown.pause(LOOK).await;
+                    }
+                }
+            }
+        }
+        // First, so that the others share without this one at once.
+        if let Err(error) = self.reader.leases.leave(self.reader.source.name()).await {
+            events::lease_failed(&self.name, &error);
+        }
+        let readers = &mut self.readers;
+        shutdown.drain(async { while readers.join_next().await.is_some() {} }).await?;
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Result<(Id, End), JoinError>) -> End {
+        let (id, end) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // Whatever it was, the next reader goes on from the last position.
+                tracing::error!(%error, "a shard's reader failed");
+                (error.id(), End::Stopped)
+            }
+        };
+        let shard = self.reading.remove(&id).map(|reading| reading.shard);
+        tracing::info!(shard, ?end, "a shard's reader ended");
+        if end == End::Finished {
+            // Its children may not be known yet.
+            self.listed_at = None;
+        }
+        end
+    }
+
+    /// Asks the stream for its shards when it is time.
+    async fn list(&mut self) -> Result<(), RelayError> {
+        if self.listed_at.is_some_and(|at| at.elapsed() < DISCOVERY) {
+            return Ok(());
+        }
+        match self.reader.source.check().await {
+            Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
+                return Err(error.into());
+            }
+            Err(error) => events::read_failed("all", &error),
+            Ok(()) => {}
+        }
+        match self.reader.source.shards().await {
+            Ok(shards) => (self.shards, self.listed_at) = (shards, Some(Instant::now())),
+            Err(error) => events::read_failed("all", &error),
+        }
+        Ok(())
+    }
+
+    async fn appear(&mut self) {
+        if self.appeared_at.is_some_and(|at| at.elapsed() < RENEWAL) {
+            return;
+        }
+        match self.reader.leases.appear(self.reader.source.name()).await {
+            Ok(()) => self.appeared_at = Some(Instant::now()),
+            Err(error) => events::lease_failed(&self.name, &error),
+        }
+    }
+
+    /// One look at the table, and what follows from it; false when it could not be read.
+    async fn share(&mut self, shutdown: &Shutdown) -> bool {
+        let entries = match self.reader.leases.all(self.reader.source.name()).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                events::lease_failed("all", &error);
+                return false;
+            }
+        };
+        let now = Instant::now();
+        self.observe(&entries, now);
+        let leases: HashMap<&str, &Lease> =
+            entries.leases.iter().map(|lease| (lease.key.as_str(), lease)).collect();
+        let plan = self.plan(&entries, &leases, now);
+        if let Some(shard) = plan.give {
+            tracing::info!(shard, "another relay has less to do: giving it up");
+            self.reading.values().filter(|r| r.shard == shard).for_each(|r| r.stop.request());
+        }
+        for shard in plan.take {
+            if shutdown.is_requested() {
+                break;
+            }
+            let key = lease_key(self.reader.source.name(), &shard);
+            self.take(shard, &key, leases.get(key.as_str()).copied(), shutdown).await;
+        }
+        self.tidy_up(&entries, now, shutdown).await;
+        true
+    }
+
+    fn observe(&mut self, entries: &Entries, now: Instant) {
+        let leases = entries.leases.iter().map(|lease| (lease.key.as_str(), lease.counter));
+        let relays = entries.relays.iter().map(|relay| (relay.key.as_str(), relay.counter));
+        self.counters.observe(leases.chain(relays), now);
+        let stream = self.reader.source.name();
+        let listed: HashSet<String> =
+            self.shards.iter().map(|shard| lease_key(stream, &shard.id)).collect();
+        let keys = entries.leases.iter().map(|lease| lease.key.as_str());
+        self.unlisted.observe(keys.filter(|key| !listed.contains(*key)).map(|key| (key, 0)), now);
+    }
+
+    /// The relay that holds a lease and lives.
+    fn holder<'a>(&self, lease: &'a Lease, now: Instant) -> Option<&'a str> {
+        let lives = self.counters.still_for(&lease.key, now) < EXPIRY;
+        lease.owner.as_deref().filter(|_| lives)
+    }
+
+    fn plan(&self, entries: &Entries, leases: &HashMap<&str, &Lease>, now: Instant) -> Plan {
+        let stream = self.reader.source.name();
+        let lease_of = |shard: &str| leases.get(lease_key(stream, shard).as_str()).copied();
+        let finished = |shard: &&Shard| {
+            lease_of(&shard.id).is_some_and(|lease| lease.checkpoint == Checkpoint::ShardEnd)
+        };
+        let finished = self.shards.iter().filter(finished).map(|shard| shard.id.as_str()).collect();
+        let mine: HashSet<&str> = self.reading.values().map(|r| r.shard.as_str()).collect();
+        let mut take = Vec::new();
+        let mut holdings = Vec::new();
+        for shard in readable(&self.shards, &finished) {
+            let holder = lease_of(&shard.id).and_then(|lease| self.holder(lease, now));
+            let reads = mine.contains(shard.id.as_str());
+            if holder == Some(self.name.as_str()) && !reads {
+                // Held under this name before a restart.
+                take.push(shard.id.clone());
+            }
+            // What this relay reads is its own until its reader has ended, whatever the table says.
+            let holder = if reads { Some(self.name.as_str()) } else { holder };
+            holdings.push(Holding { shard: &shard.id, holder });
+        }
+        let lives = |key: &str| self.counters.still_for(key, now) < EXPIRY;
+        let relays = entries.relays.iter().filter(|relay| lives(&relay.key));
+        let relays: BTreeSet<&str> = relays.map(|relay| relay.relay.as_str()).collect();
+        let step = step(&holdings, &relays, &self.name);
+        take.extend(step.take.into_iter().map(str::to_owned));
+        let giving = self.reading.values().any(|reading| reading.stop.is_requested());
+        Plan { take, give: step.give.filter(|_| !giving).map(str::to_owned) }
+    }
+
+    /// Takes a lease and reads the shard.
+    async fn take(&mut self, shard: String, key: &str, seen: Option<&Lease>, shutdown: &Shutdown) {
+        let lease = match self.reader.leases.take(key, seen).await {
+            Ok(lease) => lease,
+            Err(LeaseError::Lost { owner }) => {
+                tracing::info!(shard, owner, "another relay was faster");
+                return;
+            }
+            Err(error) => return events::lease_failed(key, &error),
+        };
+        let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
+        let reading = stop.clone();
+        let task = self.readers.spawn(async move { reader.read(&id, lease, &reading).await });
+        self.reading.insert(task.id(), Reading { shard, stop });
+    }
+
+    /// Ends what belongs to shards that the stream has dropped and to relays that are gone.
+    async fn tidy_up(&mut self, entries: &Entries, now: Instant, shutdown: &Shutdown) {
+        for relay in &entries.relays {
+            if self.counters.still_for(&relay.key, now) >= GONE {
+                self.forget(&relay.key, relay.counter).await;
+            }
+        }
+        let stream = self.reader.source.name().to_owned();
+        for lease in &entries.leases {
+            let shard = lease.key.strip_prefix(&format!("{stream}/")).unwrap_or_default();
+            let gone = self.unlisted.still_for(&lease.key, now) >= GONE;
+            if !gone || self.reading.values().any(|reading| reading.shard == shard) {
+                continue;
+            }
+            if lease.checkpoint == Checkpoint::ShardEnd {
+                self.forget(&lease.key, lease.counter).await;
+            } else if self.holder(lease, now).is_none_or(|holder| holder == self.name) {
+                self.write_off(shard.to_owned(), lease, shutdown).await;
+            }
+        }
+    }
+
+    async fn forget(&self, key: &str, counter: u64) {
+        if let Err(error) = self.reader.leases.forget(key, counter).await {
+            events::lease_failed(key, &error);
+        }
+    }
+
+    /// Takes the lease of a shard that was dropped before it was read, and has a sweep make
+    /// up for it.
+    async fn write_off(&mut self, shard: String, lease: &Lease, shutdown: &Shutdown) {
+        let lease = match self.reader.leases.take(&lease.key, Some(lease)).await {
+            Ok(lease) => lease,
+            Err(LeaseError::Lost { .. }) => return,
+            Err(error) => return events::lease_failed(&lease.key, &error),
+        };
+        let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
+        let reading = stop.clone();
+        let task = self.readers.spawn(async move { reader.write_off(&id, lease, &reading).await });
+        self.reading.insert(task.id(), Reading { shard, stop });
+    }
+}
+
+/// What to do after a look at the table.
+#[derive(Debug)]
+struct Plan {
+    take: Vec<String>,
+    give: Option<String>,
+}
