@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use local::transactions::Faults;
+use local::transactions::{Asynchronous, Capacity, Faults};
 use local::{Local, LocalOptions};
 use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
 use shared::config::Names;
@@ -34,9 +34,18 @@ pub struct FaultOptions {
     /// Share of payments it commits without ever answering.
     #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE")]
     pub lose_answers: f64,
-    /// Share of payments it rejects with 422.
+    /// Share of payments it rejects: with 422, or later with --asynchronous.
     #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE")]
     pub reject: f64,
+    /// It takes payments with 202 and sends their results later.
+    #[arg(long)]
+    pub asynchronous: bool,
+    /// Share of results that it never sends.
+    #[arg(long, default_value = "0%", value_parser = share, value_name = "SHARE", requires = "asynchronous")]
+    pub lose_callbacks: f64,
+    /// Requests it serves at a time; 20 times as many wait, more get 503. [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub capacity: Option<u16>,
     /// Which payments are struck; the same number strikes the same payments.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -46,7 +55,11 @@ impl FaultOptions {
     /// As the transaction service takes them.
     #[must_use]
     pub fn faults(self) -> Faults {
+        let asynchronous =
+            Asynchronous { lose_callbacks: self.lose_callbacks, ..Asynchronous::default() };
         Faults {
+            asynchronous: self.asynchronous.then_some(asynchronous),
+            capacity: self.capacity.map(|workers| Capacity::of(workers.into())),
             unavailable: self.unavailable,
             lose_answers: self.lose_answers,
             reject: self.reject,

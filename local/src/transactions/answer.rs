@@ -1,6 +1,6 @@
 //! What a settled payment is answered with.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -14,6 +14,11 @@ pub struct SettledAt(Timestamp);
 impl SettledAt {
     pub(crate) fn now() -> Self {
         Self::to_the_millisecond(Timestamp::now())
+    }
+
+    /// How much later this is than `earlier`; nothing if it is not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -56,10 +61,21 @@ pub(crate) struct Settlement {
     pub(crate) settled_at: SettledAt,
 }
 
-/// This service knows no other status: it settles at once or not at all.
+/// The answer of a payment whose result comes by callback.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Acceptance {
+    pub(crate) status: Status,
+}
+
+impl Acceptance {
+    pub(crate) const ACCEPTED: Self = Self { status: Status::Accepted };
+}
+
+/// Where a payment stands. A rejected one is answered with an error instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
+    Accepted,
     Settled,
 }
 

@@ -1,24 +1,32 @@
-//! The decision on each request: known, rejected, settled, or settled and never
-//! answered.
+//! The decision on each request: known, rejected, settled, taken, or settled
+//! and never answered.
 
 use std::{
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use tokio::{sync::Notify, time::Instant};
+use uuid::Uuid;
+
 use super::{
     answer::Settlement,
-    entry::Record,
-    faults::Faults,
+    asynchronous::{Letter, Standing},
+    book::{Book, Ended, Opened},
+    faults::{Asynchronous, Faults},
+    gate::{Gate, Worker},
     instruction::{IdempotencyKey, Instruction},
-    journal::Journal,
-    keys::{Keys, Known, Remembered},
+    keys::Remembered,
     lines::{JournalError, TornLine},
     refusal::Refusal,
 };
+
+/// Payments ended in one go, each of which writes a line: requests wait no
+/// longer than that for the book.
+const ENDED_AT_ONCE: usize = 32;
 
 /// What all requests share. Its locks are held for microseconds and never
 /// across an await.
@@ -26,45 +34,61 @@ use super::{
 pub(crate) struct Desk {
     book: Mutex<Book>,
     faults: RwLock<Faults>,
+    gate: Arc<Gate>,
     requests: AtomicU64,
+    taken: Notify,
 }
 
-/// The journal and what is remembered of it: changed together or not at all.
+/// What a start finds, beside the desk.
 #[derive(Debug)]
-struct Book {
-    journal: Journal,
-    keys: Keys,
-    settled: u64,
+pub(crate) struct Found {
+    /// The line that was cut off the journal.
+    pub(crate) torn: Option<TornLine>,
+    /// Results that nobody has received yet.
+    pub(crate) letters: Vec<Letter>,
 }
 
-/// A settled payment, and how the client hears of it.
+/// A request that was let in.
 #[derive(Debug)]
-pub(crate) enum Settled {
-    Now(Settlement),
-    Before(Settlement),
-    /// Settled now, but the client never hears of it.
+pub(crate) struct Visit {
+    pub(crate) faults: Faults,
+    number: u64,
+    /// Busy until the answer. Nobody in particular while there is no limit.
+    _worker: Option<Worker>,
+}
+
+/// A payment that was seen to, and how the client hears of it.
+#[derive(Debug)]
+pub(crate) enum Served {
+    SettledNow(Settlement),
+    SettledBefore(Settlement),
+    /// Taken, now or before: the result comes later.
+    UnderWay,
+    /// Settled or taken now, but the client never hears of it.
     Unheard,
+}
+
+/// Where a payment stands that was not rejected.
+#[derive(Debug)]
+pub(crate) enum Sought {
+    Settled(Settlement),
+    UnderWay,
 }
 
 impl Desk {
     /// Opens the journal and recalls its keys.
-    pub(crate) fn open(
-        journal: &Path,
-        faults: Faults,
-    ) -> Result<(Self, Option<TornLine>), JournalError> {
-        let mut keys = Keys::default();
-        let mut settled = 0;
-        let (journal, torn) = Journal::open(journal, |record| {
-            let known = Known::of(&record);
-            keys.remember(record.entry.idempotency_key.into(), known);
-            settled += 1;
-        })?;
+    pub(crate) fn open(journal: &Path, faults: Faults) -> Result<(Self, Found), JournalError> {
+        let Opened { book, torn, letters } = Book::open(journal, &faults)?;
+        let gate = Arc::new(Gate::default());
+        gate.set(faults.capacity);
         let desk = Self {
-            book: Mutex::new(Book { journal, keys, settled }),
+            book: Mutex::new(book),
             faults: RwLock::new(faults),
+            gate,
             requests: AtomicU64::new(0),
+            taken: Notify::new(),
         };
-        Ok((desk, torn))
+        Ok((desk, Found { torn, letters }))
     }
 
     pub(crate) fn faults(&self) -> Faults {
@@ -72,81 +96,161 @@ impl Desk {
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
+        self.gate.set(faults.capacity);
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
     /// Settlements in the journal.
     pub(crate) fn settled(&self) -> u64 {
-        self.book().settled
+        self.book().settled()
     }
 
-    /// Lets a request in, or draws the 503 it is answered with.
-    pub(crate) fn admit(&self, faults: &Faults) -> Result<(), Refusal> {
-        let request = self.requests.fetch_add(1, Relaxed);
-        if faults.unavailable_at(request) { Err(Refusal::Unavailable) } else { Ok(()) }
+    /// Payments that were taken and have not ended.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.book().under_way() as u64
     }
 
-    /// What was settled under the key.
-    pub(crate) fn find(
-        &self,
-        faults: &Faults,
-        key: &IdempotencyKey,
-    ) -> Result<Settlement, Refusal> {
-        let known = self.book().recall(faults, key).ok_or(Refusal::UnknownKey)?;
-        Ok(known.settlement())
+    /// Requests that came so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
     }
 
-    /// Settles the instruction, unless its key is settled already. A key is
-    /// looked up and settled under one lock: of two requests with one key, the
-    /// second finds what the first has done.
-    pub(crate) fn settle(
+    /// Lets a request in, when there is a worker for it. The faults are those
+    /// of the moment when a worker turns to it.
+    pub(crate) async fn let_in(&self) -> Result<Visit, Refusal> {
+        let number = self.requests.fetch_add(1, Relaxed);
+        let faults = self.faults();
+        if faults.capacity.is_none() {
+            return Ok(Visit { faults, number, _worker: None });
+        }
+        let worker = Some(self.gate.worker().await?);
+        Ok(Visit { faults: self.faults(), number, _worker: worker })
+    }
+
+    /// Where the payment under the key stands.
+    pub(crate) fn find(&self, faults: &Faults, key: &IdempotencyKey) -> Result<Sought, Refusal> {
+        let mut book = self.book();
+        if let Some(known) = book.recall(faults, key) {
+            return Ok(Sought::Settled(known.settlement()));
+        }
+        match &book.case(faults, key).ok_or(Refusal::UnknownKey)?.standing {
+            Standing::UnderWay(_) => Ok(Sought::UnderWay),
+            Standing::Rejected(_) => Err(Refusal::RejectedByBeneficiaryBank),
+        }
+    }
+
+    /// Settles or takes the instruction, unless its key is known already. A key
+    /// is looked up and settled under one lock: of two requests with one key,
+    /// the second finds what the first has done.
+    pub(crate) fn serve(
         &self,
         faults: &Faults,
         key: IdempotencyKey,
         instruction: Instruction,
-    ) -> Result<Settled, Refusal> {
+    ) -> Result<Served, Refusal> {
         let mut book = self.book();
         if let Some(known) = book.recall(faults, &key) {
             return if known.was_for(instruction.fingerprint()) {
-                Ok(Settled::Before(known.settlement()))
+                Ok(Served::SettledBefore(known.settlement()))
             } else {
                 Err(Refusal::KeyReused)
             };
         }
-        if faults.rejects(key.as_str()) {
-            return Err(Refusal::RejectedByBeneficiaryBank);
+        if let Some(case) = book.case(faults, &key) {
+            if !case.was_for(instruction.fingerprint()) {
+                return Err(Refusal::KeyReused);
+            }
+            return match &case.standing {
+                Standing::UnderWay(_) => Ok(Served::UnderWay),
+                Standing::Rejected(_) => Err(Refusal::RejectedByBeneficiaryBank),
+            };
         }
-        let heard = !faults.loses_answer(key.as_str());
-        let (settlement, remembered) = book.enter(key, instruction)?;
-        match (heard, remembered) {
-            (false, Remembered::First) => Ok(Settled::Unheard),
-            (true, _) | (false, Remembered::Again) => Ok(Settled::Now(settlement)),
+        match &faults.asynchronous {
+            None => settle(&mut book, faults, key, instruction),
+            Some(asynchronous) => {
+                let served = take(&mut book, faults, asynchronous, &key, instruction)?;
+                self.taken.notify_one();
+                Ok(served)
+            }
         }
     }
 
-    /// A panic cannot leave the book half changed: the line is written before
-    /// anything is remembered.
+    /// Waits until a payment was taken.
+    pub(crate) async fn taken(&self) {
+        self.taken.notified().await;
+    }
+
+    /// When the next payment that was taken ends.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.book().next_due()
+    }
+
+    /// Ends payments that are due by `now`, and returns the results that are to
+    /// be sent. There may be more: [`Self::next_due`] tells.
+    pub(crate) fn end_due(&self, now: Instant) -> Vec<Letter> {
+        let faults = self.faults();
+        let mut letters = Vec::new();
+        let mut book = self.book();
+        for _ in 0..ENDED_AT_ONCE {
+            match book.end_next(&faults, now) {
+                None => break,
+                Some(Ok(Ended::Told(letter))) => letters.push(letter),
+                Some(Ok(Ended::Unheard)) => {}
+                Some(Err(error)) => log(&error),
+            }
+        }
+        letters
+    }
+
+    /// Notes that nothing more is sent of this payment.
+    pub(crate) fn close(&self, transaction_id: Uuid) {
+        let closed = self.book().close(transaction_id);
+        if let Err(error) = closed {
+            log(&error);
+        }
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
-    fn recall(&self, faults: &Faults, key: &IdempotencyKey) -> Option<Known> {
-        if faults.forget_keys { None } else { self.keys.get(key) }
+impl Visit {
+    /// Draws the 503 that the request is answered with, if it is.
+    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+        if self.faults.unavailable_at(self.number) { Err(Refusal::Unavailable) } else { Ok(()) }
     }
+}
 
-    /// Writes the settlement down, then remembers it.
-    fn enter(
-        &mut self,
-        key: IdempotencyKey,
-        instruction: Instruction,
-    ) -> Result<(Settlement, Remembered), Refusal> {
-        let record = Record::new(&key, instruction);
-        self.journal.append(&record).map_err(Refusal::JournalUnwritable)?;
-        self.settled += 1;
-        let known = Known::of(&record);
-        let remembered = self.keys.remember(key.into_text(), known);
-        Ok((known.settlement(), remembered))
+fn settle(
+    book: &mut Book,
+    faults: &Faults,
+    key: IdempotencyKey,
+    instruction: Instruction,
+) -> Result<Served, Refusal> {
+    if faults.rejects(key.as_str()) {
+        return Err(Refusal::RejectedByBeneficiaryBank);
     }
+    let heard = !faults.loses_answer(key.as_str());
+    let (settlement, remembered) = book.settle(key, instruction)?;
+    match (heard, remembered) {
+        (false, Remembered::First) => Ok(Served::Unheard),
+        (true, _) | (false, Remembered::Again) => Ok(Served::SettledNow(settlement)),
+    }
+}
+
+fn take(
+    book: &mut Book,
+    faults: &Faults,
+    asynchronous: &Asynchronous,
+    key: &IdempotencyKey,
+    instruction: Instruction,
+) -> Result<Served, Refusal> {
+    let heard = !faults.loses_answer(key.as_str());
+    book.take(key, instruction, asynchronous.due(faults))?;
+    Ok(if heard { Served::UnderWay } else { Served::Unheard })
+}
+
+fn log(error: &JournalError) {
+    tracing::error!(error = error as &dyn std::error::Error, "a payment that was taken");
 }

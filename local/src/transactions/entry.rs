@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     answer::SettledAt,
+    asynchronous::Accepted,
     instruction::{Fingerprint, IdempotencyKey, Instruction},
 };
 
@@ -54,5 +55,22 @@ impl Record {
             settled_at: SettledAt::now(),
         };
         Self { entry, body }
+    }
+
+    /// Settles in name what was taken earlier: its transaction id, at this
+    /// moment.
+    pub(crate) fn of(accepted: &Accepted) -> Self {
+        let accepted = accepted.clone();
+        let entry = Entry {
+            transaction_id: accepted.transaction_id,
+            idempotency_key: accepted.idempotency_key,
+            account_id: accepted.account_id,
+            beneficiary_id: accepted.beneficiary_id,
+            amount: accepted.amount,
+            currency: accepted.currency,
+            scheduled_date: accepted.scheduled_date,
+            settled_at: SettledAt::now(),
+        };
+        Self { entry, body: accepted.body }
     }
 }

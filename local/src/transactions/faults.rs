@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stable_hash::StableHash;
+use super::{answer::SettledAt, door::Reach, gate::Capacity, stable_hash::StableHash};
 
 /// The fault switches. The default is a service without faults.
 ///
@@ -21,11 +21,37 @@ pub struct Faults {
     pub reject: f64,
     /// Added to each answer, after the payment was settled.
     pub latency: Duration,
-    /// The service forgets every key and settles a repeated one again: a fault
-    /// that a reconciliation must find.
+    /// The service forgets every key whose payment has ended, and settles a
+    /// repeated one again: a fault that a reconciliation must find.
     pub forget_keys: bool,
+    /// The service forgets a key that long after its payment was settled (or
+    /// rejected in the asynchronous way). `None`: never.
+    pub forget_keys_after: Option<Duration>,
+    /// Payments are taken with 202 and their results sent by callback. `None`:
+    /// each is settled or rejected before its answer.
+    pub asynchronous: Option<Asynchronous>,
+    /// How many requests are served at a time. `None`: all.
+    pub capacity: Option<Capacity>,
+    /// Whether the service can be reached.
+    pub reach: Reach,
     /// Makes the draws of one run differ from those of another.
     pub seed: u64,
+}
+
+/// How the service takes payments and sends results later.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asynchronous {
+    /// Time from the 202 to the result, the latency not counted.
+    pub delay: Duration,
+    /// Share of keys whose result is never sent; asking for it still works.
+    pub lose_callbacks: f64,
+}
+
+impl Default for Asynchronous {
+    /// Results after 50 ms, none of them lost.
+    fn default() -> Self {
+        Self { delay: Duration::from_millis(50), lose_callbacks: 0.0 }
+    }
 }
 
 /// Keeps the draws of one fault independent of those of another.
@@ -34,6 +60,7 @@ enum Draw {
     Unavailable = 1,
     LoseAnswer = 2,
     Reject = 3,
+    LoseCallback = 4,
 }
 
 impl Faults {
@@ -47,6 +74,19 @@ impl Faults {
     #[must_use]
     pub fn loses_answer(&self, key: &str) -> bool {
         self.draw(Draw::LoseAnswer).field(key.as_bytes()).fraction() < self.lose_answers
+    }
+
+    /// Whether the result of `key` is never sent.
+    #[must_use]
+    pub fn loses_callback(&self, key: &str) -> bool {
+        let share = self.asynchronous.map_or(0.0, |asynchronous| asynchronous.lose_callbacks);
+        self.draw(Draw::LoseCallback).field(key.as_bytes()).fraction() < share
+    }
+
+    /// Whether a key whose payment ended at `ended` is too old at `now`. The
+    /// clock is not read where keys are kept for ever.
+    pub(crate) fn has_expired(&self, ended: SettledAt, now: impl FnOnce() -> SettledAt) -> bool {
+        self.forget_keys_after.is_some_and(|after| now().since(ended) >= after)
     }
 
     /// Whether the `request`-th request since the start is answered 503.
@@ -75,6 +115,10 @@ mod tests {
         })
     }
 
+    fn losing(share: f64) -> Asynchronous {
+        Asynchronous { lose_callbacks: share, ..Asynchronous::default() }
+    }
+
     /// Four standard deviations of a draw of `KEYS` at `share`.
     fn assert_accurate(drawn: usize, share: f64, what: &str) {
         let expected = KEYS as f64 * share;
@@ -94,6 +138,7 @@ mod tests {
                     unavailable: share,
                     lose_answers: share,
                     reject: share,
+                    asynchronous: Some(losing(share)),
                     seed,
                     ..Faults::default()
                 };
@@ -102,6 +147,11 @@ mod tests {
                     keys().filter(|key| faults.loses_answer(key)).count(),
                     share,
                     "lose_answers",
+                );
+                assert_accurate(
+                    keys().filter(|key| faults.loses_callback(key)).count(),
+                    share,
+                    "lose_callbacks",
                 );
                 assert_accurate(
                     (0..KEYS).filter(|n| faults.unavailable_at(*n)).count(),

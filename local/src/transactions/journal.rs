@@ -7,12 +7,15 @@ use std::{
     path::Path,
 };
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::{
-    entry::{Entry, Record},
+    entry::Entry,
     lines::{JournalError, Lines, TornLine},
 };
 
-/// An append-only file of JSON lines, one [`Entry`] each.
+/// An append-only file of JSON lines, one [`Entry`] each. (What is taken in the
+/// asynchronous mode is written down in the same way, in a file of its own.)
 ///
 /// A line is one write call into the page cache: it outlives the process, not
 /// the machine. The file is locked, so a journal has one writer at a time.
@@ -43,11 +46,11 @@ impl Journal {
         lines.into_iter().flatten().chain(failure)
     }
 
-    /// Opens the journal for appending, or makes it. Hands every entry that is
+    /// Opens the journal for appending, or makes it. Hands every line that is
     /// there to `recall` and cuts off a torn last line, which it returns.
-    pub(crate) fn open(
+    pub(crate) fn open<T: DeserializeOwned>(
         path: &Path,
-        mut recall: impl FnMut(Record),
+        mut recall: impl FnMut(T),
     ) -> Result<(Self, Option<TornLine>), JournalError> {
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
         let mut options = OpenOptions::new();
@@ -60,7 +63,7 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut cut = None;
-        for record in Lines::<_, Record>::new(path, &file) {
+        for record in Lines::<_, T>::new(path, &file) {
             match record {
                 Ok(record) => recall(record),
                 Err(JournalError::Torn { torn, .. }) => {
@@ -74,7 +77,7 @@ impl Journal {
     }
 
     /// Appends one line in one write call.
-    pub(crate) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+    pub(crate) fn append<T: Serialize>(&mut self, record: &T) -> Result<(), JournalError> {
         if self.closed {
             return Err(JournalError::Closed);
         }
@@ -96,7 +99,10 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::transactions::instruction::{IdempotencyKey, Instruction};
+    use crate::transactions::{
+        entry::Record,
+        instruction::{IdempotencyKey, Instruction},
+    };
 
     fn record(key: &str) -> Record {
         let body = format!(
@@ -111,7 +117,7 @@ mod tests {
     fn journal_of_three() -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        let (mut journal, torn) = Journal::open(&path, |_| panic!("new")).unwrap();
+        let (mut journal, torn) = Journal::open(&path, |_: Record| panic!("new")).unwrap();
         assert_eq!(torn, None);
         for key in ["one", "two", "three"] {
             journal.append(&record(key)).unwrap();
@@ -156,7 +162,7 @@ mod tests {
             assert!(read.last().unwrap().as_ref().unwrap_err().ends_with("is torn"), "{read:?}");
 
             let mut recalled = 0;
-            let (mut journal, torn) = Journal::open(&path, |_| recalled += 1).unwrap();
+            let (mut journal, torn) = Journal::open(&path, |_: Record| recalled += 1).unwrap();
             let torn = torn.unwrap();
             assert_eq!(torn.offset, kept as u64);
             assert_eq!(torn.text.as_bytes(), &whole[kept..length]);
@@ -179,7 +185,7 @@ mod tests {
         assert_eq!(read[0], Ok("one".to_owned()));
         assert!(read[1].as_ref().unwrap_err().ends_with("line 2 is not an entry"));
         assert_eq!(read[2], Ok("three".to_owned()));
-        let refused = Journal::open(&path, |_| {}).unwrap_err();
+        let refused = Journal::open(&path, |_: Record| {}).unwrap_err();
         assert!(matches!(refused, JournalError::Corrupt { line: 2, .. }));
     }
 
@@ -188,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("zeros");
         fs::write(&path, vec![0; 1 << 20]).unwrap();
-        let refused = Journal::open(&path, |_| {}).unwrap_err();
+        let refused = Journal::open(&path, |_: Record| {}).unwrap_err();
         assert!(matches!(refused, JournalError::TooLong { line: 1, .. }));
         assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 20);
     }
@@ -196,10 +202,13 @@ mod tests {
     #[test]
     fn a_journal_has_one_writer_at_a_time() {
         let (_folder, path) = journal_of_three();
-        let (first, _) = Journal::open(&path, |_| {}).unwrap();
-        assert!(matches!(Journal::open(&path, |_| {}).unwrap_err(), JournalError::InUse { .. }));
+        let (first, _) = Journal::open(&path, |_: Record| {}).unwrap();
+        assert!(matches!(
+            Journal::open(&path, |_: Record| {}).unwrap_err(),
+            JournalError::InUse { .. }
+        ));
         drop(first);
-        assert!(Journal::open(&path, |_| {}).is_ok());
+        assert!(Journal::open(&path, |_: Record| {}).is_ok());
     }
 
     #[test]
@@ -211,7 +220,7 @@ mod tests {
     #[test]
     fn after_a_write_that_failed_nothing_more_is_settled() {
         let (_folder, path) = journal_of_three();
-        let (mut journal, _) = Journal::open(&path, |_| {}).unwrap();
+        let (mut journal, _) = Journal::open(&path, |_: Record| {}).unwrap();
         journal.file = File::open(&path).unwrap();
         assert!(matches!(journal.append(&record("four")), Err(JournalError::Write(_))));
         assert!(matches!(journal.append(&record("four")), Err(JournalError::Closed)));

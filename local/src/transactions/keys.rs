@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::{
     answer::{SettledAt, Settlement, Status},
     entry::Record,
-    instruction::{Fingerprint, IdempotencyKey},
+    instruction::Fingerprint,
 };
 
-/// The settled keys, for as long as the service runs.
+/// The settled keys, for as long as the service runs and does not forget them.
 ///
 /// With keys of 36 characters (a UUID) one payment takes 48 bytes for its key
 /// on the heap and 65 to 130 in the table, depending on how full that is: a
@@ -46,6 +46,10 @@ impl Known {
         self.body == body
     }
 
+    pub(crate) fn settled_at(&self) -> SettledAt {
+        self.settled_at
+    }
+
     pub(crate) fn settlement(&self) -> Settlement {
         Settlement {
             transaction_id: self.transaction_id,
@@ -56,8 +60,20 @@ impl Known {
 }
 
 impl Keys {
-    pub(crate) fn get(&self, key: &IdempotencyKey) -> Option<Known> {
-        self.0.get(key.as_str()).copied()
+    pub(crate) fn get(&self, key: &str) -> Option<Known> {
+        self.0.get(key).copied()
+    }
+
+    /// From now on the key is as one that was never there.
+    pub(crate) fn forget(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    /// Forgets the key if what is known of it is `outdated`.
+    pub(crate) fn forget_if(&mut self, key: &str, outdated: impl FnOnce(Known) -> bool) {
+        if self.get(key).is_some_and(outdated) {
+            self.forget(key);
+        }
     }
 
     /// Remembers a settlement. The first one of a key stays its answer.

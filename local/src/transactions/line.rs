@@ -1,14 +1,15 @@
-//! A connection that dies when the service stops.
+//! A connection that dies when the service stops or goes down.
 //!
 //! axum closes connections gracefully: it waits for answers that are under way,
-//! and a held request has none coming. So each connection listens for the stop
-//! itself, and to hyper a stop looks as if the client had hung up.
+//! and a held request has none coming. So each connection listens for the end
+//! itself, and to hyper the end looks as if the client had hung up.
 
 use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use axum::serve::Listener;
@@ -18,10 +19,12 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Accepts connections that die when `stopping` is cancelled.
+use super::door::Door;
+
+/// Accepts connections that die when the door is shut or the service stops.
 pub(crate) struct MortalListener {
     pub(crate) tcp: TcpListener,
-    pub(crate) stopping: CancellationToken,
+    pub(crate) door: Arc<Door>,
 }
 
 impl Listener for MortalListener {
@@ -34,9 +37,10 @@ impl Listener for MortalListener {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%client, %error, "TCP_NODELAY not set");
         }
-        let stopping = self.stopping.clone();
-        let stopped = Box::pin(stopping.clone().cancelled_owned());
-        (Line { tcp, stopping, stopped }, client)
+        let cut = self.door.cut();
+        let woken = Box::pin(cut.clone().cancelled_owned());
+        let line = Line { tcp, door: self.door.clone(), cut, woken, ended: Ended::NotYet };
+        (line, client)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -47,17 +51,41 @@ impl Listener for MortalListener {
 /// One client's connection.
 pub(crate) struct Line {
     tcp: TcpStream,
-    stopping: CancellationToken,
-    /// Wakes the connection at the stop. hyper reads at all times, even while
+    door: Arc<Door>,
+    cut: CancellationToken,
+    /// Wakes the connection at the cut. hyper reads at all times, even while
     /// an answer is being made, to notice a client that hangs up.
-    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    woken: Pin<Box<WaitForCancellationFutureOwned>>,
+    ended: Ended,
+}
+
+/// Whether the line was cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    NotYet,
+    Cut,
 }
 
 impl Line {
-    /// Nothing leaves after the stop, not even the answer to a request that was
+    /// Nothing leaves after the cut, not even the answer to a request that was
     /// cut off in the middle.
     fn check(&self) -> io::Result<()> {
-        if self.stopping.is_cancelled() { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        let open = self.ended == Ended::NotYet && !self.cut.is_cancelled();
+        if open { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
+    /// Waits for the first byte of a request, counts it and hangs up. A
+    /// connection on which nothing is asked is no request, and is good for one
+    /// when the door is open again.
+    fn turn_away(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut first = [0; 1];
+        let mut first = ReadBuf::new(&mut first);
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut first))?;
+        if !first.filled().is_empty() {
+            self.door.turn_away();
+        }
+        self.ended = Ended::Cut;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -67,8 +95,19 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.stopped.as_mut().poll(cx).is_ready() {
+        if self.ended == Ended::Cut {
             return Poll::Ready(Ok(()));
+        }
+        if self.woken.as_mut().poll(cx).is_ready() {
+            // A request may have come over an open line at that very moment.
+            if self.door.is_shut() {
+                let _ = self.turn_away(cx);
+            }
+            self.ended = Ended::Cut;
+            return Poll::Ready(Ok(()));
+        }
+        if self.door.is_shut() {
+            return self.turn_away(cx);
         }
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
     }

@@ -8,20 +8,27 @@
 //! | file | idea |
 //! |---|---|
 //! | `server` | starting, changing faults while running, stopping at once |
-//! | `line` | a connection that dies when the service stops |
+//! | `line`, `door` | a connection that dies when the service stops or is down |
+//! | `gate` | how many requests are served at a time, and who waits |
 //! | `routes` | HTTP in, HTTP out |
 //! | `instruction` | parsing is the only way in |
-//! | `desk` | the decision: known, rejected, settled, or settled and never answered |
+//! | `desk` | the decision: known, rejected, settled, taken, or settled and never answered |
+//! | `asynchronous` | payments that are taken now and end later, with a callback |
 //! | `faults` | what goes wrong, and for which share of requests or keys |
 //! | `keys` | what the service remembers of each settled payment |
-//! | `journal`, `entry`, `lines` | the book that is written before any answer |
+//! | `book` | what is written and what is remembered, changed together |
+//! | `journal`, `entry`, `lines` | the file that is written before any answer |
 //! | `answer`, `refusal` | what goes out |
 //! | `stable_hash` | the same draw for the same key, on every machine |
 
 mod answer;
+mod asynchronous;
+mod book;
 mod desk;
+mod door;
 mod entry;
 mod faults;
+mod gate;
 mod instruction;
 mod journal;
 mod keys;
@@ -33,8 +40,11 @@ mod server;
 mod stable_hash;
 
 pub use answer::SettledAt;
+pub use asynchronous::{Callback, CallbackError};
+pub use door::Reach;
 pub use entry::Entry;
-pub use faults::Faults;
+pub use faults::{Asynchronous, Faults};
+pub use gate::Capacity;
 pub use journal::Journal;
 pub use lines::{JournalError, TornLine};
-pub use server::{StartError, TransactionService};
+pub use server::{Requests, StartError, TransactionService};

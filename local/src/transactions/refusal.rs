@@ -2,12 +2,15 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
 use super::lines::JournalError;
+
+/// Seconds after which a request that found the queue full may come again.
+const RETRY_SOON: &str = "1";
 
 /// Why a request was not served. The text is the `reason` of the error body.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +23,16 @@ pub(crate) enum Refusal {
     MalformedQuery,
     #[error("the body is longer than {limit} bytes")]
     BodyTooLarge { limit: usize },
-    #[error("nothing was settled under this key")]
+    #[error("nothing was settled or taken under this key")]
     UnknownKey,
-    #[error("another body was settled under this key")]
+    #[error("another body was settled or taken under this key")]
     KeyReused,
     #[error("the beneficiary's bank takes no payments for this account")]
     RejectedByBeneficiaryBank,
     #[error("the service is out of order for a moment; nothing was done")]
     Unavailable,
+    #[error("more requests or payments are waiting than the service can take; nothing was done")]
+    Overloaded,
     #[error("the journal cannot be written; ask for the key before trying again")]
     JournalUnwritable(#[source] JournalError),
     #[error("no such path")]
@@ -37,6 +42,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// The `code` of the error body.
+    pub(crate) fn code(&self) -> &'static str {
+        self.status_and_code().1
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
@@ -49,6 +59,7 @@ impl Refusal {
                 (StatusCode::UNPROCESSABLE_ENTITY, "rejected_by_beneficiary_bank")
             }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::JournalUnwritable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "journal_unwritable"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "no_such_path"),
             Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no_such_method"),
@@ -70,6 +81,10 @@ impl IntoResponse for Refusal {
             tracing::error!(error = cause as &dyn std::error::Error, "{self}");
         }
         let reason = self.to_string();
-        (status, Json(ErrorBody { code, reason })).into_response()
+        let body = (status, Json(ErrorBody { code, reason }));
+        if matches!(self, Self::Overloaded) {
+            return ([(RETRY_AFTER, RETRY_SOON)], body).into_response();
+        }
+        body.into_response()
     }
 }

@@ -13,8 +13,8 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    desk::{Desk, Settled},
-    faults::Faults,
+    answer::Acceptance,
+    desk::{Desk, Served, Sought, Visit},
     instruction::{IdempotencyKey, Instruction},
     refusal::Refusal,
 };
@@ -37,46 +37,68 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
 }
 
 async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRead) -> Response {
-    let faults = desk.faults();
-    let settled = settle_now(&desk, &faults, &headers, body);
-    pause(faults.latency).await;
-    match settled {
-        Ok(Settled::Now(settlement)) => (StatusCode::CREATED, Json(settlement)).into_response(),
-        Ok(Settled::Before(settlement)) => Json(settlement).into_response(),
-        // Dropped when the client goes away or the service stops.
-        Ok(Settled::Unheard) => future::pending().await,
+    let visit = match desk.let_in().await {
+        Ok(visit) => visit,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let served = serve_now(&desk, &visit, &headers, body);
+    pause(visit.faults.latency).await;
+    match served {
+        Ok(Served::SettledNow(settlement)) => {
+            (StatusCode::CREATED, Json(settlement)).into_response()
+        }
+        Ok(Served::SettledBefore(settlement)) => Json(settlement).into_response(),
+        Ok(Served::UnderWay) => accepted(),
+        Ok(Served::Unheard) => {
+            // Its worker goes on to others.
+            drop(visit);
+            // Dropped when the client goes away or the service stops.
+            future::pending().await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn settle_now(
+fn serve_now(
     desk: &Desk,
-    faults: &Faults,
+    visit: &Visit,
     headers: &HeaderMap,
     body: BodyRead,
-) -> Result<Settled, Refusal> {
-    desk.admit(faults)?;
+) -> Result<Served, Refusal> {
+    visit.admit()?;
     let body = body.map_err(unreadable)?;
     let key = IdempotencyKey::from_headers(headers)?;
     let instruction = Instruction::parse(&body)?;
-    desk.settle(faults, key, instruction)
+    desk.serve(&visit.faults, key, instruction)
 }
 
 #[derive(Deserialize)]
-struct Sought {
+struct Question {
     idempotency_key: String,
 }
 
 async fn find(State(desk): State<Arc<Desk>>, uri: axum::http::Uri) -> Response {
-    let faults = desk.faults();
-    let found = desk.admit(&faults).and_then(|()| {
-        let Query(sought) =
-            Query::<Sought>::try_from_uri(&uri).map_err(|_| Refusal::MalformedQuery)?;
-        let key = IdempotencyKey::parse(&sought.idempotency_key).ok_or(Refusal::MalformedQuery)?;
-        desk.find(&faults, &key)
+    let visit = match desk.let_in().await {
+        Ok(visit) => visit,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let found = visit.admit().and_then(|()| {
+        let Query(question) =
+            Query::<Question>::try_from_uri(&uri).map_err(|_| Refusal::MalformedQuery)?;
+        let key =
+            IdempotencyKey::parse(&question.idempotency_key).ok_or(Refusal::MalformedQuery)?;
+        desk.find(&visit.faults, &key)
     });
-    pause(faults.latency).await;
-    found.map(Json).into_response()
+    pause(visit.faults.latency).await;
+    match found {
+        Ok(Sought::Settled(settlement)) => Json(settlement).into_response(),
+        Ok(Sought::UnderWay) => accepted(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn accepted() -> Response {
+    (StatusCode::ACCEPTED, Json(Acceptance::ACCEPTED)).into_response()
 }
 
 /// Says that the service runs, whatever its faults: a demo waits for it.

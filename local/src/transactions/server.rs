@@ -4,13 +4,16 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
+    sync::watch,
     task::{JoinError, JoinHandle},
     time,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    asynchronous::{Callback, CallbackError, Clerk, Receiver},
     desk::Desk,
+    door::Door,
     faults::Faults,
     line::MortalListener,
     lines::{JournalError, TornLine},
@@ -38,10 +41,23 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct TransactionService {
     desk: Arc<Desk>,
+    door: Arc<Door>,
+    receiver: watch::Sender<Option<Arc<Receiver>>>,
     address: SocketAddr,
     torn: Option<TornLine>,
     server: JoinHandle<()>,
+    clerk: JoinHandle<()>,
     running: DropGuard,
+}
+
+/// Requests that came since the start; `/healthz` and unknown paths are not
+/// counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// All of them.
+    pub total: u64,
+    /// Those that came while the service was down and got no answer.
+    pub while_down: u64,
 }
 
 impl TransactionService {
@@ -49,9 +65,13 @@ impl TransactionService {
     /// at `journal`, which is made if it is not there. A torn last line is cut
     /// off, logged, and kept in [`Self::torn_line`].
     ///
+    /// What was taken with 202 is in a second file beside it, `journal.accepted.jsonl`
+    /// beside `journal.jsonl`. Payments that were under way end now, and results that
+    /// nobody has received are sent, as soon as a callback is set.
+    ///
     /// # Errors
-    /// When the journal cannot be opened, is in use by another service, or has
-    /// a whole line that this service did not write.
+    /// When a file cannot be opened, is in use by another service, or has a
+    /// whole line that this service did not write.
     pub async fn start(
         listener: TcpListener,
         journal: &Path,
@@ -60,17 +80,23 @@ impl TransactionService {
         let address = listener.local_addr().map_err(StartError::Address)?;
         let path = journal.to_owned();
         let opened = tokio::task::spawn_blocking(move || Desk::open(&path, faults));
-        let (desk, torn) =
+        let (desk, found) =
             opened.await.map_err(StartError::Recall)?.map_err(StartError::Journal)?;
-        if let Some(torn) = &torn {
+        if let Some(torn) = &found.torn {
             let bytes = torn.text.len();
             tracing::warn!(journal = %journal.display(), line = torn.line, bytes, "cut off a torn line");
         }
         let desk = Arc::new(desk);
         let stopping = CancellationToken::new();
         let running = stopping.clone().drop_guard();
+        let door = Arc::new(Door::new(faults.reach, stopping.clone()));
+        let (receiver, watched) = watch::channel(None);
+        let clerk = Clerk::new(desk.clone(), watched, found.letters);
+        let clerk = tokio::spawn(clerk.work(stopping.clone()));
+        let listener = MortalListener { tcp: listener, door: door.clone() };
         let server = tokio::spawn(serve(listener, desk.clone(), stopping));
-        Ok(Self { desk, address, torn, server, running })
+        let torn = found.torn;
+        Ok(Self { desk, door, receiver, address, torn, server, clerk, running })
     }
 
     /// Where the service is reached, such as `http://127.0.0.1:40123`.
@@ -79,9 +105,35 @@ impl TransactionService {
         format!("http://{}", self.address)
     }
 
-    /// Changes the faults for the requests that come from now on.
+    /// Changes the faults for the requests that come from now on. Payments that
+    /// are under way keep the moment of their end.
     pub fn set_faults(&self, faults: Faults) {
         self.desk.set_faults(faults);
+        self.door.set(faults.reach);
+    }
+
+    /// Changes who receives the results of payments that were taken with 202.
+    /// Without one, results wait (up to 100,000 of them) until there is one.
+    ///
+    /// # Errors
+    /// When the urls or the secret cannot be used; nothing is changed then.
+    pub fn set_callback(&self, callback: Option<Callback>) -> Result<(), CallbackError> {
+        let receiver = callback.map(Receiver::new).transpose()?;
+        self.receiver.send_replace(receiver.map(Arc::new));
+        Ok(())
+    }
+
+    /// Requests that came since the start.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        let while_down = self.door.turned_away();
+        Requests { total: self.desk.requests() + while_down, while_down }
+    }
+
+    /// Payments that were taken with 202 and have not ended yet.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.desk.under_way()
     }
 
     /// Settlements in the journal, those of earlier runs included. A key that
@@ -101,17 +153,21 @@ impl TransactionService {
     /// and closes the journal.
     pub async fn stop(self) {
         drop(self.running);
-        let mut server = self.server;
-        if time::timeout(STOP_LIMIT, &mut server).await.is_err() {
-            tracing::warn!("the transaction service left a connection behind");
-            server.abort();
-        }
+        end("a connection", self.server).await;
+        end("its clerk", self.clerk).await;
     }
 }
 
-async fn serve(tcp: TcpListener, desk: Arc<Desk>, stopping: CancellationToken) {
-    let stopped = stopping.clone().cancelled_owned();
-    let listener = MortalListener { tcp, stopping };
+/// Waits for a task that was told to end.
+async fn end(what: &str, mut task: JoinHandle<()>) {
+    if time::timeout(STOP_LIMIT, &mut task).await.is_err() {
+        tracing::warn!("the transaction service left {what} behind");
+        task.abort();
+    }
+}
+
+async fn serve(listener: MortalListener, desk: Arc<Desk>, stopping: CancellationToken) {
+    let stopped = stopping.cancelled_owned();
     let served = axum::serve(listener, routes(desk)).with_graceful_shutdown(stopped);
     if let Err(error) = served.await {
         tracing::error!(%error, "the transaction service ended");

@@ -2,114 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+mod asynchronous;
+mod bank;
+mod callbacks;
+mod capacity;
+mod down;
+mod receiver;
+mod retention;
 
-use local::transactions::{Entry, Faults, Journal, TransactionService};
+use std::{sync::Arc, time::Duration};
+
+use bank::{Answer, Bank, PATIENCE, payment, payment_with, send};
+use local::transactions::Faults;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::Barrier, time::timeout};
-
-const CONTRACT: &str = include_str!("../../docs/transaction-service.yaml");
-/// Far above what anything here takes; reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A running service and its client.
-struct Bank {
-    service: TransactionService,
-    client: reqwest::Client,
-    journal: PathBuf,
-    _folder: Arc<TempDir>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Answer {
-    status: u16,
-    body: Value,
-}
-
-impl Bank {
-    async fn open(faults: Faults) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        let journal = folder.path().join("journal.jsonl");
-        Self::open_on(journal, folder, faults).await
-    }
-
-    async fn open_on(journal: PathBuf, folder: Arc<TempDir>, faults: Faults) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = TransactionService::start(listener, &journal, faults).await.unwrap();
-        Self { service, client: reqwest::Client::new(), journal, _folder: folder }
-    }
-
-    async fn restart(self, faults: Faults) -> Self {
-        let (journal, folder) = (self.journal, self._folder);
-        timeout(PATIENCE, self.service.stop()).await.unwrap();
-        Self::open_on(journal, folder, faults).await
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.service.endpoint())
-    }
-
-    async fn post(&self, key: &str, body: &Value) -> Answer {
-        let request = self.client.post(self.url("/v1/transactions"));
-        send(request.header("Idempotency-Key", key).json(body)).await
-    }
-
-    async fn get(&self, key: &str) -> Answer {
-        let url = self.url(&format!("/v1/transactions?idempotency_key={key}"));
-        send(self.client.get(url)).await
-    }
-
-    fn entries(&self) -> Vec<Entry> {
-        Journal::read(&self.journal).collect::<Result<_, _>>().unwrap()
-    }
-
-    /// Waits until the key is settled, though nobody was told.
-    async fn settled_under(&self, key: &str) -> Answer {
-        let asking = async {
-            loop {
-                let answer = self.get(key).await;
-                if answer.status == 200 {
-                    return answer;
-                }
-            }
-        };
-        timeout(PATIENCE, asking).await.expect("never settled")
-    }
-}
-
-/// Sends a request and holds every error against the contract's list.
-async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = timeout(PATIENCE, request.send()).await.expect("no answer").unwrap();
-    let status = response.status().as_u16();
-    let body: Value = response.json().await.unwrap();
-    if status >= 400 {
-        let code = body["code"].as_str().expect("an error has a code");
-        assert!(CONTRACT.contains(&format!("\"{status}\":")), "{status} is not in the contract");
-        assert!(CONTRACT.contains(code), "{code} is not in the contract");
-        assert!(!body["reason"].as_str().expect("an error has a reason").is_empty());
-        assert_eq!(body.as_object().unwrap().len(), 2);
-    }
-    Answer { status, body }
-}
-
-fn payment(amount: i64) -> Value {
-    json!({
-        "payment_id": "p-1", "account_id": "a-1", "beneficiary_id": "b-1", "amount": amount,
-        "currency": "EUR", "scheduled_date": "2026-03-01", "data": "invoice 7"
-    })
-}
-
-/// `payment(100)` with one member changed, or taken out by null.
-fn payment_with(member: &str, value: Value) -> Value {
-    let mut body = payment(100);
-    if value.is_null() {
-        body.as_object_mut().unwrap().remove(member);
-    } else {
-        body[member] = value;
-    }
-    body
-}
+use tokio::{sync::Barrier, time::timeout};
 
 #[tokio::test]
 async fn the_same_key_gets_the_same_answer_and_moves_money_once() {
@@ -252,7 +158,7 @@ async fn stopping_does_not_wait_for_held_requests_and_gives_them_no_answer() {
     assert!(timeout(PATIENCE, held).await.unwrap().unwrap().is_err());
     assert!(timeout(PATIENCE, slow).await.unwrap().unwrap().is_err());
 
-    let bank = Bank::open_on(bank.journal, bank._folder, Faults::default()).await;
+    let bank = Bank::open_on(bank.journal, bank.folder, Faults::default()).await;
     assert_eq!(bank.post("k", &payment(100)).await, known);
 }
 
@@ -313,7 +219,7 @@ async fn a_torn_journal_line_is_cut_off_and_reported_at_the_start() {
     timeout(PATIENCE, bank.service.stop()).await.unwrap();
     std::fs::write(&journal, [&whole[..], &whole[..40]].concat()).unwrap();
 
-    let bank = Bank::open_on(journal, bank._folder, Faults::default()).await;
+    let bank = Bank::open_on(journal, bank.folder, Faults::default()).await;
     let torn = bank.service.torn_line().expect("reported");
     assert_eq!((torn.line, torn.offset), (2, whole.len() as u64));
     assert_eq!(torn.text.as_bytes(), &whole[..40]);

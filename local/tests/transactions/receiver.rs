@@ -1,0 +1,106 @@
+//! A stub of the bank's client: receives callbacks and answers as it is told.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::Value;
+use standardwebhooks::Webhook;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::bank::PATIENCE;
+
+pub(crate) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// One attempt that arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) id: String,
+    pub(crate) timestamp: i64,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+/// What the stub does with an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reaction {
+    Answer(u16),
+    Hang,
+}
+
+#[derive(Default)]
+struct Desk {
+    letters: Mutex<Vec<Letter>>,
+    reactions: Mutex<VecDeque<Reaction>>,
+}
+
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    desk: Arc<Desk>,
+    _server: AbortOnDropHandle<()>,
+}
+
+impl Receiver {
+    /// Answers 204, after the given reactions to the first attempts.
+    pub(crate) async fn open(reactions: &[Reaction]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let desk = Arc::new(Desk::default());
+        desk.reactions.lock().unwrap().extend(reactions);
+        let routes =
+            Router::new().route("/v1/confirmations", post(receive)).with_state(desk.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, desk, _server: AbortOnDropHandle::new(server) }
+    }
+
+    /// All attempts so far.
+    pub(crate) fn letters(&self) -> Vec<Letter> {
+        self.desk.letters.lock().unwrap().clone()
+    }
+
+    /// Waits for so many attempts.
+    pub(crate) async fn received(&self, count: usize) -> Vec<Letter> {
+        let waiting = async {
+            loop {
+                let letters = self.letters();
+                if letters.len() >= count {
+                    return letters;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("too few callbacks")
+    }
+}
+
+/// A letter whose signature does not hold is a failed test.
+async fn receive(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
+    let verified = Webhook::new(SECRET).unwrap().verify(&body, &headers);
+    let letter = Letter {
+        id: headers["webhook-id"].to_str().unwrap().to_owned(),
+        timestamp: headers["webhook-timestamp"].to_str().unwrap().parse().unwrap(),
+        text: String::from_utf8(body.to_vec()).unwrap(),
+        body: match verified {
+            Ok(()) => serde_json::from_slice(&body).unwrap(),
+            Err(error) => Value::String(format!("not verified: {error}")),
+        },
+    };
+    desk.letters.lock().unwrap().push(letter);
+    let reaction = desk.reactions.lock().unwrap().pop_front().unwrap_or(Reaction::Answer(204));
+    match reaction {
+        Reaction::Hang => std::future::pending().await,
+        Reaction::Answer(302) => (StatusCode::FOUND, [("location", "/elsewhere")]).into_response(),
+        Reaction::Answer(status) => StatusCode::from_u16(status).unwrap().into_response(),
+    }
+}
