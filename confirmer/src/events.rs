@@ -1,6 +1,7 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
 use shared::domain::{Failure, Settlement};
+use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Reported};
 use shared::telemetry::Metric;
 
@@ -23,8 +24,17 @@ const RELEASED: Metric = Metric::counter(
 const ERRORS: Metric =
     Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
 
+const SWEEPS: Metric = Metric::counter(
+    "confirmer_sweeps_total",
+    "Sweeps for payments that are PENDING for too long, by how they ended",
+);
+const STUCK: Metric = Metric::counter(
+    "confirmer_stuck_payments_total",
+    "Payments that were PENDING for too long, by what the transaction service said of them",
+);
+
 /// All metrics of the confirmer.
-pub const METRICS: &[Metric] = &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS];
+pub const METRICS: &[Metric] = &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS, SWEEPS, STUCK];
 
 pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
     let payment_id = confirmation.payment.id;
@@ -53,4 +63,20 @@ pub(crate) fn released(count: usize) {
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
     ERRORS.add_for("doing", doing, 1);
     tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
+}
+
+pub(crate) fn swept(result: &'static str) {
+    SWEEPS.add_for("result", result, 1);
+    tracing::debug!(result, "swept for payments that are PENDING for too long");
+}
+
+pub(crate) fn stuck(stored: &StoredPayment, result: &'static str) {
+    STUCK.add_for("result", result, 1);
+    let (payment_id, trace_key) = (stored.payment.id, stored.payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, attempts = stored.attempts, since = %stored.updated_at, result, "was PENDING for too long");
+}
+
+pub(crate) fn unanswered(stored: &StoredPayment, reason: &str) {
+    STUCK.add_for("result", "no_answer", 1);
+    tracing::warn!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
 }
