@@ -5,6 +5,8 @@ use std::time::Duration;
 use shared::config::{Receiving, Settings, SweptDays};
 use shared::transaction::TransactionSettings;
 
+use crate::callback::CallbackSettings;
+
 /// Settings of the confirmer.
 #[derive(Debug, Clone)]
 pub struct ConfirmerConfig {
@@ -12,6 +14,8 @@ pub struct ConfirmerConfig {
     pub receiving: Receiving,
     /// The transaction service.
     pub transaction: TransactionSettings,
+    /// Where callbacks are taken, if they are.
+    pub callbacks: Option<CallbackSettings>,
     /// How its work is bounded.
     pub confirming: Confirming,
 }
@@ -59,8 +63,9 @@ impl ConfirmerConfig {
         let transaction = TransactionSettings::read(settings);
         let receivers = settings.number("DUEFLOW_CONFIRMER_RECEIVERS", 1..=64);
         let sweeping = Sweeping::read(settings, receiving);
+        let callbacks = CallbackSettings::read(settings);
         let days = SweptDays::read(settings);
         let confirming = Confirming { receivers: receivers?, sweeping: sweeping?, days: days? };
-        Some(Self { receiving: receiving?, transaction: transaction?, confirming })
+        Some(Self { receiving: receiving?, transaction: transaction?, callbacks, confirming })
     }
 }

@@ -3,10 +3,12 @@
 //! | module | room |
 //! |---|---|
 //! | `worker` | receive, settle, acknowledge |
+//! | `callback` | results that the transaction service sends by itself |
 //! | `sweep` | asks what became of payments that are PENDING for too long |
 //! | `verdict` | what the result of a settlement's write means |
 //! | `events` | what is counted and logged |
 
+mod callback;
 mod config;
 mod events;
 mod sweep;
@@ -16,6 +18,7 @@ mod worker;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+pub use callback::{CallbackSettings, Callbacks, Secret};
 pub use config::{ConfirmerConfig, Confirming, Sweeping};
 pub use events::METRICS;
 use shared::aws::Aws;
@@ -48,6 +51,9 @@ pub enum ConfirmerError {
     /// At start: the client of the transaction service.
     #[error(transparent)]
     Transactions(#[from] TransactionClientError),
+    /// At start: the port of callbacks.
+    #[error(transparent)]
+    CallbackPort(#[from] std::io::Error),
     /// A part panicked.
     #[error("a part of the confirmer failed: {0}")]
     Part(#[from] tokio::task::JoinError),
@@ -73,6 +79,8 @@ pub struct Deps {
     pub transactions: Arc<dyn Transactions>,
     /// What contradicts the table, or cannot be read.
     pub dead_letters: DeadLetterQueue,
+    /// Where the transaction service reports by itself, if it does.
+    pub callbacks: Option<Callbacks>,
     /// The time of day.
     pub clock: Clock,
 }
@@ -101,6 +109,10 @@ impl Deps {
             payments: Producer::open(aws, names.payments_queue()).await?,
             transactions: Arc::new(TransactionClient::new(&config.transaction)?),
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
+            callbacks: match &config.callbacks {
+                Some(callbacks) => Some(Callbacks::open(callbacks).await?),
+                None => None,
+            },
             clock: Clock::system(),
         })
     }
@@ -125,6 +137,10 @@ pub async fn run(
     let mut parts = JoinSet::new();
     for _ in 0..config.receivers {
         parts.spawn(worker.clone().receive(shutdown.clone()));
+    }
+    if let Some(callbacks) = deps.callbacks {
+        let confirmations = deps.findings.clone();
+        parts.spawn(callbacks.serve(confirmations, deps.clock.clone(), shutdown.clone()));
     }
     let sweeper = Sweeper {
         table: deps.due,

@@ -12,6 +12,7 @@ mod plan;
 mod simulation;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use shared::clock::Clock;
@@ -66,26 +67,28 @@ impl Sweeper {
         let today = DueDate::today(self.clock.now(), &self.days.zone);
         // A part that finds that nobody answers ends them all.
         let stop = shutdown.child();
+        let unanswered = Arc::new(AtomicUsize::new(0));
+        let part = Part { sweeper: self.clone(), stop, unanswered };
         for back in (0..=back).rev() {
-            self.sweep_day(today.days_before(back), &stop).await?;
+            self.sweep_day(today.days_before(back), &part).await?;
         }
         Ok(())
     }
 
-    async fn sweep_day(&self, day: DueDate, stop: &Shutdown) -> Result<(), Interrupted> {
+    async fn sweep_day(&self, day: DueDate, part: &Part) -> Result<(), Interrupted> {
         let mut shards = self.table.shards();
         let mut parts = JoinSet::new();
         loop {
             while parts.len() < PARALLEL
                 && let Some(shard) = shards.next()
             {
-                let part = Part { sweeper: self.clone(), stop: stop.clone() };
+                let part = part.clone();
                 parts.spawn(async move { Box::pin(part.sweep(day, shard)).await });
             }
             match parts.join_next().await {
                 Some(ended) => {
                     if let Err(interrupted) = ended.unwrap_or(Err(Interrupted)) {
-                        stop.request();
+                        part.stop.request();
                         // What is being sent is sent to the end.
                         while parts.join_next().await.is_some() {}
                         return Err(interrupted);

@@ -1,5 +1,8 @@
 //! The sweep of one partition of one day.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use shared::domain::{DueDate, Found, Status};
 use shared::payments::{DuePayments, StoredPayment};
 use shared::queue::{MAX_BATCH, Outgoing, Producer};
@@ -15,22 +18,23 @@ use crate::events;
 const UNANSWERED: usize = 3;
 
 /// Sweeps one partition.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) sweeper: Sweeper,
     pub(super) stop: Shutdown,
+    /// Questions without an answer since the last answer, in the whole sweep.
+    pub(super) unanswered: Arc<AtomicUsize>,
 }
 
 impl Part {
     pub(super) async fn sweep(&self, day: DueDate, shard: u16) -> Result<(), Interrupted> {
         let mut cursor = None;
-        let mut unanswered = 0;
         loop {
             let page = self.sweeper.table.page(day, shard, Status::Pending, cursor);
             match self.stop.unless_requested(page).await.ok_or(Interrupted)? {
                 Ok((found, next)) => {
                     for stuck in self.stuck(found).chunks(MAX_BATCH) {
-                        self.settle(stuck, &mut unanswered).await?;
+                        self.settle(stuck).await?;
                     }
                     if next.is_none() {
                         return Ok(());
@@ -63,38 +67,36 @@ impl Part {
     }
 
     /// Asks for up to ten payments at once and sends what follows, in their order.
-    async fn settle(
-        &self,
-        stuck: &[StoredPayment],
-        unanswered: &mut usize,
-    ) -> Result<(), Interrupted> {
+    async fn settle(&self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
         let answers = self.stop.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
         let (mut reports, mut again) = (Vec::new(), Vec::new());
         for (stored, found) in stuck.iter().zip(answers) {
-            *unanswered = match step(stored, found) {
+            let label = match step(stored, found) {
                 Step::Report(label, message) => {
-                    events::stuck(stored, label);
                     reports.push(message);
-                    0
+                    label
                 }
                 Step::Requeue(message) => {
-                    events::stuck(stored, "requeued");
                     again.push(message);
-                    0
+                    "requeued"
                 }
-                Step::Leave => {
-                    events::stuck(stored, "under_way");
-                    0
-                }
+                Step::Leave => "under_way",
                 Step::NoAnswer(reason) => {
                     events::unanswered(stored, &reason);
-                    *unanswered + 1
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                    continue;
                 }
             };
+            events::stuck(stored, label);
+            self.unanswered.store(0, Ordering::Relaxed);
         }
         send(&self.sweeper.confirmations, &reports).await?;
         send(&self.sweeper.payments, &again).await?;
-        if *unanswered >= UNANSWERED { Err(Interrupted) } else { Ok(()) }
+        if self.unanswered.load(Ordering::Relaxed) >= UNANSWERED {
+            Err(Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     /// The answers in the order of the payments.
