@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod asynchronous;
 mod commands;
 mod crashes;
 mod failures;
@@ -9,3 +10,4 @@ mod flow;
 mod happy;
 mod queues;
 mod slow;
+mod stuck;
