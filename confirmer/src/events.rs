@@ -1,8 +1,11 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
 use shared::domain::{Failure, Settlement};
+use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Reported};
 use shared::telemetry::Metric;
+
+use crate::callback::Answer;
 
 const SETTLED: Metric = Metric::counter(
     "confirmer_payments_settled_total",
@@ -23,8 +26,21 @@ const RELEASED: Metric = Metric::counter(
 const ERRORS: Metric =
     Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
 
+const SWEEPS: Metric = Metric::counter(
+    "confirmer_sweeps_total",
+    "Sweeps for payments that are PENDING for too long, by how they ended",
+);
+const STUCK: Metric = Metric::counter(
+    "confirmer_stuck_payments_total",
+    "Payments that were PENDING for too long, by what the transaction service said of them",
+);
+
+const CALLBACKS: Metric =
+    Metric::counter("confirmer_callbacks_total", "Callbacks by how they were answered");
+
 /// All metrics of the confirmer.
-pub const METRICS: &[Metric] = &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS];
+pub const METRICS: &[Metric] =
+    &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS, SWEEPS, STUCK, CALLBACKS];
 
 pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
     let payment_id = confirmation.payment.id;
@@ -52,5 +68,37 @@ pub(crate) fn released(count: usize) {
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
     ERRORS.add_for("doing", doing, 1);
-    tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
+    tracing::warn!(doing, %error, "a call failed: what it was for is tried again");
+}
+
+pub(crate) fn swept(result: &'static str) {
+    SWEEPS.add_for("result", result, 1);
+    tracing::debug!(result, "swept for payments that are PENDING for too long");
+}
+
+pub(crate) fn stuck(stored: &StoredPayment, result: &'static str) {
+    STUCK.add_for("result", result, 1);
+    let (payment_id, trace_key) = (stored.payment.id, stored.payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, attempts = stored.attempts, since = %stored.updated_at, result, "was PENDING for too long");
+}
+
+pub(crate) fn unanswered(stored: &StoredPayment, reason: &str) {
+    STUCK.add_for("result", "no_answer", 1);
+    tracing::warn!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
+}
+
+pub(crate) fn callback(result: &'static str, answer: &Answer) {
+    CALLBACKS.add_for("result", result, 1);
+    match answer {
+        Answer::Taken | Answer::Again | Answer::UnderWay | Answer::NotQueued => {
+            tracing::debug!(result, "a callback was answered");
+        }
+        Answer::Unsigned(unsigned) => {
+            tracing::warn!(result, reason = %unsigned, "a callback was refused");
+        }
+        Answer::Malformed(reason) => tracing::warn!(result, reason, "a callback was refused"),
+        Answer::TooLarge | Answer::TooSlow | Answer::NoSuchPath | Answer::NoSuchMethod => {
+            tracing::warn!(result, "a callback was refused");
+        }
+    }
 }

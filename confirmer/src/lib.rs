@@ -3,29 +3,36 @@
 //! | module | room |
 //! |---|---|
 //! | `worker` | receive, settle, acknowledge |
+//! | `callback` | results that the transaction service sends by itself |
+//! | `sweep` | asks what became of payments that are PENDING for too long |
 //! | `verdict` | what the result of a settlement's write means |
 //! | `events` | what is counted and logged |
 
+mod callback;
 mod config;
 mod events;
+mod sweep;
 mod verdict;
 mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use config::ConfirmerConfig;
+pub use callback::{CallbackSettings, Callbacks, Secret};
+pub use config::{ConfirmerConfig, Confirming, Sweeping};
 pub use events::METRICS;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Common;
-use shared::payments::{PaymentStore, PaymentsTable};
+use shared::payments::{DueTable, PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
+use shared::transaction::{TransactionClient, TransactionClientError, Transactions};
 use tokio::task::JoinSet;
 
+use crate::sweep::Sweeper;
 use crate::worker::Worker;
 
 /// The service as executables know it.
@@ -41,9 +48,15 @@ pub enum ConfirmerError {
     /// At start: a queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// A receive loop panicked.
-    #[error("a receive loop failed: {0}")]
-    Receiver(#[from] tokio::task::JoinError),
+    /// At start: the client of the transaction service.
+    #[error(transparent)]
+    Transactions(#[from] TransactionClientError),
+    /// At start: the port of callbacks.
+    #[error(transparent)]
+    CallbackPort(#[from] std::io::Error),
+    /// A part panicked.
+    #[error("a part of the confirmer failed: {0}")]
+    Part(#[from] tokio::task::JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -54,10 +67,20 @@ pub enum ConfirmerError {
 pub struct Deps {
     /// Where payments lie.
     pub store: Arc<dyn PaymentStore>,
+    /// The same, by due date.
+    pub due: Arc<dyn DueTable>,
     /// What the transaction service says.
     pub confirmations: Consumer,
+    /// What it says when it is asked.
+    pub findings: Producer,
+    /// Payments to dispatch again.
+    pub payments: Producer,
+    /// The transaction service.
+    pub transactions: Arc<dyn Transactions>,
     /// What contradicts the table, or cannot be read.
     pub dead_letters: DeadLetterQueue,
+    /// Where the transaction service reports by itself, if it does.
+    pub callbacks: Option<Callbacks>,
     /// The time of day.
     pub clock: Clock,
 }
@@ -70,17 +93,26 @@ impl Deps {
     pub async fn connect(
         aws: &Aws,
         common: &Common,
-        config: ConfirmerConfig,
+        config: &ConfirmerConfig,
     ) -> Result<Self, ConfirmerError> {
         let names = &common.names;
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
         let client = aws.dynamodb("payments");
         let table = PaymentsTable::new(client, &names.payments_table(), common.due_shards);
+        let table = Arc::new(table);
         let confirmations = names.confirmations_queue();
         Ok(Self {
-            store: Arc::new(table),
+            due: Arc::clone(&table) as Arc<dyn DueTable>,
+            store: table,
+            findings: Producer::open(aws, confirmations.clone()).await?,
             confirmations: Consumer::open(aws, confirmations, config.receiving).await?,
+            payments: Producer::open(aws, names.payments_queue()).await?,
+            transactions: Arc::new(TransactionClient::new(&config.transaction)?),
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
+            callbacks: match &config.callbacks {
+                Some(callbacks) => Some(Callbacks::open(callbacks).await?),
+                None => None,
+            },
             clock: Clock::system(),
         })
     }
@@ -91,26 +123,44 @@ impl Deps {
 /// # Errors
 /// [`ConfirmerError::Drain`] when that took longer than the drain deadline.
 pub async fn run(
-    config: ConfirmerConfig,
+    config: Confirming,
     deps: Deps,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
-    let Deps { store, confirmations, dead_letters, clock } = deps;
-    let worker = Worker { queue: confirmations, store, dead_letters, clock };
-    let mut receivers = JoinSet::new();
+    let worker = Worker {
+        queue: deps.confirmations,
+        store: deps.store,
+        dead_letters: deps.dead_letters,
+        clock: deps.clock.clone(),
+    };
+    let mut parts = JoinSet::new();
     for _ in 0..config.receivers {
-        receivers.spawn(worker.clone().receive(shutdown.clone()));
+        parts.spawn(worker.clone().receive(shutdown.clone()));
     }
+    if let Some(callbacks) = deps.callbacks {
+        let confirmations = deps.findings.clone();
+        parts.spawn(callbacks.serve(confirmations, deps.clock.clone(), shutdown.clone()));
+    }
+    let sweeper = Sweeper {
+        table: deps.due,
+        transactions: deps.transactions,
+        payments: deps.payments,
+        confirmations: deps.findings,
+        sweeping: config.sweeping,
+        days: config.days,
+        clock: deps.clock,
+    };
+    parts.spawn(sweeper.run(shutdown.clone()));
     readiness.ready();
-    // A receiver ends only on shutdown or by a panic, and a panic must not go unnoticed.
+    // A part ends only on shutdown or by a panic, and a panic must not go unnoticed.
     tokio::select! {
         () = shutdown.requested() => {}
-        Some(ended) = receivers.join_next() => ended?,
+        Some(ended) = parts.join_next() => ended?,
     }
     shutdown
         .drain(async {
-            while let Some(ended) = receivers.join_next().await {
+            while let Some(ended) = parts.join_next().await {
                 ended?;
             }
             Ok(())
@@ -122,8 +172,8 @@ pub async fn run(
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     SERVICE.main(arguments, ConfirmerConfig::read, async |common, config, readiness, shutdown| {
         let aws = Aws::from_environment().await;
-        let deps = Deps::connect(&aws, &common, config).await?;
-        run(config, deps, readiness, shutdown).await?;
+        let deps = Deps::connect(&aws, &common, &config).await?;
+        run(config.confirming, deps, readiness, shutdown).await?;
         Ok(())
     })
 }

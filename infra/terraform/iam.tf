@@ -76,8 +76,14 @@ data "aws_iam_policy_document" "dispatcher" {
 data "aws_iam_policy_document" "confirmer" {
   statement {
     sid       = "SettlePayments"
-    actions   = ["dynamodb:PartiQLUpdate"]
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
     resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid       = "FindStuckPayments"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
   }
 
   statement {
@@ -92,9 +98,13 @@ data "aws_iam_policy_document" "confirmer" {
   }
 
   statement {
-    sid       = "BuryConfirmations"
-    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
-    resources = [aws_sqs_queue.payments_dlq.arn]
+    sid     = "HandOnResultsAndBuryConfirmations"
+    actions = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [
+      aws_sqs_queue.confirmations.arn,
+      aws_sqs_queue.payments.arn,
+      aws_sqs_queue.payments_dlq.arn,
+    ]
   }
 }
 

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use local::transactions::{Asynchronous, Capacity, Faults};
+use local::transactions::{Asynchronous, Callback, Capacity, Faults};
 use local::{Local, LocalOptions};
 use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
 use shared::config::Names;
+use uuid::Uuid;
 
 /// The services, by the subcommand that runs each.
 pub const SERVICES: [&str; 3] = ["stream-relay", "dispatcher", "confirmer"];
@@ -70,6 +73,21 @@ impl FaultOptions {
     }
 }
 
+impl FaultOptions {
+    /// Settings of a service that goes with them: results that never come are soon asked for.
+    #[must_use]
+    pub fn settings_of(self, service: &str) -> Vec<(&'static str, String)> {
+        if service != "confirmer" || !self.asynchronous {
+            return Vec::new();
+        }
+        vec![
+            ("DUEFLOW_VISIBILITY_TIMEOUT", "10s".to_owned()),
+            ("DUEFLOW_PENDING_LIMIT", "15s".to_owned()),
+            ("DUEFLOW_PENDING_SWEEP_INTERVAL", "5s".to_owned()),
+        ]
+    }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let error = || format!("{text:?} is not a share such as 2% or 0.02, from 0% to 100%");
     let number = |text: &str| text.trim().parse::<f64>().map_err(|_| error());
@@ -97,6 +115,7 @@ pub struct World {
     /// Folder of databases, journal and logs.
     pub dir: PathBuf,
     executable: PathBuf,
+    callback_secret: String,
 }
 
 impl World {
@@ -116,7 +135,10 @@ impl World {
             Endpoints { dynamodb: local.dynamodb.endpoint(), sqs: local.sqs.endpoint() };
         let aws = Aws::at(endpoints).await;
         crate::setup::set_up(&aws, &names).await?;
-        Ok(Self { local, names, aws, dir, executable })
+        // Enough for this machine: it lives as long as this process.
+        let secret = [Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat();
+        let callback_secret = format!("whsec_{}", STANDARD.encode(secret));
+        Ok(Self { local, names, aws, dir, executable, callback_secret })
     }
 
     /// The variables with which any program uses this world.
@@ -149,10 +171,47 @@ impl World {
     ) -> anyhow::Result<Process> {
         let mut environment = self.environment();
         environment.push(("DUEFLOW_RELAY_NAME", name.to_owned()));
+        if service == "confirmer" {
+            environment.extend(self.callbacks_of(name));
+        }
         let settings = settings.iter().map(|(name, value)| (*name, value.clone()));
         let environment = environment.into_iter().chain(settings);
         Process::spawn(&self.executable, &self.dir, service, name, environment)
             .with_context(|| format!("starting {service}"))
+    }
+}
+
+impl World {
+    /// The variables with which the confirmer `name` takes callbacks.
+    fn callbacks_of(&self, name: &str) -> [(&'static str, String); 3] {
+        let file = self.callback_file(name);
+        let _ = std::fs::remove_file(&file);
+        [
+            ("DUEFLOW_CALLBACK_ADDRESS", "127.0.0.1:0".to_owned()),
+            ("DUEFLOW_CALLBACK_ADDRESS_FILE", file.display().to_string()),
+            ("DUEFLOW_CALLBACK_SECRET", self.callback_secret.clone()),
+        ]
+    }
+
+    fn callback_file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.callback"))
+    }
+
+    /// Has the transaction service call back the confirmers of these names, which must be
+    /// ready. Until then results wait.
+    ///
+    /// # Errors
+    /// One of them takes no callbacks.
+    pub fn call_back(&self, confirmers: &[&str]) -> anyhow::Result<()> {
+        let url = |name: &&str| {
+            let file = self.callback_file(name);
+            let address = std::fs::read_to_string(&file);
+            let address = address.with_context(|| format!("reading {}", file.display()))?;
+            Ok(format!("http://{}", address.trim()))
+        };
+        let urls = confirmers.iter().map(url).collect::<anyhow::Result<_>>()?;
+        let callback = Callback { urls, secret: self.callback_secret.clone() };
+        Ok(self.local.transactions.set_callback(Some(callback))?)
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`config`] | settings |
 //! | [`clock`] | the wall clock |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
+//! | [`port`] | opening a port |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
 
 pub mod aws;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod payments;
+pub mod port;
 pub mod queue;
 pub mod resources;
 pub mod retry;

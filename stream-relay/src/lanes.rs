@@ -2,7 +2,7 @@
 //! pure.
 
 use shared::domain::{Payment, fnv1a};
-use shared::queue::Outgoing;
+use shared::queue::{Dispatch, Outgoing};
 
 /// Spreads payments over `lanes` lists. All payments of an account are in one list, in the
 /// order of due date and id (INV-5): statements of one batch insert may reach the stream in
@@ -12,22 +12,10 @@ pub(crate) fn spread(mut payments: Vec<Payment>, lanes: usize) -> Vec<Vec<Outgoi
     let mut lists = vec![Vec::new(); lanes];
     for payment in payments {
         let hash = fnv1a(payment.account.as_str().as_bytes()) % lanes as u64;
-        lists[usize::try_from(hash).unwrap_or_default()].push(message(&payment));
+        lists[usize::try_from(hash).unwrap_or_default()].push(Dispatch::First.message(&payment));
     }
     lists.retain(|list| !list.is_empty());
     lists
-}
-
-/// The message of a payment's first dispatch. The deduplication id is that of the item, so
-/// that a record read twice within 5 minutes is queued once, and an id used for two days is
-/// not swallowed but refused by the transaction service.
-fn message(payment: &Payment) -> Outgoing {
-    Outgoing {
-        group: payment.account.to_string(),
-        deduplication: format!("{}-{}", payment.due, payment.id),
-        body: serde_json::to_string(payment)
-            .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
-    }
 }
 
 #[cfg(test)]

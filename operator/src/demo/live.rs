@@ -38,7 +38,8 @@ impl Live {
         self.claimed += count(samples.labelled("dispatcher_claims_total", "result", "claimed"));
         self.processed +=
             count(samples.labelled("confirmer_payments_settled_total", "result", "now"));
-        self.failed += count(samples.sum("dispatcher_payments_failed_total"));
+        self.failed += count(samples.sum("dispatcher_payments_failed_total"))
+            + count(samples.labelled("confirmer_payments_rejected_total", "result", "now"));
     }
 }
 

@@ -149,11 +149,15 @@ impl Demo {
             for copy in 1..=copies {
                 let name =
                     if copies == 1 { service.to_owned() } else { format!("{service}-{copy}") };
-                processes.push(self.world.spawn(service, &name, &[])?);
+                let settings = self.options.faults.settings_of(service);
+                processes.push(self.world.spawn(service, &name, &settings)?);
             }
         }
         for process in &mut processes {
             process.ready().await?;
+        }
+        if self.options.faults.asynchronous {
+            self.world.call_back(&["confirmer"])?;
         }
         Ok(processes)
     }

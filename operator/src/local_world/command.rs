@@ -67,10 +67,13 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
     .await?;
     let mut processes = Vec::new();
     for service in SERVICES.iter().filter(|_| !options.no_services) {
-        processes.push(world.spawn(service, service, &[])?);
+        processes.push(world.spawn(service, service, &options.faults.settings_of(service))?);
     }
     for process in &mut processes {
         process.ready().await?;
+    }
+    if options.faults.asynchronous && !options.no_services {
+        world.call_back(&["confirmer"])?;
     }
     for (name, value) in world.environment() {
         println!("export {name}={value}");

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::{Names, Settings};
 use crate::domain::AttemptLimits;
 use crate::telemetry::LogLevel;
@@ -66,6 +68,27 @@ impl Receiving {
             settings.duration("DUEFLOW_VISIBILITY_TIMEOUT", second * 2..=second * 12 * 3600);
         let wait = settings.duration("DUEFLOW_RECEIVE_WAIT", second..=second * 20);
         Some(Self { visibility: visibility?, wait: wait? })
+    }
+}
+
+/// Which days a sweep of the table looks at.
+#[derive(Debug, Clone)]
+pub struct SweptDays {
+    /// The bank's time zone, which decides what day it is.
+    pub zone: TimeZone,
+    /// How many days before today.
+    pub before: u16,
+}
+
+impl SweptDays {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let zone = settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
+            TimeZone::get(text)
+                .map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
+        });
+        let before = settings.number("DUEFLOW_SWEEP_DAYS", 0..=366);
+        Some(Self { zone: zone?, before: before? })
     }
 }
 

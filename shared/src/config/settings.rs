@@ -145,6 +145,17 @@ impl Settings {
         parse(&text).map_err(|reason| self.refuse(name, reason)).ok()
     }
 
+    /// A secret read by `parse`, or `None` when it is empty. Unlike any other value it is
+    /// named but not shown when it is wrong, so `parse` must not show it either.
+    pub fn secret<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        let text = self.optional(name)?;
+        parse(&text).map_err(|reason| self.errors.push(format!("{name}: {reason}"))).ok()
+    }
+
     /// A whole number within `range`.
     pub fn number<T>(&mut self, name: &'static str, range: RangeInclusive<T>) -> Option<T>
     where
@@ -214,6 +225,16 @@ mod tests {
         for part in ["DUEFLOW_DRAIN_TIMEOUT=25", "DUEFLOW_WORKER_THREADS=0", "DUEFLOW_PREFIXX"] {
             assert!(errors.contains(part), "{part} is missing in {errors}");
         }
+    }
+
+    #[test]
+    fn a_wrong_secret_is_named_but_not_shown() {
+        let mut settings = load(&[("DUEFLOW_CALLBACK_SECRET", "hunter2")]);
+        let read = settings.secret("DUEFLOW_CALLBACK_SECRET", |_| Err::<(), _>("is no secret"));
+        assert!(read.is_none());
+        let errors = settings.finish(Some(())).unwrap_err().to_string();
+        assert!(errors.contains("DUEFLOW_CALLBACK_SECRET: is no secret"), "{errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
     }
 
     #[test]

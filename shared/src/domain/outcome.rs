@@ -17,6 +17,19 @@ pub struct Settlement {
     pub settled_at: Timestamp,
 }
 
+impl Settlement {
+    /// Longest transaction id that is accepted: it lies on the item.
+    pub const MAX_TRANSACTION_ID_BYTES: usize = 64;
+
+    /// A settlement, or `None` when its id is empty or too long.
+    #[must_use]
+    pub fn new(transaction_id: String, settled_at: Timestamp) -> Option<Self> {
+        (1..=Self::MAX_TRANSACTION_ID_BYTES)
+            .contains(&transaction_id.len())
+            .then_some(Self { transaction_id, settled_at })
+    }
+}
+
 /// What one submission came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

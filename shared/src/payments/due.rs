@@ -1,8 +1,10 @@
 //! Payments by due date and status: the index `due` says which, the table says what they are.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::capacity::Units;
@@ -23,6 +25,49 @@ pub const DUE_PAGE: u16 = 1000;
 
 /// Most items of one `BatchGetItem` (`DynamoDB` API reference).
 const MAX_ITEMS: usize = 100;
+
+/// Payments as the table holds them, or what is wrong with the item.
+pub type DuePayments = Vec<(PaymentRef, Result<StoredPayment, ItemError>)>;
+
+/// The table, by due date. Each call returns within a bound of time of its own, and may fail.
+/// [`PaymentsTable`] is the real one; a simulation puts its own here.
+#[async_trait]
+pub trait DueTable: fmt::Debug + Send + Sync {
+    /// The partitions of each day.
+    fn shards(&self) -> Range<u16>;
+
+    /// A page of the payments of one day and partition that were in `status` a moment ago, as
+    /// the table holds them now, in the order of account and payment id; `None` as the next
+    /// cursor ends them.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when a call fails.
+    async fn page(
+        &self,
+        day: DueDate,
+        shard: u16,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError>;
+}
+
+#[async_trait]
+impl DueTable for PaymentsTable {
+    fn shards(&self) -> Range<u16> {
+        self.due_shards()
+    }
+
+    async fn page(
+        &self,
+        day: DueDate,
+        shard: u16,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
+        let (references, next) = self.due_page(day, shard, status, cursor).await?;
+        Ok((self.get_many(&references).await?, next))
+    }
+}
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -87,10 +132,7 @@ impl PaymentsTable {
     /// # Errors
     /// [`PaymentsError::ReadMany`] when a call fails, [`PaymentsError::Unread`] when the
     /// database keeps leaving items out.
-    pub async fn get_many(
-        &self,
-        references: &[PaymentRef],
-    ) -> Result<Vec<(PaymentRef, Result<StoredPayment, ItemError>)>, PaymentsError> {
+    pub async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         let mut found = Vec::with_capacity(references.len());
         for chunk in references.chunks(MAX_ITEMS) {
             let items = self.batch_get(chunk).await?;

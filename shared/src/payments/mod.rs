@@ -9,7 +9,7 @@ mod store;
 mod table;
 
 pub use capacity::Units;
-pub use due::DUE_PAGE;
+pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use error::{ChangeError, PaymentsError};
 pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
 pub use statement::{Change, FirstClaim};

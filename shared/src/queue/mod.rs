@@ -19,4 +19,4 @@ pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use error::QueueError;
 pub use producer::{Outgoing, Producer, Unsent};
 pub use sqs::SqsQueue;
-pub use wire::{Confirmation, MAX_BATCH, Reported};
+pub use wire::{Confirmation, Dispatch, MAX_BATCH, Reported};

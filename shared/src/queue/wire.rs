@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::producer::Outgoing;
-use crate::domain::{Failure, PaymentRef, Settlement, TraceKey, fnv1a};
+use crate::domain::{Failure, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
 
 /// Most entries of one batch request (SQS API reference).
 pub const MAX_BATCH: usize = 10;
@@ -11,6 +11,35 @@ pub const MAX_BATCH: usize = 10;
 /// Most bytes of all bodies of one batch request: 1 MiB (SQS quotas), less room for
 /// attributes.
 pub(super) const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+
+/// Which dispatch of a payment a message in `payments.fifo` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispatch {
+    /// The first.
+    First,
+    /// Another, after so many attempts, because its message is lost.
+    Again(u32),
+}
+
+impl Dispatch {
+    /// The message that asks for it. The group is the account (INV-5). The deduplication id is
+    /// that of the item, so that a record read twice within 5 minutes is queued once, and an
+    /// id used for two days is not swallowed but refused by the transaction service; another
+    /// dispatch has another id, or SQS would drop what replaces a lost message (INV-7).
+    #[must_use]
+    pub fn message(self, payment: &Payment) -> Outgoing {
+        let item = format!("{}-{}", payment.due, payment.id);
+        Outgoing {
+            group: payment.account.to_string(),
+            deduplication: match self {
+                Self::First => item,
+                Self::Again(attempts) => format!("{item}-again-{attempts}"),
+            },
+            body: serde_json::to_string(payment)
+                .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
+        }
+    }
+}
 
 /// Body of a message in `confirmations.fifo`: what the transaction service says of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use super::Metrics;
+use crate::port;
 use crate::shutdown::Shutdown;
 
 /// How often recorded histogram samples are moved on when nobody scrapes.
@@ -55,11 +55,7 @@ pub async fn start(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> io::Result<SocketAddr> {
-    let named =
-        |error: io::Error, what: String| io::Error::new(error.kind(), format!("{what}: {error}"));
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| named(error, format!("binding the admin port {address}")))?;
+    let listener = port::open(address, announce, "admin port").await?;
     let bound = listener.local_addr()?;
     let admin = Admin { metrics: metrics.clone(), readiness, shutdown };
     let routes = Router::new()
@@ -74,19 +70,7 @@ pub async fn start(
             metrics.upkeep();
         }
     });
-    if let Some(file) = announce {
-        write_whole(file, &format!("{bound}\n"))
-            .map_err(|error| named(error, format!("writing {}", file.display())))?;
-    }
-    tracing::info!(%bound, "admin port is open");
     Ok(bound)
-}
-
-/// Writes a file so that a reader sees all of it or none.
-fn write_whole(file: &Path, content: &str) -> io::Result<()> {
-    let part: PathBuf = file.with_extension("part");
-    std::fs::write(&part, content)?;
-    std::fs::rename(&part, file)
 }
 
 async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {

@@ -48,9 +48,6 @@ struct Refusal {
     reason: String,
 }
 
-/// Longest transaction id that is accepted: it lies on the item.
-const MAX_TRANSACTION_ID_BYTES: usize = 64;
-
 /// What a 404 says when nothing was settled under the key (`docs/transaction-service.yaml`).
 const UNKNOWN_KEY: &str = "unknown_key";
 
@@ -100,12 +97,11 @@ fn says_unknown_key(body: &[u8]) -> bool {
 
 fn settled(status: u16, body: &[u8]) -> Outcome {
     match serde_json::from_slice::<Settled>(body) {
-        Ok(Settled { transaction_id, settled_at })
-            if (1..=MAX_TRANSACTION_ID_BYTES).contains(&transaction_id.len()) =>
-        {
-            Outcome::Settled(Settlement { transaction_id, settled_at })
+        Ok(Settled { transaction_id, settled_at }) => {
+            let unusable = || format!("{status} with an unusable transaction id");
+            Settlement::new(transaction_id, settled_at)
+                .map_or_else(|| Outcome::Unknown { reason: unusable() }, Outcome::Settled)
         }
-        Ok(_) => Outcome::Unknown { reason: format!("{status} with an unusable transaction id") },
         Err(error) => {
             Outcome::Unknown { reason: format!("{status} with an unreadable body: {error}") }
         }

@@ -29,6 +29,14 @@ pub(crate) fn impatient() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Settings of a confirmer that soon asks for what is PENDING for too long.
+pub(crate) fn sweeping() -> Vec<(&'static str, String)> {
+    let mut settings = impatient();
+    settings.push(("DUEFLOW_PENDING_LIMIT", "5s".to_owned()));
+    settings.push(("DUEFLOW_PENDING_SWEEP_INTERVAL", "1s".to_owned()));
+    settings
+}
+
 /// A world of its own for one test.
 pub(crate) struct Flow {
     pub(crate) world: World,

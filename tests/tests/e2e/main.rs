@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod asynchronous;
 mod commands;
 mod crashes;
 mod dlq;
@@ -11,3 +12,4 @@ mod happy;
 mod queues;
 mod relays;
 mod slow;
+mod stuck;

@@ -1,0 +1,103 @@
+//! What a callback says (`docs/transaction-service.yaml`, `webhooks`): pure.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use shared::domain::{AccountId, Failure, FailureCode, PaymentRef, Settlement};
+use shared::queue::{Confirmation, Reported};
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Event {
+    #[serde(rename = "transaction.settled")]
+    Settled {
+        #[serde(flatten)]
+        payment: Reference,
+        transaction_id: String,
+        settled_at: Timestamp,
+    },
+    #[serde(rename = "transaction.rejected")]
+    Rejected {
+        #[serde(flatten)]
+        payment: Reference,
+        code: String,
+        reason: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Reference {
+    payment_id: String,
+    account_id: String,
+    scheduled_date: String,
+}
+
+impl Reference {
+    fn parse(&self) -> Result<PaymentRef, String> {
+        Ok(PaymentRef {
+            account: AccountId::parse(&*self.account_id)
+                .map_err(|error| format!("account_id: {error}"))?,
+            due: self.scheduled_date.parse().map_err(|error| format!("scheduled_date: {error}"))?,
+            id: self.payment_id.parse().map_err(|error| format!("payment_id: {error}"))?,
+        })
+    }
+}
+
+/// Reads a callback's body.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn read(body: &[u8]) -> Result<Confirmation, String> {
+    let event: Event = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let (payment, result) = match event {
+        Event::Settled { payment, transaction_id, settled_at } => {
+            let settlement = Settlement::new(transaction_id, settled_at)
+                .ok_or("transaction_id: must be 1 to 64 bytes")?;
+            (payment, Reported::Settled(settlement))
+        }
+        Event::Rejected { payment, code, reason } => {
+            let failure = Failure::new(FailureCode::Rejected, format!("{code}: {reason}"));
+            (payment, Reported::Rejected(failure))
+        }
+    };
+    Ok(Confirmation { payment: payment.parse()?, result, trace_key: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLED: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
+    const REJECTED: &str = r#"{"type":"transaction.rejected","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","code":"closed","reason":"the account is closed"}}"#;
+
+    #[test]
+    fn both_events_are_read_whole() {
+        let settled = read(SETTLED.as_bytes()).unwrap();
+        let reference = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
+        assert_eq!(settled.payment.to_string(), reference);
+        assert!(matches!(settled.result, Reported::Settled(s) if s.transaction_id == "T1"));
+        let rejected = read(REJECTED.as_bytes()).unwrap();
+        assert_eq!(rejected.payment.to_string(), reference);
+        let words = "closed: the account is closed";
+        assert!(matches!(rejected.result, Reported::Rejected(f) if f.reason == words));
+    }
+
+    #[test]
+    fn what_is_not_one_of_them_is_refused() {
+        let long = format!(r#""{}""#, "T".repeat(65));
+        for (what, with) in [
+            ("transaction.settled", "transaction.reversed"),
+            ("payment_id", "id"),
+            ("019ab1f4", "x"),
+            (r#""ACC-1""#, r#""""#),
+            ("2026-11-23\"", "2026-11-31\""),
+            (r#""T1""#, r#""""#),
+            (r#""T1""#, &long),
+            (r#","settled_at":"2026-11-23T01:00:00.000Z""#, ""),
+            ("}}", "}"),
+        ] {
+            let body = SETTLED.replace(what, with);
+            assert_ne!(body, SETTLED);
+            assert!(read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Who sent it, and when: the Standard Webhooks scheme. Pure.
+
+use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::Sha256;
+
+use super::secret::Secret;
+
+/// How far the sender's clock may be from ours, either way, in seconds.
+const TOLERANCE: i64 = 5 * 60;
+/// Longest id (`docs/transaction-service.yaml`).
+const MAX_ID_BYTES: usize = 255;
+
+/// Why a request is not taken for the transaction service's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsigned {
+    #[error("a header of the signature is missing or unreadable")]
+    Header,
+    #[error("the timestamp is more than 5 minutes from now")]
+    Timestamp,
+    #[error("no signature holds")]
+    Signature,
+}
+
+/// The headers of a request whose time is right.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// The id of the result, the same on each attempt.
+    pub(super) id: String,
+    timestamp: String,
+    signatures: String,
+}
+
+impl Claim {
+    /// Reads the headers.
+    pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Result<Self, Unsigned> {
+        let header = |name| {
+            let text = headers.get(name).and_then(|value| value.to_str().ok());
+            text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or(Unsigned::Header)
+        };
+        let claim = Self {
+            id: header("webhook-id")?,
+            timestamp: header("webhook-timestamp")?,
+            signatures: header("webhook-signature")?,
+        };
+        let digits = claim.timestamp.len() <= 12
+            && claim.timestamp.bytes().all(|byte| byte.is_ascii_digit());
+        if claim.id.len() > MAX_ID_BYTES || !digits {
+            return Err(Unsigned::Header);
+        }
+        let sent: i64 = claim.timestamp.parse().map_err(|_| Unsigned::Header)?;
+        if (now.as_second() - sent).abs() > TOLERANCE {
+            return Err(Unsigned::Timestamp);
+        }
+        Ok(claim)
+    }
+
+    /// Whether one of the signatures was made with one of the secrets over these headers and
+    /// this body. Takes the same time wherever two signatures differ.
+    pub(super) fn verify(&self, body: &[u8], secrets: &[Secret]) -> Result<(), Unsigned> {
+        let signatures = self.signatures.split(' ').filter_map(|text| text.strip_prefix("v1,"));
+        let signatures: Vec<_> = signatures.filter_map(|text| STANDARD.decode(text).ok()).collect();
+        let holds = secrets.iter().any(|secret| {
+            let mac = self.mac(body, secret);
+            signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
+        });
+        if holds { Ok(()) } else { Err(Unsigned::Signature) }
+    }
+
+    fn mac(&self, body: &[u8], secret: &Secret) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.bytes())
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        for part in [self.id.as_bytes(), b".", self.timestamp.as_bytes(), b".", body] {
+            mac.update(part);
+        }
+        mac
+    }
+}

@@ -1,0 +1,345 @@
+//! Callbacks as a sender makes them, signed by another implementation of the scheme.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::Request;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::Frame;
+use jiff::Timestamp;
+use shared::clock::Clock;
+use shared::config::Settings;
+use shared::queue::{
+    CallFailed, Confirmation, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
+};
+use standardwebhooks::Webhook;
+use tokio::sync::Semaphore;
+
+use super::CallbackSettings;
+use super::desk::{Answer, Desk};
+use super::secret::Secret;
+use super::signature::Unsigned;
+use super::taken::TakenLately;
+
+const BODY: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
+
+fn now() -> Timestamp {
+    "2026-11-23T01:00:05Z".parse().unwrap()
+}
+
+fn secret(byte: u8) -> String {
+    format!("whsec_{}", STANDARD.encode([byte; 32]))
+}
+
+/// Takes messages while it has permits, and fails when it is down.
+#[derive(Debug)]
+struct FakeQueue {
+    sent: Mutex<Vec<Outgoing>>,
+    permits: Semaphore,
+    down: Mutex<bool>,
+}
+
+#[async_trait]
+impl QueueApi for FakeQueue {
+    fn name(&self) -> &'static str {
+        "fake.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Err(CallFailed("nothing is received".to_owned()))
+    }
+
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Err(CallFailed("nothing is deleted".to_owned()))
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Err(CallFailed("nothing is held".to_owned()))
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        self.permits.acquire().await.unwrap().forget();
+        if *self.down.lock().unwrap() {
+            return Err(CallFailed("down".to_owned()));
+        }
+        self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
+        Ok(Vec::new())
+    }
+}
+
+struct Office {
+    desk: Desk,
+    queue: Arc<FakeQueue>,
+}
+
+impl Office {
+    fn new(secrets: &[u8]) -> Self {
+        let queue = FakeQueue {
+            sent: Mutex::default(),
+            permits: Semaphore::new(1_000),
+            down: Mutex::new(false),
+        };
+        let queue = Arc::new(queue);
+        let desk = Desk {
+            secrets: secrets.iter().map(|byte| Secret::parse(&secret(*byte)).unwrap()).collect(),
+            confirmations: Producer::new(queue.clone()),
+            taken: TakenLately::default(),
+            clock: Clock::new(now),
+        };
+        Self { desk, queue }
+    }
+
+    async fn take(&self, letter: &Letter) -> Answer {
+        self.desk.take(letter.request()).await
+    }
+
+    fn sent(&self) -> Vec<Outgoing> {
+        self.queue.sent.lock().unwrap().clone()
+    }
+}
+
+/// A body of which nothing ever comes.
+struct NeverEnding;
+
+impl HttpBody for NeverEnding {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+/// A callback that can be spoilt.
+#[derive(Clone)]
+struct Letter {
+    id: String,
+    timestamp: String,
+    signature: String,
+    body: String,
+}
+
+impl Letter {
+    fn new(id: &str, key: u8, seconds_from_now: i64) -> Self {
+        Self::with_body(id, key, seconds_from_now, BODY)
+    }
+
+    fn with_body(id: &str, key: u8, seconds_from_now: i64, body: &str) -> Self {
+        let timestamp = now().as_second() + seconds_from_now;
+        let webhook = Webhook::new(&secret(key)).unwrap();
+        let signature = webhook.sign(id, timestamp, body.as_bytes()).unwrap();
+        let (id, body) = (id.to_owned(), body.to_owned());
+        Self { id, timestamp: timestamp.to_string(), signature, body }
+    }
+
+    fn request(&self) -> Request<Body> {
+        self.request_without("")
+    }
+
+    fn request_without(&self, left_out: &str) -> Request<Body> {
+        let headers = [
+            ("webhook-id", &self.id),
+            ("webhook-timestamp", &self.timestamp),
+            ("webhook-signature", &self.signature),
+        ];
+        let mut request = Request::post("/v1/confirmations");
+        for (name, value) in headers.into_iter().filter(|(name, _)| *name != left_out) {
+            request = request.header(name, value);
+        }
+        request.body(Body::from(self.body.clone())).unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signed_callback_is_in_the_queue_when_it_is_answered() {
+    let office = Office::new(&[1]);
+    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
+    let sent = office.sent();
+    assert_eq!(sent.len(), 1);
+    let confirmation: Confirmation = serde_json::from_str(&sent[0].body).unwrap();
+    assert_eq!(confirmation.payment.account.as_str(), "ACC-1");
+    // SQS takes no longer deduplication ids.
+    assert!(sent[0].deduplication.len() <= 128);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_secret_or_a_tampered_part_is_refused() {
+    let office = Office::new(&[1]);
+    let good = Letter::new("msg_1", 1, 0);
+    let mut spoilt = vec![Letter::new("msg_1", 2, 0)];
+    spoilt.push(Letter { body: good.body.replace("T1", "T2"), ..good.clone() });
+    spoilt.push(Letter { id: "msg_2".to_owned(), ..good.clone() });
+    spoilt.push(Letter { timestamp: (now().as_second() + 1).to_string(), ..good.clone() });
+    spoilt.push(Letter { signature: good.signature.replace("v1,", "v2,"), ..good.clone() });
+    spoilt.push(Letter { signature: good.signature[..20].to_owned(), ..good.clone() });
+    for letter in spoilt {
+        assert_eq!(office.take(&letter).await, Answer::Unsigned(Unsigned::Signature));
+    }
+    assert!(office.sent().is_empty());
+    assert_eq!(office.take(&good).await, Answer::Taken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timestamp_more_than_five_minutes_away_is_refused() {
+    let office = Office::new(&[1]);
+    for seconds in [-301, 301, -86_400] {
+        let answer = office.take(&Letter::new("msg_1", 1, seconds)).await;
+        assert_eq!(answer, Answer::Unsigned(Unsigned::Timestamp), "{seconds}");
+    }
+    for (id, seconds) in [("msg_2", -300), ("msg_3", 300)] {
+        assert_eq!(office.take(&Letter::new(id, 1, seconds)).await, Answer::Taken);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_or_unreadable_header_is_refused() {
+    let office = Office::new(&[1]);
+    let good = Letter::new("msg_1", 1, 0);
+    for header in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        let answer = office.desk.take(good.request_without(header)).await;
+        assert_eq!(answer, Answer::Unsigned(Unsigned::Header), "{header}");
+    }
+    for timestamp in ["soon", "-5", "1795395605.0", "9999999999999"] {
+        let letter = Letter { timestamp: timestamp.to_owned(), ..good.clone() };
+        assert_eq!(office.take(&letter).await, Answer::Unsigned(Unsigned::Header), "{timestamp}");
+    }
+    let long = Letter::new(&"m".repeat(256), 1, 0);
+    assert_eq!(office.take(&long).await, Answer::Unsigned(Unsigned::Header));
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_secrets_are_taken_and_one_good_signature_of_several_is_enough() {
+    let office = Office::new(&[1, 2]);
+    assert_eq!(office.take(&Letter::new("msg_1", 2, 0)).await, Answer::Taken);
+    let (wrong, right) = (Letter::new("msg_2", 3, 0), Letter::new("msg_2", 1, 0));
+    let signature = format!("v1a,abc {} {}", wrong.signature, right.signature);
+    assert_eq!(office.take(&Letter { signature, ..right }).await, Answer::Taken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_is_refused_under_whichever_signature() {
+    let office = Office::new(&[1]);
+    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
+    for seconds in [0, 30] {
+        assert_eq!(office.take(&Letter::new("msg_1", 1, seconds)).await, Answer::Again);
+    }
+    assert_eq!(office.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_the_queue_did_not_take_may_come_again() {
+    let office = Office::new(&[1]);
+    let letter = Letter::new("msg_1", 1, 0);
+    *office.queue.down.lock().unwrap() = true;
+    assert_eq!(office.take(&letter).await, Answer::NotQueued);
+    *office.queue.down.lock().unwrap() = false;
+    assert_eq!(office.take(&letter).await, Answer::Taken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_is_not_told_that_it_was_taken_before_it_was() {
+    let office = Office::new(&[1]);
+    let permits = office.queue.permits.forget_permits(1_000);
+    let (desk, letter) = (office.desk.clone(), Letter::new("msg_1", 1, 0));
+    let first = tokio::spawn({
+        let request = letter.request();
+        async move { desk.take(request).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(office.take(&letter).await, Answer::UnderWay);
+    office.queue.permits.add_permits(permits);
+    assert_eq!(first.await.unwrap(), Answer::Taken);
+    assert_eq!(office.take(&letter).await, Answer::Again);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_hangs_is_waited_for_no_longer_than_its_limit() {
+    let office = Office::new(&[1]);
+    office.queue.permits.forget_permits(1_000);
+    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::NotQueued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_body_is_refused_and_may_come_again_corrected() {
+    let office = Office::new(&[1]);
+    let letter = Letter::with_body("msg_1", 1, 0, "{}");
+    assert!(matches!(office.take(&letter).await, Answer::Malformed(_)));
+    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_long_or_never_ends_is_refused() {
+    let office = Office::new(&[1]);
+    let letter = Letter::with_body("msg_1", 1, 0, &" ".repeat(64 * 1024 + 1));
+    assert_eq!(office.take(&letter).await, Answer::TooLarge);
+    let request = Letter::new("msg_1", 1, 0).request().map(|_| Body::new(NeverEnding));
+    assert_eq!(office.desk.take(request).await, Answer::TooSlow);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_post_to_the_one_path_is_taken() {
+    let office = Office::new(&[1]);
+    let mut request = Letter::new("msg_1", 1, 0).request();
+    *request.method_mut() = axum::http::Method::GET;
+    assert_eq!(office.desk.take(request).await, Answer::NoSuchMethod);
+    let mut request = Letter::new("msg_1", 1, 0).request();
+    *request.uri_mut() = "/metrics".parse().unwrap();
+    assert_eq!(office.desk.take(request).await, Answer::NoSuchPath);
+}
+
+#[test]
+fn every_answer_has_its_status() {
+    let status = |answer: Answer| answer.told().1.as_u16();
+    assert_eq!(status(Answer::Taken), 204);
+    assert_eq!(status(Answer::Again), 409);
+    assert_eq!(status(Answer::UnderWay), 503);
+    assert_eq!(status(Answer::Unsigned(Unsigned::Signature)), 401);
+    assert_eq!(status(Answer::Malformed(String::new())), 400);
+    assert_eq!(status(Answer::TooLarge), 413);
+    assert_eq!(status(Answer::TooSlow), 408);
+    assert_eq!(status(Answer::NotQueued), 503);
+    assert_eq!(status(Answer::NoSuchPath), 404);
+    assert_eq!(status(Answer::NoSuchMethod), 405);
+}
+
+fn read(pairs: &[(&str, &str)]) -> (Option<CallbackSettings>, String) {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut settings = Settings::load(pairs);
+    let read = CallbackSettings::read(&mut settings);
+    let errors = settings.finish(Some(())).err().map(|errors| errors.to_string());
+    (read, errors.unwrap_or_default())
+}
+
+#[test]
+fn callbacks_are_off_without_an_address_and_need_a_secret_with_one() {
+    const ADDRESS: (&str, &str) = ("DUEFLOW_CALLBACK_ADDRESS", "127.0.0.1:0");
+    let (settings, errors) = read(&[]);
+    assert!(settings.is_none() && errors.is_empty());
+    let (settings, errors) = read(&[ADDRESS]);
+    assert!(settings.is_none() && errors.contains("DUEFLOW_CALLBACK_SECRET"), "{errors}");
+    let (good, previous) = (secret(1), secret(2));
+    let (settings, errors) = read(&[
+        ADDRESS,
+        ("DUEFLOW_CALLBACK_SECRET", &good),
+        ("DUEFLOW_CALLBACK_SECRET_PREVIOUS", &previous),
+    ]);
+    let settings = settings.unwrap();
+    assert!(errors.is_empty() && settings.secrets.len() == 2);
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("whsec") && shown.contains("Secret(***)"), "{shown}");
+    let (_, errors) = read(&[ADDRESS, ("DUEFLOW_CALLBACK_SECRET", "whsec_short")]);
+    assert!(errors.contains("DUEFLOW_CALLBACK_SECRET: ") && !errors.contains("short"), "{errors}");
+}

@@ -1,0 +1,116 @@
+//! What a sweep decides: pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::domain::{Failure, FailureCode, Found, Status};
+use shared::payments::StoredPayment;
+use shared::queue::{Confirmation, Dispatch, Outgoing, Reported};
+
+/// Every so manieth sweep looks at all days, the others at today and yesterday: a payment that
+/// is stuck was claimed on its day, or on the next when that was late or long.
+const ALL_DAYS_EVERY: u64 = 12;
+
+/// How many days before today the sweep with this number (from 0) looks at.
+pub(super) fn days_back(number: u64, days: u16) -> u16 {
+    if number.is_multiple_of(ALL_DAYS_EVERY) { days } else { days.min(1) }
+}
+
+/// An interval, up to a quarter shorter or longer by `share` (0 to 1), so that confirmers
+/// that were started together do not sweep together.
+pub(super) fn jittered(interval: Duration, share: f64) -> Duration {
+    interval.mul_f64(0.75 + share / 2.0)
+}
+
+/// Whether a payment has been PENDING for longer than `limit`.
+pub(super) fn is_stuck(stored: &StoredPayment, now: Timestamp, limit: Duration) -> bool {
+    match stored.status {
+        Status::Pending => {
+            let age = now.duration_since(stored.updated_at);
+            Duration::try_from(age).is_ok_and(|age| age > limit)
+        }
+        Status::Scheduled | Status::Processed | Status::Failed | Status::Cancelled => false,
+    }
+}
+
+/// What follows for a payment from the answer.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Into `confirmations.fifo`.
+    Report(&'static str, Outgoing),
+    /// Into `payments.fifo`: the dispatcher asks again and decides.
+    Requeue(Outgoing),
+    /// The transaction service has it in hand.
+    Leave,
+    /// It did not say.
+    NoAnswer(String),
+}
+
+/// Decides from the answer. The attempts are in both deduplication ids: what one attempt sent
+/// in vain must not be what swallows the next one's (INV-7).
+pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
+    let report = |label, result| {
+        let (payment, trace_key) = (stored.payment.reference(), Some(stored.payment.trace_key));
+        let confirmation = Confirmation { payment, result, trace_key };
+        Step::Report(label, confirmation.message(&format!("sweep-{}", stored.attempts)))
+    };
+    match found {
+        Found::Settled(settlement) => report("settled", Reported::Settled(settlement)),
+        Found::Rejected { reason } => {
+            report("rejected", Reported::Rejected(Failure::new(FailureCode::Rejected, reason)))
+        }
+        Found::UnderWay => Step::Leave,
+        Found::Nothing => Step::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment)),
+        Found::NoAnswer { reason, .. } => Step::NoAnswer(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::simulation::stored;
+    use shared::domain::Settlement;
+
+    #[test]
+    fn every_twelfth_sweep_looks_at_all_days_and_the_others_at_two() {
+        let back: Vec<_> = (0..14).map(|number| days_back(number, 7)).collect();
+        assert_eq!(back, [7, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 7, 1]);
+        assert_eq!(days_back(5, 0), 0);
+    }
+
+    #[test]
+    fn only_what_is_pending_for_longer_than_the_limit_is_stuck() {
+        let limit = Duration::from_secs(900);
+        let mut payment = stored(1);
+        let at = |seconds| payment.updated_at + Duration::from_secs(seconds);
+        let (early, late) = (at(900), at(901));
+        assert!(!is_stuck(&payment, early, limit));
+        assert!(is_stuck(&payment, late, limit));
+        let before = payment.updated_at - Duration::from_secs(901);
+        assert!(!is_stuck(&payment, before, limit), "a clock that went back makes nothing old");
+        for status in Status::ALL.into_iter().filter(|status| *status != Status::Pending) {
+            payment.status = status;
+            assert!(!is_stuck(&payment, late, limit), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_for_another_attempt_is_not_swallowed_by_what_was_sent_for_one_before() {
+        let mut payment = stored(1);
+        let settlement =
+            Settlement { transaction_id: "T".to_owned(), settled_at: payment.updated_at };
+        let mut ids = std::collections::HashSet::new();
+        ids.insert(Dispatch::First.message(&payment.payment).deduplication);
+        for attempts in [1, 2] {
+            payment.attempts = attempts;
+            for found in [Found::Nothing, Found::Settled(settlement.clone())] {
+                match step(&payment, found) {
+                    Step::Report(_, message) | Step::Requeue(message) => {
+                        assert!(ids.insert(message.deduplication));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Sweeps under virtual time, against a table, a transaction service and queues in memory.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use shared::clock::Clock;
+use shared::config::SweptDays;
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, DueDate, Found, Outcome, Payment, PaymentId, Settlement,
+    Status, TraceKey,
+};
+use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
+use shared::queue::{
+    CallFailed, Confirmation, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Reported,
+    Visibility,
+};
+use shared::shutdown::Shutdown;
+use shared::transaction::Transactions;
+use tokio::time::Instant;
+
+use super::Sweeper;
+use crate::config::Sweeping;
+
+const SHARDS: u16 = 4;
+const INTERVAL: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
+const START: &str = "2026-11-23T12:00:00Z";
+
+fn start() -> Timestamp {
+    START.parse().unwrap()
+}
+
+/// A payment that is PENDING since the start.
+pub(super) fn stored(account: u32) -> StoredPayment {
+    StoredPayment {
+        payment: Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse(format!("ACC-{account}")).unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: start(),
+        },
+        status: Status::Pending,
+        updated_at: start(),
+        attempts: 1,
+        attempts_before: 0,
+        claimed_at: Some(start()),
+        transaction_id: None,
+        settled_at: None,
+        failure: None,
+    }
+}
+
+#[derive(Debug, Default)]
+struct FakeTable {
+    payments: Mutex<Vec<StoredPayment>>,
+    down: Mutex<bool>,
+    pages: AtomicUsize,
+}
+
+#[async_trait]
+impl DueTable for FakeTable {
+    fn shards(&self) -> Range<u16> {
+        0..SHARDS
+    }
+
+    async fn page(
+        &self,
+        day: DueDate,
+        shard: u16,
+        status: Status,
+        _cursor: Option<Cursor>,
+    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if *self.down.lock().unwrap() {
+            return Err(PaymentsError::Unread(1));
+        }
+        let payments = self.payments.lock().unwrap();
+        let here = payments.iter().filter(|stored| {
+            let payment = &stored.payment;
+            payment.due == day && payment.id.due_shard(SHARDS) == shard && stored.status == status
+        });
+        Ok((here.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect(), None))
+    }
+}
+
+/// Knows what it was told; of the rest, nothing was settled.
+#[derive(Debug, Default)]
+struct FakeBank {
+    answers: Mutex<HashMap<PaymentId, Found>>,
+    down: Mutex<bool>,
+    asked: AtomicUsize,
+    under_way: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+#[async_trait]
+impl Transactions for FakeBank {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        panic!("the sweep submitted {}", payment.id)
+    }
+
+    async fn find(&self, payment: PaymentId) -> Found {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_at_once.fetch_max(now, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        if *self.down.lock().unwrap() {
+            return Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
+        }
+        self.answers.lock().unwrap().get(&payment).cloned().unwrap_or(Found::Nothing)
+    }
+}
+
+#[derive(Debug, Default)]
+struct FakeQueue {
+    sent: Mutex<Vec<Outgoing>>,
+    down: Mutex<bool>,
+}
+
+impl FakeQueue {
+    fn sent(&self) -> Vec<Outgoing> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl QueueApi for FakeQueue {
+    fn name(&self) -> &'static str {
+        "fake.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Err(CallFailed("the sweep receives nothing".to_owned()))
+    }
+
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Err(CallFailed("the sweep deletes nothing".to_owned()))
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Err(CallFailed("the sweep holds nothing".to_owned()))
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        if *self.down.lock().unwrap() {
+            return Err(CallFailed("down".to_owned()));
+        }
+        self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
+        Ok(Vec::new())
+    }
+}
+
+/// A sweeper that runs, and all that it knows.
+struct World {
+    table: Arc<FakeTable>,
+    bank: Arc<FakeBank>,
+    payments: Arc<FakeQueue>,
+    confirmations: Arc<FakeQueue>,
+    sweeper: Sweeper,
+}
+
+impl World {
+    fn new(payments: &[StoredPayment]) -> Self {
+        let table = Arc::new(FakeTable::default());
+        table.payments.lock().unwrap().extend_from_slice(payments);
+        let bank = Arc::new(FakeBank::default());
+        let (to_dispatch, confirmations) = <(Arc<FakeQueue>, Arc<FakeQueue>)>::default();
+        let started_at = Instant::now();
+        let sweeper = Sweeper {
+            table: table.clone(),
+            transactions: bank.clone(),
+            payments: Producer::new(to_dispatch.clone()),
+            confirmations: Producer::new(confirmations.clone()),
+            sweeping: Sweeping { interval: INTERVAL, limit: LIMIT },
+            days: SweptDays { zone: TimeZone::UTC, before: 7 },
+            clock: Clock::new(move || start() + started_at.elapsed()),
+        };
+        Self { table, bank, payments: to_dispatch, confirmations, sweeper }
+    }
+
+    fn answer(&self, stored: &StoredPayment, found: Found) {
+        self.bank.answers.lock().unwrap().insert(stored.payment.id, found);
+    }
+
+    fn asked(&self) -> usize {
+        self.bank.asked.load(Ordering::Relaxed)
+    }
+
+    /// One sweep, after the payments have become stuck.
+    async fn sweep(&self) -> Result<(), super::Interrupted> {
+        tokio::time::sleep(LIMIT * 2).await;
+        self.sweeper.sweep(1, &Shutdown::new(Duration::from_secs(25))).await
+    }
+}
+
+fn settled() -> Found {
+    Found::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: start() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_stuck_payment_goes_where_the_answer_sends_it() {
+    let [paid, refused, under_way, unknown] = [1, 2, 3, 4].map(stored);
+    let all = [paid.clone(), refused.clone(), under_way.clone(), unknown.clone()];
+    let world = World::new(&all);
+    world.answer(&paid, settled());
+    world.answer(&refused, Found::Rejected { reason: "422 no".to_owned() });
+    world.answer(&under_way, Found::UnderWay);
+    world.sweep().await.unwrap();
+    let read = |message: &Outgoing| serde_json::from_str::<Confirmation>(&message.body).unwrap();
+    let reports: Vec<_> = world.confirmations.sent().iter().map(read).collect();
+    assert_eq!(reports.len(), 2);
+    for report in reports {
+        match report.result {
+            Reported::Settled(settlement) => {
+                assert_eq!(report.payment, paid.payment.reference());
+                assert_eq!(settlement.transaction_id, "T1");
+            }
+            Reported::Rejected(failure) => {
+                assert_eq!(report.payment, refused.payment.reference());
+                assert_eq!(failure.reason, "422 no");
+            }
+        }
+    }
+    let again = world.payments.sent();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].group, "ACC-4");
+    assert_eq!(serde_json::from_str::<Payment>(&again[0].body).unwrap(), unknown.payment);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_has_moved_on_or_is_young_is_not_asked_for() {
+    let mut young = stored(1);
+    young.updated_at = start() + LIMIT * 2;
+    let mut ended = stored(2);
+    ended.status = Status::Processed;
+    let world = World::new(&[young, ended]);
+    world.sweep().await.unwrap();
+    assert_eq!(world.asked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn payments_of_an_account_are_queued_again_in_the_order_of_their_ids() {
+    // All in one partition, where the index keeps them in order.
+    let all = (0..).map(|_| stored(1)).filter(|s| s.payment.id.due_shard(SHARDS) == 0);
+    let all: Vec<_> = all.take(35).collect();
+    let world = World::new(&all);
+    world.sweep().await.unwrap();
+    let sent = world.payments.sent().into_iter();
+    let sent: Vec<Payment> = sent.map(|m| serde_json::from_str(&m.body).unwrap()).collect();
+    assert!(sent.iter().eq(all.iter().map(|stored| &stored.payment)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_are_asked_for_at_once_and_no_more() {
+    let all: Vec<_> = (0..400).map(stored).collect();
+    let world = World::new(&all);
+    world.sweep().await.unwrap();
+    assert_eq!(world.asked(), 400);
+    let most = world.bank.most_at_once.load(Ordering::Relaxed);
+    assert!((20..=40).contains(&most), "{most} at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_answer_ends_the_sweep_and_the_next_one_finds_all() {
+    let all: Vec<_> = (0..1_000).map(stored).collect();
+    let world = World::new(&all);
+    *world.bank.down.lock().unwrap() = true;
+    world.sweep().await.unwrap_err();
+    assert!(world.asked() <= 80, "{} questions to a service that is down", world.asked());
+    assert!(world.payments.sent().is_empty() && world.confirmations.sent().is_empty());
+    *world.bank.down.lock().unwrap() = false;
+    world.sweep().await.unwrap();
+    assert_eq!(world.payments.sent().len(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_nothing_ends_the_sweep_and_nothing_counts_as_sent() {
+    let world = World::new(&[stored(1)]);
+    *world.payments.down.lock().unwrap() = true;
+    world.sweep().await.unwrap_err();
+    *world.payments.down.lock().unwrap() = false;
+    world.sweep().await.unwrap();
+    assert_eq!(world.payments.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_cannot_be_read_does_not_end_the_sweep() {
+    let world = World::new(&[]);
+    *world.table.down.lock().unwrap() = true;
+    world.sweep().await.unwrap();
+    assert_eq!(world.table.pages.load(Ordering::Relaxed), 2 * usize::from(SHARDS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_sweep_comes_an_interval_after_the_start_and_shutdown_ends_the_waiting() {
+    let world = World::new(&[]);
+    let shutdown = Shutdown::new(Duration::from_secs(25));
+    let running = tokio::spawn(world.sweeper.clone().run(shutdown.clone()));
+    tokio::time::sleep(INTERVAL.mul_f64(0.7)).await;
+    assert_eq!(world.table.pages.load(Ordering::Relaxed), 0);
+    tokio::time::sleep(INTERVAL.mul_f64(0.6)).await;
+    assert_eq!(world.table.pages.load(Ordering::Relaxed), 8 * usize::from(SHARDS));
+    let asked_at = Instant::now();
+    shutdown.request();
+    running.await.unwrap();
+    assert_eq!(asked_at.elapsed(), Duration::ZERO);
+}

@@ -1,0 +1,62 @@
+//! A transaction service that takes payments with 202 and sends their results later.
+
+use local::transactions::{Asynchronous, Faults};
+use operator::local_world::Process;
+
+use crate::flow::{Flow, impatient, stop, sweeping};
+
+const PAYMENTS: u32 = 200;
+
+type Settings = Vec<(&'static str, String)>;
+
+/// Schedules payments, which a confirmer with these settings hears of.
+async fn start(faults: Faults, settings: Settings) -> (Flow, Vec<Process>) {
+    let mut flow = Flow::start(faults).await;
+    let services = vec![
+        flow.service("stream-relay").await,
+        flow.service("dispatcher").await,
+        flow.service_with("confirmer", "confirmer", &settings).await,
+    ];
+    flow.world.call_back(&["confirmer"]).unwrap();
+    flow.schedule(PAYMENTS, 50).await;
+    (flow, services)
+}
+
+/// Stops everything and compares the books; returns how many payments were rejected.
+async fn end(flow: Flow, services: Vec<Process>) -> u64 {
+    flow.until_ended().await;
+    stop(services).await;
+    let books = flow.books().await;
+    assert!(books.balance(), "{books:#?}");
+    assert!(books.dead_letters > 0 && books.settled_once > 0, "{books:#?}");
+    books.dead_letters
+}
+
+fn faults(lose_callbacks: f64) -> Faults {
+    let asynchronous = Asynchronous { lose_callbacks, ..Asynchronous::default() };
+    Faults { asynchronous: Some(asynchronous), reject: 0.2, ..Faults::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_that_were_taken_with_202_end_by_callbacks() {
+    // Nothing is PENDING for so long that it would be asked for.
+    let (flow, mut services) = start(faults(0.0), impatient()).await;
+    flow.until_ended().await;
+    let samples = services[2].samples().await.unwrap();
+    let taken = samples.labelled("confirmer_callbacks_total", "result", "taken");
+    assert_eq!(taken, f64::from(PAYMENTS));
+    assert_eq!(samples.sum("confirmer_stuck_payments_total"), 0.0);
+    let rejected = samples.labelled("confirmer_payments_rejected_total", "result", "now");
+    assert_eq!(end(flow, services).await as f64, rejected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_whose_callback_is_lost_are_asked_for() {
+    let (flow, mut services) = start(faults(1.0), sweeping()).await;
+    flow.until_ended().await;
+    let samples = services[2].samples().await.unwrap();
+    assert_eq!(samples.sum("confirmer_callbacks_total"), 0.0);
+    let found = |result| samples.labelled("confirmer_stuck_payments_total", "result", result);
+    assert!(found("settled") + found("rejected") >= f64::from(PAYMENTS), "{samples:?}");
+    assert!(end(flow, services).await as f64 <= found("rejected"));
+}
