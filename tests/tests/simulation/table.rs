@@ -1,14 +1,18 @@
 //! The payments table: conditional writes in memory, each as `DynamoDB` would make it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::domain::{Failure, Payment, PaymentId, PaymentRef, Settlement, Status, transition};
+use shared::domain::{
+    DueDate, Failure, Payment, PaymentId, PaymentRef, Settlement, Status, transition,
+};
 use shared::payments::{
-    Applied, Change, ChangeError, FirstClaim, PaymentStore, PaymentsError, StoredPayment, met,
+    Applied, Change, ChangeError, Cursor, DuePayments, DueTable, FirstClaim, PaymentStore,
+    PaymentsError, StoredPayment, met,
 };
 use tests::history;
 
@@ -192,5 +196,32 @@ impl PaymentStore for Table {
         let (items, id) = (Arc::clone(&self.items), reference.id);
         let get = move || items.lock().unwrap().items.get(&id).cloned();
         self.faults.call(&self.life, LIMIT, get).await.ok_or_else(lost)
+    }
+}
+
+#[async_trait]
+impl DueTable for Table {
+    fn shards(&self) -> Range<u16> {
+        0..1
+    }
+
+    async fn page(
+        &self,
+        day: DueDate,
+        _shard: u16,
+        status: Status,
+        _cursor: Option<Cursor>,
+    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
+        let items = Arc::clone(&self.items);
+        let read = move || {
+            let items = items.lock().unwrap();
+            let due = items
+                .items
+                .values()
+                .filter(|stored| stored.status == status && stored.payment.due == day);
+            due.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect()
+        };
+        let page = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
+        Ok((page, None))
     }
 }

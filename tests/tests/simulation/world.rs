@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use confirmer::{Confirming, Sweeping};
 use dispatcher::Dispatching;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::config::Receiving;
+use shared::config::{Receiving, SweptDays};
 use shared::domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey,
 };
+use shared::payments::DueTable;
 use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
@@ -151,25 +154,25 @@ impl World {
         let name = if index < DISPATCHERS { PAYMENTS } else { CONFIRMATIONS };
         let consumer = Consumer::new(self.queue(name, &life), receiving);
         let letters = Producer::new(self.queue(DEAD_LETTERS, &life));
-        let store = Arc::new(Table {
+        let table = Arc::new(Table {
             items: Arc::clone(&self.items),
             life: life.clone(),
             faults: self.faults.clone(),
             bug: self.bug,
         });
         let (readiness, ending) = (Readiness::default(), shutdown.clone());
+        let transactions = Arc::new(Service {
+            books: Arc::clone(&self.books),
+            life: life.clone(),
+            faults: self.faults.clone(),
+            clock: self.clock(&Arc::default()),
+            rejects: self.script.rejects,
+            seed: self.seed,
+            bug: self.bug,
+        });
         if index < DISPATCHERS {
-            let transactions = Arc::new(Service {
-                books: Arc::clone(&self.books),
-                life: life.clone(),
-                faults: self.faults.clone(),
-                clock: self.clock(&Arc::default()),
-                rejects: self.script.rejects,
-                seed: self.seed,
-                bug: self.bug,
-            });
             let deps = dispatcher::Deps {
-                store,
+                store: table,
                 payments: consumer,
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
@@ -180,13 +183,17 @@ impl World {
             tokio::spawn(async move { drop(run.await) });
         } else {
             let deps = confirmer::Deps {
-                store,
+                due: Arc::clone(&table) as Arc<dyn DueTable>,
+                store: table,
                 confirmations: consumer,
+                findings: Producer::new(self.queue(CONFIRMATIONS, &life)),
+                payments: Producer::new(self.queue(PAYMENTS, &life)),
+                transactions,
                 dead_letters: DeadLetterQueue::new(letters, "confirmer"),
+                callbacks: None,
                 clock,
             };
-            let config = confirmer::ConfirmerConfig { receiving, receivers: 1 };
-            let run = confirmer::run(config, deps, readiness, ending);
+            let run = confirmer::run(confirming(), deps, readiness, ending);
             tokio::spawn(async move { drop(run.await) });
         }
         Process { life, shutdown, skew }
@@ -231,6 +238,15 @@ impl World {
 pub(crate) enum Down {
     Yes,
     No,
+}
+
+fn confirming() -> Confirming {
+    let (interval, limit) = (Duration::from_secs(300), Duration::from_secs(900));
+    Confirming {
+        receivers: 1,
+        sweeping: Sweeping { interval, limit },
+        days: SweptDays { zone: TimeZone::UTC, before: 1 },
+    }
 }
 
 fn dispatching() -> Dispatching {
