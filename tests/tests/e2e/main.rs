@@ -9,6 +9,7 @@ mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod outage;
 mod queues;
 mod relays;
 mod slow;

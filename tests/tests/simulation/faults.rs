@@ -58,8 +58,10 @@ impl Faults {
         self.chance.lock().unwrap().below(bound)
     }
 
+    /// How long something takes: drawn, or always half of the most in a world without faults.
     pub(crate) fn millis(&self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most))
+        let takes = if *self.per_mille.lock().unwrap() == 0 { most / 2 } else { self.below(most) };
+        Duration::from_millis(takes)
     }
 
     /// Makes a call of `life`, which waits for the answer at most `limit`. `None` when it gets

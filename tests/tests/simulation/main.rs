@@ -16,12 +16,14 @@
 //! | `script` | what happens when: drawn from the seed |
 //! | `run` | one seed, from the first insert to the verdict |
 //! | `bugs` | planted bugs that the verdict must find |
+//! | `order` | what one failure does to its account and to others |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bugs;
 mod faults;
 mod life;
+mod order;
 mod queue;
 mod run;
 mod script;

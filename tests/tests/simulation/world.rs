@@ -18,6 +18,7 @@ use shared::payments::DueTable;
 use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use shared::transaction::Transactions;
 use tests::history::{Evidence, Letter};
 use tokio::time::Instant;
 
@@ -93,29 +94,35 @@ impl World {
 
     /// Inserts payments and queues them, as the relay does.
     pub(crate) fn insert(&mut self, count: u64) {
-        let now = Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap();
         for _ in 0..count {
-            self.inserted += 1;
-            let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
-            let mut entropy = [0; 10];
-            entropy[2..]
-                .copy_from_slice(&tests::chance::draw(&[self.seed, self.inserted]).to_be_bytes());
             let account = self.faults.below(self.script.accounts);
-            let payment = Payment {
-                id: PaymentId::from_parts(millis, &entropy),
-                account: AccountId::parse(format!("ACC-{account}")).unwrap(),
-                due: "2026-11-24".parse::<DueDate>().unwrap(),
-                amount: Amount::from_minor_units(i64::try_from(self.inserted).unwrap()).unwrap(),
-                currency: "EUR".parse().unwrap(),
-                beneficiary: BeneficiaryId::parse("BEN").unwrap(),
-                data: None,
-                trace_key: TraceKey::generate(),
-                created_at: now,
-            };
-            self.items.lock().unwrap().insert(payment.clone());
-            self.send(&payment);
-            self.queued.push(payment);
+            self.insert_one(u8::try_from(account).unwrap());
         }
+    }
+
+    /// Inserts a payment of one account and queues it.
+    pub(crate) fn insert_one(&mut self, account: u8) -> Payment {
+        let now = Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap();
+        self.inserted += 1;
+        let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
+        let mut entropy = [0; 10];
+        let drawn = tests::chance::draw(&[self.seed, self.inserted]);
+        entropy[2..].copy_from_slice(&drawn.to_be_bytes());
+        let payment = Payment {
+            id: PaymentId::from_parts(millis, &entropy),
+            account: AccountId::parse(format!("ACC-{account}")).unwrap(),
+            due: "2026-11-24".parse::<DueDate>().unwrap(),
+            amount: Amount::from_minor_units(i64::try_from(self.inserted).unwrap()).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("BEN").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: now,
+        };
+        self.items.lock().unwrap().insert(payment.clone());
+        self.send(&payment);
+        self.queued.push(payment.clone());
+        payment
     }
 
     fn send(&self, payment: &Payment) {
@@ -147,6 +154,25 @@ impl World {
     /// Starts the process `index`: a dispatcher or a confirmer.
     pub(crate) fn start(&self, index: usize) -> Process {
         let life = Life::new();
+        let transactions = Arc::new(Service {
+            books: Arc::clone(&self.books),
+            life: life.clone(),
+            faults: self.faults.clone(),
+            clock: self.clock(&Arc::default()),
+            rejects: self.script.rejects,
+            seed: self.seed,
+            bug: self.bug,
+        });
+        self.start_with(index, life, transactions)
+    }
+
+    /// Starts it before this transaction service.
+    pub(crate) fn start_with(
+        &self,
+        index: usize,
+        life: Life,
+        transactions: Arc<dyn Transactions>,
+    ) -> Process {
         let shutdown = Shutdown::new(DRAIN);
         let skew = Arc::new(AtomicI64::new(0));
         let clock = self.clock(&skew);
@@ -161,15 +187,6 @@ impl World {
             bug: self.bug,
         });
         let (readiness, ending) = (Readiness::default(), shutdown.clone());
-        let transactions = Arc::new(Service {
-            books: Arc::clone(&self.books),
-            life: life.clone(),
-            faults: self.faults.clone(),
-            clock: self.clock(&Arc::default()),
-            rejects: self.script.rejects,
-            seed: self.seed,
-            bug: self.bug,
-        });
         if index < DISPATCHERS {
             let deps = dispatcher::Deps {
                 store: table,
