@@ -35,3 +35,11 @@ deny:
 # Seed after seed of real processes that are killed and frozen: `just chaos 3600`.
 chaos seconds="60":
     CHAOS_SECONDS={{ seconds }} cargo test -p tests --test chaos chaos_for -- --ignored --nocapture
+
+# Seeds of the simulation: `just simulate 0..10000`.
+simulate seeds="0..10000":
+    DUEFLOW_SIMULATION_SEEDS={{ seeds }} cargo test -p tests --test simulation whatever_happens -- --nocapture
+
+# The larger scenarios of the protocol's model.
+model:
+    cargo test -p tests --test model -- --ignored
