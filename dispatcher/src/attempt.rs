@@ -46,12 +46,11 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// Begins the turn of a payment and makes one attempt at it.
     pub(crate) async fn make(&self, job: &Job, claim: Claim, shutdown: &Shutdown) -> Finding {
-        let attempt = match self.begin(job, claim).await {
+        let attempt = match self.begin(job, claim, shutdown).await {
             Ok(attempt) => attempt,
             Err(finding) => return finding,
         };
-        let course = || self.limits.course(attempt, self.clock.now());
-        let give_up = match course() {
+        let give_up = match self.limits.course(attempt, self.clock.now()) {
             Course::GiveUp => {
                 let failure = GivenUp::Unknown.failure();
                 return Finding::Step(NextStep::Fail(failure), attempt);
@@ -75,13 +74,22 @@ impl Attempts {
 
     /// Writes one more attempt of a payment that was attempted before, under the condition
     /// that no other worker has done so since: of two that have it, one goes on.
-    async fn begin(&self, job: &Job, claim: Claim) -> Result<Attempt, Finding> {
+    async fn begin(
+        &self,
+        job: &Job,
+        claim: Claim,
+        shutdown: &Shutdown,
+    ) -> Result<Attempt, Finding> {
         let payment = &job.payment;
         let (change, attempt) = match claim {
             Claim::Made(attempt) => return Ok(attempt),
             Claim::Found(before) => (Change::Resume(payment, before.number), before.next()),
             Claim::Replayed(before) => (Change::ClaimAgain(payment, before.number), before.next()),
         };
+        // While the service is down waiting costs no attempt.
+        if shutdown.unless_requested(self.gate.receivable()).await.is_none() {
+            return Err(Finding::Stopped);
+        }
         if !job.received.delivery.is_held() {
             return Err(Finding::Withdrawn);
         }
@@ -146,10 +154,8 @@ impl Attempts {
 
 fn health(outcome: &Outcome) -> Health {
     match outcome {
-        Outcome::Settled(_)
-        | Outcome::Accepted
-        | Outcome::InProgress
-        | Outcome::Rejected { .. } => Health::Answered,
+        Outcome::Settled(_) | Outcome::Accepted => Health::Settled,
+        Outcome::InProgress | Outcome::Rejected { .. } => Health::Answered,
         Outcome::NotDone { .. } | Outcome::Unknown { .. } => Health::Failed,
     }
 }

@@ -51,7 +51,7 @@ impl Breaker {
         }
     }
 
-    /// Notes that a submission failed.
+    /// Notes that a call failed.
     pub(crate) fn failed(&mut self) -> Option<Turn> {
         match self {
             Self::Closed { failures } if *failures + 1 < FAILURES => {
@@ -62,11 +62,16 @@ impl Breaker {
                 *self = Self::Open;
                 Some(Turn::Opened)
             }
-            Self::Trial => {
-                *self = Self::Open;
-                None
-            }
-            Self::Open => None,
+            // One that was sent before it opened decides nothing.
+            Self::Open | Self::Trial => None,
+        }
+    }
+
+    /// Notes that the trial itself failed.
+    pub(crate) fn trial_failed(&mut self) {
+        match self {
+            Self::Trial => *self = Self::Open,
+            Self::Closed { .. } | Self::Open => {}
         }
     }
 
@@ -106,6 +111,8 @@ mod tests {
         breaker.reachable();
         assert_eq!(breaker, Breaker::Trial);
         assert_eq!(breaker.failed(), None);
+        assert_eq!(breaker, Breaker::Trial, "a call from before it opened decided the trial");
+        breaker.trial_failed();
         assert_eq!(breaker, Breaker::Open);
         breaker.reachable();
         assert_eq!(breaker.answered(), Some(Turn::Closed));

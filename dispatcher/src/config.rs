@@ -39,16 +39,9 @@ impl Dispatching {
         let rate = settings.number("DUEFLOW_DISPATCHER_RATE_LIMIT", 0..=1_000_000_u32);
         let receivers = settings.number("DUEFLOW_DISPATCHER_RECEIVERS", 1..=64);
         let attempts = attempt_limits(settings);
-        if let (Some(least), Some(most)) = (least, concurrency)
-            && least > most
-        {
-            let name = "DUEFLOW_DISPATCHER_MIN_CONCURRENCY";
-            settings.refuse(name, "must not be above DUEFLOW_DISPATCHER_CONCURRENCY");
-            return None;
-        }
         Some(Self {
             concurrency: concurrency?,
-            least_concurrency: least?,
+            least_concurrency: least?.min(concurrency?),
             rate: rate.map(|rate| (rate > 0).then_some(rate))?,
             receivers: receivers?,
             attempts: attempts?,

@@ -67,13 +67,20 @@ impl Gate {
 
     /// Waits for the turn of one call. Dropping it is safe.
     pub(crate) async fn enter(&self, purpose: Purpose) -> Pass {
-        let (trial, slot) = self.when(&self.inner.room, State::try_enter).await;
-        let mut pass = Pass { gate: self.clone(), purpose, trial, began: slot };
-        if slot > Instant::now() {
+        loop {
+            let (trial, slot) = self.when(&self.inner.room, State::try_enter).await;
+            let mut pass = Pass { gate: self.clone(), purpose, trial, began: slot };
+            if slot <= Instant::now() {
+                return pass;
+            }
             tokio::time::sleep_until(slot).await;
             pass.began = Instant::now();
+            let open = matches!(self.lock().breaker, Breaker::Closed { .. });
+            if trial || open {
+                return pass;
+            }
+            // The service went down while this call waited for its second.
         }
-        pass
     }
 
     /// Waits while the service is down: nothing should be received then.
@@ -120,8 +127,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // What a panic could leave half done is a count of calls; it is corrected by the
-        // limit's own bounds.
+        // Each critical section changes a few numbers and cannot panic in between.
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,8 +162,8 @@ impl State {
     /// Notes a call's end with the breaker; true when it turned.
     fn turn(&mut self, health: Health, purpose: Purpose, now: Instant) -> bool {
         let turn = match (health, purpose) {
-            (Health::Answered, Purpose::Submit) => self.breaker.answered(),
-            (Health::Answered, Purpose::Ask) => None,
+            (Health::Settled | Health::Answered, Purpose::Submit) => self.breaker.answered(),
+            (Health::Settled | Health::Answered, Purpose::Ask) => None,
             (Health::Failed, Purpose::Ask | Purpose::Submit) => self.breaker.failed(),
         };
         match turn {
@@ -188,8 +194,11 @@ impl Pass {
         let mut state = self.gate.lock();
         let before = state.limit.get();
         state.limit.ended(health, self.began, now);
-        // A failed trial opens the breaker again without a turn, and must be seen too.
-        let turned = state.turn(health, self.purpose, now) || self.trial;
+        let mut turned = state.turn(health, self.purpose, now);
+        if self.trial && health == Health::Failed {
+            state.breaker.trial_failed();
+            turned = true;
+        }
         let after = state.limit.get();
         drop(state);
         if before != after {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
+use crate::breaker::FAILURES;
 use crate::gate::{Gate, Purpose};
 use crate::limit::{Bounds, Health};
 
@@ -38,7 +39,7 @@ impl Service {
         }
         let _worker = self.workers.acquire().await.unwrap();
         sleep(self.latency).await;
-        Health::Answered
+        Health::Settled
     }
 }
 
@@ -61,7 +62,7 @@ impl Load {
                     let health = service.call().await;
                     pass.ended(health);
                     match health {
-                        Health::Answered => {
+                        Health::Settled | Health::Answered => {
                             let took = began.elapsed();
                             answered.lock().unwrap().push((Instant::now(), took));
                         }
@@ -179,4 +180,61 @@ async fn a_call_that_is_dropped_or_panics_makes_room_for_the_next() {
     });
     assert!(panicking.await.is_err());
     tokio::time::timeout(SECOND, waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_the_outage_that_fails_late_does_not_shut_the_gate_for_ever() {
+    let gate = Gate::new(BOUNDS, None);
+    let mut passes = Vec::new();
+    for _ in 0..=FAILURES {
+        passes.push(gate.enter(Purpose::Submit).await);
+    }
+    let late = passes.pop().unwrap();
+    passes.into_iter().for_each(|pass| pass.ended(Health::Failed));
+    gate.opened().await;
+    gate.reachable();
+    late.ended(Health::Failed);
+    let trial = tokio::time::timeout(SECOND, gate.enter(Purpose::Submit)).await.unwrap();
+    trial.ended(Health::Failed);
+    tokio::time::timeout(SECOND, gate.decided()).await.unwrap();
+    tokio::time::timeout(SECOND, gate.opened()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn quick_answers_to_questions_do_not_make_submissions_look_slow() {
+    let service = Service::new(80, Duration::from_millis(50));
+    let gate = Gate::new(BOUNDS, None);
+    for _ in 0..40 {
+        let gate = gate.clone();
+        tokio::spawn(async move {
+            loop {
+                let pass = gate.enter(Purpose::Ask).await;
+                sleep(Duration::from_millis(2)).await;
+                pass.ended(Health::Answered);
+                sleep(Duration::from_millis(200)).await;
+            }
+        });
+    }
+    sleep(SECOND).await;
+    let load = Load::start(&service, gate, 256);
+    sleep(30 * SECOND).await;
+    let (rate, _) = load.measure(30 * SECOND).await;
+    assert!(rate >= 0.8 * 80.0 / 0.05, "only {rate} of 1,600 calls per second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_second_does_not_go_out_after_the_service_went_down() {
+    let gate = Gate::new(BOUNDS, Some(1));
+    let mut first = Vec::new();
+    for _ in 0..FAILURES {
+        first.push(gate.enter(Purpose::Submit).await);
+    }
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.enter(Purpose::Submit).await }
+    });
+    tokio::task::yield_now().await;
+    first.into_iter().for_each(|pass| pass.ended(Health::Failed));
+    sleep(60 * SECOND).await;
+    assert!(!waiting.is_finished(), "a call went out while the service was down");
 }

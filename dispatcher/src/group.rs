@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::clock::Clock;
 use shared::domain::{Attempt, Failure, NextStep, redelivery_pause};
 use shared::payments::{Applied, Change, PaymentStore};
-use shared::queue::{Consumer, DeadLetterQueue};
+use shared::queue::{Consumer, DeadLetterQueue, Delivery};
 use shared::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -15,6 +15,9 @@ use crate::events;
 use crate::job::{Claimed, Job};
 use crate::recorder::{Done, End};
 use crate::verdict::Verdict;
+
+/// The delivery from which on such a pause does not grow: 16 seconds.
+const LAST_GROWTH: u32 = 5;
 
 /// What working on a group needs.
 #[derive(Debug, Clone)]
@@ -174,6 +177,13 @@ impl Group {
 }
 
 fn later(job: Job) -> (Job, Duration) {
-    let pause = redelivery_pause(job.received.delivery.receive_count);
+    let pause = undecided_pause(&job.received.delivery);
     (job, pause)
+}
+
+/// How long a message stays away about which nothing could be decided: the longer the more
+/// often it was delivered, but never for long, because it may have been delivered for others'
+/// sake.
+pub(crate) fn undecided_pause(delivery: &Delivery) -> Duration {
+    redelivery_pause(delivery.receive_count.min(LAST_GROWTH))
 }

@@ -134,7 +134,8 @@ pub async fn run(
     let (done, to_record) = mpsc::channel(config.concurrency);
     let recorder = Recorder { confirmations, payments: payments.clone() };
     let mut recording = tokio::spawn(recorder.run(to_record));
-    tokio::spawn(probe(Arc::clone(&transactions), gate.clone(), shutdown.clone()));
+    let probing = probe(Arc::clone(&transactions), gate.clone(), shutdown.clone());
+    let mut probing = tokio::spawn(probing);
     let attempts = Attempts {
         store: Arc::clone(&store),
         transactions,
@@ -171,6 +172,8 @@ pub async fn run(
     tokio::select! {
         () = shutdown.requested() => {}
         Some(ended) = receivers.join_next() => ended?,
+        // Without it the first outage would be for ever.
+        ended = &mut probing => ended?,
         // It outlives the receivers, so this is a panic: without it, payments would be
         // submitted and never recorded.
         ended = &mut recording => return Ok(ended?),

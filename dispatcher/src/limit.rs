@@ -32,7 +32,10 @@ const PERIOD: Duration = Duration::from_secs(20);
 /// How a call ended, as far as the service's health is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// It was answered, whatever the answer says of the payment.
+    /// A submission was taken: what that took is the service's latency.
+    Settled,
+    /// It was answered otherwise: a question, or a rejection, which may take far less and would
+    /// make submissions look slow.
     Answered,
     /// It was turned away, or its answer was lost.
     Failed,
@@ -196,8 +199,8 @@ impl Window {
         match health {
             // A fast refusal says nothing of the service's latency.
             Health::Failed => self.failed += 1,
-            Health::Answered if self.latencies.len() < SAMPLES => self.latencies.push(took),
-            Health::Answered => {}
+            Health::Settled if self.latencies.len() < SAMPLES => self.latencies.push(took),
+            Health::Settled | Health::Answered => {}
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn probe(transactions: Arc<dyn Transactions>, gate: Gate, shutd
                     return;
                 }
                 // A service that answers questions but takes no payments costs two calls.
-                after_trial = PAUSE;
+                after_trial = 2 * PAUSE;
             }
         }
     }

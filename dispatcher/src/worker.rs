@@ -1,11 +1,12 @@
 //! One receive after the other: claim what it brought, then each group goes its way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::domain::{Attempt, Failure, FailureCode};
 use shared::payments::{Change, PaymentStore};
-use shared::queue::{Consumer, DeadLetterQueue, MAX_BATCH};
+use shared::queue::{Consumer, DeadLetterQueue, Delivery, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::events;
 use crate::gate::Gate;
-use crate::group::Group;
+use crate::group::{Group, undecided_pause};
 use crate::job::{Claimed, Job, Received, Sorted, by_group, sort};
 use crate::verdict::{Verdict, judge};
 
@@ -73,16 +74,35 @@ impl Worker {
 
     async fn work(self, received: Vec<Received>) {
         let Sorted { jobs, duplicates, malformed } = sort(received);
-        // Behind its own payment in the group: delivered again, it finds that one ended.
-        self.give_back(duplicates).await;
+        // Behind its own payment in the group, which is in hand: delivered again, it finds that
+        // one ended.
+        self.give_back_at_once(duplicates).await;
         for (received, reason) in malformed {
             self.bury_message(received, Failure::new(FailureCode::MalformedMessage, reason)).await;
         }
-        // A process that was stopped since the receive may no longer have them (INV-10).
-        let jobs = jobs.into_iter().filter(|job| job.received.delivery.is_held()).collect();
+        let jobs = self.still_held(jobs).await;
         for group in by_group(self.claim(jobs).await) {
             self.tasks.spawn(self.group.clone().work(group));
         }
+    }
+
+    /// The jobs that are still this worker's: a process that was stopped since the receive may
+    /// no longer have them (INV-10). What follows a lost one in its group goes back.
+    async fn still_held(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let (mut held, mut behind): (Vec<Job>, Vec<Received>) = (Vec::new(), Vec::new());
+        let mut lost: Vec<Job> = Vec::new();
+        for job in jobs {
+            if lost.iter().any(|before| before.same_group(&job)) {
+                behind.push(job.received);
+            } else if job.received.delivery.is_held() {
+                held.push(job);
+            } else {
+                events::withdrawn(&job.payment);
+                lost.push(job);
+            }
+        }
+        self.give_back_at_once(behind).await;
+        held
     }
 
     /// Claims payments, in one request, and returns what is to be worked on, in their order.
@@ -133,13 +153,32 @@ impl Worker {
         claimed
     }
 
+    /// Gives messages back that nothing could be decided about: the first of each group after
+    /// a pause, the others at once, because they wait for the first anyway.
     async fn give_back(&self, received: Vec<Received>) {
-        if received.is_empty() {
-            return;
+        let mut groups: Vec<String> = Vec::new();
+        let paused = received.into_iter().map(|Received { delivery, .. }| {
+            let pause = if groups.contains(&delivery.group) {
+                Duration::ZERO
+            } else {
+                groups.push(delivery.group.clone());
+                undecided_pause(&delivery)
+            };
+            (delivery, pause)
+        });
+        self.release(paused.collect()).await;
+    }
+
+    async fn give_back_at_once(&self, received: Vec<Received>) {
+        let now = received.into_iter().map(|received| (received.delivery, Duration::ZERO));
+        self.release(now.collect()).await;
+    }
+
+    async fn release(&self, deliveries: Vec<(Delivery, Duration)>) {
+        if !deliveries.is_empty() {
+            events::released(deliveries.len());
+            self.queue.release(deliveries).await;
         }
-        events::released(received.len());
-        let deliveries = received.into_iter().map(|received| received.delivery);
-        self.queue.retry_later(deliveries.collect()).await;
     }
 
     /// Puts a message whole into the dead-letter queue, then deletes it.

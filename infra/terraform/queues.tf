@@ -12,7 +12,7 @@ locals {
   # Only a backstop: a rejected payment is dead-lettered at once by the dispatcher.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.payments_dlq.arn
-    maxReceiveCount     = 100
+    maxReceiveCount     = 1000
   })
 }
 

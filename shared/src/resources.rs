@@ -80,10 +80,10 @@ pub struct Queue {
     pub redrive: Option<(String, u32)>,
 }
 
-/// Deliveries after which SQS gives a message up by itself. Only a backstop: a rejected
-/// payment is dead-lettered at once, and with the pauses of `domain::next_step` this many
-/// deliveries take more than seven hours.
-const MAX_RECEIVE_COUNT: u32 = 100;
+/// Deliveries after which SQS gives a message up by itself: the most that it allows. Only a
+/// backstop: payments are bounded by their own attempts, and a message that lies behind
+/// others of its account is delivered with each of theirs.
+const MAX_RECEIVE_COUNT: u32 = 1_000;
 
 /// Seconds a message stays: 14 days, the longest SQS keeps one.
 const RETENTION: &str = "1209600";

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use super::{Failure, FailureCode, NextStep, Outcome, Settlement, next_step};
 
+/// Attempts at asking alone, five minutes apart in the end: more than three hours.
+const QUESTIONS: u32 = 40;
+
 /// The bounds of trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptLimits {
@@ -85,11 +88,11 @@ impl GivenUp {
 impl AttemptLimits {
     /// What may be done at `now`.
     ///
-    /// The first attempt is the claim's own, so nothing was submitted before it. Twice the
-    /// limit of attempts is the end of asking too.
+    /// The first attempt is the claim's own, so nothing was submitted before it. Asking ends
+    /// too, after [`QUESTIONS`] attempts more.
     #[must_use]
     pub fn course(&self, attempt: Attempt, now: Timestamp) -> Course {
-        if attempt.tries() > self.attempts.saturating_mul(2) {
+        if attempt.tries() > self.attempts.saturating_add(QUESTIONS) {
             Course::GiveUp
         } else if !self.remembers(attempt.claimed_at, now) {
             Course::AskOnly(GivenUp::Unknown)
@@ -197,8 +200,8 @@ mod tests {
     #[test]
     fn attempts_are_bounded_and_so_is_asking() {
         assert_eq!(course(21, 0), Course::AskOnly(GivenUp::Exhausted));
-        assert_eq!(course(40, 0), Course::AskOnly(GivenUp::Exhausted));
-        assert_eq!(course(41, 0), Course::GiveUp);
+        assert_eq!(course(60, 0), Course::AskOnly(GivenUp::Exhausted));
+        assert_eq!(course(61, 0), Course::GiveUp);
     }
 
     #[test]

@@ -107,8 +107,8 @@ impl WithData {
 const SAME: &str = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
 /// What fences off other workers.
 const FENCE: &str = r#" AND "Attempts"=?"#;
-// A quoted name is no operand: arithmetic takes bare names only.
-const ONE_MORE: &str = " SET Attempts=Attempts+1";
+/// The next attempt, as a number: behind the fence it is known.
+const NEXT: &str = r#" SET "Attempts"=?"#;
 
 impl Statements {
     pub(super) fn new(table: &str) -> Self {
@@ -118,13 +118,13 @@ impl Statements {
                 r#"UPDATE "{table}" SET "Status"='{to}' SET "UpdatedAt"=?{sets} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{and}"#
             )
         };
-        let first = format!(r#"{ONE_MORE} SET "ClaimedAt"=?"#);
-        let claim = update(Event::Claim, &first, &format!(r#" AND "Attempts"=0{SAME}"#));
-        let claim_again = update(Event::Claim, ONE_MORE, &format!("{FENCE}{SAME}"));
+        let first = r#" SET "Attempts"=1 SET "ClaimedAt"=?"#;
+        let claim = update(Event::Claim, first, &format!(r#" AND "Attempts"=0{SAME}"#));
+        let claim_again = update(Event::Claim, NEXT, &format!("{FENCE}{SAME}"));
         // A status that stays is not written, so the index is not either.
         let (from, _) = Event::Resume.edge();
         let resume = format!(
-            r#"UPDATE "{table}"{ONE_MORE} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}{SAME}"#
+            r#"UPDATE "{table}"{NEXT} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}{SAME}"#
         );
         let failure = r#" SET "FailureCode"=? SET "FailureReason"=?"#;
         let forget = r#" SET "AttemptsBefore"=? REMOVE "FailureCode" REMOVE "FailureReason""#;
@@ -160,10 +160,12 @@ impl Statements {
                 (self.claim.of(payment), vec![now(), now()], same_instruction(payment))
             }
             Change::ClaimAgain(payment, seen) => {
-                (self.claim_again.of(payment), vec![now()], fenced(seen, payment))
+                let next = number(&seen.saturating_add(1));
+                (self.claim_again.of(payment), vec![now(), next], fenced(seen, payment))
             }
             Change::Resume(payment, seen) => {
-                (self.resume.of(payment), vec![], fenced(seen, payment))
+                let next = number(&seen.saturating_add(1));
+                (self.resume.of(payment), vec![next], fenced(seen, payment))
             }
             Change::Settle(_, settlement) => {
                 let id = text(settlement.transaction_id.clone());

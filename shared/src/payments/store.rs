@@ -62,7 +62,9 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             Change::Settle(_, settlement) => {
                 stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
             }
-            Change::Fail(..) | Change::Refuse(..) => true,
+            Change::Fail(_, failure, _) | Change::Refuse(_, failure) => {
+                stored.failure.as_ref() == Some(failure)
+            }
         };
     if mismatch {
         Err(ChangeError::Mismatch)

@@ -92,16 +92,28 @@ impl Consumer {
         if self.heartbeat.0.is_finished() {
             return Err(QueueError::Heartbeat { queue: self.queue.name().to_owned() });
         }
-        // The visibility timeout runs from some moment of the call, so at worst from here.
-        let asked_at = Instant::now();
-        let received = self.queue.receive(wait, visibility).await;
+        // The visibility timeout runs from some moment of the call, so at worst from its start.
+        // A long poll waits before it takes anything, so later moments count as long as this
+        // process surely ran: after one at which it was stopped there may have been an answer.
+        let mut unanswered = Instant::now();
+        let (late, look) = (visibility / 6, visibility / 12);
+        let mut receiving = self.queue.receive(wait, visibility);
+        let received = loop {
+            tokio::select! {
+                biased;
+                received = &mut receiving => break received,
+                () = tokio::time::sleep(look) => {
+                    if unanswered.elapsed() < late {
+                        unanswered = Instant::now();
+                    }
+                }
+            }
+        };
         let messages = received.map_err(|source| QueueError::Receive {
             queue: self.queue.name().to_owned(),
             source,
         })?;
-        // A long poll may have waited before it took anything: only its last moment counts.
-        let held_since = asked_at.max(Instant::now() - visibility / 6);
-        Ok(messages.into_iter().map(|message| self.delivery(message, held_since)).collect())
+        Ok(messages.into_iter().map(|message| self.delivery(message, unanswered)).collect())
     }
 
     /// As [`Consumer::receive`], or `None` once shutdown is asked for. A receive under way
@@ -188,21 +200,34 @@ impl Consumer {
         deliveries.iter().for_each(|(delivery, _)| delivery.held.stop());
         deliveries.reverse();
         for batch in deliveries.chunks(MAX_BATCH) {
-            let entries: Vec<_> =
+            let mut open: Vec<_> =
                 batch.iter().map(|(delivery, pause)| (delivery.held.receipt(), *pause)).collect();
-            let changed = self.queue.change_visibility(&entries, Visibility::Release).await;
-            let reason = match changed {
-                Ok(refused) => refused.into_iter().next().map(|entry| entry.reason),
-                Err(failed) => Some(failed.to_string()),
-            };
-            if let Some(reason) = reason {
-                let queue = self.queue.name();
-                tracing::warn!(
-                    queue,
-                    reason,
-                    "messages were not released; their visibility timeout will do it"
-                );
+            let mut pauses = retry::QUEUE_ENTRIES.pauses();
+            while let Err(reason) = self.release_once(&mut open).await {
+                let Some(pause) = pauses.next() else {
+                    let queue = self.queue.name();
+                    tracing::warn!(
+                        queue,
+                        reason,
+                        "messages were not released; their visibility timeout will do it"
+                    );
+                    break;
+                };
+                tokio::time::sleep(pause).await;
             }
+        }
+    }
+
+    /// One request; `open` keeps the entries that may be taken another time.
+    async fn release_once(&self, open: &mut Vec<(&str, Duration)>) -> Result<(), String> {
+        let changed = self.queue.change_visibility(open, Visibility::Release).await;
+        let refused = changed.map_err(|failed| failed.to_string())?;
+        let passing = refused.iter().filter(|entry| !entry.for_good);
+        let left: Vec<_> = passing.filter_map(|entry| open.get(entry.index).copied()).collect();
+        *open = left;
+        match refused.into_iter().find(|entry| !entry.for_good) {
+            None => Ok(()),
+            Some(entry) => Err(entry.reason),
         }
     }
 }

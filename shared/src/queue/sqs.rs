@@ -156,9 +156,16 @@ fn refused(operation: &'static str, failed: &[BatchResultErrorEntry]) -> Vec<Ref
     let entry = |entry: &BatchResultErrorEntry| {
         let reason = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
         let index = entry.id().parse().ok()?;
-        Some(RefusedEntry { index, for_good: entry.sender_fault(), reason })
+        Some(RefusedEntry { index, for_good: is_for_good(entry.code()), reason })
     };
     failed.iter().filter_map(entry).collect()
+}
+
+/// Whether an entry was refused because of the receipt or the message itself. `SenderFault`
+/// does not tell: throttling comes with it too.
+fn is_for_good(code: &str) -> bool {
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+    matches!(code, "ReceiptHandleIsInvalid" | "InvalidParameterValue" | "MessageNotInflight")
 }
 
 /// SQS counts in whole seconds; a part of one is rounded up, so that nothing comes early.
@@ -175,6 +182,16 @@ fn acceptable(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_concerns_the_message_itself_is_refused_for_good() {
+        for code in ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight"] {
+            assert!(is_for_good(code), "{code}");
+        }
+        for code in ["RequestThrottled", "ThrottlingException", "InternalError", ""] {
+            assert!(!is_for_good(code), "{code}");
+        }
+    }
 
     #[test]
     fn parts_of_a_second_are_rounded_up() {

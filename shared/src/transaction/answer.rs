@@ -80,19 +80,27 @@ pub(super) fn found(status: u16, retry_after: Option<&str>, body: &[u8]) -> Foun
     let no_answer = |reason| Found::NoAnswer { retry_after: None, reason };
     match status {
         404 if says_unknown_key(body) => Found::Nothing,
-        201 | 400 | 404 => no_answer(words(status, body)),
+        // Without the contract's body they may come from a gateway on the way, and say nothing
+        // of the payment. A 409 promises nothing: what is under way may still come to nothing.
+        422 if refusal(body).is_none() => no_answer(words(status, body)),
+        201 | 400 | 404 | 409 => no_answer(words(status, body)),
         _ => match outcome(status, retry_after, body) {
             Outcome::Settled(settlement) => Found::Settled(settlement),
-            Outcome::Accepted | Outcome::InProgress => Found::UnderWay,
+            Outcome::Accepted => Found::UnderWay,
             Outcome::Rejected { reason } if status == 422 => Found::Rejected { reason },
             Outcome::NotDone { retry_after, reason } => Found::NoAnswer { retry_after, reason },
             Outcome::Rejected { reason } | Outcome::Unknown { reason } => no_answer(reason),
+            Outcome::InProgress => no_answer(words(status, body)),
         },
     }
 }
 
 fn says_unknown_key(body: &[u8]) -> bool {
-    serde_json::from_slice::<Refusal>(body).is_ok_and(|refusal| refusal.code == UNKNOWN_KEY)
+    refusal(body).is_some_and(|refusal| refusal.code == UNKNOWN_KEY)
+}
+
+fn refusal(body: &[u8]) -> Option<Refusal> {
+    serde_json::from_slice(body).ok()
 }
 
 fn settled(status: u16, body: &[u8]) -> Outcome {
@@ -187,7 +195,7 @@ mod tests {
         for body in others {
             assert!(matches!(found(404, None, body), Found::NoAnswer { .. }));
         }
-        for status in [100, 201, 301, 400, 401, 403, 405, 410, 429, 500, 502, 503, 504] {
+        for status in [100, 201, 301, 400, 401, 403, 405, 409, 410, 429, 500, 502, 503, 504] {
             assert!(matches!(found(status, None, unknown), Found::NoAnswer { .. }), "{status}");
         }
     }
@@ -196,7 +204,9 @@ mod tests {
     fn what_is_found_under_a_key_is_its_settlement_its_rejection_or_that_it_is_under_way() {
         assert!(matches!(found(200, None, SETTLED), Found::Settled(_)));
         assert_eq!(found(202, None, b""), Found::UnderWay);
-        assert!(matches!(found(422, None, b""), Found::Rejected { .. }));
+        let refused = br#"{"code":"limit","reason":"daily limit reached"}"#;
+        assert!(matches!(found(422, None, refused), Found::Rejected { .. }));
+        assert!(matches!(found(422, None, b"<html>"), Found::NoAnswer { .. }));
         assert!(matches!(found(200, None, b"<html>"), Found::NoAnswer { .. }));
     }
 }
