@@ -42,7 +42,7 @@ pub use events::METRICS;
 pub use lease::LeaseError;
 use shared::aws::Aws;
 use shared::config::Names;
-use shared::payments::PaymentsTable;
+use shared::payments::{DueTable, PaymentsTable};
 use shared::queue::{DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
@@ -57,7 +57,7 @@ use crate::outlet::{Outlet, Queues};
 use crate::reader::Reader;
 use crate::relay::Relay;
 use crate::stream::TableStream;
-use crate::sweep::{DueTable, Sweeper, sweeps};
+use crate::sweep::{Sweeper, sweeps};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {

@@ -4,60 +4,17 @@
 //! SCHEDULED and due, also those that are queued already: that costs work and pays nothing
 //! twice (INV-4).
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use shared::domain::{DueDate, Payment, PaymentRef, Status};
-use shared::payments::{Cursor, ItemError, PaymentsError, PaymentsTable, StoredPayment};
+use shared::domain::{DueDate, Payment, Status};
+use shared::payments::{DueDay, DuePayments, DueTable, StoredPayment};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::burial::{Burials, Malformed, Open};
 use crate::events;
 use crate::forwarder::{Forwarder, Stopped};
-
-/// Partitions of the index read at the same time. Each may hold a page of payments in
-/// memory.
-const PARALLEL: usize = 4;
-
-/// Payments as the table holds them, or what is wrong with the item.
-pub(crate) type Found = Vec<(PaymentRef, Result<StoredPayment, ItemError>)>;
-
-/// The table, by due date. Each call returns within a bound of time of its own, and may fail.
-#[async_trait]
-pub(crate) trait DueTable: std::fmt::Debug + Send + Sync {
-    /// The partitions of each day.
-    fn shards(&self) -> Range<u16>;
-
-    /// A page of the payments of one day and partition that were SCHEDULED a moment ago, in
-    /// the order of account and payment id, as the table holds them now.
-    async fn page(
-        &self,
-        day: DueDate,
-        shard: u16,
-        cursor: Option<Cursor>,
-    ) -> Result<(Found, Option<Cursor>), PaymentsError>;
-}
-
-#[async_trait]
-impl DueTable for PaymentsTable {
-    fn shards(&self) -> Range<u16> {
-        self.due_shards()
-    }
-
-    async fn page(
-        &self,
-        day: DueDate,
-        shard: u16,
-        cursor: Option<Cursor>,
-    ) -> Result<(Found, Option<Cursor>), PaymentsError> {
-        let (references, next) = self.due_page(day, shard, Status::Scheduled, cursor).await?;
-        Ok((self.get_many(&references).await?, next))
-    }
-}
 
 /// Asks for sweeps.
 #[derive(Debug, Clone)]
@@ -138,7 +95,8 @@ impl Sweeper {
         }
     }
 
-    /// One sweep, the oldest day first. Every page is tried until it is done.
+    /// One sweep, the oldest day first and each day in order, so that the payments of an
+    /// account are queued in theirs (INV-5). Every call is tried until it succeeds.
     async fn sweep(&self, shutdown: &Shutdown) -> Result<(), Stopped> {
         events::sweep_started();
         let today = self.forwarder.today();
@@ -156,56 +114,16 @@ impl Sweeper {
         today: DueDate,
         shutdown: &Shutdown,
     ) -> Result<usize, Stopped> {
-        let mut shards = self.table.shards();
-        let mut reading = JoinSet::new();
+        let mut day = DueDay::new(Arc::clone(&self.table), day, Status::Scheduled);
         let mut total = 0;
-        loop {
-            while reading.len() < PARALLEL
-                && let Some(shard) = shards.next()
-            {
-                let part = Part {
-                    table: Arc::clone(&self.table),
-                    forwarder: self.forwarder.clone(),
-                    burials: self.burials.clone(),
-                    today,
-                };
-                let shutdown = shutdown.clone();
-                reading.spawn(async move { Box::pin(part.sweep(day, shard, &shutdown)).await });
-            }
-            match reading.join_next().await {
-                // A part that panicked is not complete: the whole sweep is made again.
-                Some(ended) => total += ended.unwrap_or(Err(Stopped))?,
-                None => return Ok(total),
-            }
-        }
-    }
-}
-
-/// Sweeps one partition of one day.
-#[derive(Debug)]
-struct Part {
-    table: Arc<dyn DueTable>,
-    forwarder: Forwarder,
-    burials: Burials,
-    today: DueDate,
-}
-
-impl Part {
-    async fn sweep(&self, day: DueDate, shard: u16, shutdown: &Shutdown) -> Result<usize, Stopped> {
-        let mut total = 0;
-        let mut cursor = None;
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
-            let page = self.table.page(day, shard, cursor.clone());
-            match shutdown.unless_requested(page).await.ok_or(Stopped)? {
-                Ok((found, next)) => {
+            match shutdown.unless_requested(day.next()).await.ok_or(Stopped)? {
+                Ok(Some(found)) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
-                    total += self.hand_on(found, shutdown).await?;
-                    if next.is_none() {
-                        return Ok(total);
-                    }
-                    cursor = next;
+                    total += self.hand_on(found, today, shutdown).await?;
                 }
+                Ok(None) => return Ok(total),
                 Err(error) => {
                     events::sweep_failed(&error);
                     if shutdown.pause(pauses.next().unwrap_or_default()).await {
@@ -216,12 +134,18 @@ impl Part {
         }
     }
 
-    async fn hand_on(&self, found: Found, shutdown: &Shutdown) -> Result<usize, Stopped> {
+    /// Returns once everything that was found is queued or buried.
+    async fn hand_on(
+        &self,
+        found: DuePayments,
+        today: DueDate,
+        shutdown: &Shutdown,
+    ) -> Result<usize, Stopped> {
         let mut due: Vec<Payment> = Vec::with_capacity(found.len());
         let mut open = Open::new();
         for (reference, stored) in found {
             match stored {
-                Ok(stored) if is_due(&stored, self.today) => due.push(stored.payment),
+                Ok(stored) if is_due(&stored, today) => due.push(stored.payment),
                 Ok(_) => {}
                 Err(error) => {
                     let source = format!("{}-{}", reference.due, reference.id);

@@ -10,7 +10,7 @@ use operator::local_world::{World, temporary_folder};
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
 };
-use shared::payments::{Change, DUE_PAGE, PaymentStore, PaymentsTable};
+use shared::payments::{Change, DUE_PAGE, DueTable, PaymentStore, PaymentsTable};
 
 fn payment(account: u32, due: DueDate) -> Payment {
     Payment {

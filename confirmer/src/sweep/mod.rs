@@ -6,13 +6,12 @@
 //! nobody knows of goes back to the dispatcher, which decides whether it may be submitted.
 //! Several confirmers may sweep at once: each result is then reported twice and written once.
 
-mod part;
 mod plan;
+mod round;
 #[cfg(test)]
 mod simulation;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use shared::clock::Clock;
@@ -22,16 +21,11 @@ use shared::payments::DueTable;
 use shared::queue::Producer;
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
-use tokio::task::JoinSet;
 
 use crate::config::Sweeping;
 use crate::events;
-use part::Part;
 use plan::{days_back, jittered};
-
-/// Partitions of the index read at the same time. Each may hold a page of payments in memory
-/// and asks for ten of them at a time.
-const PARALLEL: usize = 4;
+use round::Round;
 
 /// The sweep was ended before it was complete: shutdown, or a neighbour does not answer.
 #[derive(Debug)]
@@ -62,41 +56,15 @@ impl Sweeper {
         }
     }
 
-    /// One sweep, the oldest day first.
+    /// One sweep, the oldest day first and each day in order, so that the payments of an
+    /// account are queued again in theirs (INV-5).
     async fn sweep(&self, back: u16, shutdown: &Shutdown) -> Result<(), Interrupted> {
         let today = DueDate::today(self.clock.now(), &self.days.zone);
-        // A part that finds that nobody answers ends them all.
-        let stop = shutdown.child();
-        let unanswered = Arc::new(AtomicUsize::new(0));
-        let part = Part { sweeper: self.clone(), stop, unanswered };
+        let mut round = Round { sweeper: self, shutdown, unanswered: 0 };
         for back in (0..=back).rev() {
-            self.sweep_day(today.days_before(back), &part).await?;
+            round.day(today.days_before(back)).await?;
         }
         Ok(())
-    }
-
-    async fn sweep_day(&self, day: DueDate, part: &Part) -> Result<(), Interrupted> {
-        let mut shards = self.table.shards();
-        let mut parts = JoinSet::new();
-        loop {
-            while parts.len() < PARALLEL
-                && let Some(shard) = shards.next()
-            {
-                let part = part.clone();
-                parts.spawn(async move { Box::pin(part.sweep(day, shard)).await });
-            }
-            match parts.join_next().await {
-                Some(ended) => {
-                    if let Err(interrupted) = ended.unwrap_or(Err(Interrupted)) {
-                        part.stop.request();
-                        // What is being sent is sent to the end.
-                        while parts.join_next().await.is_some() {}
-                        return Err(interrupted);
-                    }
-                }
-                None => return Ok(()),
-            }
-        }
     }
 
     fn limit(&self) -> Duration {

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Found, Outcome, Payment, PaymentId, Settlement,
-    Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, DueDate, Found, Outcome, Payment, PaymentId, PaymentRef,
+    Settlement, Status, TraceKey,
 };
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
@@ -70,19 +70,20 @@ struct FakeTable {
 
 #[async_trait]
 impl DueTable for FakeTable {
-    fn shards(&self) -> Range<u16> {
+    fn due_shards(&self) -> Range<u16> {
         0..SHARDS
     }
 
-    async fn page(
+    async fn due_page(
         &self,
         day: DueDate,
         shard: u16,
         status: Status,
         _cursor: Option<Cursor>,
-    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         self.pages.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // The first partition is always the last to answer.
+        tokio::time::sleep(Duration::from_millis(10 + u64::from(SHARDS - shard))).await;
         if *self.down.lock().unwrap() {
             return Err(PaymentsError::Unread(1));
         }
@@ -91,7 +92,16 @@ impl DueTable for FakeTable {
             let payment = &stored.payment;
             payment.due == day && payment.id.due_shard(SHARDS) == shard && stored.status == status
         });
-        Ok((here.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect(), None))
+        let mut page: Vec<_> = here.map(|stored| stored.payment.reference()).collect();
+        page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
+        Ok((page, None))
+    }
+
+    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+        let payments = self.payments.lock().unwrap();
+        let stored = |asked: &PaymentRef| payments.iter().find(|s| s.payment.id == asked.id);
+        let found = references.iter().filter_map(stored);
+        Ok(found.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect())
     }
 }
 
@@ -203,7 +213,7 @@ impl World {
         self.bank.asked.load(Ordering::Relaxed)
     }
 
-    /// One sweep, after the payments have become stuck.
+    /// One sweep of today and yesterday, after the payments have become stuck.
     async fn sweep(&self) -> Result<(), super::Interrupted> {
         tokio::time::sleep(LIMIT * 2).await;
         self.sweeper.sweep(1, &Shutdown::new(Duration::from_secs(25))).await
@@ -256,15 +266,20 @@ async fn a_payment_that_has_moved_on_or_is_young_is_not_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn payments_of_an_account_are_queued_again_in_the_order_of_their_ids() {
-    // All in one partition, where the index keeps them in order.
-    let all = (0..).map(|_| stored(1)).filter(|s| s.payment.id.due_shard(SHARDS) == 0);
-    let all: Vec<_> = all.take(35).collect();
+async fn payments_of_an_account_are_queued_again_in_the_order_of_day_and_id() {
+    // Three accounts in all partitions; every other payment was due the day before.
+    let mut all: Vec<_> = (0..200).map(|number| stored(number % 3)).collect();
+    for earlier in all.iter_mut().step_by(2) {
+        earlier.payment.due = earlier.payment.due.days_before(1);
+    }
     let world = World::new(&all);
     world.sweep().await.unwrap();
     let sent = world.payments.sent().into_iter();
     let sent: Vec<Payment> = sent.map(|m| serde_json::from_str(&m.body).unwrap()).collect();
-    assert!(sent.iter().eq(all.iter().map(|stored| &stored.payment)));
+    assert_eq!(sent.len(), all.len());
+    let mut expected: Vec<_> = all.into_iter().map(|stored| stored.payment).collect();
+    expected.sort_by_key(|payment| (payment.due, payment.account.clone(), payment.id));
+    assert!(sent == expected, "out of order");
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,11 +316,26 @@ async fn a_queue_that_takes_nothing_ends_the_sweep_and_nothing_counts_as_sent() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_that_cannot_be_read_does_not_end_the_sweep() {
-    let world = World::new(&[]);
+async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
+    let world = World::new(&[stored(1)]);
     *world.table.down.lock().unwrap() = true;
-    world.sweep().await.unwrap();
-    assert_eq!(world.table.pages.load(Ordering::Relaxed), 2 * usize::from(SHARDS));
+    let running = tokio::spawn({
+        let sweeper = world.sweeper.clone();
+        async move { sweeper.sweep(1, &Shutdown::new(Duration::from_secs(25))).await }
+    });
+    tokio::time::sleep(LIMIT * 2).await;
+    assert!(!running.is_finished() && world.payments.sent().is_empty());
+    *world.table.down.lock().unwrap() = false;
+    running.await.unwrap().unwrap();
+    assert_eq!(world.payments.sent().len(), 1);
+
+    *world.table.down.lock().unwrap() = true;
+    let shutdown = Shutdown::new(Duration::from_secs(25));
+    let (ended, ()) = tokio::join!(world.sweeper.sweep(1, &shutdown), async {
+        tokio::time::sleep(LIMIT).await;
+        shutdown.request();
+    });
+    ended.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

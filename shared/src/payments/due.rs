@@ -19,8 +19,7 @@ use crate::resources::DUE_INDEX;
 use crate::retry;
 use crate::telemetry::calls;
 
-/// Most entries of the index that one page looks at. It bounds what is in memory when the
-/// payments themselves are read, at most 8 KB each.
+/// Most entries of the index that one page looks at.
 pub const DUE_PAGE: u16 = 1000;
 
 /// Most items of one `BatchGetItem` (`DynamoDB` API reference).
@@ -30,53 +29,12 @@ const MAX_ITEMS: usize = 100;
 pub type DuePayments = Vec<(PaymentRef, Result<StoredPayment, ItemError>)>;
 
 /// The table, by due date. Each call returns within a bound of time of its own, and may fail.
-/// [`PaymentsTable`] is the real one; a simulation puts its own here.
+/// [`PaymentsTable`] is the real one; a simulation puts its own here. [`super::DueDay`] reads
+/// a day whole.
 #[async_trait]
 pub trait DueTable: fmt::Debug + Send + Sync {
-    /// The partitions of each day.
-    fn shards(&self) -> Range<u16>;
-
-    /// A page of the payments of one day and partition that were in `status` a moment ago, as
-    /// the table holds them now, in the order of account and payment id; `None` as the next
-    /// cursor ends them.
-    ///
-    /// # Errors
-    /// [`PaymentsError`] when a call fails.
-    async fn page(
-        &self,
-        day: DueDate,
-        shard: u16,
-        status: Status,
-        cursor: Option<Cursor>,
-    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError>;
-}
-
-#[async_trait]
-impl DueTable for PaymentsTable {
-    fn shards(&self) -> Range<u16> {
-        self.due_shards()
-    }
-
-    async fn page(
-        &self,
-        day: DueDate,
-        shard: u16,
-        status: Status,
-        cursor: Option<Cursor>,
-    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
-        let (references, next) = self.due_page(day, shard, status, cursor).await?;
-        Ok((self.get_many(&references).await?, next))
-    }
-}
-
-type Item = HashMap<String, AttributeValue>;
-
-impl PaymentsTable {
-    /// The partitions of the index `due`: a day is read whole by reading each of them.
-    #[must_use]
-    pub fn due_shards(&self) -> Range<u16> {
-        0..self.due_shards
-    }
+    /// The partitions of the index: each day lies in all of them.
+    fn due_shards(&self) -> Range<u16>;
 
     /// Up to [`DUE_PAGE`] payments of one day and one partition of the index that were in
     /// `status` a moment ago: the index follows the table, so a payment may have moved on, or
@@ -88,7 +46,33 @@ impl PaymentsTable {
     ///
     /// # Errors
     /// [`PaymentsError::Due`] when the call fails.
-    pub async fn due_page(
+    async fn due_page(
+        &self,
+        day: DueDate,
+        shard: u16,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError>;
+
+    /// Payments by reference, read consistently, in the order of `references` (no two of
+    /// which may be equal). Those that the table does not hold are left out; an item that is
+    /// no payment is an error of its own, so that it does not hide the others.
+    ///
+    /// # Errors
+    /// [`PaymentsError::ReadMany`] when a call fails, [`PaymentsError::Unread`] when the
+    /// database keeps leaving items out.
+    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError>;
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+#[async_trait]
+impl DueTable for PaymentsTable {
+    fn due_shards(&self) -> Range<u16> {
+        0..self.due_shards
+    }
+
+    async fn due_page(
         &self,
         day: DueDate,
         shard: u16,
@@ -125,14 +109,7 @@ impl PaymentsTable {
         Ok((page, output.last_evaluated_key.map(Cursor)))
     }
 
-    /// Payments by reference, read consistently, in the order of `references` (no two of
-    /// which may be equal). Those that the table does not hold are left out; an item that is
-    /// no payment is an error of its own, so that it does not hide the others.
-    ///
-    /// # Errors
-    /// [`PaymentsError::ReadMany`] when a call fails, [`PaymentsError::Unread`] when the
-    /// database keeps leaving items out.
-    pub async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         let mut found = Vec::with_capacity(references.len());
         for chunk in references.chunks(MAX_ITEMS) {
             let items = self.batch_get(chunk).await?;
@@ -143,7 +120,9 @@ impl PaymentsTable {
         }
         Ok(found)
     }
+}
 
+impl PaymentsTable {
     /// Reads one batch, and again, with growing pauses, what the database left out.
     async fn batch_get(
         &self,

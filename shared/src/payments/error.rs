@@ -38,6 +38,9 @@ pub enum PaymentsError {
     /// A page of the index `due`.
     #[error("reading the index of due payments: {}", DisplayErrorContext(.0))]
     Due(Box<SdkError<QueryError>>),
+    /// A page of the index `due`: the task that read it panicked.
+    #[error("reading the index of due payments: {0}")]
+    DueTask(#[source] tokio::task::JoinError),
     /// A page of the table.
     #[error("scanning payments: {}", DisplayErrorContext(.0))]
     Scan(Box<SdkError<ScanError>>),

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod due;
+mod due_day;
 mod error;
 mod item;
 mod statement;
@@ -10,6 +11,7 @@ mod table;
 
 pub use capacity::Units;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
+pub use due_day::DueDay;
 pub use error::{ChangeError, PaymentsError};
 pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
 pub use statement::{Change, FirstClaim};

@@ -31,6 +31,18 @@ fn what_the_stream_has_dropped_is_swept_from_the_table() {
 }
 
 #[test]
+fn an_accounts_payments_are_swept_in_order_whatever_partition_they_lie_in() {
+    simulate(1, || async {
+        let mut bank = Bank::new(1, 1);
+        with_a_gap(&mut bank).await;
+        (0..20).for_each(|_| bank.insert_everywhere());
+        bank.stream.trim();
+        let _relay = bank.relay("after");
+        bank.until_all_queued(Duration::from_secs(30)).await;
+    });
+}
+
+#[test]
 fn a_sweep_that_fails_holds_the_position_and_not_the_stream() {
     simulate(1, || async {
         let mut bank = Bank::new(1, 1);

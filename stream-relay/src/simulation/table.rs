@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::{DueDate, Payment, Status};
-use shared::payments::{Cursor, PaymentsError, StoredPayment};
-
-use crate::sweep::{DueTable, Found};
+use shared::domain::{DueDate, Payment, PaymentRef, Status};
+use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 
 const SHARDS: u16 = 6;
 
@@ -46,16 +44,17 @@ impl FakeTable {
 
 #[async_trait]
 impl DueTable for FakeTable {
-    fn shards(&self) -> Range<u16> {
+    fn due_shards(&self) -> Range<u16> {
         0..SHARDS
     }
 
-    async fn page(
+    async fn due_page(
         &self,
         day: DueDate,
         shard: u16,
+        _status: Status,
         _cursor: Option<Cursor>,
-    ) -> Result<(Found, Option<Cursor>), PaymentsError> {
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         assert!(self.at_once.fetch_add(1, Ordering::Relaxed) < 4, "more than one sweep at a time");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -65,20 +64,26 @@ impl DueTable for FakeTable {
         }
         let payments = self.payments.lock().unwrap();
         let here = payments.iter().filter(|p| p.due == day && p.id.due_shard(SHARDS) == shard);
-        let found = here.map(|payment| {
-            let stored = StoredPayment {
-                payment: payment.clone(),
-                status: Status::Scheduled,
-                updated_at: payment.created_at,
-                attempts: 0,
-                attempts_before: 0,
-                claimed_at: None,
-                transaction_id: None,
-                settled_at: None,
-                failure: None,
-            };
-            (payment.reference(), Ok(stored))
-        });
-        Ok((found.collect(), None))
+        let mut page: Vec<_> = here.map(Payment::reference).collect();
+        page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
+        Ok((page, None))
+    }
+
+    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+        let stored = |payment: &Payment| StoredPayment {
+            payment: payment.clone(),
+            status: Status::Scheduled,
+            updated_at: payment.created_at,
+            attempts: 0,
+            attempts_before: 0,
+            claimed_at: None,
+            transaction_id: None,
+            settled_at: None,
+            failure: None,
+        };
+        let payments = self.payments.lock().unwrap();
+        let payment = |asked: &PaymentRef| payments.iter().find(|payment| payment.id == asked.id);
+        let found = references.iter().filter_map(payment);
+        Ok(found.map(|payment| (payment.reference(), Ok(stored(payment)))).collect())
     }
 }

@@ -201,17 +201,17 @@ impl PaymentStore for Table {
 
 #[async_trait]
 impl DueTable for Table {
-    fn shards(&self) -> Range<u16> {
+    fn due_shards(&self) -> Range<u16> {
         0..1
     }
 
-    async fn page(
+    async fn due_page(
         &self,
         day: DueDate,
         _shard: u16,
         status: Status,
         _cursor: Option<Cursor>,
-    ) -> Result<(DuePayments, Option<Cursor>), PaymentsError> {
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         let items = Arc::clone(&self.items);
         let read = move || {
             let items = items.lock().unwrap();
@@ -219,9 +219,22 @@ impl DueTable for Table {
                 .items
                 .values()
                 .filter(|stored| stored.status == status && stored.payment.due == day);
-            due.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect()
+            let mut page: Vec<_> = due.map(|stored| stored.payment.reference()).collect();
+            page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
+            page
         };
         let page = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
         Ok((page, None))
+    }
+
+    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+        let (items, references) = (Arc::clone(&self.items), references.to_vec());
+        let read = move || {
+            let items = items.lock().unwrap();
+            let stored = |asked: PaymentRef| Some((items.items.get(&asked.id)?.clone(), asked));
+            let found = references.into_iter().filter_map(stored);
+            found.map(|(stored, asked)| (asked, Ok(stored))).collect()
+        };
+        self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)
     }
 }

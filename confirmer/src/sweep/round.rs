@@ -1,11 +1,11 @@
-//! The sweep of one partition of one day.
+//! One sweep: day by day, in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shared::domain::{DueDate, Found, Status};
-use shared::payments::{DuePayments, StoredPayment};
-use shared::queue::{MAX_BATCH, Outgoing, Producer};
+use shared::payments::{DueDay, DuePayments, StoredPayment};
+use shared::queue::{Outgoing, Producer};
+use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
@@ -13,38 +13,42 @@ use super::plan::{Step, is_stuck, step};
 use super::{Interrupted, Sweeper};
 use crate::events;
 
+/// Questions asked side by side.
+const QUESTIONS: usize = 40;
+
 /// Questions without an answer, one after the other, after which the sweep ends: the service
 /// is down, and asking it for a million payments helps nobody.
 const UNANSWERED: usize = 3;
 
-/// Sweeps one partition.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) sweeper: Sweeper,
-    pub(super) stop: Shutdown,
-    /// Questions without an answer since the last answer, in the whole sweep.
-    pub(super) unanswered: Arc<AtomicUsize>,
+/// One sweep.
+#[derive(Debug)]
+pub(super) struct Round<'a> {
+    pub(super) sweeper: &'a Sweeper,
+    pub(super) shutdown: &'a Shutdown,
+    /// Questions without an answer since the last answer.
+    pub(super) unanswered: usize,
 }
 
-impl Part {
-    pub(super) async fn sweep(&self, day: DueDate, shard: u16) -> Result<(), Interrupted> {
-        let mut cursor = None;
+impl Round<'_> {
+    /// Sweeps one day. Every call to the table is tried until it succeeds: what comes later
+    /// must not be queued before what could not be read.
+    pub(super) async fn day(&mut self, day: DueDate) -> Result<(), Interrupted> {
+        let mut day = DueDay::new(Arc::clone(&self.sweeper.table), day, Status::Pending);
+        let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
-            let page = self.sweeper.table.page(day, shard, Status::Pending, cursor);
-            match self.stop.unless_requested(page).await.ok_or(Interrupted)? {
-                Ok((found, next)) => {
-                    for stuck in self.stuck(found).chunks(MAX_BATCH) {
+            match self.shutdown.unless_requested(day.next()).await.ok_or(Interrupted)? {
+                Ok(Some(found)) => {
+                    pauses = retry::NEVER_GIVE_UP.pauses();
+                    for stuck in self.stuck(found).chunks(QUESTIONS) {
                         self.settle(stuck).await?;
                     }
-                    if next.is_none() {
-                        return Ok(());
-                    }
-                    cursor = next;
                 }
-                // The next sweep looks again.
+                Ok(None) => return Ok(()),
                 Err(error) => {
                     events::error("sweep", &error);
-                    return Ok(());
+                    if self.shutdown.pause(pauses.next().unwrap_or_default()).await {
+                        return Err(Interrupted);
+                    }
                 }
             }
         }
@@ -66,9 +70,10 @@ impl Part {
         stuck
     }
 
-    /// Asks for up to ten payments at once and sends what follows, in their order.
-    async fn settle(&self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
-        let answers = self.stop.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
+    /// Asks for all of them at once and sends what follows, in their order. What is being
+    /// sent is sent to the end.
+    async fn settle(&mut self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
+        let answers = self.shutdown.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
         let (mut reports, mut again) = (Vec::new(), Vec::new());
         for (stored, found) in stuck.iter().zip(answers) {
             let label = match step(stored, found) {
@@ -83,20 +88,16 @@ impl Part {
                 Step::Leave => "under_way",
                 Step::NoAnswer(reason) => {
                     events::unanswered(stored, &reason);
-                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                    self.unanswered += 1;
                     continue;
                 }
             };
             events::stuck(stored, label);
-            self.unanswered.store(0, Ordering::Relaxed);
+            self.unanswered = 0;
         }
         send(&self.sweeper.confirmations, &reports).await?;
         send(&self.sweeper.payments, &again).await?;
-        if self.unanswered.load(Ordering::Relaxed) >= UNANSWERED {
-            Err(Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.unanswered >= UNANSWERED { Err(Interrupted) } else { Ok(()) }
     }
 
     /// The answers in the order of the payments.
