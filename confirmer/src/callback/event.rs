@@ -55,7 +55,7 @@ pub(super) fn read(body: &[u8]) -> Result<Confirmation, String> {
             (payment, Reported::Settled(settlement))
         }
         Event::Rejected { payment, code, reason } => {
-            let failure = Failure::new(FailureCode::Rejected, format!("{code}: {reason}"));
+            let failure = Failure::new(FailureCode::Refused, format!("{code}: {reason}"));
             (payment, Reported::Rejected(failure))
         }
     };
@@ -78,7 +78,9 @@ mod tests {
         let rejected = read(REJECTED.as_bytes()).unwrap();
         assert_eq!(rejected.payment.to_string(), reference);
         let words = "closed: the account is closed";
-        assert!(matches!(rejected.result, Reported::Rejected(f) if f.reason == words));
+        // Not `rejected`: that is what answers a submission, and may be submitted again.
+        let failure = Failure::new(FailureCode::Refused, words);
+        assert!(matches!(rejected.result, Reported::Rejected(f) if f == failure));
     }
 
     #[test]

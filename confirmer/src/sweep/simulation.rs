@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Found, Outcome, Payment, PaymentId, PaymentRef,
-    Settlement, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome, Payment,
+    PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
@@ -244,7 +244,7 @@ async fn each_stuck_payment_goes_where_the_answer_sends_it() {
             }
             Reported::Rejected(failure) => {
                 assert_eq!(report.payment, refused.payment.reference());
-                assert_eq!(failure.reason, "422 no");
+                assert_eq!(failure, Failure::new(FailureCode::Refused, "422 no"));
             }
         }
     }
