@@ -209,6 +209,7 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
             Some(Err(ChangeError::InStatus(now)))
                 if matches!(now.status, Status::Scheduled | Status::Pending) =>
             {
+                self.replayed.insert(reference.id);
                 Ok(Message::Payment)
             }
             Some(Err(error)) => Err(format!("it changed in the meantime: {error}")),
@@ -258,3 +259,6 @@ fn confirmation(case: &Case) -> Option<Outgoing> {
         Body::Written(_) | Body::Payment(_) | Body::Unreadable(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
