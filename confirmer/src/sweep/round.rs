@@ -62,7 +62,9 @@ impl Round<'_> {
                 Ok(stored) if is_stuck(&stored, now, self.sweeper.limit()) => stuck.push(stored),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%reference, %error, "an item of the payments table is no payment");
+                    // Without the account: logs hold none.
+                    let (due, payment_id) = (reference.due, reference.id);
+                    tracing::error!(%due, %payment_id, %error, "an item of the payments table is no payment");
                     events::error("sweep", &error);
                 }
             }
