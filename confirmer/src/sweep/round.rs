@@ -10,23 +10,20 @@ use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use super::plan::{Step, is_stuck, step};
+use super::silence::Silence;
 use super::{Interrupted, Sweeper};
 use crate::events;
 
 /// Questions asked side by side.
 const QUESTIONS: usize = 40;
 
-/// Questions without an answer, one after the other, after which the sweep ends: the service
-/// is down, and asking it for a million payments helps nobody.
-const UNANSWERED: usize = 3;
-
 /// One sweep.
 #[derive(Debug)]
 pub(super) struct Round<'a> {
     pub(super) sweeper: &'a Sweeper,
     pub(super) shutdown: &'a Shutdown,
-    /// Questions without an answer since the last answer.
-    pub(super) unanswered: usize,
+    /// Questions without an answer.
+    pub(super) silence: &'a mut Silence,
 }
 
 impl Round<'_> {
@@ -90,16 +87,16 @@ impl Round<'_> {
                 Step::Leave => "under_way",
                 Step::NoAnswer(reason) => {
                     events::unanswered(stored, &reason);
-                    self.unanswered += 1;
+                    self.silence.unanswered(stored.payment.id);
                     continue;
                 }
             };
             events::stuck(stored, label);
-            self.unanswered = 0;
+            self.silence.answered();
         }
         send(&self.sweeper.confirmations, &reports).await?;
         send(&self.sweeper.payments, &again).await?;
-        if self.unanswered >= UNANSWERED { Err(Interrupted) } else { Ok(()) }
+        if self.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// The answers in the order of the payments.
