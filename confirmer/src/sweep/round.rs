@@ -73,7 +73,7 @@ impl Round<'_> {
     /// sent is sent to the end.
     async fn settle(&mut self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
         let answers = self.shutdown.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
-        let (mut reports, mut again) = (Vec::new(), Vec::new());
+        let (mut reports, mut again, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for (stored, found) in stuck.iter().zip(answers) {
             let label = match step(stored, found) {
                 Step::Report(label, message) => {
@@ -91,11 +91,13 @@ impl Round<'_> {
                     continue;
                 }
             };
-            events::stuck(stored, label);
+            labels.push((stored, label));
             self.silence.answered();
         }
         send(&self.sweeper.confirmations, &reports).await?;
         send(&self.sweeper.payments, &again).await?;
+        // What was not sent is found again by the next sweep, and counted there.
+        labels.into_iter().for_each(|(stored, label)| events::stuck(stored, label));
         if self.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
     }
 
