@@ -43,7 +43,10 @@ impl Worker {
     }
 
     async fn settle(&self, deliveries: Vec<Delivery>) {
-        let read = self.read(deliveries).await;
+        let mut read = self.read(deliveries).await;
+        // A refusal has no fence: by now another may hold the message, and an operator may have
+        // replayed the payment since. What is not held is delivered again.
+        read.retain(|(delivery, _)| delivery.is_held());
         if read.is_empty() {
             return;
         }
