@@ -155,7 +155,7 @@ impl Report {
     /// Whether everything that was asked for is done, or would be.
     pub(super) fn is_clean(&self, left: Left) -> bool {
         // A dry run takes no letter away, so it cannot see behind the first ten.
-        let behind = self.mode == Mode::Execute && left.behind > 0 && left.blocked > 0;
+        let behind = self.mode == Mode::Execute && left.behind > 0;
         self.refused == 0 && self.failed == 0 && left.end == End::Empty && !behind
     }
 
