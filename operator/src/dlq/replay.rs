@@ -106,6 +106,7 @@ pub(crate) async fn replay(
         clock: Clock::system(),
         mode,
         unanswered: 0,
+        asked_at: None,
         replayed: HashSet::new(),
         latest: HashMap::new(),
     };

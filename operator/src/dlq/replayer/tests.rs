@@ -137,6 +137,7 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken,
         clock: Clock::new(now),
         mode: Mode::Execute,
         unanswered: 0,
+        asked_at: None,
         replayed: HashSet::new(),
         latest: HashMap::new(),
     }
@@ -151,4 +152,20 @@ async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_a
     let second = replayer.work(&[case_of(&stored)], |_| true).await;
     assert_eq!(second[0].state, State::Refused, "{second:?}");
     assert_eq!(sent.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it() {
+    let sent = Arc::default();
+    let mut replayer = replayer(Vec::new(), &sent);
+    let payment = PaymentId::generate();
+    for _ in 0..SILENCE {
+        replayer.ask(payment).await;
+    }
+    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
+    assert!(matches!(replayer.ask(payment).await, Found::NoAnswer { .. }));
+    tokio::time::advance(ASK_AGAIN).await;
+    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
+    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
+    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
 }
