@@ -17,6 +17,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use shared::aws::Aws;
 use shared::config::{Names, Receiving};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
+use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::time::Instant;
 
@@ -30,6 +31,9 @@ const RECEIVING: Receiving =
 /// Most letters that one run looks at: SQS allows 120,000 messages in flight per FIFO queue,
 /// and each takes some 500 bytes here.
 pub(super) const MAX_LETTERS: usize = 100_000;
+
+/// Failed receives that are tried again before a run is given up.
+const RECEIVE_RETRIES: usize = 3;
 
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -94,6 +98,7 @@ impl Reader {
     /// The next look; `None` when all is read that can be. The caller hands each look back
     /// with [`Reader::settle`].
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Look>> {
+        let mut pauses = retry::QUEUE_ENTRIES.pauses().take(RECEIVE_RETRIES);
         loop {
             if self.shutdown.is_requested() {
                 let untouched = std::mem::take(&mut self.open);
@@ -112,6 +117,10 @@ impl Reader {
                 Some(Ok(deliveries)) if deliveries.is_empty() => return Ok(None),
                 Some(Ok(deliveries)) => self.open = self.looks(deliveries),
                 Some(Err(error)) => {
+                    if let Some(pause) = pauses.next() {
+                        self.shutdown.pause(pause).await;
+                        continue;
+                    }
                     self.queue.release(at_once(std::mem::take(&mut self.held))).await;
                     return Err(error.into());
                 }

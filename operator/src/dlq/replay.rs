@@ -132,7 +132,10 @@ pub(crate) async fn replay(
     if !reader.is_interrupted() {
         for reference in selection.unmet() {
             let case = Case { place: None, letter: None, reference: Some(reference) };
-            report.enter(&replayer.work(&[case], |_| false).await)?;
+            if let Err(error) = report.enter(&replayer.work(&[case], |_| false).await) {
+                reader.finish(&aws, names).await?;
+                return Err(error.into());
+            }
         }
     }
     let left = reader.finish(&aws, names).await?;
