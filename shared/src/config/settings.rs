@@ -45,10 +45,16 @@ impl fmt::Display for ConfigErrors {
 }
 
 /// The values of all settings, and what was found wrong with them so far.
-#[derive(Debug)]
 pub struct Settings {
     values: HashMap<&'static str, (String, Origin)>,
     errors: Vec<String>,
+}
+
+/// Without the values: some are secrets.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("errors", &self.errors).finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -244,6 +250,7 @@ mod tests {
         let mut settings = load(&[("DUEFLOW_CALLBACK_SECRET", "hunter2")]);
         let read = settings.secret("DUEFLOW_CALLBACK_SECRET", |_| Err::<(), _>("is no secret"));
         assert!(read.is_none());
+        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
         let errors = settings.finish(Some(())).unwrap_err().to_string();
         assert!(errors.contains("DUEFLOW_CALLBACK_SECRET: is no secret"), "{errors}");
         assert!(!errors.contains("hunter2"), "{errors}");
