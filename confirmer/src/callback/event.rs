@@ -36,7 +36,8 @@ impl Reference {
     fn parse(&self) -> Result<PaymentRef, String> {
         // Named, not shown: the reason is logged, and one member may hold another's value.
         Ok(PaymentRef {
-            account: AccountId::parse(&*self.account_id).map_err(|_| "account_id: not an account id")?,
+            account: AccountId::parse(&*self.account_id)
+                .map_err(|_| "account_id: not an account id")?,
             due: self.scheduled_date.parse().map_err(|_| "scheduled_date: not a date")?,
             id: self.payment_id.parse().map_err(|_| "payment_id: not a payment id")?,
         })

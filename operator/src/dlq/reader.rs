@@ -84,15 +84,7 @@ impl Reader {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
         let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
         let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
-        Ok(Self {
-            queue,
-            held,
-            seen,
-            open,
-            shutdown,
-            said_at: Instant::now(),
-            end: End::Empty,
-        })
+        Ok(Self { queue, held, seen, open, shutdown, said_at: Instant::now(), end: End::Empty })
     }
 
     /// The next look; `None` when all is read that can be. The caller hands each look back

@@ -159,9 +159,7 @@ impl Run {
     fn is_newer(&self, letter: &Letter) -> bool {
         match self.selection {
             Selection::Named { .. } => false,
-            Selection::Reason(_) | Selection::All => {
-                letter.at().is_some_and(|at| at > self.began)
-            }
+            Selection::Reason(_) | Selection::All => letter.at().is_some_and(|at| at > self.began),
         }
     }
 

@@ -34,6 +34,9 @@ impl State {
     }
 }
 
+/// The action of a case that could not be decided.
+const UNDECIDED: &str = "undecided";
+
 /// What was done with one payment or letter.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -71,7 +74,8 @@ impl Entry {
     /// A case that could not be decided.
     pub(super) fn failed(case: &Case, reason: String) -> Self {
         let refuse = Plan::Refuse(Refusal::Unreadable);
-        Self { state: State::Failed, why: reason, ..Self::planned(case, &refuse) }
+        let (state, action) = (State::Failed, UNDECIDED);
+        Self { state, action, why: reason, ..Self::planned(case, &refuse) }
     }
 
     /// It could not be done.

@@ -72,12 +72,9 @@ fn settled() -> Found {
 
 #[test]
 fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() {
-    for code in [
-        FailureCode::Rejected,
-        FailureCode::Refused,
-        FailureCode::Exhausted,
-        FailureCode::Unknown,
-    ] {
+    for code in
+        [FailureCode::Rejected, FailureCode::Refused, FailureCode::Exhausted, FailureCode::Unknown]
+    {
         assert_eq!(by_letter(&letter(code)), None, "{code}");
     }
     for code in [

@@ -3,9 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::domain::{
-    Amount, BeneficiaryId, Failure, FailureCode, Outcome, Payment, TraceKey,
-};
+use shared::domain::{Amount, BeneficiaryId, Failure, FailureCode, Outcome, Payment, TraceKey};
 use shared::payments::Applied;
 use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
 
@@ -69,7 +67,10 @@ impl PaymentStore for Overtaken {
         _: Timestamp,
     ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
         let under_way = StoredPayment { status: Status::Scheduled, ..self.0[0].clone() };
-        Ok(changes.iter().map(|_| Err(ChangeError::InStatus(Box::new(under_way.clone())))).collect())
+        Ok(changes
+            .iter()
+            .map(|_| Err(ChangeError::InStatus(Box::new(under_way.clone()))))
+            .collect())
     }
 
     async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
