@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::config::{Receiving, Settings, SweptDays};
+use shared::config::{Receiving, Settings, SweptDays, attempt_limits};
 use shared::transaction::TransactionSettings;
 
 use crate::callback::CallbackSettings;
@@ -45,6 +45,7 @@ impl Sweeping {
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let interval = settings.duration("DUEFLOW_PENDING_SWEEP_INTERVAL", second..=hour * 24);
         let limit = settings.duration("DUEFLOW_PENDING_LIMIT", second..=hour * 168);
+        let attempts = attempt_limits(settings);
         if let (Some(limit), Some(receiving)) = (limit, receiving)
             && limit <= receiving.visibility
         {
@@ -52,6 +53,15 @@ impl Sweeping {
             settings.refuse("DUEFLOW_PENDING_LIMIT", reason);
             return None;
         }
+        // Later, what nobody knows of could not be submitted any more: see `remembers`.
+        if let (Some(limit), Some(attempts)) = (limit, attempts)
+            && limit >= attempts.key_retention / 4 * 3
+        {
+            let reason = "must be shorter than three quarters of DUEFLOW_KEY_RETENTION";
+            settings.refuse("DUEFLOW_PENDING_LIMIT", reason);
+            return None;
+        }
+        attempts?;
         Some(Self { interval: interval?, limit: limit? })
     }
 }
@@ -67,5 +77,33 @@ impl ConfirmerConfig {
         let days = SweptDays::read(settings);
         let confirming = Confirming { receivers: receivers?, sweeping: sweeping?, days: days? };
         Some(Self { receiving: receiving?, transaction: transaction?, callbacks, confirming })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_lies_between_the_visibility_timeout_and_the_memory_of_the_service() {
+        let read = |limit: &str| {
+            let pairs = [
+                ("DUEFLOW_TRANSACTION_URL", "http://127.0.0.1:1"),
+                ("DUEFLOW_VISIBILITY_TIMEOUT", "60s"),
+                ("DUEFLOW_KEY_RETENTION", "24h"),
+                ("DUEFLOW_PENDING_LIMIT", limit),
+            ];
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let mut settings = Settings::load(pairs.into_iter());
+            let config = ConfirmerConfig::read(&mut settings);
+            settings.finish(config)
+        };
+        for good in ["61s", "17h", "1079m"] {
+            assert!(read(good).is_ok(), "{good}: {:?}", read(good).unwrap_err());
+        }
+        for (bad, name) in [("60s", "VISIBILITY_TIMEOUT"), ("18h", "KEY_RETENTION")] {
+            let errors = read(bad).unwrap_err().to_string();
+            assert!(errors.contains("PENDING_LIMIT") && errors.contains(name), "{errors}");
+        }
     }
 }

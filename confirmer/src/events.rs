@@ -52,7 +52,7 @@ pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
         }
         Reported::Rejected(failure) => {
             REJECTED.add_for("result", result, 1);
-            tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it is in the dead-letter queue");
+            tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it goes to the dead-letter queue");
         }
     }
 }

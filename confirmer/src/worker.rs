@@ -43,7 +43,10 @@ impl Worker {
     }
 
     async fn settle(&self, deliveries: Vec<Delivery>) {
-        let read = self.read(deliveries).await;
+        let mut read = self.read(deliveries).await;
+        // A refusal has no fence: by now another may hold the message, and an operator may have
+        // replayed the payment since. What is not held is delivered again.
+        read.retain(|(delivery, _)| delivery.is_held());
         if read.is_empty() {
             return;
         }
@@ -90,7 +93,7 @@ impl Worker {
         let mut read = Vec::with_capacity(deliveries.len());
         let mut again = Vec::new();
         for delivery in deliveries {
-            match serde_json::from_str::<Confirmation>(&delivery.body) {
+            match serde_json::from_str(&delivery.body).map(as_refused) {
                 Ok(confirmation) if seen.insert(confirmation.payment.id) => {
                     read.push((delivery, confirmation));
                 }
@@ -154,9 +157,37 @@ impl Worker {
     }
 }
 
+/// A refusal that is reported came after a 202, whatever code its sender gave it: with
+/// `rejected` a replay would take it for the answer to the payment's only submission.
+fn as_refused(mut confirmation: Confirmation) -> Confirmation {
+    match &mut confirmation.result {
+        Reported::Settled(_) => {}
+        Reported::Rejected(failure) => failure.code = FailureCode::Refused,
+    }
+    confirmation
+}
+
 fn change(confirmation: &Confirmation) -> Change<'_> {
     match &confirmation.result {
         Reported::Settled(settlement) => Change::Settle(&confirmation.payment, settlement),
         Reported::Rejected(failure) => Change::Refuse(&confirmation.payment, failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_code_a_reported_refusal_has_it_is_written_as_one_after_a_202() {
+        let payment = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
+        let failure = Failure::new(FailureCode::Rejected, "422 closed: x");
+        let read = as_refused(Confirmation {
+            payment: payment.parse().unwrap(),
+            result: Reported::Rejected(failure),
+            trace_key: None,
+        });
+        let expected = Failure::new(FailureCode::Refused, "422 closed: x");
+        assert!(matches!(change(&read), Change::Refuse(_, failure) if *failure == expected));
     }
 }

@@ -9,6 +9,7 @@ pub(crate) use process::usage_of;
 pub use process::{Process, Usage};
 pub use scrape::Samples;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,7 +105,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A running world: what is outside dueflow, set up for `names`.
-#[derive(Debug)]
 pub struct World {
     /// The outside.
     pub local: Local,
@@ -116,6 +116,20 @@ pub struct World {
     pub dir: PathBuf,
     executable: PathBuf,
     callback_secret: String,
+}
+
+/// Without the secret of the callbacks.
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { local, names, aws, dir, executable, callback_secret: _ } = self;
+        f.debug_struct("World")
+            .field("local", local)
+            .field("names", names)
+            .field("aws", aws)
+            .field("dir", dir)
+            .field("executable", executable)
+            .finish_non_exhaustive()
+    }
 }
 
 impl World {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::error::Category;
 use shared::domain::{AccountId, Failure, FailureCode, PaymentRef, Settlement};
 use shared::queue::{Confirmation, Reported};
 
@@ -33,11 +34,12 @@ struct Reference {
 
 impl Reference {
     fn parse(&self) -> Result<PaymentRef, String> {
+        // Named, not shown: the reason is logged, and one member may hold another's value.
         Ok(PaymentRef {
             account: AccountId::parse(&*self.account_id)
-                .map_err(|error| format!("account_id: {error}"))?,
-            due: self.scheduled_date.parse().map_err(|error| format!("scheduled_date: {error}"))?,
-            id: self.payment_id.parse().map_err(|error| format!("payment_id: {error}"))?,
+                .map_err(|_| "account_id: not an account id")?,
+            due: self.scheduled_date.parse().map_err(|_| "scheduled_date: not a date")?,
+            id: self.payment_id.parse().map_err(|_| "payment_id: not a payment id")?,
         })
     }
 }
@@ -45,9 +47,9 @@ impl Reference {
 /// Reads a callback's body.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with it, without its values: it is logged.
 pub(super) fn read(body: &[u8]) -> Result<Confirmation, String> {
-    let event: Event = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let event: Event = serde_json::from_slice(body).map_err(|error| place(&error))?;
     let (payment, result) = match event {
         Event::Settled { payment, transaction_id, settled_at } => {
             let settlement = Settlement::new(transaction_id, settled_at)
@@ -55,11 +57,22 @@ pub(super) fn read(body: &[u8]) -> Result<Confirmation, String> {
             (payment, Reported::Settled(settlement))
         }
         Event::Rejected { payment, code, reason } => {
-            let failure = Failure::new(FailureCode::Rejected, format!("{code}: {reason}"));
+            let failure = Failure::new(FailureCode::Refused, format!("{code}: {reason}"));
             (payment, Reported::Rejected(failure))
         }
     };
     Ok(Confirmation { payment: payment.parse()?, result, trace_key: None })
+}
+
+/// Of which kind an error is and where. Its own words quote the body.
+fn place(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        Category::Io => "cannot be read",
+        Category::Syntax => "is no JSON",
+        Category::Data => "is no event",
+        Category::Eof => "ends early",
+    };
+    format!("the body {kind}: line {}, column {}", error.line(), error.column())
 }
 
 #[cfg(test)]
@@ -78,7 +91,26 @@ mod tests {
         let rejected = read(REJECTED.as_bytes()).unwrap();
         assert_eq!(rejected.payment.to_string(), reference);
         let words = "closed: the account is closed";
-        assert!(matches!(rejected.result, Reported::Rejected(f) if f.reason == words));
+        // Not `rejected`: that is what answers a submission, and may be submitted again.
+        let failure = Failure::new(FailureCode::Refused, words);
+        assert!(matches!(rejected.result, Reported::Rejected(f) if f == failure));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_a_value_of_the_body() {
+        for (what, with) in [
+            (r#""019ab1f4-5c1e-7d3a-8b2f-0123456789ab""#, r#""HUNTER2""#),
+            (r#""ACC-1""#, r#""HUNTER2 #""#),
+            (r#""2026-11-23","t"#, r#""HUNTER2","t"#),
+            ("transaction.settled", "HUNTER2"),
+            (r#""settled_at":"2026-11-23T01:00:00.000Z""#, r#""settled_at":"HUNTER2""#),
+            ("}}", r#"},"HUNTER2""#),
+        ] {
+            let body = SETTLED.replace(what, with);
+            assert!(body.contains("HUNTER2"), "{what}");
+            let reason = read(body.as_bytes()).unwrap_err();
+            assert!(!reason.contains("HUNTER"), "{reason}");
+        }
     }
 
     #[test]

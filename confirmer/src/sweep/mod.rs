@@ -8,6 +8,7 @@
 
 mod plan;
 mod round;
+mod silence;
 #[cfg(test)]
 mod simulation;
 
@@ -26,6 +27,7 @@ use crate::config::Sweeping;
 use crate::events;
 use plan::{days_back, jittered};
 use round::Round;
+use silence::Silence;
 
 /// The sweep was ended before it was complete: shutdown, or a neighbour does not answer.
 #[derive(Debug)]
@@ -47,20 +49,28 @@ impl Sweeper {
     /// Sweeps until shutdown, for the first time an interval after the start: by then what
     /// was in hand when the last process ended has been delivered again.
     pub(crate) async fn run(self, shutdown: Shutdown) {
+        let mut silence = Silence::default();
         for number in 0.. {
             if shutdown.pause(jittered(self.sweeping.interval, fastrand::f64())).await {
                 return;
             }
-            let result = self.sweep(days_back(number, self.days.before), &shutdown).await;
+            let back = days_back(number, self.days.before);
+            let result = self.sweep(back, &mut silence, &shutdown).await;
             events::swept(if result.is_ok() { "completed" } else { "interrupted" });
         }
     }
 
     /// One sweep, the oldest day first and each day in order, so that the payments of an
     /// account are queued again in theirs (INV-5).
-    async fn sweep(&self, back: u16, shutdown: &Shutdown) -> Result<(), Interrupted> {
+    async fn sweep(
+        &self,
+        back: u16,
+        silence: &mut Silence,
+        shutdown: &Shutdown,
+    ) -> Result<(), Interrupted> {
+        silence.begin();
         let today = DueDate::today(self.clock.now(), &self.days.zone);
-        let mut round = Round { sweeper: self, shutdown, unanswered: 0 };
+        let mut round = Round { sweeper: self, shutdown, silence };
         for back in (0..=back).rev() {
             round.day(today.days_before(back)).await?;
         }

@@ -57,7 +57,7 @@ pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
     match found {
         Found::Settled(settlement) => report("settled", Reported::Settled(settlement)),
         Found::Rejected { reason } => {
-            report("rejected", Reported::Rejected(Failure::new(FailureCode::Rejected, reason)))
+            report("rejected", Reported::Rejected(Failure::new(FailureCode::Refused, reason)))
         }
         Found::UnderWay => Step::Leave,
         Found::Nothing => Step::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment)),

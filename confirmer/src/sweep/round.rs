@@ -10,23 +10,20 @@ use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use super::plan::{Step, is_stuck, step};
+use super::silence::Silence;
 use super::{Interrupted, Sweeper};
 use crate::events;
 
 /// Questions asked side by side.
 const QUESTIONS: usize = 40;
 
-/// Questions without an answer, one after the other, after which the sweep ends: the service
-/// is down, and asking it for a million payments helps nobody.
-const UNANSWERED: usize = 3;
-
 /// One sweep.
 #[derive(Debug)]
 pub(super) struct Round<'a> {
     pub(super) sweeper: &'a Sweeper,
     pub(super) shutdown: &'a Shutdown,
-    /// Questions without an answer since the last answer.
-    pub(super) unanswered: usize,
+    /// Questions without an answer.
+    pub(super) silence: &'a mut Silence,
 }
 
 impl Round<'_> {
@@ -62,7 +59,9 @@ impl Round<'_> {
                 Ok(stored) if is_stuck(&stored, now, self.sweeper.limit()) => stuck.push(stored),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%reference, %error, "an item of the payments table is no payment");
+                    // Without the account: logs hold none.
+                    let (due, payment_id) = (reference.due, reference.id);
+                    tracing::error!(%due, %payment_id, %error, "an item of the payments table is no payment");
                     events::error("sweep", &error);
                 }
             }
@@ -74,7 +73,7 @@ impl Round<'_> {
     /// sent is sent to the end.
     async fn settle(&mut self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
         let answers = self.shutdown.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
-        let (mut reports, mut again) = (Vec::new(), Vec::new());
+        let (mut reports, mut again, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for (stored, found) in stuck.iter().zip(answers) {
             let label = match step(stored, found) {
                 Step::Report(label, message) => {
@@ -88,16 +87,18 @@ impl Round<'_> {
                 Step::Leave => "under_way",
                 Step::NoAnswer(reason) => {
                     events::unanswered(stored, &reason);
-                    self.unanswered += 1;
+                    self.silence.unanswered(stored.payment.id);
                     continue;
                 }
             };
-            events::stuck(stored, label);
-            self.unanswered = 0;
+            labels.push((stored, label));
+            self.silence.answered();
         }
         send(&self.sweeper.confirmations, &reports).await?;
         send(&self.sweeper.payments, &again).await?;
-        if self.unanswered >= UNANSWERED { Err(Interrupted) } else { Ok(()) }
+        // What was not sent is found again by the next sweep, and counted there.
+        labels.into_iter().for_each(|(stored, label)| events::stuck(stored, label));
+        if self.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// The answers in the order of the payments.

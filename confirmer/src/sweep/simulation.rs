@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Found, Outcome, Payment, PaymentId, PaymentRef,
-    Settlement, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome, Payment,
+    PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
@@ -24,7 +24,7 @@ use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 
-use super::Sweeper;
+use super::{Silence, Sweeper};
 use crate::config::Sweeping;
 
 const SHARDS: u16 = 4;
@@ -184,6 +184,7 @@ struct World {
     payments: Arc<FakeQueue>,
     confirmations: Arc<FakeQueue>,
     sweeper: Sweeper,
+    silence: tokio::sync::Mutex<Silence>,
 }
 
 impl World {
@@ -202,7 +203,8 @@ impl World {
             days: SweptDays { zone: TimeZone::UTC, before: 7 },
             clock: Clock::new(move || start() + started_at.elapsed()),
         };
-        Self { table, bank, payments: to_dispatch, confirmations, sweeper }
+        let silence = tokio::sync::Mutex::default();
+        Self { table, bank, payments: to_dispatch, confirmations, sweeper, silence }
     }
 
     fn answer(&self, stored: &StoredPayment, found: Found) {
@@ -216,7 +218,8 @@ impl World {
     /// One sweep of today and yesterday, after the payments have become stuck.
     async fn sweep(&self) -> Result<(), super::Interrupted> {
         tokio::time::sleep(LIMIT * 2).await;
-        self.sweeper.sweep(1, &Shutdown::new(Duration::from_secs(25))).await
+        let silence = &mut self.silence.lock().await;
+        self.sweeper.sweep(1, silence, &Shutdown::new(Duration::from_secs(25))).await
     }
 }
 
@@ -244,7 +247,7 @@ async fn each_stuck_payment_goes_where_the_answer_sends_it() {
             }
             Reported::Rejected(failure) => {
                 assert_eq!(report.payment, refused.payment.reference());
-                assert_eq!(failure.reason, "422 no");
+                assert_eq!(failure, Failure::new(FailureCode::Refused, "422 no"));
             }
         }
     }
@@ -306,6 +309,26 @@ async fn a_service_that_does_not_answer_ends_the_sweep_and_the_next_one_finds_al
 }
 
 #[tokio::test(start_paused = true)]
+async fn payments_that_never_have_an_answer_do_not_keep_the_others_from_theirs() {
+    let mut all: Vec<_> = (0..200).map(stored).collect();
+    // They were due the day before, so that they come first each time.
+    let (mute, others) = all.split_at_mut(150);
+    for earlier in &mut *mute {
+        earlier.payment.due = earlier.payment.due.days_before(1);
+    }
+    let no_answer = Found::NoAnswer { retry_after: None, reason: "500".to_owned() };
+    let (mute, others) = (mute.to_vec(), others.to_vec());
+    let world = World::new(&all);
+    mute.iter().for_each(|stored| world.answer(stored, no_answer.clone()));
+    let mut sweeps = 0;
+    while world.payments.sent().len() < others.len() {
+        let _ = world.sweep().await;
+        sweeps += 1;
+        assert!(sweeps <= 5, "{} of {} after {sweeps}", world.payments.sent().len(), others.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_takes_nothing_ends_the_sweep_and_nothing_counts_as_sent() {
     let world = World::new(&[stored(1)]);
     *world.payments.down.lock().unwrap() = true;
@@ -321,7 +344,8 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
     *world.table.down.lock().unwrap() = true;
     let running = tokio::spawn({
         let sweeper = world.sweeper.clone();
-        async move { sweeper.sweep(1, &Shutdown::new(Duration::from_secs(25))).await }
+        let shutdown = Shutdown::new(Duration::from_secs(25));
+        async move { sweeper.sweep(1, &mut Silence::default(), &shutdown).await }
     });
     tokio::time::sleep(LIMIT * 2).await;
     assert!(!running.is_finished() && world.payments.sent().is_empty());
@@ -331,7 +355,8 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
 
     *world.table.down.lock().unwrap() = true;
     let shutdown = Shutdown::new(Duration::from_secs(25));
-    let (ended, ()) = tokio::join!(world.sweeper.sweep(1, &shutdown), async {
+    let mut silence = Silence::default();
+    let (ended, ()) = tokio::join!(world.sweeper.sweep(1, &mut silence, &shutdown), async {
         tokio::time::sleep(LIMIT).await;
         shutdown.request();
     });

@@ -120,7 +120,10 @@ pub(super) enum Step {
 pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
     match &letter.body {
         Body::Written(written) => match written.failure.code {
-            FailureCode::Rejected | FailureCode::Exhausted | FailureCode::Unknown => {
+            FailureCode::Rejected
+            | FailureCode::Refused
+            | FailureCode::Exhausted
+            | FailureCode::Unknown => {
                 written.payment.is_none().then_some(Plan::Refuse(Refusal::Unreadable))
             }
             code @ (FailureCode::MalformedRecord
@@ -186,7 +189,10 @@ fn by_failure(stored: &StoredPayment) -> Step {
             first_claim: FirstClaim::StartsAnew,
             because: Safe::RejectedOnce,
         }),
+        // A refusal after a 202 is no answer to the one submission: the result is final, and a
+        // later one may have come since.
         FailureCode::Rejected
+        | FailureCode::Refused
         | FailureCode::Exhausted
         | FailureCode::Unknown
         | FailureCode::MalformedRecord
@@ -286,7 +292,11 @@ impl fmt::Display for Refusal {
                  docs/runbooks/dead-letters.md#rejected",
             ),
             Self::RejectedForGood { reason } => {
-                write!(f, "the transaction service refused it for good ({reason})")
+                write!(
+                    f,
+                    "the transaction service took it, refused it and stays with that ({reason}): \
+                     docs/runbooks/dead-letters.md#refused"
+                )
             }
             Self::Forgotten => f.write_str(
                 "the transaction service knows nothing of it, but may have forgotten: search the \

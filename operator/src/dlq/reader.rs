@@ -17,6 +17,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use shared::aws::Aws;
 use shared::config::{Names, Receiving};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
+use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::time::Instant;
 
@@ -31,6 +32,9 @@ const RECEIVING: Receiving =
 /// and each takes some 500 bytes here.
 pub(super) const MAX_LETTERS: usize = 100_000;
 
+/// Failed receives that are tried again before a run is given up.
+const RECEIVE_RETRIES: usize = 3;
+
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -42,8 +46,6 @@ pub(super) struct Look {
     in_hand: Vec<Delivery>,
     /// How many letters were not seen before.
     unseen: usize,
-    /// Whether the receive was full, so that more of the group may lie behind.
-    cut: bool,
 }
 
 impl Look {
@@ -73,7 +75,6 @@ pub(super) struct Reader {
     open: Vec<Look>,
     shutdown: Shutdown,
     said_at: Instant,
-    blocked: u64,
     end: End,
 }
 
@@ -83,21 +84,13 @@ impl Reader {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
         let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
         let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
-        Ok(Self {
-            queue,
-            held,
-            seen,
-            open,
-            shutdown,
-            said_at: Instant::now(),
-            blocked: 0,
-            end: End::Empty,
-        })
+        Ok(Self { queue, held, seen, open, shutdown, said_at: Instant::now(), end: End::Empty })
     }
 
     /// The next look; `None` when all is read that can be. The caller hands each look back
     /// with [`Reader::settle`].
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Look>> {
+        let mut pauses = retry::QUEUE_ENTRIES.pauses().take(RECEIVE_RETRIES);
         loop {
             if self.shutdown.is_requested() {
                 let untouched = std::mem::take(&mut self.open);
@@ -116,6 +109,10 @@ impl Reader {
                 Some(Ok(deliveries)) if deliveries.is_empty() => return Ok(None),
                 Some(Ok(deliveries)) => self.open = self.looks(deliveries),
                 Some(Err(error)) => {
+                    if let Some(pause) = pauses.next() {
+                        self.shutdown.pause(pause).await;
+                        continue;
+                    }
                     self.queue.release(at_once(std::mem::take(&mut self.held))).await;
                     return Err(error.into());
                 }
@@ -126,14 +123,13 @@ impl Reader {
     }
 
     fn looks(&mut self, deliveries: Vec<Delivery>) -> Vec<Look> {
-        let full = deliveries.len() == MAX_BATCH;
         let mut groups: Vec<(String, Look)> = Vec::new();
         for mut delivery in deliveries {
             let text = std::mem::take(&mut delivery.body);
             let group = delivery.group.clone();
             if groups.last().is_none_or(|(name, _)| *name != group) {
                 let (letters, in_hand) = (Vec::new(), Vec::new());
-                groups.push((group, Look { letters, in_hand, unseen: 0, cut: false }));
+                groups.push((group, Look { letters, in_hand, unseen: 0 }));
             }
             if let Some((group, look)) = groups.last_mut() {
                 if self.seen.insert(delivery.message_id.clone()) {
@@ -143,10 +139,6 @@ impl Reader {
                 }
                 look.in_hand.push(delivery);
             }
-        }
-        // SQS takes all it can of one group before it goes on to the next.
-        if let Some((_, look)) = groups.last_mut() {
-            look.cut = full;
         }
         groups.into_iter().rev().map(|(_, look)| look).collect()
     }
@@ -158,7 +150,6 @@ impl Reader {
         for (place, delivery) in look.in_hand.into_iter().enumerate() {
             if done.contains(&place) { gone.push(delivery) } else { kept.push(delivery) }
         }
-        self.blocked += u64::from(kept.len() == MAX_BATCH);
         if !gone.is_empty() {
             self.queue.acknowledge(gone).await;
         }
@@ -178,7 +169,7 @@ impl Reader {
     pub(super) async fn finish(self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
         let behind = count(aws, &names.dead_letter_queue()).await;
         self.queue.release(at_once(self.held)).await;
-        Ok(Left { behind: behind?, blocked: self.blocked, end: self.end })
+        Ok(Left { behind: behind?, end: self.end })
     }
 
     fn say_progress(&mut self) {
@@ -193,11 +184,13 @@ fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
     deliveries.into_iter().map(|delivery| (delivery, Duration::ZERO)).collect()
 }
 
-/// Whether another look at a group may show more: there may be more of it, not all ten of a
-/// window are kept, and this look has brought something new or made room.
+/// Whether another look at a group may show more: what is kept holds back the rest of it, but
+/// is not all ten of a window, and this look has brought something new or made room. SQS may
+/// hand out fewer letters than there are, so a short receive does not mean that no more lie
+/// behind.
 fn look_again(look: &Look, done: usize) -> bool {
     let kept = look.in_hand.len() - done;
-    look.cut && kept < MAX_BATCH && (done > 0 || look.unseen > 0)
+    (1..MAX_BATCH).contains(&kept) && (done > 0 || look.unseen > 0)
 }
 
 /// What the reading has left.
@@ -206,8 +199,6 @@ pub(super) struct Left {
     /// About how many letters were not looked at: behind ten of their group that stay, or in
     /// somebody else's hand before.
     pub(super) behind: u64,
-    /// How many groups have ten letters that stay, so that letters may lie behind them.
-    pub(super) blocked: u64,
     /// Why the reading ended.
     pub(super) end: End,
 }

@@ -106,6 +106,7 @@ pub(crate) async fn replay(
         clock: Clock::system(),
         mode,
         unanswered: 0,
+        asked_at: None,
         replayed: HashSet::new(),
         latest: HashMap::new(),
     };
@@ -131,7 +132,10 @@ pub(crate) async fn replay(
     if !reader.is_interrupted() {
         for reference in selection.unmet() {
             let case = Case { place: None, letter: None, reference: Some(reference) };
-            report.enter(&replayer.work(&[case], |_| false).await)?;
+            if let Err(error) = report.enter(&replayer.work(&[case], |_| false).await) {
+                reader.finish(&aws, names).await?;
+                return Err(error.into());
+            }
         }
     }
     let left = reader.finish(&aws, names).await?;
@@ -149,15 +153,24 @@ struct Run {
 }
 
 impl Run {
-    /// The selected letters of a look, in the order of their payments. What was written after
-    /// the run began is left alone: it may be what the run itself brought about.
+    /// Whether a letter is left alone because it was written after the run began: it may be
+    /// what the run itself brought about. The two times are of two clocks, so whoever names a
+    /// payment gets it: that it is not replayed twice, the replayer knows by its id.
+    fn is_newer(&self, letter: &Letter) -> bool {
+        match self.selection {
+            Selection::Named { .. } => false,
+            Selection::Reason(_) | Selection::All => letter.at().is_some_and(|at| at > self.began),
+        }
+    }
+
+    /// The selected letters of a look, in the order of their payments.
     fn cases(&mut self, look: &mut Look) -> Vec<Case> {
         let mut cases = Vec::with_capacity(look.letters.len());
         for (place, letter) in std::mem::take(&mut look.letters) {
             if !self.selection.takes(&letter) {
                 continue;
             }
-            if letter.at().is_some_and(|at| at > self.began) {
+            if self.is_newer(&letter) {
                 self.report.newer += 1;
                 continue;
             }
@@ -166,5 +179,23 @@ impl Run {
         }
         cases.sort_by_key(Case::order);
         cases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_that_is_named_is_not_left_out_because_of_another_machines_clock() {
+        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let text = r#"{"code":"rejected","reason":"x","service":"dispatcher","at":"2026-11-23T12:00:01Z"}"#;
+        let letter = Letter::read("m", "ACC", text.to_owned());
+        assert!(letter.at().is_some_and(|at| at > began), "{letter:?}");
+        let run = |selection| Run { selection, report: Report::new(Mode::DryRun, false), began };
+        assert!(run(Selection::All).is_newer(&letter));
+        assert!(run(Selection::Reason(letter.reason())).is_newer(&letter));
+        let named = Selection::Named { all: HashSet::new(), unmet: BTreeSet::new() };
+        assert!(!run(named).is_newer(&letter));
     }
 }

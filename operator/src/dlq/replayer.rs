@@ -3,20 +3,26 @@
 //! next run finds the payment SCHEDULED or PENDING and sends the message (again).
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::domain::{AccountId, AttemptLimits, DueDate, Found, PaymentId, PaymentRef, Status};
 use shared::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use shared::queue::{Outgoing, Producer};
 use shared::transaction::Transactions;
+use tokio::time::Instant;
 
 use super::letter::{Body, Letter};
 use super::plan::{Carrier, Plan, Refusal, Replayed, Step, by_answer, by_letter, by_table};
 use super::report::{Entry, State};
 
-/// Questions in a row without an answer after which no more are asked: each may take as long
-/// as the time limit of a call.
-const SILENCE: u32 = 5;
+/// Questions in a row without an answer after which one is asked only now and then: each may
+/// take as long as the time limit of a call.
+const SILENCE: u32 = 20;
+
+/// Time after such a question until the next: the service may be back, or have no answer only
+/// for the payments asked for so far.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// A payment to be dealt with.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ pub(super) struct Replayer<S, T> {
     pub(super) mode: Mode,
     /// Questions in a row that had no answer.
     pub(super) unanswered: u32,
+    /// When the last of them was asked.
+    pub(super) asked_at: Option<Instant>,
     /// What this run has replayed.
     pub(super) replayed: HashSet<PaymentId>,
     /// The latest payment of each account that this run has sent.
@@ -112,23 +120,20 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
             if self.mode == Mode::Execute && entry.state == State::Planned {
                 let held = case.place.is_none_or(&is_held);
                 let written = if held {
-                    self.write(&plan, stored.as_ref()).await
+                    self.write(case, &plan, stored.as_ref()).await
                 } else {
                     Err("its letter is in somebody else's hand by now".to_owned())
                 };
-                match (written, &stored) {
-                    (Err(reason), _) => entry.fail(reason),
-                    (Ok(Message::Payment), Some(stored)) => {
-                        if self.comes_late(&stored.payment.reference()) {
+                match written {
+                    Err(reason) => entry.fail(reason),
+                    Ok(Message::Payment(reference, message)) => {
+                        if self.comes_late(&reference) {
                             entry.add("it comes after a later payment of its account");
                         }
-                        payments.put(index, message(case, stored));
+                        payments.put(index, message);
                     }
-                    (Ok(Message::Confirmation), _) => {
-                        confirmations.messages.extend(confirmation(case));
-                        confirmations.entries.push(index);
-                    }
-                    (Ok(Message::None | Message::Payment), _) => {}
+                    Ok(Message::Confirmation(message)) => confirmations.put(index, message),
+                    Ok(Message::None) => {}
                 }
                 entry.done();
             }
@@ -170,11 +175,13 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
     }
 
     async fn ask(&mut self, payment: PaymentId) -> Found {
-        if self.unanswered >= SILENCE {
-            let reason = format!("no answer {SILENCE} times in a row, not asked any more");
+        let lately = self.asked_at.is_some_and(|asked_at| asked_at.elapsed() < ASK_AGAIN);
+        if self.unanswered >= SILENCE && lately {
+            let reason = format!("no answer {} times in a row, not asked", self.unanswered);
             return Found::NoAnswer { retry_after: None, reason };
         }
         let found = self.transactions.find(payment).await;
+        self.asked_at = Some(Instant::now());
         match &found {
             Found::NoAnswer { .. } => self.unanswered += 1,
             Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
@@ -187,29 +194,34 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
     /// Makes the plan's write, and says what is to be sent.
     async fn write(
         &mut self,
+        case: &Case,
         plan: &Plan,
         stored: Option<&StoredPayment>,
     ) -> Result<Message, String> {
-        let (attempts, first_claim) = match plan {
-            Plan::Replay { attempts, first_claim, .. } => (*attempts, *first_claim),
-            Plan::SendAgain(_) => return Ok(Message::Payment),
-            Plan::ConfirmAgain => return Ok(Message::Confirmation),
+        let stored = || stored.ok_or("it is not in the table");
+        let (stored, attempts, first_claim) = match plan {
+            Plan::Replay { attempts, first_claim, .. } => (stored()?, *attempts, *first_claim),
+            Plan::SendAgain(_) => return Ok(message(case, stored()?)),
+            Plan::ConfirmAgain => {
+                let message = confirmation(case).ok_or("its letter holds no confirmation")?;
+                return Ok(Message::Confirmation(message));
+            }
             Plan::Close(_) | Plan::Refuse(_) => return Ok(Message::None),
         };
-        let Some(stored) = stored else { return Err("it is not in the table".to_owned()) };
         let reference = stored.payment.reference();
         let change = [Change::Replay(&reference, attempts, first_claim)];
         let results = self.store.apply(&change, self.clock.now()).await;
         match results.map_err(|error| error.to_string())?.pop() {
             Some(Ok(_)) => {
                 self.replayed.insert(reference.id);
-                Ok(Message::Payment)
+                Ok(message(case, stored))
             }
             // A lost answer of this write, or another operator: the message is missing still.
             Some(Err(ChangeError::InStatus(now)))
                 if matches!(now.status, Status::Scheduled | Status::Pending) =>
             {
-                Ok(Message::Payment)
+                self.replayed.insert(reference.id);
+                Ok(message(case, stored))
             }
             Some(Err(error)) => Err(format!("it changed in the meantime: {error}")),
             None => Err("the database gave no result".to_owned()),
@@ -227,26 +239,30 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
 }
 
 /// What a plan sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Message {
-    Payment,
-    Confirmation,
+    /// To the dispatchers.
+    Payment(PaymentRef, Outgoing),
+    /// To the confirmers.
+    Confirmation(Outgoing),
+    /// Nothing: only the letter goes.
     None,
 }
 
 /// The payment as the table holds it. The deduplication id is that of this letter and of this
 /// many attempts: a run that is repeated within five minutes sends one message, and none is
 /// swallowed by one that led to a failure since (INV-7).
-fn message(case: &Case, stored: &StoredPayment) -> Outgoing {
+fn message(case: &Case, stored: &StoredPayment) -> Message {
     let payment = &stored.payment;
     let source =
         case.letter.as_ref().map_or_else(|| payment.id.to_string(), |l| l.message_id.clone());
-    Outgoing {
+    let outgoing = Outgoing {
         group: payment.account.to_string(),
         deduplication: format!("replay-{source}-{}", stored.attempts),
         body: serde_json::to_string(payment)
             .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
-    }
+    };
+    Message::Payment(payment.reference(), outgoing)
 }
 
 fn confirmation(case: &Case) -> Option<Outgoing> {
@@ -258,3 +274,6 @@ fn confirmation(case: &Case) -> Option<Outgoing> {
         Body::Written(_) | Body::Payment(_) | Body::Unreadable(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

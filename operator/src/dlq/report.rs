@@ -34,6 +34,9 @@ impl State {
     }
 }
 
+/// The action of a case that could not be decided.
+const UNDECIDED: &str = "undecided";
+
 /// What was done with one payment or letter.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -71,7 +74,8 @@ impl Entry {
     /// A case that could not be decided.
     pub(super) fn failed(case: &Case, reason: String) -> Self {
         let refuse = Plan::Refuse(Refusal::Unreadable);
-        Self { state: State::Failed, why: reason, ..Self::planned(case, &refuse) }
+        let (state, action) = (State::Failed, UNDECIDED);
+        Self { state, action, why: reason, ..Self::planned(case, &refuse) }
     }
 
     /// It could not be done.
@@ -155,7 +159,7 @@ impl Report {
     /// Whether everything that was asked for is done, or would be.
     pub(super) fn is_clean(&self, left: Left) -> bool {
         // A dry run takes no letter away, so it cannot see behind the first ten.
-        let behind = self.mode == Mode::Execute && left.behind > 0 && left.blocked > 0;
+        let behind = self.mode == Mode::Execute && left.behind > 0;
         self.refused == 0 && self.failed == 0 && left.end == End::Empty && !behind
     }
 

@@ -45,10 +45,16 @@ impl fmt::Display for ConfigErrors {
 }
 
 /// The values of all settings, and what was found wrong with them so far.
-#[derive(Debug)]
 pub struct Settings {
     values: HashMap<&'static str, (String, Origin)>,
     errors: Vec<String>,
+}
+
+/// Without the values: some are secrets.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("errors", &self.errors).finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -95,7 +101,10 @@ impl Settings {
             match line.split_once('=') {
                 _ if line.is_empty() || line.starts_with('#') => {}
                 Some((name, value)) => self.set(name.trim(), value.trim().to_owned(), origin),
-                None => self.errors.push(format!("{origin}: {line:?} is not NAME=value")),
+                None => {
+                    let name = shown(line);
+                    self.errors.push(format!("{origin}: {name} is not NAME=value"));
+                }
             }
         }
     }
@@ -105,7 +114,7 @@ impl Settings {
             Some(setting) => {
                 self.values.insert(setting.name, (value, origin));
             }
-            None => self.errors.push(format!("{name} ({origin}) is not a setting")),
+            None => self.errors.push(format!("{} ({origin}) is not a setting", shown(name))),
         }
     }
 
@@ -202,6 +211,15 @@ impl Settings {
     }
 }
 
+/// What may be shown of what should be a name. A line with a typing mistake may hold a secret,
+/// and base64 may end in `=`, so the value may be taken for the name.
+fn shown(text: &str) -> String {
+    let end = text.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let more = if rest.is_empty() { "" } else { "…" };
+    if name.starts_with("DUEFLOW_") { format!("{name}{more}") } else { "what it says".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,9 +250,29 @@ mod tests {
         let mut settings = load(&[("DUEFLOW_CALLBACK_SECRET", "hunter2")]);
         let read = settings.secret("DUEFLOW_CALLBACK_SECRET", |_| Err::<(), _>("is no secret"));
         assert!(read.is_none());
+        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
         let errors = settings.finish(Some(())).unwrap_err().to_string();
         assert!(errors.contains("DUEFLOW_CALLBACK_SECRET: is no secret"), "{errors}");
         assert!(!errors.contains("hunter2"), "{errors}");
+    }
+
+    #[test]
+    fn a_line_with_a_typing_mistake_is_located_but_its_secret_is_not_shown() {
+        let file = std::env::temp_dir().join(format!("dueflow-{}.env", uuid::Uuid::now_v7()));
+        let lines = [
+            "DUEFLOW_CALLBACK_SECRET: whsec_HUNTER2=",
+            "DUEFLOW_CALLBACK_SECRET whsec_HUNTER2",
+            "HUNTER2=",
+            "HUNTER2",
+        ];
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        let settings = load(&[(CONFIG_FILE, file.to_str().unwrap())]);
+        let errors = settings.finish(Some(())).unwrap_err().to_string();
+        for part in ["line 1", "line 2", "line 3", "line 4", "DUEFLOW_CALLBACK_SECRET"] {
+            assert!(errors.contains(part), "{part} is missing in {errors}");
+        }
+        assert!(!errors.contains("HUNTER") && !errors.contains("whsec"), "{errors}");
+        std::fs::remove_file(file).unwrap();
     }
 
     #[test]

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum FailureCode {
     /// The transaction service refused the payment for good (4xx).
     Rejected,
+    /// The transaction service took the payment (202) and refused it afterwards: final, unlike
+    /// a rejection in answer to the submission.
+    Refused,
     /// A stream record of the payments table could not be read.
     MalformedRecord,
     /// A queue message could not be read.
@@ -29,8 +32,9 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Rejected,
+        Self::Refused,
         Self::MalformedRecord,
         Self::MalformedMessage,
         Self::Mismatch,
@@ -45,6 +49,7 @@ impl FailureCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
+            Self::Refused => "refused",
             Self::MalformedRecord => "malformed_record",
             Self::MalformedMessage => "malformed_message",
             Self::Mismatch => "mismatch",

@@ -72,7 +72,9 @@ fn settled() -> Found {
 
 #[test]
 fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() {
-    for code in [FailureCode::Rejected, FailureCode::Exhausted, FailureCode::Unknown] {
+    for code in
+        [FailureCode::Rejected, FailureCode::Refused, FailureCode::Exhausted, FailureCode::Unknown]
+    {
         assert_eq!(by_letter(&letter(code)), None, "{code}");
     }
     for code in [
@@ -153,6 +155,17 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
         assert_eq!(asked, Step::Ask, "{code} after {attempts}");
     }
     assert_eq!(with_letter(Some(&stored(Status::Failed, 1, None))), Step::Ask);
+}
+
+#[test]
+fn a_payment_that_was_taken_and_then_refused_is_asked_for_though_it_was_submitted_once() {
+    let refused = failed(FailureCode::Refused, "422 closed: x", 1);
+    assert_eq!(with_letter(Some(&refused)), Step::Ask);
+    assert_eq!(by_name(Some(&refused)), Step::Ask);
+    let found = Found::Rejected { reason: "422 closed: x".to_owned() };
+    let plan = by_answer(&refused, found, &LIMITS, now());
+    assert!(matches!(&plan, Plan::Refuse(Refusal::RejectedForGood { .. })), "{plan:?}");
+    assert!(plan.to_string().ends_with("dead-letters.md#refused"), "{plan}");
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Whether the transaction service is silent, or only some payments have no answer: pure.
+
+use std::collections::HashSet;
+
+use shared::domain::PaymentId;
+
+/// Questions without an answer, one after the other, after which a sweep ends: the service is
+/// down, and asking it for a million payments helps nobody.
+const UNANSWERED: usize = 40;
+
+/// Most payments that are remembered. While the service is down, each sweep asks for
+/// [`UNANSWERED`] more than the one before, up to about this many.
+const REMEMBERED: usize = 1_000;
+
+/// Counts questions without an answer. A payment that had none in the sweep before does not
+/// count: the service may be unable to answer for it, and however many such payments come
+/// first, each sweep gets further than the one before.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    before: HashSet<PaymentId>,
+    now: HashSet<PaymentId>,
+    in_a_row: usize,
+}
+
+impl Silence {
+    /// A sweep begins.
+    pub(super) fn begin(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+        self.in_a_row = 0;
+    }
+
+    /// There was an answer.
+    pub(super) fn answered(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// There was none for this payment.
+    pub(super) fn unanswered(&mut self, payment: PaymentId) {
+        if !self.before.contains(&payment) {
+            self.in_a_row += 1;
+        }
+        if self.now.len() < REMEMBERED {
+            self.now.insert(payment);
+        }
+    }
+
+    /// Whether the sweep is to end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.in_a_row >= UNANSWERED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_gets_further_than_the_one_before_and_no_longer_than_the_bound() {
+        let payments: Vec<_> = (0..5_000).map(|_| PaymentId::generate()).collect();
+        let mut silence = Silence::default();
+        let mut asked = Vec::new();
+        for _ in 0..40 {
+            silence.begin();
+            let until_end = payments.iter().take_while(|payment| {
+                let goes_on = !silence.is_complete();
+                if goes_on {
+                    silence.unanswered(**payment);
+                }
+                goes_on
+            });
+            asked.push(until_end.count());
+        }
+        assert_eq!(asked[..3], [UNANSWERED, 2 * UNANSWERED, 3 * UNANSWERED]);
+        assert_eq!(asked.last(), Some(&(REMEMBERED + UNANSWERED)));
+    }
+
+    #[test]
+    fn an_answer_ends_the_silence() {
+        let mut silence = Silence::default();
+        for _ in 0..10 {
+            (1..UNANSWERED).for_each(|_| silence.unanswered(PaymentId::generate()));
+            assert!(!silence.is_complete());
+            silence.answered();
+        }
+    }
+}

@@ -1,0 +1,172 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shared::domain::{Amount, BeneficiaryId, Failure, FailureCode, Outcome, Payment, TraceKey};
+use shared::payments::Applied;
+use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+/// A payment that was rejected in its only attempt.
+fn rejected() -> StoredPayment {
+    let payment = Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC").unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("B").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: now(),
+    };
+    StoredPayment {
+        payment,
+        status: Status::Failed,
+        updated_at: now(),
+        attempts: 1,
+        attempts_before: 0,
+        claimed_at: Some(now()),
+        transaction_id: None,
+        settled_at: None,
+        failure: Some(Failure::new(FailureCode::Rejected, "422 limit: x")),
+    }
+}
+
+fn case_of(stored: &StoredPayment) -> Case {
+    let letter = DeadLetter {
+        failure: stored.failure.clone().unwrap(),
+        service: "dispatcher".to_owned(),
+        at: now(),
+        payment: Some(stored.payment.clone()),
+        raw: None,
+    };
+    let text = serde_json::to_string(&letter).unwrap();
+    Case {
+        place: Some(0),
+        letter: Some(Letter::read("m", "ACC", text)),
+        reference: Some(stored.payment.reference()),
+    }
+}
+
+/// A table of which each write finds that another was first.
+#[derive(Debug)]
+struct Overtaken(Vec<StoredPayment>);
+
+#[async_trait]
+impl PaymentStore for Overtaken {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let under_way = StoredPayment { status: Status::Scheduled, ..self.0[0].clone() };
+        Ok(changes
+            .iter()
+            .map(|_| Err(ChangeError::InStatus(Box::new(under_way.clone()))))
+            .collect())
+    }
+
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(self.0.iter().find(|stored| stored.payment.id == reference.id).cloned())
+    }
+}
+
+/// A transaction service that says what it is told to, in this order and then nothing more.
+#[derive(Debug, Default)]
+struct Answers(Mutex<Vec<Found>>);
+
+#[async_trait]
+impl Transactions for Answers {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        panic!("a replay submitted {}", payment.id)
+    }
+
+    async fn find(&self, _: PaymentId) -> Found {
+        self.0.lock().unwrap().pop().unwrap_or_else(silent)
+    }
+}
+
+fn silent() -> Found {
+    Found::NoAnswer { retry_after: None, reason: "503".to_owned() }
+}
+
+#[derive(Debug, Default)]
+struct Sent(Mutex<Vec<Outgoing>>);
+
+#[async_trait]
+impl QueueApi for Sent {
+    fn name(&self) -> &'static str {
+        "sent.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        self.0.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
+        Ok(Vec::new())
+    }
+}
+
+fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken, Answers> {
+    Replayer {
+        store: Overtaken(stored),
+        transactions: Answers::default(),
+        payments: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
+        confirmations: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
+        limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
+        clock: Clock::new(now),
+        mode: Mode::Execute,
+        unanswered: 0,
+        asked_at: None,
+        replayed: HashSet::new(),
+        latest: HashMap::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_again() {
+    let (stored, sent) = (rejected(), Arc::default());
+    let mut replayer = replayer(vec![stored.clone()], &sent);
+    let first = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(first[0].state, State::Done, "{first:?}");
+    let second = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(second[0].state, State::Refused, "{second:?}");
+    assert_eq!(sent.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it() {
+    let sent = Arc::default();
+    let mut replayer = replayer(Vec::new(), &sent);
+    let payment = PaymentId::generate();
+    for _ in 0..SILENCE {
+        replayer.ask(payment).await;
+    }
+    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
+    assert!(matches!(replayer.ask(payment).await, Found::NoAnswer { .. }));
+    tokio::time::advance(ASK_AGAIN).await;
+    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
+    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
+    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
+}
