@@ -89,7 +89,7 @@ impl AttemptLimits {
     /// What may be done at `now`.
     ///
     /// The first attempt is the claim's own, so nothing was submitted before it. Asking ends
-    /// too, after [`QUESTIONS`] attempts more.
+    /// too, after 40 attempts more.
     #[must_use]
     pub fn course(&self, attempt: Attempt, now: Timestamp) -> Course {
         if attempt.tries() > self.attempts.saturating_add(QUESTIONS) {
