@@ -75,6 +75,7 @@ pub(super) struct Reader {
     open: Vec<Look>,
     shutdown: Shutdown,
     said_at: Instant,
+    blocked: u64,
     end: End,
 }
 
@@ -84,7 +85,16 @@ impl Reader {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
         let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
         let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
-        Ok(Self { queue, held, seen, open, shutdown, said_at: Instant::now(), end: End::Empty })
+        Ok(Self {
+            queue,
+            held,
+            seen,
+            open,
+            shutdown,
+            said_at: Instant::now(),
+            blocked: 0,
+            end: End::Empty,
+        })
     }
 
     /// The next look; `None` when all is read that can be. The caller hands each look back
@@ -150,6 +160,7 @@ impl Reader {
         for (place, delivery) in look.in_hand.into_iter().enumerate() {
             if done.contains(&place) { gone.push(delivery) } else { kept.push(delivery) }
         }
+        self.blocked += u64::from(kept.len() == MAX_BATCH);
         if !gone.is_empty() {
             self.queue.acknowledge(gone).await;
         }
@@ -169,7 +180,7 @@ impl Reader {
     pub(super) async fn finish(self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
         let behind = count(aws, &names.dead_letter_queue()).await;
         self.queue.release(at_once(self.held)).await;
-        Ok(Left { behind: behind?, end: self.end })
+        Ok(Left { behind: behind?, blocked: self.blocked, end: self.end })
     }
 
     fn say_progress(&mut self) {
@@ -199,6 +210,8 @@ pub(super) struct Left {
     /// About how many letters were not looked at: behind ten of their group that stay, or in
     /// somebody else's hand before.
     pub(super) behind: u64,
+    /// How many groups have ten letters that stay, so that letters may lie behind them.
+    pub(super) blocked: u64,
     /// Why the reading ended.
     pub(super) end: End,
 }
