@@ -109,7 +109,7 @@ impl Deps {
             payments: Producer::open(aws, names.payments_queue()).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
         };
-        let leases = aws.dynamodb("leases");
+        let leases = aws.brisk_dynamodb("leases");
         Ok(Self {
             source: Arc::new(source),
             leases: Arc::new(DynamoDbLeases::new(
