@@ -19,6 +19,10 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// Longest wait for an ordinary call with all its attempts. It may exceed a visibility
 /// timeout: the heartbeat keeps messages while work on them goes on.
 const OPERATION: Duration = Duration::from_secs(15);
+/// Longest wait for one attempt of a call that is worth nothing when it is late.
+const BRISK_ATTEMPT: Duration = Duration::from_secs(1);
+/// Longest wait for such a call with all its attempts.
+pub const BRISK_OPERATION: Duration = Duration::from_millis(2_500);
 /// Attempts of an ordinary call, pauses of the SDK's standard mode between them.
 const ATTEMPTS: u32 = 4;
 /// What a long poll may take beyond its own wait.
@@ -82,12 +86,29 @@ impl Aws {
     /// A client of `DynamoDB` with the retry budget of `role`.
     #[must_use]
     pub fn dynamodb(&self, role: &'static str) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config)
-            .retry_partition(RetryPartition::new(role));
-        if let Some(endpoints) = &self.endpoints {
-            config = config.endpoint_url(&endpoints.dynamodb);
-        }
+        aws_sdk_dynamodb::Client::from_conf(self.dynamodb_config(role).build())
+    }
+
+    /// The same for what expires unless it is written soon: leases. A call ends within
+    /// [`BRISK_OPERATION`].
+    #[must_use]
+    pub fn brisk_dynamodb(&self, role: &'static str) -> aws_sdk_dynamodb::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(BRISK_ATTEMPT)
+            .operation_attempt_timeout(BRISK_ATTEMPT)
+            .operation_timeout(BRISK_OPERATION)
+            .build();
+        let config = self.dynamodb_config(role).timeout_config(timeouts);
         aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    fn dynamodb_config(&self, role: &'static str) -> aws_sdk_dynamodb::config::Builder {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+            .retry_partition(RetryPartition::new(role));
+        match &self.endpoints {
+            Some(endpoints) => config.endpoint_url(&endpoints.dynamodb),
+            None => config,
+        }
     }
 
     /// A client of SQS with the retry budget of `role`.

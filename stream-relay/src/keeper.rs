@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::lease::{Checkpoint, Lease, LeaseError, LeaseTable, RENEWAL};
+use crate::lease::{AGAIN, Checkpoint, Lease, LeaseError, LeaseTable, RENEWAL};
 
 /// Writes the position down every `interval` if it changed, and at least every [`RENEWAL`],
 /// until the reader drops its end of `position`; then once more, and gives the lease up.
@@ -21,18 +21,21 @@ pub(crate) async fn keep(
     reader: &Shutdown,
 ) {
     let mut written_at = Instant::now();
+    let mut wait = interval;
     loop {
-        let ended = tokio::time::timeout(interval, closed(&mut position)).await.is_ok();
+        let ended = tokio::time::timeout(wait, closed(&mut position)).await.is_ok();
         let checkpoint = position.borrow_and_update().clone();
         if ended {
             return give_up(leases, lease, checkpoint).await;
         }
-        if checkpoint == lease.checkpoint && written_at.elapsed() < RENEWAL {
+        let left = RENEWAL.saturating_sub(written_at.elapsed());
+        if checkpoint == lease.checkpoint && !left.is_zero() {
+            wait = interval.min(left);
             continue;
         }
         match leases.renew(&lease, checkpoint).await {
             Ok(next) => {
-                (lease, written_at) = (next, Instant::now());
+                (lease, written_at, wait) = (next, Instant::now(), interval);
                 events::checkpointed();
             }
             Err(LeaseError::Lost { owner }) => {
@@ -40,7 +43,10 @@ pub(crate) async fn keep(
                 reader.request();
                 return;
             }
-            Err(error) => events::lease_failed(&lease.key, &error),
+            Err(error) => {
+                events::lease_failed(&lease.key, &error);
+                wait = interval.min(AGAIN);
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 pub use stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::burial::Burials;
 use crate::forwarder::Forwarder;
@@ -75,6 +75,9 @@ pub enum RelayError {
     /// At start: a queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The sweeper panicked: gaps would stay open, and positions before them.
+    #[error("the sweeper failed")]
+    Sweeper(#[source] JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -109,7 +112,7 @@ impl Deps {
             payments: Producer::open(aws, names.payments_queue()).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
         };
-        let leases = aws.dynamodb("leases");
+        let leases = aws.brisk_dynamodb("leases");
         Ok(Self {
             source: Arc::new(source),
             leases: Arc::new(DynamoDbLeases::new(
@@ -144,7 +147,8 @@ impl Deps {
 /// up.
 ///
 /// # Errors
-/// [`RelayError::Drain`] when that took longer than the drain deadline.
+/// [`RelayError::Drain`] when that took longer than the drain deadline;
+/// [`RelayError::Sweeper`] after the same end in order.
 pub async fn run(
     deps: Deps,
     config: &RelayConfig,
@@ -155,7 +159,18 @@ pub async fn run(
     // In a set, so that it ends with this call, however that ends.
     let mut sweeping = JoinSet::new();
     sweeping.spawn(sweeper.run(shutdown.clone()));
-    relay.run(&readiness, &shutdown).await
+    let mut relaying = std::pin::pin!(relay.run(&readiness, &shutdown));
+    tokio::select! {
+        relayed = &mut relaying => relayed,
+        Some(swept) = sweeping.join_next() => {
+            // Without a failure that is shutdown, which the relay sees by itself.
+            if swept.is_err() {
+                shutdown.request();
+            }
+            let relayed = relaying.await;
+            swept.map_err(RelayError::Sweeper).and(relayed)
+        }
+    }
 }
 
 /// The executable: settings, connections, then [`run`].

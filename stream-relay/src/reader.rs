@@ -7,6 +7,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::burial::{Burials, Open};
 use crate::events;
@@ -25,6 +26,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long a reader that must stop waits for open burials. Those that are not done then are
 /// buried by whoever reads the shard next, because the position stands before them.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a reader tries to get one page before it gives its lease up. Longer than the relay
+/// needs to see that the stream has dropped the shard, which no other relay could read either.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How the reading of a shard ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,21 @@ pub(crate) enum End {
     Finished,
     /// Shutdown, another relay has the lease, or another relay shall have it.
     Stopped,
+    /// The stream does not answer this reader; it may answer another relay's.
+    Unanswered,
+}
+
+/// Why a shard was not read to its end.
+#[derive(Debug)]
+enum Ended {
+    Stopped,
+    Unanswered,
+}
+
+impl From<Stopped> for Ended {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 /// Reads shards for one relay.
@@ -96,6 +115,10 @@ impl Reader {
         let mut progress = Progress::at(position.borrow().clone());
         let mut open = Open::new();
         let read = self.read_pages(shard, &position, &mut progress, &mut open, reading).await;
+        if matches!(read, Err(Ended::Unanswered)) {
+            // Whoever can read the shard does not wait for what is open here.
+            reading.request();
+        }
         if settle(&mut open, &mut progress, reading).await.is_err() {
             // What is not done holds the position back.
             open.abort_all();
@@ -103,7 +126,8 @@ impl Reader {
         publish(&progress, &position);
         match (read, progress.position()) {
             (Ok(()), Checkpoint::ShardEnd) => End::Finished,
-            _ => End::Stopped,
+            (Err(Ended::Unanswered), _) => End::Unanswered,
+            (Ok(()) | Err(Ended::Stopped), _) => End::Stopped,
         }
     }
 
@@ -116,7 +140,7 @@ impl Reader {
         progress: &mut Progress,
         open: &mut Open,
         reading: &Shutdown,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Ended> {
         let mut pause = Duration::ZERO;
         let mut at = position.borrow().clone();
         let mut fetched = self.fetch(shard, &at, None, pause, reading).await?;
@@ -146,7 +170,7 @@ impl Reader {
             publish(progress, position);
             fetched = following?;
         }
-        Err(Stopped)
+        Err(Ended::Stopped)
     }
 
     /// Queues the payments of a page, then starts to bury what is none.
@@ -175,14 +199,15 @@ impl Reader {
         mut iterator: Option<String>,
         pause: Duration,
         reading: &Shutdown,
-    ) -> Result<Fetched, Stopped> {
+    ) -> Result<Fetched, Ended> {
+        let since = Instant::now();
         let mut position = position.clone();
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut wait = pause;
         let mut gap = None;
         loop {
             if reading.is_requested() || (!wait.is_zero() && reading.pause(wait).await) {
-                return Err(Stopped);
+                return Err(Ended::Stopped);
             }
             let fetching = self.fetch_once(shard, &position, &mut iterator);
             match reading.unless_requested(fetching).await.ok_or(Stopped)? {
@@ -199,6 +224,9 @@ impl Reader {
                 }
                 Err(error) => {
                     events::read_failed(shard, &error);
+                    if since.elapsed() >= PATIENCE {
+                        return Err(Ended::Unanswered);
+                    }
                     (iterator, wait) = (None, pauses.next().unwrap_or_default());
                 }
             }

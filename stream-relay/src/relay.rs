@@ -25,6 +25,10 @@ const DISCOVERY: Duration = Duration::from_secs(10);
 /// How long a shard must be missing from the stream's list, or a relay silent, before its
 /// item in the table is given up for good.
 const GONE: Duration = Duration::from_secs(60);
+/// How long a relay gives no sign, and leaves shards to others that live, after the stream
+/// did not answer one of its readers. Long, because a shard that comes back too early is
+/// unread until its reader has lost patience once more.
+const ASIDE: Duration = Duration::from_secs(5 * 60);
 
 /// One relay at work.
 #[derive(Debug)]
@@ -35,6 +39,12 @@ pub(crate) struct Relay {
     reading: HashMap<Id, Reading>,
     shards: Vec<Shard>,
     listed_at: Option<Instant>,
+    /// When the stream last said which shards it has.
+    answered_at: Option<Instant>,
+    /// When it was last asked, and how often in a row it has not said.
+    asked_at: Option<Instant>,
+    refusals: u32,
+    aside_since: Option<Instant>,
     appeared_at: Option<Instant>,
     counters: Sightings,
     unlisted: Sightings,
@@ -44,7 +54,14 @@ pub(crate) struct Relay {
 #[derive(Debug)]
 struct Reading {
     shard: String,
+    work: Work,
     stop: Shutdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Read,
+    WriteOff,
 }
 
 impl Relay {
@@ -56,6 +73,10 @@ impl Relay {
             reading: HashMap::new(),
             shards: Vec::new(),
             listed_at: None,
+            answered_at: None,
+            asked_at: None,
+            refusals: 0,
+            aside_since: None,
             appeared_at: None,
             counters: Sightings::default(),
             unlisted: Sightings::default(),
@@ -69,8 +90,11 @@ impl Relay {
         shutdown: &Shutdown,
     ) -> Result<(), RelayError> {
         while !shutdown.is_requested() {
-            self.list().await?;
-            self.appear().await;
+            if let Some(listed) = shutdown.unless_requested(self.list()).await {
+                listed?;
+            }
+            // Not abandoned halfway: it might arrive after the farewell below.
+            self.appear(shutdown).await;
             if self.share(shutdown).await && self.listed_at.is_some() {
                 readiness.ready();
             }
@@ -84,7 +108,7 @@ impl Relay {
                     while let Some(ended) = self.readers.try_join_next_with_id() {
                         end = self.ended(ended);
                     }
-                    if end == End::Stopped {
+                    if end != End::Finished {
                         shutdown.pause(LOOK).await;
                     }
                 }
@@ -113,18 +137,22 @@ impl Relay {
         };
         let shard = self.reading.remove(&id).map(|reading| reading.shard);
         tracing::info!(shard, ?end, "a shard's reader ended");
-        if end == End::Finished {
+        match end {
             // Its children may not be known yet.
-            self.listed_at = None;
+            End::Finished => self.listed_at = None,
+            End::Unanswered => self.aside_since = Some(Instant::now()),
+            End::Stopped => {}
         }
         end
     }
 
     /// Asks the stream for its shards when it is time.
     async fn list(&mut self) -> Result<(), RelayError> {
-        if self.listed_at.is_some_and(|at| at.elapsed() < DISCOVERY) {
+        let waits = |at: Option<Instant>, pause| at.is_some_and(|at| at.elapsed() < pause);
+        if waits(self.listed_at, DISCOVERY) || waits(self.asked_at, pause_before(self.refusals)) {
             return Ok(());
         }
+        (self.asked_at, self.refusals) = (Some(Instant::now()), self.refusals.saturating_add(1));
         match self.reader.source.check().await {
             Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
                 return Err(error.into());
@@ -133,13 +161,27 @@ impl Relay {
             Ok(()) => {}
         }
         match self.reader.source.shards().await {
-            Ok(shards) => (self.shards, self.listed_at) = (shards, Some(Instant::now())),
+            Ok(shards) => {
+                let now = Some(Instant::now());
+                (self.shards, self.listed_at, self.answered_at) = (shards, now, now);
+                self.refusals = 0;
+            }
             Err(error) => events::read_failed("all", &error),
         }
         Ok(())
     }
 
-    async fn appear(&mut self) {
+    fn stands_aside(&self) -> bool {
+        self.aside_since.is_some_and(|since| since.elapsed() < ASIDE)
+    }
+
+    /// Gives a sign of life, but only while the stream answers: a relay that cannot read would
+    /// have a share, and nobody would read it.
+    async fn appear(&mut self, shutdown: &Shutdown) {
+        let answered = self.answered_at.is_some_and(|at| at.elapsed() < DISCOVERY * 3);
+        if !answered || self.stands_aside() || shutdown.is_requested() {
+            return;
+        }
         if self.appeared_at.is_some_and(|at| at.elapsed() < RENEWAL) {
             return;
         }
@@ -151,15 +193,20 @@ impl Relay {
 
     /// One look at the table, and what follows from it; false when it could not be read.
     async fn share(&mut self, shutdown: &Shutdown) -> bool {
-        let entries = match self.reader.leases.all(self.reader.source.name()).await {
-            Ok(entries) => entries,
-            Err(error) => {
+        let asked = Instant::now();
+        let all = self.reader.leases.all(self.reader.source.name());
+        let entries = match shutdown.unless_requested(all).await {
+            None => return false,
+            Some(Ok(entries)) => entries,
+            Some(Err(error)) => {
                 events::lease_failed("all", &error);
                 return false;
             }
         };
-        let now = Instant::now();
-        self.observe(&entries, now);
+        // The scan has read a counter somewhere between the two. What is new stands still from
+        // its end, and for how long, its start decides: never longer than it really did.
+        self.observe(&entries, Instant::now());
+        let now = asked;
         let leases: HashMap<&str, &Lease> =
             entries.leases.iter().map(|lease| (lease.key.as_str(), lease)).collect();
         let plan = self.plan(&entries, &leases, now);
@@ -228,7 +275,11 @@ impl Relay {
         let relays = entries.relays.iter().filter(|relay| lives(&relay.key));
         let relays: BTreeSet<&str> = relays.map(|relay| relay.relay.as_str()).collect();
         let step = step(&holdings, &relays, &self.name);
-        take.extend(step.take.into_iter().map(str::to_owned));
+        let leaves_it = self.stands_aside() && relays.iter().any(|&relay| relay != self.name);
+        if leaves_it {
+            take.clear();
+        }
+        take.extend(step.take.into_iter().filter(|_| !leaves_it).map(str::to_owned));
         let giving = self.reading.values().any(|reading| reading.stop.is_requested());
         Plan { take, give: step.give.filter(|_| !giving).map(str::to_owned) }
     }
@@ -246,7 +297,7 @@ impl Relay {
         let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
         let reading = stop.clone();
         let task = self.readers.spawn(async move { reader.read(&id, lease, &reading).await });
-        self.reading.insert(task.id(), Reading { shard, stop });
+        self.reading.insert(task.id(), Reading { shard, work: Work::Read, stop });
     }
 
     /// Ends what belongs to shards that the stream has dropped and to relays that are gone.
@@ -260,7 +311,14 @@ impl Relay {
         for lease in &entries.leases {
             let shard = lease.key.strip_prefix(&format!("{stream}/")).unwrap_or_default();
             let gone = self.unlisted.still_for(&lease.key, now) >= GONE;
-            if !gone || self.reading.values().any(|reading| reading.shard == shard) {
+            if !gone {
+                continue;
+            }
+            if let Some(reading) = self.reading.values().find(|reading| reading.shard == shard) {
+                if reading.work == Work::Read {
+                    // There is nothing more to read. A later look writes the shard off.
+                    reading.stop.request();
+                }
                 continue;
             }
             if lease.checkpoint == Checkpoint::ShardEnd {
@@ -288,7 +346,15 @@ impl Relay {
         let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
         let reading = stop.clone();
         let task = self.readers.spawn(async move { reader.write_off(&id, lease, &reading).await });
-        self.reading.insert(task.id(), Reading { shard, stop });
+        self.reading.insert(task.id(), Reading { shard, work: Work::WriteOff, stop });
+    }
+}
+
+/// The pause before the stream is asked again after so many refusals in a row.
+fn pause_before(refusals: u32) -> Duration {
+    match refusals {
+        0 => Duration::ZERO,
+        _ => LOOK.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
     }
 }
 
@@ -297,4 +363,16 @@ impl Relay {
 struct Plan {
     take: Vec<String>,
     give: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_does_not_list_its_shards_is_asked_ever_more_seldom() {
+        let pauses: Vec<_> = (0..7).map(|refusals| pause_before(refusals).as_secs()).collect();
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 10, 10]);
+        assert_eq!(pause_before(u32::MAX), DISCOVERY);
+    }
 }

@@ -157,7 +157,7 @@ pub fn after_asking(found: Found, give_up: Option<GivenUp>, tries: u32) -> After
         (Found::Settled(settlement), _) => NextStep::Confirm(settlement),
         (Found::UnderWay, _) => NextStep::Await,
         (Found::Rejected { reason }, _) => {
-            NextStep::Fail(Failure::new(FailureCode::Rejected, reason))
+            NextStep::Fail(Failure::new(FailureCode::Refused, reason))
         }
         (Found::NoAnswer { retry_after, reason }, _) => {
             next_step(Outcome::NotDone { retry_after, reason }, tries)

@@ -2,6 +2,7 @@
 //! stream that splits, merges, trims and throttles, a table of leases and queues that fail
 //! and lose answers.
 
+mod ailing;
 mod chaos;
 mod gaps;
 mod leases;
@@ -27,7 +28,7 @@ use self::leases::{LeaseStore, RelayLeases};
 use self::outlet::FakeOutlet;
 use self::stream::FakeStream;
 use self::table::FakeTable;
-use crate::{Deps, RelayConfig, RelayError, run};
+use crate::{Deps, RelayConfig, RelayError, ShardSource, run};
 
 /// Delays every call, and lets some of them fail.
 #[derive(Debug)]
@@ -110,8 +111,12 @@ impl Bank {
     }
 
     fn relay(&self, name: &str) -> Running {
+        self.relay_reading_from(name, Arc::clone(&self.stream) as _)
+    }
+
+    fn relay_reading_from(&self, name: &str, source: Arc<dyn ShardSource>) -> Running {
         let deps = Deps {
-            source: Arc::clone(&self.stream) as _,
+            source,
             leases: Arc::new(RelayLeases::new(Arc::clone(&self.leases), name)),
             outlet: Arc::clone(&self.outlet) as _,
             table: Arc::clone(&self.table) as _,

@@ -157,7 +157,7 @@ impl State {
     }
 
     fn find(&self, id: &str) -> Result<&FakeShard, StreamError> {
-        self.shards.iter().find(|shard| shard.shard.id == id).ok_or(StreamError::Trimmed)
+        self.shards.iter().find(|shard| shard.shard.id == id).ok_or_else(not_there)
     }
 }
 
@@ -223,6 +223,11 @@ impl ShardSource for FakeStream {
         let next = format!("{shard}|{end}|{}", self.start.elapsed().as_millis());
         Ok(Page { records: records.collect(), next: (!ended).then_some(next) })
     }
+}
+
+/// `ResourceNotFoundException`, as far as a reader can tell.
+fn not_there() -> StreamError {
+    StreamError::Read(Box::new(SdkError::timeout_error("no such shard")))
 }
 
 fn image(payment: &Payment) -> HashMap<String, AttributeValue> {

@@ -16,6 +16,7 @@ const SHARDS: u16 = 6;
 pub(super) struct FakeTable {
     payments: Mutex<Vec<Payment>>,
     down: AtomicBool,
+    cursed: AtomicBool,
     asked: AtomicUsize,
     at_once: AtomicUsize,
 }
@@ -27,6 +28,11 @@ impl FakeTable {
 
     pub(super) fn break_down(&self) {
         self.down.store(true, Ordering::Relaxed);
+    }
+
+    /// Whoever looks at it panics.
+    pub(super) fn curse(&self) {
+        self.cursed.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn mend(&self) {
@@ -45,6 +51,7 @@ impl FakeTable {
 #[async_trait]
 impl DueTable for FakeTable {
     fn due_shards(&self) -> Range<u16> {
+        assert!(!self.cursed.load(Ordering::Relaxed), "cursed");
         0..SHARDS
     }
 

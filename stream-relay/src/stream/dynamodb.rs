@@ -50,9 +50,7 @@ impl ShardSource for TableStream {
             let page = self.client.describe_stream().stream_arn(&self.arn);
             let page = page.set_exclusive_start_shard_id(after).send().await;
             let page = page.map_err(|error| StreamError::List(Box::new(error)))?;
-            let Some(description) = page.stream_description else {
-                return Ok(shards);
-            };
+            let description = whole(page.stream_description, "description")?;
             shards.extend(description.shards().iter().filter_map(|shard| {
                 let parents = shard.parent_shard_id().map(str::to_owned).into_iter().collect();
                 shard.shard_id().map(|id| Shard { id: id.to_owned(), parents })
@@ -79,7 +77,8 @@ impl ShardSource for TableStream {
                 .sequence_number(sequence),
         };
         match request.send().await {
-            Ok(output) => Ok(output.shard_iterator),
+            // Without one the shard would count as read to its end.
+            Ok(output) => whole(output.shard_iterator, "iterator").map(Some),
             Err(error) => Err(match error.as_service_error() {
                 Some(GetShardIteratorError::TrimmedDataAccessException(_)) => StreamError::Trimmed,
                 _ => StreamError::Iterator(Box::new(error)),
@@ -102,6 +101,10 @@ impl ShardSource for TableStream {
     }
 }
 
+fn whole<T>(part: Option<T>, name: &'static str) -> Result<T, StreamError> {
+    part.ok_or(StreamError::Incomplete(name))
+}
+
 async fn latest_arn(
     table: &str,
     dynamodb: &aws_sdk_dynamodb::Client,
@@ -113,4 +116,18 @@ async fn latest_arn(
     })?;
     let arn = output.table().and_then(|table| table.latest_stream_arn());
     arn.map(str::to_owned).ok_or_else(|| StreamError::NoStream(table.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_lacks_something_is_an_error_and_not_an_end() {
+        assert!(matches!(
+            whole(None::<String>, "iterator"),
+            Err(StreamError::Incomplete("iterator"))
+        ));
+        assert_eq!(whole(Some(1), "iterator").unwrap(), 1);
+    }
 }

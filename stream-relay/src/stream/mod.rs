@@ -94,6 +94,9 @@ pub enum StreamError {
     /// No page to be had.
     #[error("reading records: {}", DisplayErrorContext(.0))]
     Read(Box<SdkError<GetRecordsError>>),
+    /// An answer without something that belongs in it, which would mean something else.
+    #[error("the stream's answer lacks its {0}")]
+    Incomplete(&'static str),
     /// The position's time of 15 minutes has passed: ask for a new one.
     #[error("the position in the shard has expired")]
     Expired,
