@@ -83,13 +83,19 @@ pub struct SweptDays {
 impl SweptDays {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let zone = settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
-            TimeZone::get(text)
-                .map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
-        });
+        let zone = bank_time_zone(settings);
         let before = settings.number("DUEFLOW_SWEEP_DAYS", 0..=366);
         Some(Self { zone: zone?, before: before? })
     }
+}
+
+/// Reads the bank's time zone, which decides what day it is; `None` when it is wrong, which
+/// `settings` then knows.
+pub fn bank_time_zone(settings: &mut Settings) -> Option<TimeZone> {
+    settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
+        TimeZone::get(text)
+            .map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
+    })
 }
 
 /// Reads how long a payment is tried; `None` when a setting is wrong, which `settings` then
