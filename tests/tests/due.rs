@@ -334,3 +334,38 @@ fn index_units(consumed: &aws_sdk_dynamodb::types::ConsumedCapacity) -> f64 {
     let indexes: &HashMap<_, _> = consumed.global_secondary_indexes().unwrap();
     indexes[DUE_INDEX].capacity_units().unwrap()
 }
+
+/// As the contract's AWS CLI example does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_item_of_the_contract_is_put_once_and_found_by_every_query() {
+    let (world, table, _dir) = world(16).await;
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/item-contract.md");
+    let document = std::fs::read_to_string(file).unwrap();
+    let json = document.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    let value = |value: &serde_json::Value| match value["S"].as_str() {
+        Some(text) => AttributeValue::S(text.to_owned()),
+        None => AttributeValue::N(value["N"].as_str().unwrap().to_owned()),
+    };
+    let item: HashMap<_, _> =
+        json.as_object().unwrap().iter().map(|(name, of)| (name.clone(), value(of))).collect();
+    let put = || {
+        let put = world.aws.dynamodb("test").put_item().table_name(world.names.payments_table());
+        put.set_item(Some(item.clone())).condition_expression("attribute_not_exists(PK)").send()
+    };
+    put().await.unwrap();
+    let again = put().await.unwrap_err().into_service_error();
+    assert!(again.is_conditional_check_failed_exception(), "{again:?}");
+
+    let reference: PaymentRef =
+        "ACC-000017/2026-11-24/019ab1f4-5c1e-7d3a-8b2f-0123456789ab".parse().unwrap();
+    let stored = table.get(&reference).await.unwrap().unwrap();
+    let (account, day) = (&reference.account, reference.due);
+    let upcoming = table.upcoming(account, day..=day, None, None).await.unwrap();
+    assert_eq!(upcoming.payments, [stored.clone()]);
+    let mut due = table.due(day, Status::Scheduled, None).unwrap();
+    assert_eq!(due.next(9).await.unwrap().unwrap().references, [reference]);
+    let claim =
+        table.apply(&[Change::Claim(&stored.payment)], jiff::Timestamp::now()).await.unwrap();
+    assert_eq!(claim, [Ok(Applied::Now)]);
+}
