@@ -35,6 +35,12 @@ impl DueDate {
         Self(self.0.saturating_sub(Span::new().days(days)))
     }
 
+    /// The day that lies `days` after this one; the calendar's last day if there is none.
+    #[must_use]
+    pub fn days_after(self, days: u16) -> Self {
+        Self(self.0.saturating_add(Span::new().days(days)))
+    }
+
     /// Milliseconds from the Unix epoch to midnight UTC of this day (0 before 1970).
     #[must_use]
     pub fn utc_midnight_millis(self) -> u64 {
