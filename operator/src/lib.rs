@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use jiff::tz::TimeZone;
-use shared::config::{Common, Settings, bank_time_zone};
+use shared::config::{Common, Settings, time_zone};
 
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
@@ -62,7 +62,7 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let zone = bank_time_zone(&mut settings);
+    let zone = time_zone(&mut settings);
     let (common, (replaying, zone)) = match settings.finish(common.zip(replaying.zip(zone))) {
         Ok(read) => read,
         Err(errors) => {
