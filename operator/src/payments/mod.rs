@@ -1,9 +1,8 @@
 //! `dueflow payments`: import and show.
 
 mod import;
-mod row;
-mod rows;
 mod show;
 
+pub use import::ImportOptions;
 pub(crate) use import::import;
 pub(crate) use show::show;
