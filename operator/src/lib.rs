@@ -96,7 +96,7 @@ async fn execute(
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
         Command::Payments { command: PaymentsCommand::Import(options) } => {
-            payments::import(common, options).await
+            payments::import(common, zone, options).await
         }
         Command::Payments { command: PaymentsCommand::Show(options) } => {
             payments::show(common, options).await

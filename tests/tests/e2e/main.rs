@@ -9,6 +9,7 @@ mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod imports;
 mod outage;
 mod payments;
 mod queues;
