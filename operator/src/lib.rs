@@ -1,4 +1,4 @@
-//! The `dueflow` command: demo, local, setup, payments, dlq, and each service.
+//! The `dueflow` command: demo, local, setup, payments, dlq, preflight, and each service.
 //!
 //! | module | room |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | [`setup`] | makes tables and queues |
 //! | [`payments`] | import, show |
 //! | [`dlq`] | list and replay dead letters |
+//! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
 //!
@@ -19,6 +20,7 @@ pub mod dlq;
 #[cfg(feature = "local")]
 pub mod local_world;
 pub mod payments;
+pub mod preflight;
 pub mod setup;
 
 use std::ffi::OsString;
@@ -30,6 +32,7 @@ use shared::config::{Common, Settings};
 
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
+use crate::preflight::PreflightSettings;
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -61,7 +64,12 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let (common, replaying) = match settings.finish(common.zip(replaying)) {
+    let preparing = match &command {
+        Command::Preflight(_) => PreflightSettings::read(&mut settings).map(Some),
+        _ => Some(None),
+    };
+    let read = common.zip(replaying).zip(preparing);
+    let ((common, replaying), preparing) = match settings.finish(read) {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -75,7 +83,8 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(execute(command, &common, replaying.as_ref())).unwrap_or_else(|error| {
+    let settings = (replaying.as_ref(), preparing.as_ref());
+    runtime.block_on(execute(command, &common, settings)).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
@@ -84,7 +93,7 @@ fn run(command: Command) -> ExitCode {
 async fn execute(
     command: Command,
     common: &Common,
-    replaying: Option<&ReplaySettings>,
+    (replaying, preparing): (Option<&ReplaySettings>, Option<&PreflightSettings>),
 ) -> anyhow::Result<ExitCode> {
     match command {
         #[cfg(feature = "local")]
@@ -102,6 +111,10 @@ async fn execute(
         Command::Dlq { command: DlqCommand::Replay(options) } => {
             let settings = replaying.context("the settings of a replay were not read")?;
             dlq::replay(common, settings, options).await
+        }
+        Command::Preflight(options) => {
+            let settings = preparing.context("the settings of a preflight were not read")?;
+            preflight::preflight(common, settings, &options).await
         }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")

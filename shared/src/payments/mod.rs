@@ -1,6 +1,7 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 mod capacity;
+mod count;
 mod due;
 mod due_day;
 mod error;
