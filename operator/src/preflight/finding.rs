@@ -174,9 +174,35 @@ mod tests {
         assert_eq!(overall(&[warn(), Finding::failed(Check::Skew, "x")]), Verdict::NoGo);
     }
 
+    const ALL: [Check; 16] = [
+        Check::Aws,
+        Check::Clock,
+        Check::Table,
+        Check::Capacity,
+        Check::Partitions,
+        Check::Queue,
+        Check::DeadLetters,
+        Check::Backlog,
+        Check::TransactionService,
+        Check::Concurrency,
+        Check::Skew,
+        Check::LargestAccount,
+        Check::Relays,
+        Check::Services,
+        Check::Archive,
+        Check::Leftovers,
+    ];
+
+    #[test]
+    fn every_check_has_a_section_in_the_runbook() {
+        let runbook = include_str!("../../../docs/runbooks/preflight.md");
+        let sections: Vec<_> = runbook.lines().filter_map(|l| l.strip_prefix("## ")).collect();
+        assert_eq!(sections, ALL.map(|check| check.to_string()));
+    }
+
     #[test]
     fn a_check_has_one_name_in_lines_and_in_json() {
-        for check in [Check::Aws, Check::DeadLetters, Check::TransactionService] {
+        for check in ALL {
             assert_eq!(serde_json::to_value(check).unwrap(), check.to_string());
         }
         for verdict in [Verdict::Go, Verdict::Warn, Verdict::NoGo] {

@@ -10,6 +10,7 @@ mod failures;
 mod flow;
 mod happy;
 mod outage;
+mod preflight;
 mod queues;
 mod relays;
 mod slow;
