@@ -48,6 +48,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Check whether tonight's batch will pass; changes nothing.
+    Preflight(crate::preflight::PreflightOptions),
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).
     #[command(disable_help_flag = true)]
     StreamRelay {

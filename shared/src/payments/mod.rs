@@ -1,7 +1,9 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 mod capacity;
+mod count;
 mod cursor;
+
 mod due;
 mod due_day;
 mod due_index;

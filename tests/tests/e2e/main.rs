@@ -12,6 +12,7 @@ mod happy;
 mod imports;
 mod outage;
 mod payments;
+mod preflight;
 mod queues;
 mod relays;
 mod slow;
