@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
-//! | [`payments`] | import, show |
+//! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
@@ -28,7 +28,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use shared::config::{Common, Settings};
+use jiff::tz::TimeZone;
+use shared::config::{Common, Settings, time_zone};
 
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
@@ -68,8 +69,9 @@ fn run(command: Command) -> ExitCode {
         Command::Preflight(_) => PreflightSettings::read(&mut settings).map(Some),
         _ => Some(None),
     };
-    let read = common.zip(replaying).zip(preparing);
-    let ((common, replaying), preparing) = match settings.finish(read) {
+    let zone = time_zone(&mut settings);
+    let read = common.zip(zone).zip(replaying.zip(preparing));
+    let ((common, zone), own) = match settings.finish(read) {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -83,8 +85,7 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let settings = (replaying.as_ref(), preparing.as_ref());
-    runtime.block_on(execute(command, &common, settings)).unwrap_or_else(|error| {
+    runtime.block_on(execute(command, &common, &zone, own)).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
@@ -93,7 +94,8 @@ fn run(command: Command) -> ExitCode {
 async fn execute(
     command: Command,
     common: &Common,
-    (replaying, preparing): (Option<&ReplaySettings>, Option<&PreflightSettings>),
+    zone: &TimeZone,
+    (replaying, preparing): (Option<ReplaySettings>, Option<PreflightSettings>),
 ) -> anyhow::Result<ExitCode> {
     match command {
         #[cfg(feature = "local")]
@@ -102,19 +104,28 @@ async fn execute(
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
         Command::Payments { command: PaymentsCommand::Import(options) } => {
-            payments::import(common, options).await
+            payments::import(common, zone, options).await
         }
         Command::Payments { command: PaymentsCommand::Show(options) } => {
             payments::show(common, options).await
         }
+        Command::Payments { command: PaymentsCommand::Upcoming(options) } => {
+            payments::upcoming(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Due(options) } => {
+            payments::due(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Cancel(options) } => {
+            payments::cancel(common, options).await
+        }
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {
             let settings = replaying.context("the settings of a replay were not read")?;
-            dlq::replay(common, settings, options).await
+            dlq::replay(common, &settings, options).await
         }
         Command::Preflight(options) => {
             let settings = preparing.context("the settings of a preflight were not read")?;
-            preflight::preflight(common, settings, &options).await
+            preflight::preflight(common, &settings, &options).await
         }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")
