@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 /// Partitions counted at the same time.
 const PARALLEL: usize = 16;
 
-/// Most pages of some 7,000 entries that are counted in one partition of the batch's day.
+/// Most pages of 4,000 entries that are counted in one partition of the batch's day.
 const BATCH_PAGES: usize = 200;
 
 /// Pages of 1,000 references that are read to find the largest account.
@@ -52,7 +52,7 @@ pub(super) struct Counter(pub(super) Arc<PaymentsTable>);
 
 impl Counter {
     /// Counts the payments of `days` in one of `statuses`: one figure for each partition of
-    /// each day, in no order. Of each at most so many pages of some 7,000 entries are read.
+    /// each day, in no order. Of each at most so many pages of 4,000 entries are read.
     pub(super) async fn count(
         &self,
         days: impl IntoIterator<Item = DueDate>,

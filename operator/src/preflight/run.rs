@@ -33,10 +33,10 @@ const REACH: Duration = Duration::from_secs(12);
 /// How long any other reader may take.
 const READ: Duration = Duration::from_secs(20);
 
-/// How long counting the batch may take: a million payments are some 150 pages of the index.
+/// How long counting the batch may take: a million payments are some 250 pages of the index.
 const COUNT: Duration = Duration::from_secs(90);
 
-/// Most pages of some 7,000 entries that are counted in one partition for yesterday's PROCESSED
+/// Most pages of 4,000 entries that are counted in one partition for yesterday's PROCESSED
 /// payments: how many exactly is the archive's business.
 const YESTERDAY_PAGES: usize = 4;
 

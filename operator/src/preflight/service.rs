@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use shared::domain::{Found, PaymentId};
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 
-use super::figures::{cause, grouped, several, time};
+use super::figures::{grouped, several, time};
 use super::finding::{Check, Finding};
 use super::load::Load;
 use super::reach::seconds_ahead;

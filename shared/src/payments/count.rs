@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 
 use super::capacity::Units;
+use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
 use super::item::{attribute, due_shard_key};
 use super::table::{Cursor, PaymentsTable};
@@ -12,7 +13,7 @@ use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
 
 impl PaymentsTable {
-    /// Counts, in one page of one partition of the index `due` (1 MB: some 7,000 entries), the
+    /// Counts, in one page of one partition of the index `due` (4,000 entries), the
     /// payments that were in one of `statuses` a moment ago, of all accounts or of one. `None`
     /// as the next cursor ends them. `statuses` must not be empty.
     ///
@@ -49,6 +50,7 @@ impl PaymentsTable {
                 .expression_attribute_values(":account", AttributeValue::S(format!("{account}#"))),
         };
         let output = request
+            .limit(COUNT_PAGE)
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
