@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
-//! | [`payments`] | import, show |
+//! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
@@ -26,7 +26,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use shared::config::{Common, Settings};
+use jiff::tz::TimeZone;
+use shared::config::{Common, Settings, time_zone};
 
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
@@ -61,7 +62,8 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let (common, replaying) = match settings.finish(common.zip(replaying)) {
+    let zone = time_zone(&mut settings);
+    let (common, (replaying, zone)) = match settings.finish(common.zip(replaying.zip(zone))) {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -75,7 +77,7 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(execute(command, &common, replaying.as_ref())).unwrap_or_else(|error| {
+    runtime.block_on(execute(command, &common, &zone, replaying.as_ref())).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
@@ -84,6 +86,7 @@ fn run(command: Command) -> ExitCode {
 async fn execute(
     command: Command,
     common: &Common,
+    zone: &TimeZone,
     replaying: Option<&ReplaySettings>,
 ) -> anyhow::Result<ExitCode> {
     match command {
@@ -93,10 +96,19 @@ async fn execute(
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
         Command::Payments { command: PaymentsCommand::Import(options) } => {
-            payments::import(common, options).await
+            payments::import(common, zone, options).await
         }
         Command::Payments { command: PaymentsCommand::Show(options) } => {
             payments::show(common, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Upcoming(options) } => {
+            payments::upcoming(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Due(options) } => {
+            payments::due(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Cancel(options) } => {
+            payments::cancel(common, options).await
         }
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {

@@ -109,6 +109,8 @@ mod tests {
         assert_eq!(day.days_before(1).to_string(), "2028-02-29");
         assert_eq!(day.days_before(61).to_string(), "2027-12-31");
         assert_eq!(day.days_before(61).days_after(61), day);
+        assert_eq!(day.days_before(1).days_after(1), day);
+        assert_eq!(day.days_after(306).to_string(), "2029-01-01");
     }
 
     #[test]
