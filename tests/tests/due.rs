@@ -14,8 +14,8 @@ use shared::domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
 };
 use shared::payments::{
-    Applied, Change, ChangeError, CursorError, DUE_PAGE, DueTable, PaymentStore, PaymentsError,
-    PaymentsTable, UPCOMING_PAGE,
+    Applied, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,
+    PaymentsError, PaymentsTable, UPCOMING_PAGE,
 };
 use shared::resources::DUE_INDEX;
 use tempfile::TempDir;
@@ -105,6 +105,29 @@ async fn payments_are_found_by_day_and_status_page_by_page() {
         assert_eq!(stored.payment.reference(), reference);
         let expected = if index < pending.len() { Status::Pending } else { Status::Scheduled };
         assert_eq!(stored.status, expected);
+    }
+}
+
+async fn whole(mut day: DueDay) -> Vec<PaymentRef> {
+    let mut found = Vec::new();
+    while let Some(batch) = day.next().await.unwrap() {
+        found.extend(batch.into_iter().map(|(reference, _)| reference));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_goes_on_behind_a_payment_in_every_partition_and_over_pages() {
+    let (_world, table, _dir) = world(2).await;
+    let day: DueDate = "2026-11-23".parse().unwrap();
+    let payments: Vec<_> = (0..3_000).map(|n| payment(n % 7, day)).collect();
+    table.insert(&payments).await.unwrap();
+    let table = table as Arc<dyn DueTable>;
+    let all = whole(DueDay::new(Arc::clone(&table), day, Status::Scheduled)).await;
+    assert_eq!(all.len(), payments.len());
+    for at in [0, 500, 2_999] {
+        let rest = DueDay::after(Arc::clone(&table), day, Status::Scheduled, &all[at]);
+        assert_eq!(whole(rest).await, all[at + 1..]);
     }
 }
 

@@ -5,6 +5,7 @@
 mod asynchronous;
 mod commands;
 mod crashes;
+mod day;
 mod dlq;
 mod failures;
 mod flow;
