@@ -196,9 +196,9 @@ fn what_is_inserted_on_its_day_is_left_to_the_stream() {
         let mut bank = Bank::new(1, 1);
         bank.insert_everywhere();
         let _relay = bank.relay("relay");
-        pass(600).await;
+        pass(250).await;
         bank.insert_everywhere();
-        pass(600).await;
+        pass(250).await;
         assert_eq!(bank.outlet.count(), 80);
     });
 }
