@@ -9,6 +9,7 @@ mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod large;
 mod outage;
 mod queues;
 mod relays;
