@@ -22,7 +22,7 @@ pub use data::{BlobDigest, BlobDigestError, Data, DataBlob, DataBlobError, MAX_P
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;
-pub use money::{Amount, AmountError, Currency, CurrencyError};
+pub use money::{Amount, AmountError, Currency, CurrencyError, Money};
 pub use outcome::{NextStep, Outcome, Settlement, next_step, redelivery_pause};
 pub use payment::{Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};

@@ -2,8 +2,12 @@
 
 mod blobs;
 mod capacity;
+mod count;
+mod cursor;
 mod due;
 mod due_day;
+mod due_index;
+mod due_scan;
 mod error;
 mod insert;
 mod item;
@@ -11,11 +15,14 @@ mod size;
 mod statement;
 mod store;
 mod table;
+mod upcoming;
 
 pub use blobs::BlobError;
 pub use capacity::Units;
+pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use due_day::DueDay;
+pub use due_scan::{DueCursor, DuePage, DueScan};
 pub use error::{ChangeError, PaymentsError};
 pub use insert::Inserted;
 pub use item::{Attributes, ItemError, StoredPayment, attribute, is_blob, payment_from};
@@ -23,3 +30,4 @@ pub use size::{TooLarge, check_size};
 pub use statement::{Change, FirstClaim};
 pub use store::{Applied, PaymentStore, met};
 pub use table::{Cursor, PaymentsTable};
+pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};

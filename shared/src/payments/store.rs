@@ -64,7 +64,11 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             // A message of a payment whose blob lies beside it has the digest too.
             !stored.payment.same_instruction(payment) || stored.payment.data != payment.data
         }
-        Change::Settle(..) | Change::Fail(..) | Change::Refuse(..) | Change::Replay(..) => false,
+        Change::Settle(..)
+        | Change::Fail(..)
+        | Change::Refuse(..)
+        | Change::Replay(..)
+        | Change::Cancel(_) => false,
     };
     let (_, target) = change.event().edge();
     let same_result = stored.status == target
@@ -78,6 +82,9 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             Change::Fail(_, failure, _) | Change::Refuse(_, failure) => {
                 stored.failure.as_ref() == Some(failure)
             }
+            // One that was attempted, and given up after it FAILED, was not withdrawn by its
+            // owner: it may have been settled.
+            Change::Cancel(_) => stored.attempts == 0,
         };
     if mismatch {
         Err(ChangeError::Mismatch)
