@@ -4,7 +4,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
 use crate::dlq::Reason;
-use crate::payments::ImportOptions;
+use crate::payments::{
+    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
+};
 
 /// Scheduled payments that leave by themselves on their day.
 #[derive(Debug, Parser)]
@@ -46,6 +48,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Check whether tonight's batch will pass; changes nothing.
+    Preflight(crate::preflight::PreflightOptions),
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).
     #[command(disable_help_flag = true)]
     StreamRelay {
@@ -76,6 +80,15 @@ pub enum PaymentsCommand {
     Import(ImportOptions),
     /// Print one payment.
     Show(ShowOptions),
+    /// Print the payments of an account in the days to come.
+    #[command(after_help = UPCOMING_HELP)]
+    Upcoming(UpcomingOptions),
+    /// Print the payments of a day in a status, of all accounts.
+    #[command(after_help = DUE_HELP)]
+    Due(DueOptions),
+    /// Withdraw payments before they leave; a dry run unless --execute is given.
+    #[command(after_help = CANCEL_HELP)]
+    Cancel(CancelOptions),
 }
 
 /// Options of `payments show`.
