@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `worker` | receive, claim |
 //! | `job` | a payment in hand; what a receive brought, told apart |
+//! | `blobs` | large blobs of what was claimed |
 //! | `verdict` | what a claim's result means |
 //! | `group` | working on the payments of one account in order |
 //! | `attempt` | one attempt: may it be submitted, must it be asked for |
@@ -13,6 +14,7 @@
 //! | `events` | what is counted and logged |
 
 mod attempt;
+mod blobs;
 mod breaker;
 mod config;
 mod events;
@@ -130,7 +132,7 @@ pub async fn run(
 ) -> Result<(), DispatcherError> {
     let Deps { store, payments, confirmations, dead_letters, transactions, clock } = deps;
     let tasks = TaskTracker::new();
-    let gate = Gate::new(config.bounds(), config.rate);
+    let gate = Gate::new(config.bounds(), config.rate, clock.now());
     let (done, to_record) = mpsc::channel(config.concurrency);
     let recorder = Recorder { confirmations, payments: payments.clone() };
     let mut recording = tokio::spawn(recorder.run(to_record));

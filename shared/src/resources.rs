@@ -19,6 +19,8 @@ pub struct Table {
     pub index: Option<Index>,
     /// Whether changes appear in a stream, with the new image.
     pub stream: bool,
+    /// The number attribute that says, in seconds since 1970, when an item may be deleted.
+    pub expiry: Option<&'static str>,
 }
 
 /// A global secondary index.
@@ -58,6 +60,8 @@ pub fn tables(names: &Names) -> Vec<Table> {
                 projected: &[attribute::STATUS],
             }),
             stream: true,
+            // Only blobs' own items have it.
+            expiry: Some(attribute::EXPIRES_AT),
         },
         Table {
             name: names.leases_table(),
@@ -65,6 +69,7 @@ pub fn tables(names: &Names) -> Vec<Table> {
             sort_key: None,
             index: None,
             stream: false,
+            expiry: None,
         },
     ]
 }

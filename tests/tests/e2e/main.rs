@@ -11,6 +11,7 @@ mod failures;
 mod flow;
 mod happy;
 mod imports;
+mod large;
 mod outage;
 mod payments;
 mod preflight;

@@ -5,8 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, Currency, DataBlob, DueDate, Payment, PaymentId, TraceKey,
+    AccountId, Amount, BeneficiaryId, Currency, Data, DataBlob, DueDate, Payment, PaymentId,
+    TraceKey,
 };
+use shared::payments::check_size;
 
 /// A column of a CSV file, or a field of a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +182,8 @@ impl Row {
             None => derived_id(due, digest, occurrence),
         };
         let data = self.data.as_deref().filter(|data| !data.is_empty());
-        Ok(Payment {
+        let data = data.map(DataBlob::new).transpose().map_err(|e| refused(Column::Data, e))?;
+        let payment = Payment {
             id,
             due,
             account: AccountId::parse(self.account.as_str())
@@ -189,10 +192,12 @@ impl Row {
             currency: self.currency.parse().map_err(|e| refused(Column::Currency, e))?,
             beneficiary: BeneficiaryId::parse(self.beneficiary.as_str())
                 .map_err(|e| refused(Column::Beneficiary, e))?,
-            data: data.map(DataBlob::new).transpose().map_err(|e| refused(Column::Data, e))?,
+            data: data.map(Data::Whole),
             trace_key: TraceKey::generate(),
             created_at: now,
-        })
+        };
+        check_size(&payment).map_err(|e| refused(Column::Data, e))?;
+        Ok(payment)
     }
 }
 
