@@ -64,7 +64,8 @@ pub trait DueTable: fmt::Debug + Send + Sync {
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError>;
 }
 
-type Item = HashMap<String, AttributeValue>;
+/// An item, with whatever attributes it has.
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 #[async_trait]
 impl DueTable for PaymentsTable {
@@ -124,7 +125,7 @@ impl DueTable for PaymentsTable {
 
 impl PaymentsTable {
     /// Reads one batch, and again, with growing pauses, what the database left out.
-    async fn batch_get(
+    pub(super) async fn batch_get(
         &self,
         references: &[PaymentRef],
     ) -> Result<HashMap<(String, String), Item>, PaymentsError> {

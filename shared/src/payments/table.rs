@@ -105,7 +105,7 @@ impl PaymentsTable {
     }
 
     /// Sends statements and repeats, with growing pauses, those that were throttled.
-    async fn execute(
+    pub(super) async fn execute(
         &self,
         operation: &'static str,
         requests: Vec<BatchStatementRequest>,
@@ -189,7 +189,7 @@ impl PaymentStore for PaymentsTable {
 
 /// Where the next page starts.
 #[derive(Debug, Clone)]
-pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
+pub struct Cursor(pub(in crate::payments) HashMap<String, AttributeValue>);
 
 fn event_name(event: Event) -> &'static str {
     match event {
@@ -217,7 +217,7 @@ fn is_passing(error: &BatchStatementError) -> bool {
     )
 }
 
-fn database_error(error: BatchStatementError) -> ChangeError {
+pub(super) fn database_error(error: BatchStatementError) -> ChangeError {
     ChangeError::Database {
         code: error.code.map_or_else(|| "no code".to_owned(), |code| code.to_string()),
         message: error.message.unwrap_or_default(),
