@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
+use crate::archive::ArchiveCommand;
 use crate::dlq::Reason;
 
 /// Scheduled payments that leave by themselves on their day.
@@ -40,6 +41,12 @@ pub enum Command {
         /// What to do with payments.
         #[command(subcommand)]
         command: PaymentsCommand,
+    },
+    /// Move settled payments to the archive, find them there, and compare both tables.
+    Archive {
+        /// What to do with the archive.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Look at the dead-letter queue, and send payments again.
     Dlq {

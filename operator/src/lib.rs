@@ -1,10 +1,11 @@
-//! The `dueflow` command: demo, local, setup, payments, dlq, and each service.
+//! The `dueflow` command: demo, local, setup, payments, archive, dlq, and each service.
 //!
 //! | module | room |
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
 //! | [`payments`] | import, show |
+//! | [`archive`] | settled payments: move, find, compare |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
@@ -12,6 +13,7 @@
 //! It is the only crate that links the services: `cargo run` builds one package, and the demo
 //! runs them as processes of their own by executing itself again.
 
+pub mod archive;
 pub mod cli;
 #[cfg(feature = "local")]
 pub mod demo;
@@ -28,6 +30,7 @@ use anyhow::Context;
 use clap::Parser;
 use shared::config::{Common, Settings};
 
+use crate::archive::{ArchiveCommand, ArchiveSettings};
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
 
@@ -61,7 +64,14 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let (common, replaying) = match settings.finish(common.zip(replaying)) {
+    let archiving = match &command {
+        Command::Archive { command: ArchiveCommand::Run(_) } => {
+            ArchiveSettings::read(&mut settings).map(Some)
+        }
+        _ => Some(None),
+    };
+    let read = common.zip(replaying).zip(archiving);
+    let ((common, replaying), archiving) = match settings.finish(read) {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -75,10 +85,31 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(execute(command, &common, replaying.as_ref())).unwrap_or_else(|error| {
+    let executing = async {
+        match command {
+            Command::Archive { command } => archive(command, &common, archiving.as_ref()).await,
+            command => execute(command, &common, replaying.as_ref()).await,
+        }
+    };
+    runtime.block_on(executing).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+async fn archive(
+    command: ArchiveCommand,
+    common: &Common,
+    settings: Option<&ArchiveSettings>,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        ArchiveCommand::Run(options) => {
+            let settings = settings.context("the settings of an archive run were not read")?;
+            archive::run(common, settings, options).await
+        }
+        ArchiveCommand::Find(options) => archive::find(common, options).await,
+        ArchiveCommand::Verify(options) => archive::verify(common, options).await,
+    }
 }
 
 async fn execute(
@@ -103,8 +134,11 @@ async fn execute(
             let settings = replaying.context("the settings of a replay were not read")?;
             dlq::replay(common, settings, options).await
         }
-        Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
-            unreachable!("services were started before")
+        Command::Archive { .. }
+        | Command::StreamRelay { .. }
+        | Command::Dispatcher { .. }
+        | Command::Confirmer { .. } => {
+            unreachable!("they were started before")
         }
     }
 }
