@@ -74,7 +74,8 @@ pub(crate) fn judge_absent(
 
 fn contradicted(stored: StoredPayment, reported: &Reported, holder: &str) -> Verdict {
     let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
-    let reason = format!("{}, but the {holder} has it {} with {has}", words(reported), stored.status);
+    let reason =
+        format!("{}, but the {holder} has it {} with {has}", words(reported), stored.status);
     Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
 }
 
@@ -86,5 +87,35 @@ fn words(reported: &Reported) -> String {
     match reported {
         Reported::Settled(settlement) => format!("settled as {}", settlement.transaction_id),
         Reported::Rejected(failure) => format!("rejected with {}", failure.reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::Settlement;
+
+    fn settled(transaction: &str) -> Reported {
+        let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+        Reported::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at })
+    }
+
+    #[test]
+    fn a_settlement_that_comes_again_after_its_payment_was_archived_is_no_conflict() {
+        let archived = crate::sweep::simulation::stored(1);
+        let archived = StoredPayment { transaction_id: Some("T".to_owned()), ..archived };
+        let absent = judge(Err(ChangeError::Missing), &settled("T"));
+        let Verdict::Absent(failure) = absent else { panic!("{absent:?}") };
+        let judged = |archived, reported| judge_absent(archived, &reported, failure.clone());
+        let again = judged(Some(archived.clone()), settled("T"));
+        assert!(matches!(again, Verdict::Written(Done::Before)), "{again:?}");
+        let refused = Reported::Rejected(Failure::new(FailureCode::Refused, "x"));
+        for contradiction in [
+            judged(Some(archived.clone()), settled("T2")),
+            judged(Some(archived), refused),
+            judged(None, settled("T")),
+        ] {
+            assert!(matches!(contradiction, Verdict::Conflict(..)), "{contradiction:?}");
+        }
     }
 }

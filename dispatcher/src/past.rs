@@ -50,8 +50,7 @@ impl Past {
 
 fn judge(archived: Option<StoredPayment>, payment: &Payment) -> Before {
     let Some(stored) = archived else { return Before::Nothing };
-    let contradicted =
-        |reason| Before::Contradicted(Failure::new(FailureCode::Mismatch, reason));
+    let contradicted = |reason| Before::Contradicted(Failure::new(FailureCode::Mismatch, reason));
     if !stored.payment.same_instruction(payment) {
         return contradicted("the archive holds another payment under this id");
     }
@@ -75,9 +74,7 @@ fn judge(archived: Option<StoredPayment>, payment: &Payment) -> Before {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use shared::domain::{
-        AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey,
-    };
+    use shared::domain::{AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey};
 
     fn payment() -> Payment {
         Payment {
