@@ -7,6 +7,9 @@ use shared::domain::{AccountId, PaymentRef};
 
 use crate::archive::ArchiveCommand;
 use crate::dlq::Reason;
+use crate::payments::{
+    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, UPCOMING_HELP, UpcomingOptions,
+};
 
 /// Scheduled payments that leave by themselves on their day.
 #[derive(Debug, Parser)]
@@ -84,6 +87,15 @@ pub enum PaymentsCommand {
     Import(ImportOptions),
     /// Print one payment.
     Show(ShowOptions),
+    /// Print the payments of an account in the days to come.
+    #[command(after_help = UPCOMING_HELP)]
+    Upcoming(UpcomingOptions),
+    /// Print the payments of a day in a status, of all accounts.
+    #[command(after_help = DUE_HELP)]
+    Due(DueOptions),
+    /// Withdraw payments before they leave; a dry run unless --execute is given.
+    #[command(after_help = CANCEL_HELP)]
+    Cancel(CancelOptions),
 }
 
 /// Options of `payments import`.

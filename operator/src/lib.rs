@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
-//! | [`payments`] | import, show |
-//! | [`archive`] | settled payments: move, find, compare |
+    let archiving = ArchiveSettings::read(&mut settings);
+    let zone = time_zone(&mut settings);
+    let read = common.zip(replaying).zip(archiving.zip(zone));
+    let ((common, replaying), (archiving, zone)) = match settings.finish(read) {
 //! | [`dlq`] | list and replay dead letters |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
@@ -28,7 +30,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use shared::config::{Common, Settings};
+use jiff::tz::TimeZone;
+use shared::config::{Common, Settings, time_zone};
 
 use crate::archive::{ArchiveCommand, ArchiveSettings};
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
@@ -64,14 +67,13 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let archiving = match &command {
-        Command::Archive { command: ArchiveCommand::Run(_) } => {
-            ArchiveSettings::read(&mut settings).map(Some)
+    let executing = async {
+        match command {
+            Command::Archive { command } => archive(command, &common, &archiving).await,
+            command => execute(command, &common, &zone, replaying.as_ref()).await,
         }
-        _ => Some(None),
     };
-    let read = common.zip(replaying).zip(archiving);
-    let ((common, replaying), archiving) = match settings.finish(read) {
+    runtime.block_on(executing).unwrap_or_else(|error| {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -85,6 +87,7 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+<<<<<<< HEAD
     let executing = async {
         match command {
             Command::Archive { command } => archive(command, &common, archiving.as_ref()).await,
@@ -92,6 +95,9 @@ fn run(command: Command) -> ExitCode {
         }
     };
     runtime.block_on(executing).unwrap_or_else(|error| {
+=======
+    runtime.block_on(execute(command, &common, &zone, replaying.as_ref())).unwrap_or_else(|error| {
+>>>>>>> 3bf53cf124f953b27ebbbfdb688ce2198ccdecd5
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
@@ -100,13 +106,10 @@ fn run(command: Command) -> ExitCode {
 async fn archive(
     command: ArchiveCommand,
     common: &Common,
-    settings: Option<&ArchiveSettings>,
+    settings: &ArchiveSettings,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        ArchiveCommand::Run(options) => {
-            let settings = settings.context("the settings of an archive run were not read")?;
-            archive::run(common, settings, options).await
-        }
+        ArchiveCommand::Run(options) => archive::run(common, settings, options).await,
         ArchiveCommand::Find(options) => archive::find(common, options).await,
         ArchiveCommand::Verify(options) => archive::verify(common, options).await,
     }
@@ -115,6 +118,7 @@ async fn archive(
 async fn execute(
     command: Command,
     common: &Common,
+    zone: &TimeZone,
     replaying: Option<&ReplaySettings>,
 ) -> anyhow::Result<ExitCode> {
     match command {
@@ -128,6 +132,15 @@ async fn execute(
         }
         Command::Payments { command: PaymentsCommand::Show(options) } => {
             payments::show(common, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Upcoming(options) } => {
+            payments::upcoming(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Due(options) } => {
+            payments::due(common, zone, options).await
+        }
+        Command::Payments { command: PaymentsCommand::Cancel(options) } => {
+            payments::cancel(common, options).await
         }
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {

@@ -35,6 +35,12 @@ impl DueDate {
         Self(self.0.saturating_sub(Span::new().days(days)))
     }
 
+    /// The day that lies `days` after this one; the calendar's last day if there is none.
+    #[must_use]
+    pub fn days_after(self, days: u16) -> Self {
+        Self(self.0.saturating_add(Span::new().days(days)))
+    }
+
     /// Milliseconds from the Unix epoch to midnight UTC of this day (0 before 1970).
     #[must_use]
     pub fn utc_midnight_millis(self) -> u64 {
@@ -92,6 +98,8 @@ mod tests {
         assert_eq!(day.days_before(0), day);
         assert_eq!(day.days_before(1).to_string(), "2028-02-29");
         assert_eq!(day.days_before(61).to_string(), "2027-12-31");
+        assert_eq!(day.days_before(1).days_after(1), day);
+        assert_eq!(day.days_after(306).to_string(), "2029-01-01");
     }
 
     #[test]

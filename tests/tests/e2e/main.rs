@@ -11,6 +11,7 @@ mod failures;
 mod flow;
 mod happy;
 mod outage;
+mod payments;
 mod queues;
 mod relays;
 mod slow;
