@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::events;
 use crate::gate::{Gate, Pass, Purpose};
-use crate::job::{Claim, Job};
+use crate::job::{Blob, Claim, Incomplete, Job};
 use crate::limit::Health;
 use crate::past::{Before, Past};
 use crate::verdict::{Verdict, judge};
@@ -48,6 +48,10 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// Begins the turn of a payment and makes one attempt at it.
     pub(crate) async fn make(&self, job: &Job, claim: Claim, shutdown: &Shutdown) -> Finding {
+        // Before its turn begins, so that waiting for its blob costs no attempt.
+        if job.blob == Blob::Unread {
+            return Finding::Undecided;
+        }
         // First, so that an archive that cannot be read costs no attempt. What it says does not
         // grow old: nobody archives a payment that is not PROCESSED.
         let before = match self.past.of_overdue(&job.payment).await {
@@ -142,6 +146,13 @@ impl Attempts {
 
     /// Submits, unless the wait for its turn has taken the right to.
     async fn submit(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
+        let payment = match job.whole() {
+            Ok(payment) => payment,
+            Err(Incomplete::Unread) => return Finding::Undecided,
+            Err(Incomplete::Unusable(failure)) => {
+                return Finding::Step(NextStep::Fail(failure), attempt);
+            }
+        };
         let pass = match self.enter(job, Purpose::Submit, shutdown).await {
             Ok(pass) => pass,
             Err(finding) => return finding,
@@ -152,7 +163,7 @@ impl Attempts {
             Course::AskOnly(_) | Course::GiveUp => return Finding::Stopped,
         }
         let asked_at = Instant::now();
-        let outcome = self.transactions.submit(&job.payment).await;
+        let outcome = self.transactions.submit(&payment).await;
         pass.ended(health(&outcome));
         events::submitted(&job.payment, &outcome, asked_at.elapsed());
         Finding::Step(next_step(outcome, attempt.tries()), attempt)

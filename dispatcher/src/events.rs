@@ -5,12 +5,18 @@ use std::time::Duration;
 use shared::domain::{Failure, Found, Outcome, Payment};
 use shared::telemetry::Metric;
 
+use crate::job::Blob;
+
 const CLAIMS: Metric = Metric::counter(
     "dispatcher_claims_total",
     "Delivered payments by what the claim found: claimed, or the status they were in",
 );
 const OUTCOMES: Metric =
     Metric::counter("dispatcher_submissions_total", "Submissions by what they came to");
+const BLOBS: Metric = Metric::counter(
+    "dispatcher_blobs_total",
+    "Blobs of claimed payments that lie in items of their own, by what reading them came to",
+);
 const LATENCY: Metric = Metric::seconds(
     "dispatcher_submission_seconds",
     "Time from a submission to its answer, or to giving up waiting",
@@ -63,12 +69,29 @@ const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments i
 
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
-    CLAIMS, OUTCOMES, LATENCY, ASKED, ARCHIVED, RECORDED, FAILED, BURIED, RELEASED, WITHDRAWN,
-    ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
+    CLAIMS, BLOBS, OUTCOMES, LATENCY, ASKED, ARCHIVED, RECORDED, FAILED, BURIED, RELEASED,
+    WITHDRAWN, ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
 ];
 
 pub(crate) fn claim(result: &'static str) {
     CLAIMS.add_for("result", result, 1);
+}
+
+pub(crate) fn blob(payment: &Payment, blob: &Blob) {
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    let result = match blob {
+        Blob::InMessage => return,
+        Blob::Read(_) => "read",
+        Blob::Unread => {
+            tracing::warn!(%payment_id, %trace_key, "a blob was not read: the payment will be delivered again");
+            "unread"
+        }
+        Blob::Unusable(failure) => {
+            tracing::error!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment cannot be submitted");
+            failure.code.as_str()
+        }
+    };
+    BLOBS.add_for("result", result, 1);
 }
 
 pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {

@@ -1,8 +1,9 @@
 //! A payment in hand, from its delivery to its end.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use shared::domain::{Attempt, Payment, PaymentId};
+use shared::domain::{Attempt, Data, DataBlob, Failure, Payment, PaymentId};
 use shared::queue::Delivery;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -17,8 +18,32 @@ pub(crate) struct Received {
 /// A delivered payment.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// As its message has it, which is what the table is compared with.
     pub(crate) payment: Payment,
+    pub(crate) blob: Blob,
     pub(crate) received: Received,
+}
+
+/// The blob of a payment in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Blob {
+    /// There is none, or the message has it.
+    InMessage,
+    /// Read from its own item, and the right one.
+    Read(DataBlob),
+    /// Not read: the payment is to be delivered again.
+    Unread,
+    /// It is not there, or another one is: the payment is never submitted.
+    Unusable(Failure),
+}
+
+/// Why a payment cannot be submitted whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Incomplete {
+    /// Its blob was not read.
+    Unread,
+    /// Its blob is missing or another one.
+    Unusable(Failure),
 }
 
 /// A payment that is PENDING, or SCHEDULED after a replay.
@@ -45,6 +70,19 @@ impl Job {
     pub(crate) fn same_group(&self, other: &Self) -> bool {
         self.received.delivery.group == other.received.delivery.group
     }
+
+    /// The payment with its blob, as it is submitted.
+    pub(crate) fn whole(&self) -> Result<Cow<'_, Payment>, Incomplete> {
+        match &self.blob {
+            Blob::InMessage => Ok(Cow::Borrowed(&self.payment)),
+            Blob::Read(blob) => {
+                let data = Some(Data::Whole(blob.clone()));
+                Ok(Cow::Owned(Payment { data, ..self.payment.clone() }))
+            }
+            Blob::Unread => Err(Incomplete::Unread),
+            Blob::Unusable(failure) => Err(Incomplete::Unusable(failure.clone())),
+        }
+    }
 }
 
 /// What a receive brought, told apart.
@@ -64,7 +102,11 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
     let mut seen: HashSet<PaymentId> = HashSet::with_capacity(received.len());
     for received in received {
         match serde_json::from_str::<Payment>(&received.delivery.body) {
-            Ok(payment) if seen.insert(payment.id) => sorted.jobs.push(Job { payment, received }),
+            Ok(payment) if seen.insert(payment.id) => {
+                // Read only when the payment is claimed.
+                let blob = payment.blob_beside().map_or(Blob::InMessage, |_| Blob::Unread);
+                sorted.jobs.push(Job { payment, blob, received });
+            }
             Ok(_) => sorted.duplicates.push(received),
             Err(error) => sorted.malformed.push((received, error.to_string())),
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `worker` | receive, claim |
 //! | `job` | a payment in hand; what a receive brought, told apart |
+//! | `blobs` | large blobs of what was claimed |
 //! | `verdict` | what a claim's result means |
 //! | `group` | working on the payments of one account in order |
 //! | `attempt` | one attempt: may it be submitted, must it be asked for |
@@ -14,6 +15,7 @@
 //! | `events` | what is counted and logged |
 
 mod attempt;
+mod blobs;
 mod breaker;
 mod config;
 mod events;

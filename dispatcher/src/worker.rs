@@ -12,6 +12,7 @@ use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::blobs;
 use crate::events;
 use crate::gate::Gate;
 use crate::group::{Group, undecided_pause};
@@ -81,7 +82,15 @@ impl Worker {
             self.bury_message(received, Failure::new(FailureCode::MalformedMessage, reason)).await;
         }
         let jobs = self.still_held(jobs).await;
-        for group in by_group(self.claim(jobs).await) {
+        let groups = by_group(self.claim(jobs).await).into_iter();
+        let (complete, mut others): (Vec<_>, Vec<_>) = groups.partition(|g| blobs::is_complete(g));
+        self.start(complete);
+        blobs::read(&*self.store, &mut others).await;
+        self.start(others);
+    }
+
+    fn start(&self, groups: Vec<Vec<Claimed>>) {
+        for group in groups {
             self.tasks.spawn(self.group.clone().work(group));
         }
     }

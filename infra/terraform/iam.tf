@@ -50,8 +50,8 @@ data "aws_iam_policy_document" "stream_relay" {
 
 data "aws_iam_policy_document" "dispatcher" {
   statement {
-    sid       = "ClaimAndFailPayments"
-    actions   = ["dynamodb:PartiQLUpdate"]
+    sid       = "ClaimAndFailPaymentsAndReadLargeBlobs"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:PartiQLUpdate"]
     resources = [aws_dynamodb_table.payments.arn]
   }
 
@@ -122,12 +122,12 @@ data "aws_iam_policy_document" "confirmer" {
   }
 }
 
-# Whoever runs `dueflow payments import`; its GetItem tells a repeated row from a conflict.
-# `dueflow payments show` needs the GetItem alone.
+# Whoever runs `dueflow payments import`; its GetItem, and for large blobs its BatchGetItem,
+# tells a repeated row from a conflict. `dueflow payments show` needs these two alone.
 data "aws_iam_policy_document" "payments_import" {
   statement {
     sid       = "SchedulePayments"
-    actions   = ["dynamodb:GetItem", "dynamodb:PartiQLInsert"]
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"]
     resources = [aws_dynamodb_table.payments.arn]
   }
 }

@@ -40,6 +40,11 @@ resource "aws_dynamodb_table" "payments" {
     non_key_attributes = ["Status"]
   }
 
+  ttl {
+    enabled        = true
+    attribute_name = "ExpiresAt"
+  }
+
   point_in_time_recovery {
     enabled = true
   }

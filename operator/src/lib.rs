@@ -4,10 +4,8 @@
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
-    let archiving = ArchiveSettings::read(&mut settings);
-    let zone = time_zone(&mut settings);
-    let read = common.zip(replaying).zip(archiving.zip(zone));
-    let ((common, replaying), (archiving, zone)) = match settings.finish(read) {
+//! | [`payments`] | import, show, upcoming, due, cancel |
+//! | [`archive`] | settled payments: move, find, compare |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
@@ -67,13 +65,10 @@ fn run(command: Command) -> ExitCode {
         }
         _ => Some(None),
     };
-    let executing = async {
-        match command {
-            Command::Archive { command } => archive(command, &common, &archiving).await,
-            command => execute(command, &common, &zone, replaying.as_ref()).await,
-        }
-    };
-    runtime.block_on(executing).unwrap_or_else(|error| {
+    let archiving = ArchiveSettings::read(&mut settings);
+    let zone = time_zone(&mut settings);
+    let read = common.zip(replaying).zip(archiving.zip(zone));
+    let ((common, replaying), (archiving, zone)) = match settings.finish(read) {
         Ok(read) => read,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
@@ -87,17 +82,13 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-<<<<<<< HEAD
     let executing = async {
         match command {
-            Command::Archive { command } => archive(command, &common, archiving.as_ref()).await,
-            command => execute(command, &common, replaying.as_ref()).await,
+            Command::Archive { command } => archive(command, &common, &archiving).await,
+            command => execute(command, &common, &zone, replaying.as_ref()).await,
         }
     };
     runtime.block_on(executing).unwrap_or_else(|error| {
-=======
-    runtime.block_on(execute(command, &common, &zone, replaying.as_ref())).unwrap_or_else(|error| {
->>>>>>> 3bf53cf124f953b27ebbbfdb688ce2198ccdecd5
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TableDescription,
-    TableStatus,
+    TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
@@ -105,6 +105,10 @@ async fn make_table(
     };
     let description = until_active(client, &table.name).await?;
     check_table(table, &description)?;
+    if let Some(attribute) = table.expiry {
+        let made = expire_by(client, &table.name, attribute).await?;
+        return Ok(if made && result == "present" { "updated" } else { result });
+    }
     Ok(result)
 }
 
@@ -116,6 +120,33 @@ fn projection(index: &Index) -> Projection {
     let projected = index.projected.iter().map(ToString::to_string).collect();
     let projection = projection.projection_type(ProjectionType::Include);
     projection.set_non_key_attributes(Some(projected)).build()
+}
+
+/// Sets the table's time to live; false when it is set already. (`DynamoDB` refuses to set it
+/// twice.)
+async fn expire_by(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+    attribute: &str,
+) -> anyhow::Result<bool> {
+    let described = client.describe_time_to_live().table_name(name).send().await;
+    let described = described.map_err(aws_sdk_dynamodb::Error::from)?;
+    if let Some(found) = described.time_to_live_description() {
+        let on = match found.time_to_live_status() {
+            Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) => true,
+            Some(_) | None => false,
+        };
+        match found.attribute_name() {
+            Some(has) if on && has == attribute => return Ok(false),
+            Some(other) if on => bail!("its items expire by {other} and not by {attribute}"),
+            Some(_) | None => {}
+        }
+    }
+    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true);
+    let update = client.update_time_to_live().table_name(name);
+    let update = update.time_to_live_specification(specification.build()?).send().await;
+    update.map_err(aws_sdk_dynamodb::Error::from)?;
+    Ok(true)
 }
 
 fn key_schema(partition: &str, sort: Option<&str>) -> anyhow::Result<Vec<KeySchemaElement>> {

@@ -19,6 +19,8 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Whether changes appear in a stream, with the new image.
     pub stream: bool,
+    /// The number attribute that says, in seconds since 1970, when an item may be deleted.
+    pub expiry: Option<&'static str>,
 }
 
 /// A global secondary index.
@@ -55,6 +57,8 @@ pub fn tables(names: &Names) -> Vec<Table> {
             sort_key: Some(attribute::SK),
             indexes: vec![due_index()],
             stream: true,
+            // Only blobs' own items have it.
+            expiry: Some(attribute::EXPIRES_AT),
         },
         Table {
             name: names.archive_table(),
@@ -70,6 +74,7 @@ pub fn tables(names: &Names) -> Vec<Table> {
                 },
             ],
             stream: false,
+            expiry: None,
         },
         Table {
             name: names.leases_table(),
@@ -77,6 +82,7 @@ pub fn tables(names: &Names) -> Vec<Table> {
             sort_key: None,
             indexes: Vec::new(),
             stream: false,
+            expiry: None,
         },
     ]
 }

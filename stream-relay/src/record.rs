@@ -3,7 +3,7 @@
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record};
 use serde_json::{Value, json};
 use shared::domain::{DueDate, Payment, Status};
-use shared::payments::{Attributes, StoredPayment, attribute};
+use shared::payments::{Attributes, StoredPayment, attribute, is_blob};
 use std::collections::HashMap;
 
 /// What is to be done with a record.
@@ -27,6 +27,8 @@ pub(crate) enum Skipped {
     NotDue,
     /// A change or removal, or an item that is not SCHEDULED: dueflow's own writes.
     NotNew,
+    /// The blob of a large payment: the payment's own item follows.
+    Blob,
 }
 
 impl Skipped {
@@ -34,6 +36,7 @@ impl Skipped {
         match self {
             Self::NotDue => "not_due",
             Self::NotNew => "not_new",
+            Self::Blob => "blob",
         }
     }
 }
@@ -63,6 +66,9 @@ pub(crate) fn judge(record: &Record, today: DueDate) -> Verdict {
         return Verdict::Malformed { reason: "the record has no new image".to_owned() };
     };
     let image = Image(image);
+    if is_blob(&image) {
+        return Verdict::Skip(Skipped::Blob);
+    }
     match image.text(attribute::STATUS).map(str::parse) {
         Some(Ok(Status::Scheduled)) => {}
         Some(Ok(Status::Pending | Status::Processed | Status::Failed | Status::Cancelled)) => {
@@ -172,6 +178,31 @@ mod tests {
     fn an_insert_for_a_later_day_is_left_for_that_day() {
         let verdict = judge(&record(OperationType::Insert, image()), on("2026-11-22"));
         assert!(matches!(verdict, Verdict::Skip(Skipped::NotDue)));
+    }
+
+    #[test]
+    fn the_item_of_a_blob_is_skipped_whatever_it_holds() {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut blob = image();
+        blob.insert("PK".to_owned(), text("BLOB#ACC-1"));
+        for name in ["Status", "Amount", "DataBlob"] {
+            blob.insert(name.to_owned(), AttributeValue::M(HashMap::new()));
+            let verdict = judge(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
+            assert!(matches!(verdict, Verdict::Skip(Skipped::Blob)), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_payment_whose_blob_lies_beside_is_forwarded_with_the_digest() {
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let mut large = image();
+        large.insert("BlobDigest".to_owned(), AttributeValue::S(digest.to_owned()));
+        let verdict = judge(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
+        let Verdict::Forward(payment) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(payment.blob_beside().unwrap().to_string(), digest);
+        large.insert("BlobDigest".to_owned(), AttributeValue::S(digest[1..].to_owned()));
+        let verdict = judge(&record(OperationType::Insert, large), on("2026-11-23"));
+        assert!(matches!(verdict, Verdict::Malformed { .. }), "{verdict:?}");
     }
 
     #[test]

@@ -54,14 +54,14 @@ async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processe
     for blob in [0, 300, 340] {
         let before = units();
         let mut payment = Payment { id: PaymentId::generate(), ..example.clone() };
-        payment.data = (blob > 0).then(|| DataBlob::new("x".repeat(blob)).unwrap());
+        payment.data = (blob > 0).then(|| DataBlob::new("x".repeat(blob)).unwrap().into());
         process(&table, &payment).await;
         assert_eq!(units() - before, CEILING, "with a blob of {blob} bytes");
     }
 
     let before = units();
     let mut large = Payment { id: PaymentId::generate(), ..example };
-    large.data = Some(DataBlob::new("x".repeat(1_500)).unwrap());
+    large.data = Some(DataBlob::new("x".repeat(1_500)).unwrap().into());
     process(&table, &large).await;
     assert!(units() - before > CEILING, "the meter does not see the size of an item");
 }

@@ -229,6 +229,10 @@ fn table_arguments(table: &Table) -> Arguments {
         set("stream_enabled", "true");
         set("stream_view_type", "NEW_IMAGE");
     }
+    if let Some(attribute) = table.expiry {
+        set("ttl.enabled", "true");
+        set("ttl.attribute_name", attribute);
+    }
     all
 }
 

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DataBlob, DueDate, Payment, PaymentId, TraceKey,
+    AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, TraceKey,
 };
+use shared::payments::check_size;
 
 /// A row as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -112,7 +113,8 @@ impl Row {
             None => derived_id(due, digest, occurrence),
         };
         let data = self.data.as_deref().filter(|data| !data.is_empty());
-        Ok(Payment {
+        let data = data.map(DataBlob::new).transpose().map_err(|e| field("DataBlob")(&e))?;
+        let payment = Payment {
             id,
             due,
             account: AccountId::parse(self.account.as_str()).map_err(|e| field("AccountID")(&e))?,
@@ -120,10 +122,12 @@ impl Row {
             currency: self.currency.parse().map_err(|e| field("Currency")(&e))?,
             beneficiary: BeneficiaryId::parse(self.beneficiary.as_str())
                 .map_err(|e| field("BeneficiaryID")(&e))?,
-            data: data.map(DataBlob::new).transpose().map_err(|e| field("DataBlob")(&e))?,
+            data: data.map(Data::Whole),
             trace_key: TraceKey::generate(),
             created_at: now,
-        })
+        };
+        check_size(&payment).map_err(|e| field("DataBlob")(&e))?;
+        Ok(payment)
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
+use shared::domain::Data;
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
 
 use super::fields::{fields, money};
@@ -16,10 +17,19 @@ pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Resul
     let aws = Aws::from_environment().await;
     let name = common.names.payments_table();
     let table = PaymentsTable::new(aws.dynamodb("show"), &name, common.due_shards);
-    let Some(stored) = table.get(&options.reference).await? else {
+    let Some(mut stored) = table.get(&options.reference).await? else {
         eprintln!("dueflow: {} is not in the table {name}", options.reference);
         return Ok(ExitCode::FAILURE);
     };
+    if let Some(digest) = stored.payment.blob_beside() {
+        let blobs = table.blobs(&[(options.reference.clone(), digest)]).await?;
+        match blobs.into_iter().next() {
+            Some(Ok(blob)) => stored.payment.data = Some(Data::Whole(blob)),
+            // The rest of the payment can be shown all the same, with the digest.
+            Some(Err(error)) => eprintln!("dueflow: {error}"),
+            None => {}
+        }
+    }
     let fields = fields(&stored)?;
     let text = if options.json {
         format!("{}\n", serde_json::to_string(&fields)?)

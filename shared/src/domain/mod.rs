@@ -5,6 +5,7 @@
 
 mod account;
 mod attempt;
+mod data;
 mod date;
 mod failure;
 mod hash;
@@ -17,12 +18,13 @@ mod status;
 
 pub use account::{AccountId, BeneficiaryId, IdError};
 pub use attempt::{AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking};
+pub use data::{BlobDigest, BlobDigestError, Data, DataBlob, DataBlobError, MAX_PAYMENT_BYTES};
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;
 pub use money::{Amount, AmountError, Currency, CurrencyError, Money};
 pub use outcome::{NextStep, Outcome, Settlement, next_step, redelivery_pause};
-pub use payment::{DataBlob, DataBlobError, MAX_PAYMENT_BYTES, Payment, TraceKey};
+pub use payment::{Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};
 pub use reference::{PaymentRef, ReferenceError};
 pub use status::{Event, Status, StatusError, TransitionRefused, transition};

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountId, Amount, BeneficiaryId, Currency, DueDate, PaymentId, PaymentRef};
-
-/// Largest payment in bytes, attribute names and values together (the mission's limit).
-pub const MAX_PAYMENT_BYTES: usize = 8 * 1024;
+use super::{
+    AccountId, Amount, BeneficiaryId, BlobDigest, Currency, Data, DataBlob, DueDate, PaymentId,
+    PaymentRef,
+};
 
 /// Ties together what is logged for one payment across all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,51 +38,12 @@ impl fmt::Display for TraceKey {
     }
 }
 
-/// A blob that would make the payment too large.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the DataBlob makes the payment {bytes} bytes, at most {MAX_PAYMENT_BYTES} are allowed")]
-pub struct DataBlobError {
-    bytes: usize,
-}
-
-/// What the bank attaches to a payment; dueflow passes it on unread.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DataBlob(String);
-
-impl DataBlob {
-    /// Bytes set aside for everything of a payment that is not its blob: attribute names,
-    /// keys and values at their longest allowed (`payments::item` has a test).
-    pub const RESERVED_BYTES: usize = 1024;
-
-    /// Takes a blob.
-    ///
-    /// # Errors
-    /// [`DataBlobError`] when a payment with it would exceed [`MAX_PAYMENT_BYTES`].
-    pub fn new(text: impl Into<String>) -> Result<Self, DataBlobError> {
-        let text = text.into();
-        let bytes = text.len() + Self::RESERVED_BYTES;
-        if bytes > MAX_PAYMENT_BYTES { Err(DataBlobError { bytes }) } else { Ok(Self(text)) }
-    }
-
-    /// The blob's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DataBlob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DataBlob({} bytes)", self.0.len())
-    }
-}
-
 /// A scheduled payment: what it is, without where it stands.
 ///
 /// Its JSON form, with the bank's attribute names, is the body of a message in
-/// `payments.fifo`.
+/// `payments.fifo`: with the blob, or with its digest when the blob lies in an item of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Body")]
 pub struct Payment {
     /// Its id and idempotency key.
     #[serde(rename = "PaymentID")]
@@ -103,8 +64,8 @@ pub struct Payment {
     #[serde(rename = "BeneficiaryID")]
     pub beneficiary: BeneficiaryId,
     /// What the bank attached.
-    #[serde(rename = "DataBlob", default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<DataBlob>,
+    #[serde(flatten)]
+    pub data: Option<Data>,
     /// Ties the logs together.
     #[serde(rename = "TraceKey")]
     pub trace_key: TraceKey,
@@ -130,7 +91,70 @@ impl Payment {
             && self.amount == other.amount
             && self.currency == other.currency
             && self.beneficiary == other.beneficiary
-            && self.data == other.data
+            && match (&self.data, &other.data) {
+                (None, None) => true,
+                (Some(one), Some(other)) => one.same_blob(other),
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+    }
+
+    /// The digest of the blob, if that lies in an item of its own.
+    #[must_use]
+    pub fn blob_beside(&self) -> Option<BlobDigest> {
+        match self.data {
+            Some(Data::Beside(digest)) => Some(digest),
+            Some(Data::Whole(_)) | None => None,
+        }
+    }
+}
+
+/// A payment's JSON form as it is read: each member by itself, so that a bad one is an error
+/// and not taken for an absent one.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    #[serde(rename = "PaymentID")]
+    id: PaymentId,
+    #[serde(rename = "AccountID")]
+    account: AccountId,
+    #[serde(rename = "ScheduledDate")]
+    due: DueDate,
+    amount: Amount,
+    currency: Currency,
+    #[serde(rename = "BeneficiaryID")]
+    beneficiary: BeneficiaryId,
+    data_blob: Option<DataBlob>,
+    blob_digest: Option<BlobDigest>,
+    trace_key: TraceKey,
+    created_at: Timestamp,
+}
+
+/// A payment with both a blob and a digest: nobody writes that.
+#[derive(Debug, thiserror::Error)]
+#[error("there is both a DataBlob and a BlobDigest")]
+struct BlobTwice;
+
+impl TryFrom<Body> for Payment {
+    type Error = BlobTwice;
+
+    fn try_from(body: Body) -> Result<Self, BlobTwice> {
+        let data = match (body.data_blob, body.blob_digest) {
+            (None, None) => None,
+            (Some(blob), None) => Some(Data::Whole(blob)),
+            (None, Some(digest)) => Some(Data::Beside(digest)),
+            (Some(_), Some(_)) => return Err(BlobTwice),
+        };
+        Ok(Self {
+            id: body.id,
+            account: body.account,
+            due: body.due,
+            amount: body.amount,
+            currency: body.currency,
+            beneficiary: body.beneficiary,
+            data,
+            trace_key: body.trace_key,
+            created_at: body.created_at,
+        })
     }
 }
 
@@ -172,8 +196,25 @@ mod tests {
     }
 
     #[test]
-    fn the_blob_leaves_room_for_the_rest_of_the_item() {
-        assert!(DataBlob::new("x".repeat(7 * 1024)).is_ok());
-        assert!(DataBlob::new("x".repeat(7 * 1024 + 1)).is_err());
+    fn a_body_carries_the_blob_or_its_digest_and_a_bad_one_does_not_parse() {
+        let blob = DataBlob::new("note").unwrap();
+        let digest = BlobDigest::of(&blob);
+        for (data, member) in [
+            (Data::Whole(blob), r#","DataBlob":"note","#.to_owned()),
+            (Data::Beside(digest), format!(r#","BlobDigest":"{digest}","#)),
+        ] {
+            let payment = Payment { data: Some(data), ..example() };
+            let body = serde_json::to_string(&payment).unwrap();
+            assert!(body.contains(&member), "{body}");
+            assert_eq!(serde_json::from_str::<Payment>(&body).unwrap(), payment);
+            let twice =
+                body.replace(&member, &format!(r#","DataBlob":"x","BlobDigest":"{digest}","#));
+            assert!(serde_json::from_str::<Payment>(&twice).is_err());
+        }
+        let body = serde_json::to_string(&example()).unwrap();
+        for bad in [r#"{"DataBlob":7,"#, r#"{"BlobDigest":"short","#, r#"{"DataBlob":{},"#] {
+            let bad = body.replacen('{', bad, 1);
+            assert!(serde_json::from_str::<Payment>(&bad).is_err(), "{bad}");
+        }
     }
 }

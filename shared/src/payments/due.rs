@@ -111,59 +111,83 @@ impl DueTable for PaymentsTable {
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
-        let mut found = Vec::with_capacity(references.len());
-        for chunk in references.chunks(MAX_ITEMS) {
-            let items = self.batch_get(chunk).await?;
-            found.extend(chunk.iter().filter_map(|reference| {
-                let item = items.get(&(partition_key(&reference.account), sort_key(reference)))?;
-                Some((reference.clone(), StoredPayment::from_item(item)))
-            }));
+        let key = |reference: &PaymentRef| (partition_key(&reference.account), sort_key(reference));
+        let items = self.batch_get("get", references.iter().map(key).collect()).await?;
+        let unread = items.values().filter(|item| item.is_none()).count();
+        if unread > 0 {
+            return Err(PaymentsError::Unread(unread));
         }
-        Ok(found)
+        let found = references.iter().filter_map(|reference| {
+            let item = items.get(&key(reference))?.as_ref()?;
+            Some((reference.clone(), StoredPayment::from_item(item)))
+        });
+        Ok(found.collect())
     }
 }
 
 impl PaymentsTable {
-    /// Reads one batch, and again, with growing pauses, what the database left out.
+    /// Reads items by partition key and sort key, none of them twice, 100 to a call, and
+    /// again, with growing pauses, what the database left out. Those that it kept leaving out
+    /// are `None`; those that the table does not hold are not there.
     pub(super) async fn batch_get(
         &self,
-        references: &[PaymentRef],
-    ) -> Result<HashMap<(String, String), Item>, PaymentsError> {
-        let mut open: Vec<Item> = references.iter().map(key).collect();
-        let mut items = HashMap::with_capacity(references.len());
-        let mut pauses = retry::TABLE_STATEMENTS.pauses();
-        loop {
-            let keys = KeysAndAttributes::builder()
-                .set_keys(Some(open))
-                .consistent_read(true)
-                .build()
-                .unwrap_or_else(|_| unreachable!("the keys are set"));
-            let output = self
-                .client
-                .batch_get_item()
-                .request_items(&self.name, keys)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|error| PaymentsError::ReadMany(Box::new(error)))?;
-            calls::read("get", Units::of(output.consumed_capacity()));
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                let key = |name| item.text(name).unwrap_or_default().to_owned();
-                items.insert((key(attribute::PK), key(attribute::SK)), item);
-            }
-            let unread = output.unprocessed_keys.unwrap_or_default().into_values();
-            open = unread.flat_map(|keys| keys.keys).collect();
-            match (open.len(), pauses.next()) {
-                (0, _) => return Ok(items),
-                (unread, None) => return Err(PaymentsError::Unread(unread)),
-                (_, Some(pause)) => tokio::time::sleep(pause).await,
+        operation: &'static str,
+        keys: Vec<(String, String)>,
+    ) -> Result<HashMap<(String, String), Option<Item>>, PaymentsError> {
+        let mut items = HashMap::with_capacity(keys.len());
+        for chunk in keys.chunks(MAX_ITEMS) {
+            let mut open: Vec<Item> = chunk.iter().map(key_attributes).collect();
+            let mut pauses = retry::TABLE_STATEMENTS.pauses();
+            loop {
+                open = self.batch_get_once(operation, open, &mut items).await?;
+                if open.is_empty() {
+                    break;
+                }
+                let Some(pause) = pauses.next() else {
+                    items.extend(open.iter().map(|key| (key_of(key), None)));
+                    break;
+                };
+                tokio::time::sleep(pause).await;
             }
         }
+        Ok(items)
+    }
+
+    /// Reads once, and returns the keys that were left out.
+    async fn batch_get_once(
+        &self,
+        operation: &'static str,
+        open: Vec<Item>,
+        items: &mut HashMap<(String, String), Option<Item>>,
+    ) -> Result<Vec<Item>, PaymentsError> {
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(open))
+            .consistent_read(true)
+            .build()
+            .unwrap_or_else(|_| unreachable!("the keys are set"));
+        let output = self
+            .client
+            .batch_get_item()
+            .request_items(&self.name, keys)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| PaymentsError::ReadMany(Box::new(error)))?;
+        calls::read(operation, Units::of(output.consumed_capacity()));
+        let read = output.responses.unwrap_or_default().into_values().flatten();
+        items.extend(read.map(|item| (key_of(&item), Some(item))));
+        let unread = output.unprocessed_keys.unwrap_or_default().into_values();
+        Ok(unread.flat_map(|keys| keys.keys).collect())
     }
 }
 
-fn key(reference: &PaymentRef) -> Item {
-    [(attribute::PK, partition_key(&reference.account)), (attribute::SK, sort_key(reference))]
-        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
+fn key_of(item: &Item) -> (String, String) {
+    let key = |name| item.text(name).unwrap_or_default().to_owned();
+    (key(attribute::PK), key(attribute::SK))
+}
+
+fn key_attributes((partition, sort): &(String, String)) -> Item {
+    [(attribute::PK, partition), (attribute::SK, sort)]
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.clone())))
         .into()
 }

@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use super::cursor::CursorError;
 use super::item::{ItemError, StoredPayment};
+use super::size::TooLarge;
+use crate::domain::PaymentRef;
 
 /// A call that failed as a whole: nothing is known of any of its payments.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,12 @@ pub enum PaymentsError {
     /// A page of the table.
     #[error("scanning payments: {}", DisplayErrorContext(.0))]
     Scan(Box<SdkError<ScanError>>),
+    /// A payment that cannot be inserted.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A payment to be inserted has only the digest of its blob.
+    #[error("the blob of the new payment {0} is not at hand")]
+    BlobNotAtHand(PaymentRef),
     /// An item that is no payment.
     #[error("an item of the payments table is no payment: {0}")]
     Item(#[from] ItemError),
@@ -63,7 +71,7 @@ pub enum ChangeError {
     #[error("the payment is {}", .0.status)]
     InStatus(Box<StoredPayment>),
     /// The table holds another instruction than the message.
-    #[error("the table holds another amount, currency or beneficiary than the message")]
+    #[error("the table holds another amount, currency, beneficiary or blob than the message")]
     Mismatch,
     /// The table holds no such payment.
     #[error("the table holds no such payment")]

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::size::{check_size, fits_inline};
 use crate::domain::{
-    AccountId, Amount, Attempt, BeneficiaryId, DataBlob, DueDate, Failure, Payment, PaymentRef,
-    Status, TraceKey,
+    AccountId, Amount, Attempt, BeneficiaryId, Data, DataBlob, DueDate, Failure, Payment,
+    PaymentRef, Status, TraceKey,
 };
 
 /// Attribute names. They are stored with every item and counted in its size.
@@ -36,6 +37,10 @@ pub mod attribute {
     pub const BENEFICIARY: &str = "BeneficiaryID";
     /// What the bank attached.
     pub const DATA: &str = "DataBlob";
+    /// SHA-256 of what the bank attached, when that lies in an item of its own.
+    pub const BLOB_DIGEST: &str = "BlobDigest";
+    /// When a blob's own item may be deleted, seconds since 1970: the table's time to live.
+    pub const EXPIRES_AT: &str = "ExpiresAt";
     /// Ties logs together.
     pub const TRACE_KEY: &str = "TraceKey";
     /// When it was inserted.
@@ -63,7 +68,22 @@ pub(super) fn partition_key(account: &AccountId) -> String {
     format!("ACCOUNT#{account}")
 }
 
-/// Sort key of one payment.
+/// What the partition keys of blobs' own items begin with.
+const BLOB_PREFIX: &str = "BLOB#";
+
+/// Partition key of an account's blobs: another one than its payments have, so that reading
+/// these never reads blobs (ADR-12).
+pub(super) fn blob_partition_key(account: &AccountId) -> String {
+    format!("{BLOB_PREFIX}{account}")
+}
+
+/// Whether an item of the table is a blob's own, and so no payment.
+#[must_use]
+pub fn is_blob(item: &impl Attributes) -> bool {
+    item.text(attribute::PK).is_some_and(|key| key.starts_with(BLOB_PREFIX))
+}
+
+/// Sort key of one payment, and of its blob's own item.
 pub(super) fn sort_key(reference: &PaymentRef) -> String {
     format!("{}#{}", reference.due, reference.id)
 }
@@ -150,22 +170,36 @@ fn parsed<T, E: std::fmt::Display>(
 /// [`ItemError`] names the first attribute that is missing or wrong.
 pub fn payment_from(item: &impl Attributes) -> Result<Payment, ItemError> {
     use attribute as a;
-    let data = match item.text(a::DATA) {
-        Some(blob) => Some(parsed(a::DATA, DataBlob::new(blob))?),
-        None if item.has(a::DATA) => return Err(ItemError::Missing { attribute: a::DATA }),
-        None => None,
-    };
-    Ok(Payment {
+    let payment = Payment {
         id: parsed(a::ID, text(item, a::ID)?.parse())?,
         account: parsed(a::ACCOUNT, AccountId::parse(text(item, a::ACCOUNT)?))?,
         due: parsed(a::DUE, text(item, a::DUE)?.parse())?,
         amount: parsed(a::AMOUNT, digits(item, a::AMOUNT)?.parse::<Amount>())?,
         currency: parsed(a::CURRENCY, text(item, a::CURRENCY)?.parse())?,
         beneficiary: parsed(a::BENEFICIARY, BeneficiaryId::parse(text(item, a::BENEFICIARY)?))?,
-        data,
+        data: data_from(item)?,
         trace_key: parsed(a::TRACE_KEY, TraceKey::parse(text(item, a::TRACE_KEY)?))?,
         created_at: parsed(a::CREATED_AT, text(item, a::CREATED_AT)?.parse())?,
-    })
+    };
+    parsed(a::DATA, check_size(&payment))?;
+    Ok(payment)
+}
+
+fn data_from(item: &impl Attributes) -> Result<Option<Data>, ItemError> {
+    use attribute as a;
+    let optional = |name| match item.text(name) {
+        None if item.has(name) => Err(ItemError::Missing { attribute: name }),
+        text => Ok(text),
+    };
+    match (optional(a::DATA)?, optional(a::BLOB_DIGEST)?) {
+        (None, None) => Ok(None),
+        (Some(blob), None) => Ok(Some(Data::Whole(parsed(a::DATA, DataBlob::new(blob))?))),
+        (None, Some(digest)) => Ok(Some(Data::Beside(parsed(a::BLOB_DIGEST, digest.parse())?))),
+        (Some(_), Some(_)) => Err(ItemError::Invalid {
+            attribute: a::BLOB_DIGEST,
+            reason: "stands beside a DataBlob".to_owned(),
+        }),
+    }
 }
 
 /// A payment and where it stands, as read from the table.
@@ -237,13 +271,55 @@ impl StoredPayment {
     }
 }
 
-/// The attributes of a new item, in the order in which [`super::statement`] names them.
-pub(super) fn new_item(payment: &Payment, shards: u16) -> Vec<(&'static str, AttributeValue)> {
+/// The attributes of an item with their names, in the order in which [`super::statement`] names
+/// them.
+pub(super) type NewItem = Vec<(&'static str, AttributeValue)>;
+
+/// The attributes of a new payment. A blob that does not fit is replaced by its digest.
+pub(super) fn new_item(payment: &Payment, shards: u16) -> NewItem {
+    let mut item = without_data(payment, shards);
+    match &payment.data {
+        None => {}
+        Some(Data::Whole(blob)) if fits_inline(&item, blob) => {
+            item.push((attribute::DATA, AttributeValue::S(blob.as_str().to_owned())));
+        }
+        Some(data) => {
+            let digest = data.digest().to_string();
+            item.push((attribute::BLOB_DIGEST, AttributeValue::S(digest)));
+        }
+    }
+    item
+}
+
+/// Days after a payment's due date, or its insertion if that is later, for which its blob's
+/// own item stays: longer than any payment may take, the year of its archive included.
+const BLOB_DAYS: u64 = 400;
+
+/// The attributes of the item of a new payment's blob; `None` when it needs none.
+pub(super) fn blob_item(payment: &Payment) -> Option<NewItem> {
+    let Some(Data::Whole(blob)) = &payment.data else { return None };
+    if fits_inline(&without_data(payment, 1), blob) {
+        return None;
+    }
+    let created_at = u64::try_from(payment.created_at.as_second()).unwrap_or_default();
+    let counted_from = created_at.max(payment.due.utc_midnight_millis() / 1000);
+    let expires_at = counted_from + BLOB_DAYS * 24 * 60 * 60;
+    Some(vec![
+        (attribute::PK, AttributeValue::S(blob_partition_key(&payment.account))),
+        (attribute::SK, AttributeValue::S(sort_key(&payment.reference()))),
+        (attribute::DATA, AttributeValue::S(blob.as_str().to_owned())),
+        (attribute::EXPIRES_AT, AttributeValue::N(expires_at.to_string())),
+    ])
+}
+
+/// The attributes of a new payment but for the blob. The number of shards (below 100) does not
+/// change its size.
+pub(super) fn without_data(payment: &Payment, shards: u16) -> NewItem {
     use attribute as a;
     let reference = payment.reference();
     let text = |value: String| AttributeValue::S(value);
     let created_at = time_text(payment.created_at);
-    let mut item = vec![
+    vec![
         (a::PK, text(partition_key(&payment.account))),
         (a::SK, text(sort_key(&reference))),
         (a::DUE_SHARD, text(due_shard_key(payment.due, payment.id.due_shard(shards)))),
@@ -259,11 +335,7 @@ pub(super) fn new_item(payment: &Payment, shards: u16) -> Vec<(&'static str, Att
         (a::CREATED_AT, text(created_at.clone())),
         (a::UPDATED_AT, text(created_at)),
         (a::ATTEMPTS, AttributeValue::N("0".to_owned())),
-    ];
-    if let Some(data) = &payment.data {
-        item.push((a::DATA, text(data.as_str().to_owned())));
-    }
-    item
+    ]
 }
 
 /// UTC with milliseconds, of constant width so that texts sort as times.
@@ -274,7 +346,7 @@ pub(super) fn time_text(at: Timestamp) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::{FailureCode, MAX_PAYMENT_BYTES, PaymentId};
+    use crate::domain::{BlobDigest, PaymentId};
 
     pub(in crate::payments) fn longest_payment() -> Payment {
         Payment {
@@ -297,7 +369,7 @@ pub(super) mod tests {
     #[test]
     fn an_item_reads_back_as_the_payment_it_was_made_from() {
         let mut payment = longest_payment();
-        payment.data = Some(DataBlob::new("{\"note\":\"rent\"}").unwrap());
+        payment.data = Some(Data::Whole(DataBlob::new("{\"note\":\"rent\"}").unwrap()));
         let stored = StoredPayment::from_item(&as_map(&payment)).unwrap();
         assert_eq!(stored.payment, payment);
         assert_eq!((stored.status, stored.attempts), (Status::Scheduled, 0));
@@ -316,21 +388,41 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_largest_blob_and_the_longest_everything_else_fit_into_the_limit() {
+    fn an_item_with_a_digest_reads_back_as_such_and_one_with_both_does_not() {
         let mut payment = longest_payment();
-        payment.data =
-            Some(DataBlob::new("x".repeat(MAX_PAYMENT_BYTES - DataBlob::RESERVED_BYTES)).unwrap());
-        let size: usize = new_item(&payment, 16)
-            .iter()
-            .map(|(name, value)| name.len() + value.as_s().map_or(16, String::len))
-            .sum();
-        let settled = "TransactionID".len() + 64 + "SettledAt".len() + 24;
-        let failed = "FailureCode".len()
-            + FailureCode::MalformedMessage.as_str().len()
-            + "FailureReason".len()
-            + Failure::MAX_REASON_BYTES;
-        let claimed = "ClaimedAt".len() + 24 + "AttemptsBefore".len() + 8;
-        let most = size + claimed + settled.max(failed);
-        assert!(most <= MAX_PAYMENT_BYTES, "{most}");
+        let blob = DataBlob::new("x".repeat(2_000)).unwrap();
+        payment.data = Some(Data::Whole(blob.clone()));
+        let mut item = as_map(&payment);
+        let read = payment_from(&item).unwrap();
+        assert_eq!(read.data, Some(Data::Beside(BlobDigest::of(&blob))));
+        assert!(read.same_instruction(&payment));
+        item.insert("DataBlob".to_owned(), AttributeValue::S("x".to_owned()));
+        assert!(payment_from(&item).unwrap_err().to_string().starts_with("BlobDigest"));
+    }
+
+    #[test]
+    fn the_item_of_a_blob_stays_400_days_after_the_payment_and_is_no_payment() {
+        let mut payment = longest_payment();
+        payment.data = Some(Data::Whole(DataBlob::new("x".repeat(2_000)).unwrap()));
+        payment.due = "2026-12-31".parse().unwrap();
+        let item: HashMap<_, _> = blob_item(&payment)
+            .unwrap()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let expires_at: i64 = item["ExpiresAt"].as_n().unwrap().parse().unwrap();
+        let expires_at = Timestamp::from_second(expires_at).unwrap();
+        assert_eq!(expires_at.to_string(), "2028-02-04T00:00:00Z");
+        assert!(is_blob(&item) && !is_blob(&as_map(&payment)));
+        assert!(payment_from(&item).is_err());
+        assert_eq!(item["SK"], as_map(&payment)["SK"]);
+    }
+
+    #[test]
+    fn an_item_above_8_kb_is_no_payment() {
+        let mut item = as_map(&longest_payment());
+        item.insert("DataBlob".to_owned(), AttributeValue::S("x".repeat(7_800)));
+        let error = payment_from(&item).unwrap_err().to_string();
+        assert!(error.contains("at most 8192"), "{error}");
     }
 }

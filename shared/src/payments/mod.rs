@@ -1,6 +1,7 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 pub mod archive;
+mod blobs;
 mod capacity;
 mod cursor;
 mod due;
@@ -8,20 +9,25 @@ mod due_day;
 mod due_index;
 mod due_scan;
 mod error;
+mod insert;
 mod item;
+mod size;
 mod statement;
 mod store;
 mod table;
 mod upcoming;
 
+pub use blobs::BlobError;
 pub use capacity::Units;
 pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use due_day::DueDay;
 pub use due_scan::{DueCursor, DuePage, DueScan};
 pub use error::{ChangeError, PaymentsError};
-pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
+pub use insert::Inserted;
+pub use item::{Attributes, ItemError, StoredPayment, attribute, is_blob, payment_from};
+pub use size::{TooLarge, check_size};
 pub use statement::{Change, FirstClaim};
 pub use store::{Applied, PaymentStore, met};
-pub use table::{Cursor, Inserted, PaymentsTable};
+pub use table::{Cursor, PaymentsTable};
 pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
-use super::item::{new_item, partition_key, sort_key, time_text};
-use crate::domain::{Event, Failure, Payment, PaymentRef, Settlement};
+use super::item::{NewItem, blob_item, new_item, partition_key, sort_key, time_text};
+use crate::domain::{Data, Event, Failure, Payment, PaymentRef, Settlement};
 
 /// A change of one payment: the event, with what it writes.
 #[derive(Debug, Clone)]
@@ -89,23 +89,32 @@ pub(super) struct Statements {
     cancel: String,
 }
 
-/// A statement that compares the blob, for payments without one and with one.
+/// A statement that compares the blob: for payments without one, with one in the item, and
+/// with one beside it, whose digest is compared.
 #[derive(Debug)]
 struct WithData {
     without: String,
     with: String,
+    beside: String,
 }
 
 impl WithData {
     fn new(statement: &str) -> Self {
         Self {
-            without: format!(r#"{statement} AND "DataBlob" IS MISSING"#),
+            without: format!(
+                r#"{statement} AND "DataBlob" IS MISSING AND "BlobDigest" IS MISSING"#
+            ),
             with: format!(r#"{statement} AND "DataBlob"=?"#),
+            beside: format!(r#"{statement} AND "BlobDigest"=?"#),
         }
     }
 
     fn of(&self, payment: &Payment) -> &String {
-        if payment.data.is_some() { &self.with } else { &self.without }
+        match payment.data {
+            None => &self.without,
+            Some(Data::Whole(_)) => &self.with,
+            Some(Data::Beside(_)) => &self.beside,
+        }
     }
 }
 
@@ -210,7 +219,16 @@ impl Statements {
 
     /// The statement that inserts `payment` if its key is free.
     pub(super) fn insert(&self, payment: &Payment, shards: u16) -> BatchStatementRequest {
-        let item = new_item(payment, shards);
+        self.insert_item(new_item(payment, shards))
+    }
+
+    /// The statement that inserts the item of the payment's blob if its key is free; `None`
+    /// when the payment needs none.
+    pub(super) fn insert_blob(&self, payment: &Payment) -> Option<BatchStatementRequest> {
+        Some(self.insert_item(blob_item(payment)?))
+    }
+
+    fn insert_item(&self, item: NewItem) -> BatchStatementRequest {
         let names: Vec<_> = item.iter().map(|(name, _)| format!("'{name}':?")).collect();
         let statement = format!(r#"INSERT INTO "{}" VALUE {{{}}}"#, self.table, names.join(","));
         request(statement, item.into_iter().map(|(_, value)| value).collect())
@@ -226,7 +244,12 @@ fn same_instruction(payment: &Payment) -> Vec<AttributeValue> {
         AttributeValue::S(payment.currency.to_string()),
         AttributeValue::S(payment.beneficiary.to_string()),
     ];
-    same.extend(payment.data.iter().map(|data| AttributeValue::S(data.as_str().to_owned())));
+    same.extend(payment.data.iter().map(|data| {
+        AttributeValue::S(match data {
+            Data::Whole(blob) => blob.as_str().to_owned(),
+            Data::Beside(digest) => digest.to_string(),
+        })
+    }));
     same
 }
 
@@ -252,7 +275,7 @@ mod tests {
         let Statements { replay_anew, cancel, .. } = Statements::new("dueflow-payments");
         let with_data = [claim, claim_again, resume];
         let mut all: Vec<_> =
-            with_data.into_iter().flat_map(|both| [both.without, both.with]).collect();
+            with_data.into_iter().flat_map(|all| [all.without, all.with, all.beside]).collect();
         all.extend([settle, fail, refuse, replay, replay_anew, cancel]);
         all
     }
@@ -303,13 +326,21 @@ mod tests {
 
     #[test]
     fn every_statement_has_as_many_parameters_as_it_asks_for() {
+        use crate::domain::{BlobDigest, DataBlob};
         let payment = crate::payments::item::tests::longest_payment();
+        let blob = DataBlob::new("x").unwrap();
+        let beside = Data::Beside(BlobDigest::of(&blob));
+        let beside = Payment { data: Some(beside), ..payment.clone() };
+        let whole = Payment { data: Some(Data::Whole(blob)), ..payment.clone() };
         let (reference, failure) = (payment.reference(), Failure::new(FailureCode::Rejected, "x"));
         let settlement =
             Settlement { transaction_id: "T".to_owned(), settled_at: payment.created_at };
         let statements = Statements::new("dueflow-payments");
         for change in [
             Change::Claim(&payment),
+            Change::Claim(&beside),
+            Change::Claim(&whole),
+            Change::Resume(&beside, 1),
             Change::ClaimAgain(&payment, 1),
             Change::Resume(&payment, 1),
             Change::Settle(&reference, &settlement),

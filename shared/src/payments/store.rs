@@ -5,10 +5,11 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::blobs::BlobError;
 use super::error::{ChangeError, PaymentsError};
 use super::item::StoredPayment;
 use super::statement::Change;
-use crate::domain::PaymentRef;
+use crate::domain::{BlobDigest, DataBlob, PaymentRef};
 
 /// A change that was made, or had been made before by the same hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,17 @@ pub trait PaymentStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`PaymentsError`] when the call fails or the item is no payment.
     async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError>;
+
+    /// The blobs of payments whose blobs lie in items of their own, read consistently, up to
+    /// 100 in one call, in the order of `wanted`. Each is the one whose digest is given.
+    ///
+    /// # Errors
+    /// [`PaymentsError::ReadMany`] when a call fails as a whole. One blob that is missing,
+    /// another one, or left unread has an error of its own.
+    async fn blobs(
+        &self,
+        wanted: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError>;
 }
 
 /// What a refused change means, from the item that did not meet its condition.
@@ -49,7 +61,8 @@ pub trait PaymentStore: fmt::Debug + Send + Sync {
 pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, ChangeError> {
     let mismatch = match change {
         Change::Claim(payment) | Change::ClaimAgain(payment, _) | Change::Resume(payment, _) => {
-            !stored.payment.same_instruction(payment)
+            // A message of a payment whose blob lies beside it has the digest too.
+            !stored.payment.same_instruction(payment) || stored.payment.data != payment.data
         }
         Change::Settle(..)
         | Change::Fail(..)

@@ -1,4 +1,4 @@
-//! The table as the services see it: insert, change, read.
+//! The table as the services see it: change, read.
 
 use std::collections::HashMap;
 
@@ -10,35 +10,25 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
+use super::blobs::BlobError;
 use super::capacity::Units;
 use super::error::{ChangeError, PaymentsError};
-use super::item::{StoredPayment, attribute, partition_key, sort_key};
+use super::item::{StoredPayment, attribute, is_blob, partition_key, sort_key};
 use super::statement::{Change, Statements};
 use super::store::{Applied, PaymentStore, met};
-use crate::domain::{Event, Payment, PaymentRef};
+use crate::domain::{BlobDigest, DataBlob, Event, PaymentRef};
 use crate::retry;
 use crate::telemetry::calls;
 
 /// Most statements in one `BatchExecuteStatement` (`DynamoDB` API reference).
-const MAX_STATEMENTS: usize = 25;
-
-/// What became of one insert.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inserted {
-    /// It is scheduled now.
-    New,
-    /// The same instruction was there already.
-    AlreadyThere,
-    /// Another instruction lies under this id; nothing was written.
-    Conflict,
-}
+pub(super) const MAX_STATEMENTS: usize = 25;
 
 /// The payments table.
 #[derive(Debug)]
 pub struct PaymentsTable {
     pub(super) client: Client,
     pub(super) name: String,
-    statements: Statements,
+    pub(super) statements: Statements,
     pub(super) due_shards: u16,
 }
 
@@ -49,41 +39,8 @@ impl PaymentsTable {
         Self { client, name: name.to_owned(), statements: Statements::new(name), due_shards }
     }
 
-    /// Inserts payments, 25 to a call, each only if its key is free. The results are in the
-    /// order of `payments`.
-    ///
-    /// # Errors
-    /// [`PaymentsError`] when a call fails as a whole or a statement keeps failing; what was
-    /// inserted until then is inserted, and repeating the call is safe.
-    pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
-        let mut results = Vec::with_capacity(payments.len());
-        for chunk in payments.chunks(MAX_STATEMENTS) {
-            let requests =
-                chunk.iter().map(|payment| self.statements.insert(payment, self.due_shards));
-            let answers = self.execute("insert", requests.collect()).await?;
-            for (payment, answer) in chunk.iter().zip(answers) {
-                results.push(match answer {
-                    Ok(()) => Inserted::New,
-                    Err(error) if error.code == Some(Code::DuplicateItem) => {
-                        self.compare(payment).await?
-                    }
-                    Err(error) => return Err(PaymentsError::Statement(database_error(error))),
-                });
-            }
-        }
-        Ok(results)
-    }
-
-    async fn compare(&self, payment: &Payment) -> Result<Inserted, PaymentsError> {
-        let stored = self.get(&payment.reference()).await?;
-        Ok(match stored {
-            Some(stored) if stored.payment.same_instruction(payment) => Inserted::AlreadyThere,
-            Some(_) | None => Inserted::Conflict,
-        })
-    }
-
-    /// One page of the whole table, in no order; `None` as the next cursor ends it. Costs
-    /// the read units of everything in the table: for reports and checks, not for services.
+    /// The payments of one page of the whole table, in no order; `None` as the next cursor
+    /// ends it, and a page may be empty though more follow. Costs the read units of everything in the table: for reports and checks, not for services.
     ///
     /// # Errors
     /// [`PaymentsError`] when the call fails or an item is no payment.
@@ -99,7 +56,8 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
-        let page = output.items().iter().map(StoredPayment::from_item);
+        let payments = output.items().iter().filter(|item| !is_blob(*item));
+        let page = payments.map(StoredPayment::from_item);
         let page = page.collect::<Result<Vec<_>, _>>()?;
         Ok((page, output.last_evaluated_key.map(Cursor)))
     }
@@ -184,6 +142,13 @@ impl PaymentStore for PaymentsTable {
             .map_err(|error| PaymentsError::Read(Box::new(error)))?;
         calls::read("get", Units::of(output.consumed_capacity()));
         output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
+    }
+
+    async fn blobs(
+        &self,
+        wanted: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        self.read_blobs(wanted).await
     }
 }
 

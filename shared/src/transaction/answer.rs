@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Found, Outcome, Payment, Settlement};
+use crate::domain::{Data, Found, Outcome, Payment, Settlement};
 
 /// The body of a submission.
 #[derive(Debug, Serialize)]
@@ -21,17 +21,23 @@ pub(super) struct Instruction<'a> {
 }
 
 impl<'a> Instruction<'a> {
-    /// Equal on every attempt, because everything in it is the payment's own.
-    pub(super) fn of(payment: &'a Payment) -> Self {
-        Self {
+    /// Equal on every attempt, because everything in it is the payment's own. `None` when
+    /// only the digest of its blob is at hand: it is not submitted without it.
+    pub(super) fn of(payment: &'a Payment) -> Option<Self> {
+        let data = match &payment.data {
+            None => None,
+            Some(Data::Whole(blob)) => Some(blob.as_str()),
+            Some(Data::Beside(_)) => return None,
+        };
+        Some(Self {
             payment_id: payment.id.to_string(),
             account_id: payment.account.as_str(),
             beneficiary_id: payment.beneficiary.as_str(),
             amount: payment.amount.minor_units(),
             currency: payment.currency.code(),
             scheduled_date: payment.due.to_string(),
-            data: payment.data.as_ref().map(crate::domain::DataBlob::as_str),
-        }
+            data,
+        })
     }
 }
 

@@ -99,7 +99,11 @@ impl TransactionClient {
 #[async_trait]
 impl Transactions for TransactionClient {
     async fn submit(&self, payment: &Payment) -> Outcome {
-        let body = serde_json::to_vec(&Instruction::of(payment))
+        let Some(instruction) = Instruction::of(payment) else {
+            let reason = "the blob of the payment was not read".to_owned();
+            return Outcome::NotDone { retry_after: None, reason };
+        };
+        let body = serde_json::to_vec(&instruction)
             .unwrap_or_else(|_| unreachable!("an instruction holds nothing that JSON lacks"));
         let sent = self
             .http

@@ -16,7 +16,8 @@ use crate::domain::{Found, Outcome, Payment, PaymentId};
 #[async_trait]
 pub trait Transactions: fmt::Debug + Send + Sync {
     /// Submits a payment under its own id as the idempotency key (INV-1). May be repeated; a
-    /// key moves money at most once for as long as it is remembered.
+    /// key moves money at most once for as long as it is remembered. The blob must be at hand:
+    /// with its digest only, nothing is submitted.
     async fn submit(&self, payment: &Payment) -> Outcome;
 
     /// What was settled under a payment's key so far. [`Found::Nothing`] does not say that a

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::transactions::{Faults, Journal};
 use shared::config::Receiving;
-use shared::domain::{Amount, DataBlob, FailureCode, Payment, Status};
+use shared::domain::{Amount, Data, DataBlob, FailureCode, Payment, Status};
 use shared::queue::{Consumer, DeadLetter};
 use std::time::{Duration, Instant};
 
@@ -162,7 +162,8 @@ async fn a_message_that_asks_for_more_than_the_table_holds_is_never_paid() {
     let payment = flow.payments().await.remove(0).payment;
     let more_money =
         Payment { amount: Amount::from_minor_units(99_999_999).unwrap(), ..payment.clone() };
-    let more_data = Payment { data: Some(DataBlob::new("and more").unwrap()), ..payment };
+    let more_data =
+        Payment { data: Some(Data::Whole(DataBlob::new("and more").unwrap())), ..payment };
     for (group, forged) in [("group-1", more_money), ("group-2", more_data)] {
         send_message(&flow, group, &serde_json::to_string(&forged).unwrap()).await;
     }

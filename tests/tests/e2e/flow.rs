@@ -9,8 +9,8 @@ use local::transactions::Faults;
 use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, SERVICES, World, temporary_folder};
-use shared::domain::Status;
-use shared::payments::{PaymentsTable, StoredPayment};
+use shared::domain::{Payment, Status};
+use shared::payments::{Inserted, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 use tests::history::{Expect, Findings, check, read};
 
@@ -69,6 +69,13 @@ impl Flow {
         let counter = Arc::new(AtomicU64::new(0));
         schedule(Arc::clone(&self.table), plan, counter).await.unwrap();
         self.scheduled += u64::from(payments);
+    }
+
+    /// Schedules these payments.
+    pub(crate) async fn insert(&mut self, payments: &[Payment]) {
+        let results = self.table.insert(payments).await.unwrap();
+        assert!(results.iter().all(|result| *result == Inserted::New), "{results:?}");
+        self.scheduled += payments.len() as u64;
     }
 
     /// Starts one service with [`impatient`] settings and waits until it is ready.

@@ -10,6 +10,7 @@ mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod large;
 mod outage;
 mod payments;
 mod queues;

@@ -75,6 +75,7 @@ fn turned_away() -> Outcome {
 #[async_trait]
 impl Transactions for Service {
     async fn submit(&self, payment: &Payment) -> Outcome {
+        assert_eq!(payment.blob_beside(), None, "{} came without its blob", payment.id);
         let books = Arc::clone(&self.books);
         let (payment, clock, bug) = (payment.clone(), self.clock.clone(), self.bug);
         let number = u64::from(payment.id.due_shard(9_973));

@@ -1,6 +1,6 @@
 //! The payments table: conditional writes in memory, each as `DynamoDB` would make it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::domain::{
-    DueDate, Failure, Payment, PaymentId, PaymentRef, Settlement, Status, transition,
+    BlobDigest, Data, DataBlob, DueDate, Failure, Payment, PaymentId, PaymentRef, Settlement,
+    Status, transition,
 };
 use shared::payments::{
-    Applied, Change, ChangeError, Cursor, DuePayments, DueTable, FirstClaim, PaymentStore,
-    PaymentsError, StoredPayment, met,
+    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, FirstClaim,
+    PaymentStore, PaymentsError, StoredPayment, met,
 };
 use tests::history;
 
@@ -27,6 +28,10 @@ const LIMIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     pub(crate) items: BTreeMap<PaymentId, StoredPayment>,
+    /// The blobs that lie in items of their own.
+    blobs: BTreeMap<PaymentId, DataBlob>,
+    /// Payments whose blobs the next read leaves out.
+    pub(crate) left_out: BTreeSet<PaymentId>,
     pub(crate) stream: Vec<history::Change>,
 }
 
@@ -115,7 +120,14 @@ impl Owned {
 }
 
 impl Items {
-    pub(crate) fn insert(&mut self, payment: Payment) {
+    /// Inserts a payment, with a blob beside it if it has one; returns it as its message
+    /// carries it.
+    pub(crate) fn insert(&mut self, mut payment: Payment) -> Payment {
+        if let Some(Data::Whole(blob)) = payment.data.take() {
+            payment.data = Some(Data::Beside(BlobDigest::of(&blob)));
+            self.blobs.insert(payment.id, blob);
+        }
+        let inserted = payment.clone();
         let stored = StoredPayment {
             updated_at: payment.created_at,
             payment,
@@ -129,6 +141,7 @@ impl Items {
         };
         self.record(&stored);
         self.items.insert(stored.payment.id, stored);
+        inserted
     }
 
     fn record(&mut self, stored: &StoredPayment) {
@@ -207,6 +220,26 @@ impl PaymentStore for Table {
         let (items, id) = (Arc::clone(&self.items), reference.id);
         let get = move || items.lock().unwrap().items.get(&id).cloned();
         self.faults.call(&self.life, LIMIT, get).await.ok_or_else(lost)
+    }
+
+    async fn blobs(
+        &self,
+        wanted: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        let (items, wanted) = (Arc::clone(&self.items), wanted.to_vec());
+        let read = move || {
+            let mut items = items.lock().unwrap();
+            let blob = |(reference, digest): &(PaymentRef, BlobDigest)| {
+                if items.left_out.remove(&reference.id) {
+                    return Err(BlobError::Unread);
+                }
+                let blob = items.blobs.get(&reference.id).ok_or(BlobError::Missing)?;
+                let same = BlobDigest::of(blob) == *digest;
+                if same { Ok(blob.clone()) } else { Err(BlobError::Differs) }
+            };
+            wanted.iter().map(blob).collect()
+        };
+        self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)
     }
 }
 

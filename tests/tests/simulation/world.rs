@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef,
-    TraceKey,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
+    PaymentRef, TraceKey,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
@@ -47,7 +47,7 @@ pub(crate) struct World {
     script: Script,
     pub(crate) faults: Faults,
     sqs: Sqs,
-    items: Arc<Mutex<Items>>,
+    pub(crate) items: Arc<Mutex<Items>>,
     books: Arc<Mutex<Books>>,
     began: Instant,
     queued: Vec<Payment>,
@@ -132,11 +132,12 @@ impl World {
             amount: Amount::from_minor_units(i64::try_from(self.inserted).unwrap()).unwrap(),
             currency: "EUR".parse().unwrap(),
             beneficiary: BeneficiaryId::parse("BEN").unwrap(),
-            data: None,
+            // Of each three, one is large.
+            data: (self.inserted % 3 == 0).then(|| large(self.inserted)),
             trace_key: TraceKey::generate(),
             created_at: now,
         };
-        self.items.lock().unwrap().insert(payment.clone());
+        let payment = self.items.lock().unwrap().insert(payment);
         self.send(&payment);
         self.queued.push(payment.clone());
         payment
@@ -305,4 +306,9 @@ fn dispatching() -> Dispatching {
         receivers: 2,
         attempts: AttemptLimits { attempts: 20, key_retention: RETENTION },
     }
+}
+
+/// A blob that is its payment's own.
+fn large(number: u64) -> Data {
+    Data::Whole(DataBlob::new(format!("{number:01000}")).unwrap())
 }

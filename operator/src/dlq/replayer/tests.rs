@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::domain::{Amount, BeneficiaryId, Failure, FailureCode, Outcome, Payment, TraceKey};
-use shared::payments::Applied;
+use shared::domain::{
+    Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment, TraceKey,
+};
+use shared::payments::{Applied, BlobError};
 use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
 
 use super::*;
@@ -75,6 +77,13 @@ impl PaymentStore for Overtaken {
 
     async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         Ok(self.0.iter().find(|stored| stored.payment.id == reference.id).cloned())
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        panic!("a replay read a blob")
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::super::item::{ItemError, StoredPayment};
-use crate::domain::{PaymentRef, Status};
+use super::super::blobs::BlobError;
+use super::super::item::{ItemError, StoredPayment, attribute};
+use crate::domain::{Data, DataBlob, PaymentRef, Status};
 
 /// Why a payment stays in the payments table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum NotArchivable {
     /// PROCESSED by nobody who knows the rules.
     #[error("it is PROCESSED without a transaction id")]
     NoTransaction,
+    /// Its blob lies in an item of its own, and is not to be had.
+    #[error(transparent)]
+    Blob(BlobError),
     /// Somebody's own attribute, with a name that cannot be written in a statement.
     #[error("an attribute has a quotation mark in its name")]
     AttributeName,
@@ -46,12 +50,16 @@ pub enum Likeness {
 }
 
 impl ArchiveItem {
-    /// Takes an item of the payments table.
+    /// Takes an item of the payments table, and its blob if that lies in an item of its own: the
+    /// archive holds it inside.
     ///
     /// # Errors
     /// [`NotArchivable`] says why it stays there.
-    pub(super) fn of(attributes: HashMap<String, AttributeValue>) -> Result<Self, NotArchivable> {
-        let stored = StoredPayment::from_item(&attributes).map_err(NotArchivable::NoPayment)?;
+    pub(super) fn of(
+        mut attributes: HashMap<String, AttributeValue>,
+        blob: Option<Result<DataBlob, BlobError>>,
+    ) -> Result<Self, NotArchivable> {
+        let mut stored = StoredPayment::from_item(&attributes).map_err(NotArchivable::NoPayment)?;
         if stored.status != Status::Processed {
             return Err(NotArchivable::InStatus(stored.status));
         }
@@ -59,6 +67,13 @@ impl ArchiveItem {
         let transaction_id = transaction_id.ok_or(NotArchivable::NoTransaction)?;
         if attributes.keys().any(|name| name.contains(['\'', '"'])) {
             return Err(NotArchivable::AttributeName);
+        }
+        if stored.payment.blob_beside().is_some() {
+            let blob = blob.unwrap_or(Err(BlobError::Missing)).map_err(NotArchivable::Blob)?;
+            attributes.remove(attribute::BLOB_DIGEST);
+            let text = AttributeValue::S(blob.as_str().to_owned());
+            attributes.insert(attribute::DATA.to_owned(), text);
+            stored.payment.data = Some(Data::Whole(blob));
         }
         Ok(Self { stored, transaction_id, attributes })
     }
@@ -106,8 +121,7 @@ impl ArchiveItem {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::Amount;
-    use crate::payments::attribute;
+    use crate::domain::{Amount, BlobDigest};
     use crate::payments::item::new_item;
     use crate::payments::item::tests::longest_payment;
 
@@ -137,8 +151,8 @@ pub(super) mod tests {
     #[test]
     fn only_a_payment_that_is_processed_by_a_transaction_is_archived() {
         let item = settled();
-        let changed = |name, value| ArchiveItem::of(with(&item, name, value));
-        assert!(ArchiveItem::of(item.clone()).is_ok());
+        let changed = |name, value| ArchiveItem::of(with(&item, name, value), None);
+        assert!(ArchiveItem::of(item.clone(), None).is_ok());
         for status in Status::ALL.into_iter().filter(|status| *status != Status::Processed) {
             let changed = changed(attribute::STATUS, AttributeValue::S(status.to_string()));
             assert_eq!(changed, Err(NotArchivable::InStatus(status)));
@@ -154,7 +168,7 @@ pub(super) mod tests {
     #[test]
     fn whatever_attribute_differs_two_items_are_not_the_same() {
         let whole = settled();
-        let item = ArchiveItem::of(whole.clone()).unwrap();
+        let item = ArchiveItem::of(whole.clone(), None).unwrap();
         assert_eq!(item.likeness(&whole), Likeness::Same);
         for name in whole.keys() {
             let mut archived = whole.clone();
@@ -168,7 +182,7 @@ pub(super) mod tests {
     #[test]
     fn a_payment_that_was_inserted_again_is_told_from_another_one() {
         let whole = settled();
-        let item = ArchiveItem::of(whole.clone()).unwrap();
+        let item = ArchiveItem::of(whole.clone(), None).unwrap();
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let again = with(&whole, attribute::CREATED_AT, text("2026-11-25T01:00:00.000Z"));
         assert_eq!(item.likeness(&again), Likeness::Repeated);
@@ -177,5 +191,23 @@ pub(super) mod tests {
         let paid_again = with(&whole, attribute::TRANSACTION_ID, text("T2"));
         assert_eq!(item.likeness(&paid_again), Likeness::Other);
         assert_eq!(item.likeness(&HashMap::new()), Likeness::Other);
+    }
+
+    #[test]
+    fn a_blob_in_an_item_of_its_own_is_archived_inside() {
+        let blob = DataBlob::new("x".repeat(7_000)).unwrap();
+        let digest = AttributeValue::S(BlobDigest::of(&blob).to_string());
+        let beside = with(&settled(), attribute::BLOB_DIGEST, digest);
+        let item = ArchiveItem::of(beside.clone(), Some(Ok(blob.clone()))).unwrap();
+        let inside = with(&beside, attribute::DATA, AttributeValue::S("x".repeat(7_000)));
+        assert_ne!(item.likeness(&inside), Likeness::Same, "the digest is left out");
+        let mut inside = inside;
+        inside.remove(attribute::BLOB_DIGEST);
+        assert_eq!(item.likeness(&inside), Likeness::Same);
+        assert_eq!(item.stored().payment.data, Some(Data::Whole(blob)));
+        for blob in [None, Some(Err(BlobError::Missing))] {
+            let without = ArchiveItem::of(beside.clone(), blob);
+            assert_eq!(without, Err(NotArchivable::Blob(BlobError::Missing)));
+        }
     }
 }

@@ -40,7 +40,7 @@ impl Memory {
             let mut item = settled();
             let transaction = format!("T-{}", item[attribute::ID].as_s().unwrap());
             item.insert(attribute::TRANSACTION_ID.to_owned(), AttributeValue::S(transaction));
-            let reference = ArchiveItem::of(item.clone()).unwrap().reference();
+            let reference = ArchiveItem::of(item.clone(), None).unwrap().reference();
             memory.payments.lock().unwrap().insert(reference.to_string(), item);
             reference
         });
@@ -72,7 +72,7 @@ impl Moves for Memory {
         let payments = self.payments();
         let held = wanted.iter().filter_map(|reference| {
             let item = payments.get(&reference.to_string())?.clone();
-            Some((reference.clone(), ArchiveItem::of(item)))
+            Some((reference.clone(), ArchiveItem::of(item, None)))
         });
         Ok(held.collect())
     }
@@ -106,7 +106,7 @@ impl Moves for Memory {
             self.step()?;
             let mut payments = self.payments.lock().unwrap();
             let key = item.reference().to_string();
-            let held = payments.get(&key).cloned().map(ArchiveItem::of);
+            let held = payments.get(&key).cloned().map(|item| ArchiveItem::of(item, None));
             let transaction = held
                 .as_ref()
                 .map(|held| held.as_ref().map_or("", |held| held.transaction_id()).to_owned());

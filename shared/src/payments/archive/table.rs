@@ -1,6 +1,5 @@
 //! The archive as a table: put, read, find.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -12,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::super::capacity::Units;
-use super::super::due::{DuePayments, DueTable, Item};
+use super::super::due::{DuePayments, DueTable};
 use super::super::error::PaymentsError;
 use super::super::item::{StoredPayment, attribute, partition_key, reference_from};
 use super::super::store::PaymentStore;
@@ -128,14 +127,6 @@ impl ArchiveTable {
         let page = output.items().iter().map(StoredPayment::from_item).collect::<Result<_, _>>();
         let page = page.map_err(|error| ArchiveError::Archive(PaymentsError::Item(error)))?;
         Ok((page, output.last_evaluated_key.map(Cursor)))
-    }
-
-    /// Items by reference, read consistently, whatever they hold, by their keys.
-    pub(super) async fn raw(
-        &self,
-        references: &[PaymentRef],
-    ) -> Result<HashMap<(String, String), Item>, PaymentsError> {
-        self.items.batch_get(references).await
     }
 }
 

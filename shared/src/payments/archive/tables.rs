@@ -1,5 +1,7 @@
 //! Both tables, as a move and a comparison need them.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -9,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::super::due::{DuePayments, DueTable, Item};
 use super::super::error::PaymentsError;
-use super::super::item::{attribute, partition_key, sort_key};
+use super::super::item::{StoredPayment, attribute, partition_key, sort_key};
 use super::super::table::{Cursor, PaymentsTable, database_error};
 use super::entries::EntryPage;
 use super::error::ArchiveError;
@@ -101,10 +103,20 @@ impl Moves for Tables {
         &self,
         wanted: &[PaymentRef],
     ) -> Result<Vec<(PaymentRef, Result<ArchiveItem, NotArchivable>)>, ArchiveError> {
-        let mut items = self.payments.batch_get(wanted).await.map_err(ArchiveError::Payments)?;
+        let mut items = raw(&self.payments, wanted).await.map_err(ArchiveError::Payments)?;
+        let beside: Vec<_> = wanted
+            .iter()
+            .filter_map(|reference| {
+                let stored = StoredPayment::from_item(items.get(&key_of(reference))?).ok()?;
+                Some((reference.clone(), stored.payment.blob_beside()?))
+            })
+            .collect();
+        let blobs = self.payments.read_blobs(&beside).await.map_err(ArchiveError::Payments)?;
+        let mut blobs: HashMap<_, _> =
+            beside.iter().map(|(reference, _)| key_of(reference)).zip(blobs).collect();
         let held = wanted.iter().filter_map(|reference| {
             let item = items.remove(&key_of(reference))?;
-            Some((reference.clone(), ArchiveItem::of(item)))
+            Some((reference.clone(), ArchiveItem::of(item, blobs.remove(&key_of(reference)))))
         });
         Ok(held.collect())
     }
@@ -115,7 +127,7 @@ impl Moves for Tables {
 
     async fn read_back(&self, items: &[ArchiveItem]) -> Result<Vec<Option<Item>>, ArchiveError> {
         let wanted: Vec<_> = items.iter().map(ArchiveItem::reference).collect();
-        let mut found = self.archive.raw(&wanted).await.map_err(ArchiveError::Archive)?;
+        let mut found = raw(&self.archive.items, &wanted).await.map_err(ArchiveError::Archive)?;
         Ok(wanted.iter().map(|reference| found.remove(&key_of(reference))).collect())
     }
 
@@ -134,6 +146,16 @@ impl Moves for Tables {
             });
         read.collect()
     }
+}
+
+/// Items by reference, read consistently, whatever they hold, by their keys.
+async fn raw(
+    table: &PaymentsTable,
+    references: &[PaymentRef],
+) -> Result<HashMap<(String, String), Item>, PaymentsError> {
+    let items = table.batch_get("archive", references.iter().map(key_of).collect()).await?;
+    let read = items.into_iter().map(|(key, item)| Some((key, item?)));
+    read.collect::<Option<_>>().ok_or(PaymentsError::Unread(references.len()))
 }
 
 fn key_of(reference: &PaymentRef) -> (String, String) {

@@ -1,0 +1,130 @@
+//! New payments: the blobs that lie in items of their own first, then the payments. A writer
+//! that dies in between leaves a blob without a payment: inserting again finishes, and what
+//! nobody inserts again goes by its time to live.
+
+use aws_sdk_dynamodb::types::BatchStatementErrorCodeEnum as Code;
+
+use super::error::PaymentsError;
+use super::size::check_size;
+use super::store::PaymentStore;
+use super::table::{MAX_STATEMENTS, PaymentsTable, database_error};
+use crate::domain::{Data, Payment};
+
+/// What became of one insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is scheduled now.
+    New,
+    /// The same instruction was there already.
+    AlreadyThere,
+    /// Another instruction, or another blob, lies under this id; no payment was written.
+    Conflict,
+}
+
+impl PaymentsTable {
+    /// Inserts payments, 25 to a call, each only if its key is free. The results are in the
+    /// order of `payments`. Those with a large blob take a call more for each 25.
+    ///
+    /// # Errors
+    /// [`PaymentsError::TooLarge`] and [`PaymentsError::BlobNotAtHand`] before anything is
+    /// written. Others when a call fails as a whole or a statement keeps failing; what was
+    /// inserted until then is inserted, and repeating the call is safe.
+    pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
+        for payment in payments {
+            check_size(payment)?;
+            if payment.blob_beside().is_some() {
+                return Err(PaymentsError::BlobNotAtHand(payment.reference()));
+            }
+        }
+        let mut results = Vec::with_capacity(payments.len());
+        for chunk in payments.chunks(MAX_STATEMENTS) {
+            let blobs = self.insert_blobs(chunk).await?;
+            self.insert_chunk(chunk, &blobs, &mut results).await?;
+        }
+        Ok(results)
+    }
+
+    /// Writes the blobs of `chunk` that lie in items of their own, and says for each payment
+    /// whether its blob lies where it should.
+    async fn insert_blobs(&self, chunk: &[Payment]) -> Result<Vec<Blob>, PaymentsError> {
+        let mut blobs = vec![Blob::InPlace; chunk.len()];
+        let requests = chunk
+            .iter()
+            .enumerate()
+            .filter_map(|(index, payment)| Some((index, self.statements.insert_blob(payment)?)));
+        let (indices, requests): (Vec<_>, Vec<_>) = requests.unzip();
+        if requests.is_empty() {
+            return Ok(blobs);
+        }
+        let mut there = Vec::new();
+        for (index, answer) in indices.into_iter().zip(self.execute("blob", requests).await?) {
+            match answer {
+                Ok(()) => {}
+                Err(error) if error.code == Some(Code::DuplicateItem) => there.push(index),
+                Err(error) => return Err(PaymentsError::Statement(database_error(error))),
+            }
+        }
+        if there.is_empty() {
+            return Ok(blobs);
+        }
+        // By an insert that died, by the same insert once more, or by somebody else's.
+        let wanted = there.iter().filter_map(|&index| {
+            let digest = chunk[index].data.as_ref().map(Data::digest)?;
+            Some((chunk[index].reference(), digest))
+        });
+        let wanted: Vec<_> = wanted.collect();
+        for (index, found) in there.into_iter().zip(self.blobs(&wanted).await?) {
+            blobs[index] = match found {
+                Ok(_) => Blob::InPlace,
+                Err(super::BlobError::Missing | super::BlobError::Differs) => Blob::Another,
+                Err(super::BlobError::Unread) => return Err(PaymentsError::Unread(1)),
+            };
+        }
+        Ok(blobs)
+    }
+
+    async fn insert_chunk(
+        &self,
+        chunk: &[Payment],
+        blobs: &[Blob],
+        results: &mut Vec<Inserted>,
+    ) -> Result<(), PaymentsError> {
+        let open = chunk.iter().zip(blobs).filter(|(_, blob)| **blob == Blob::InPlace);
+        let requests: Vec<_> =
+            open.map(|(payment, _)| self.statements.insert(payment, self.due_shards)).collect();
+        let answers = match requests.is_empty() {
+            true => Vec::new(),
+            false => self.execute("insert", requests).await?,
+        };
+        let mut answers = answers.into_iter();
+        for (payment, blob) in chunk.iter().zip(blobs) {
+            let answer = if *blob == Blob::InPlace { answers.next() } else { None };
+            results.push(match answer {
+                None => Inserted::Conflict,
+                Some(Ok(())) => Inserted::New,
+                Some(Err(error)) if error.code == Some(Code::DuplicateItem) => {
+                    self.compare(payment).await?
+                }
+                Some(Err(error)) => return Err(PaymentsError::Statement(database_error(error))),
+            });
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, payment: &Payment) -> Result<Inserted, PaymentsError> {
+        let stored = self.get(&payment.reference()).await?;
+        Ok(match stored {
+            Some(stored) if stored.payment.same_instruction(payment) => Inserted::AlreadyThere,
+            Some(_) | None => Inserted::Conflict,
+        })
+    }
+}
+
+/// What lies in the place of a payment's blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blob {
+    /// Its own, or it needs none.
+    InPlace,
+    /// Another one.
+    Another,
+}
