@@ -1,4 +1,5 @@
-//! The `dueflow` command: demo, local, setup, payments, archive, dlq, and each service.
+//! The `dueflow` command: demo, local, setup, payments, archive, dlq, preflight, and each
+//! service.
 //!
 //! | module | room |
 //! |---|---|
@@ -7,6 +8,7 @@
 //! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`archive`] | settled payments: move, find, compare |
 //! | [`dlq`] | list and replay dead letters |
+//! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
 //!
@@ -21,19 +23,18 @@ pub mod dlq;
 #[cfg(feature = "local")]
 pub mod local_world;
 pub mod payments;
+pub mod preflight;
+mod settings;
 pub mod setup;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
-use jiff::tz::TimeZone;
-use shared::config::{Common, Settings, time_zone};
 
-use crate::archive::{ArchiveCommand, ArchiveSettings};
+use crate::archive::ArchiveCommand;
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
-use crate::dlq::ReplaySettings;
+use crate::settings::CommandSettings;
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -57,19 +58,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(command: Command) -> ExitCode {
-    let mut settings = Settings::from_environment();
-    let common = Common::read(&mut settings);
-    let replaying = match &command {
-        Command::Dlq { command: DlqCommand::Replay(_) } => {
-            ReplaySettings::read(&mut settings).map(Some)
-        }
-        _ => Some(None),
-    };
-    let archiving = ArchiveSettings::read(&mut settings);
-    let zone = time_zone(&mut settings);
-    let read = common.zip(replaying).zip(archiving.zip(zone));
-    let ((common, replaying), (archiving, zone)) = match settings.finish(read) {
-        Ok(read) => read,
+    let settings = match CommandSettings::read(&command) {
+        Ok(settings) => settings,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
             return ExitCode::from(EX_USAGE);
@@ -82,67 +72,55 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let executing = async {
-        match command {
-            Command::Archive { command } => archive(command, &common, &archiving).await,
-            command => execute(command, &common, &zone, replaying.as_ref()).await,
-        }
-    };
-    runtime.block_on(executing).unwrap_or_else(|error| {
+    runtime.block_on(execute(command, &settings)).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-async fn archive(
+async fn of_archive(
     command: ArchiveCommand,
-    common: &Common,
-    settings: &ArchiveSettings,
+    CommandSettings { common, days, .. }: &CommandSettings,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        ArchiveCommand::Run(options) => archive::run(common, settings, options).await,
+        ArchiveCommand::Run(options) => archive::run(common, days, options).await,
         ArchiveCommand::Find(options) => archive::find(common, options).await,
         ArchiveCommand::Verify(options) => archive::verify(common, options).await,
     }
 }
 
-async fn execute(
-    command: Command,
-    common: &Common,
-    zone: &TimeZone,
-    replaying: Option<&ReplaySettings>,
-) -> anyhow::Result<ExitCode> {
+async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result<ExitCode> {
+    let common = &settings.common;
     match command {
         #[cfg(feature = "local")]
         Command::Demo(options) => demo::run(common.names.clone(), options).await,
         #[cfg(feature = "local")]
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
-        Command::Payments { command: PaymentsCommand::Import(options) } => {
-            payments::import(common, options).await
-        }
-        Command::Payments { command: PaymentsCommand::Show(options) } => {
-            payments::show(common, options).await
-        }
-        Command::Payments { command: PaymentsCommand::Upcoming(options) } => {
-            payments::upcoming(common, zone, options).await
-        }
-        Command::Payments { command: PaymentsCommand::Due(options) } => {
-            payments::due(common, zone, options).await
-        }
-        Command::Payments { command: PaymentsCommand::Cancel(options) } => {
-            payments::cancel(common, options).await
-        }
+        Command::Payments { command } => of_payments(command, settings).await,
+        Command::Archive { command } => of_archive(command, settings).await,
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {
-            let settings = replaying.context("the settings of a replay were not read")?;
-            dlq::replay(common, settings, options).await
+            dlq::replay(common, settings.replay()?, options).await
         }
-        Command::Archive { .. }
-        | Command::StreamRelay { .. }
-        | Command::Dispatcher { .. }
-        | Command::Confirmer { .. } => {
-            unreachable!("they were started before")
+        Command::Preflight(options) => {
+            preflight::preflight(common, settings.preflight()?, &options).await
         }
+        Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
+            unreachable!("services were started before")
+        }
+    }
+}
+
+async fn of_payments(
+    command: PaymentsCommand,
+    CommandSettings { common, days, .. }: &CommandSettings,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        PaymentsCommand::Import(options) => payments::import(common, &days.zone, options).await,
+        PaymentsCommand::Show(options) => payments::show(common, options).await,
+        PaymentsCommand::Upcoming(options) => payments::upcoming(common, &days.zone, options).await,
+        PaymentsCommand::Due(options) => payments::due(common, &days.zone, options).await,
+        PaymentsCommand::Cancel(options) => payments::cancel(common, options).await,
     }
 }

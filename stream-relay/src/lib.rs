@@ -12,6 +12,7 @@
 //! | `forwarder`, `lanes`, `outlet` | into the queue, in order within an account |
 //! | `burial` | into the dead-letter queue, beside the reading |
 //! | `sweep` | what the stream has lost, from the table |
+//! | `survey` | the relays as they are seen from outside |
 //! | `events` | what is counted and logged |
 
 mod burial;
@@ -32,6 +33,7 @@ mod sharing;
 #[cfg(test)]
 mod simulation;
 mod stream;
+mod survey;
 mod sweep;
 
 use std::process::ExitCode;
@@ -48,6 +50,7 @@ use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 pub use stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
+pub use survey::{SIGN_OF_LIFE, ShardLease, Survey};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::burial::Burials;

@@ -40,8 +40,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    { runtime }.build().unwrap().block_on(measure());
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(measure());
 }
 
 async fn measure() {

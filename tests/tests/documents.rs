@@ -126,6 +126,7 @@ fn relative_links_lead_somewhere() {
         "docs/metrics.md",
         "docs/item-contract.md",
         "docs/runbooks/dead-letters.md",
+        "docs/runbooks/preflight.md",
         "docs/adr/README.md",
     ] {
         let folder = root().join(file).parent().unwrap().to_owned();

@@ -2,7 +2,7 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | `options` | arguments and settings |
+//! | `options` | arguments |
 //! | `day` | moves one day: the library's [`archive_day`] |
 //! | `pace` | how fast |
 //! | `progress` | a bar on a terminal, lines elsewhere |
@@ -23,8 +23,6 @@ mod verify;
 pub use compare::{Books, Finding, Place, compare_day};
 pub use day::{Counters, DayPlan, DaySummary, archive_day};
 pub(crate) use find::find;
-pub use options::{
-    ArchiveCommand, ArchiveFindOptions, ArchiveRunOptions, ArchiveSettings, ArchiveVerifyOptions,
-};
+pub use options::{ArchiveCommand, ArchiveFindOptions, ArchiveRunOptions, ArchiveVerifyOptions};
 pub(crate) use run::run;
 pub(crate) use verify::verify;

@@ -1,10 +1,10 @@
-//! Arguments and settings of `dueflow archive`.
+//! Arguments of `dueflow archive`.
 
 use std::num::{NonZeroU16, NonZeroU32};
 
 use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
-use shared::config::{Settings, SweptDays};
+use shared::config::SweptDays;
 use shared::domain::{AccountId, DueDate};
 
 /// What can be done with the archive.
@@ -99,35 +99,22 @@ fn account(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).map_err(|error| error.to_string())
 }
 
-/// Settings of `archive run`.
-#[derive(Debug)]
-pub struct ArchiveSettings {
-    days: SweptDays,
-}
-
-impl ArchiveSettings {
-    /// Reads them; `None` when one is wrong, which `settings` then knows.
-    pub fn read(settings: &mut Settings) -> Option<Self> {
-        Some(Self { days: SweptDays::read(settings)? })
-    }
-
-    /// The days to archive at `now`, the oldest first; `Err` when `asked` is not over.
-    ///
-    /// The dispatchers rely on it: they ask the archive about payments of days that are over,
-    /// and no others.
-    pub(crate) fn days(
-        &self,
-        asked: Option<DueDate>,
-        now: Timestamp,
-    ) -> Result<Vec<DueDate>, String> {
-        let today = DueDate::today(now, &self.days.zone);
-        match asked {
-            Some(day) if day < today => Ok(vec![day]),
-            Some(day) => Err(format!("--date {day}: that day is not over, today is {today}")),
-            None => {
-                let back = self.days.before.max(1);
-                Ok((1..=back).rev().map(|days| today.days_before(days)).collect())
-            }
+/// The days to archive at `now`, the oldest first; `Err` when `asked` is not over.
+///
+/// The dispatchers rely on it: they ask the archive about payments of days that are over, and
+/// no others.
+pub(super) fn days(
+    swept: &SweptDays,
+    asked: Option<DueDate>,
+    now: Timestamp,
+) -> Result<Vec<DueDate>, String> {
+    let today = DueDate::today(now, &swept.zone);
+    match asked {
+        Some(day) if day < today => Ok(vec![day]),
+        Some(day) => Err(format!("--date {day}: that day is not over, today is {today}")),
+        None => {
+            let back = swept.before.max(1);
+            Ok((1..=back).rev().map(|days| today.days_before(days)).collect())
         }
     }
 }
@@ -140,11 +127,11 @@ mod tests {
     #[test]
     fn only_days_that_are_over_at_the_bank_are_archived_the_oldest_first() {
         let zone = TimeZone::get("Europe/Madrid").unwrap();
-        let settings = ArchiveSettings { days: SweptDays { zone, before: 2 } };
+        let swept = SweptDays { zone, before: 2 };
         let late_evening_in_utc: Timestamp = "2026-11-23T23:30:00Z".parse().unwrap();
         let days = |asked: Option<&str>| {
             let asked = asked.map(|day| day.parse().unwrap());
-            let days = settings.days(asked, late_evening_in_utc)?;
+            let days = super::days(&swept, asked, late_evening_in_utc)?;
             Ok(days.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(days(None), Ok(vec!["2026-11-22".to_owned(), "2026-11-23".to_owned()]));

@@ -8,12 +8,12 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::json;
 use shared::aws::Aws;
-use shared::config::Common;
+use shared::config::{Common, SweptDays};
 use shared::payments::archive::Tables;
 use shared::telemetry::Metrics;
 
 use super::day::{Counters, DayPlan, DaySummary, archive_day};
-use super::options::{ArchiveRunOptions, ArchiveSettings};
+use super::options::{ArchiveRunOptions, days};
 use super::progress;
 use super::units::units;
 use crate::EX_USAGE;
@@ -21,10 +21,10 @@ use crate::EX_USAGE;
 /// The command.
 pub(crate) async fn run(
     common: &Common,
-    settings: &ArchiveSettings,
+    swept: &SweptDays,
     options: ArchiveRunOptions,
 ) -> anyhow::Result<ExitCode> {
-    let days = match settings.days(options.date, Timestamp::now()) {
+    let days = match days(swept, options.date, Timestamp::now()) {
         Ok(days) => days,
         Err(reason) => {
             eprintln!("dueflow: {reason}");

@@ -56,9 +56,8 @@ async fn list(common: &Common, zone: &TimeZone, options: DueOptions) -> anyhow::
             return Ok(ExitCode::from(crate::EX_USAGE));
         }
     };
-    let mut pages = scan.pages(page, options.limit);
-    let details = options.details.then_some(&table);
-    let mut read = Detailed::of(&mut pages, details);
+    let details = options.details.then_some(table);
+    let mut read = Detailed::of(scan.pages(page, options.limit), details);
     let failed = |list: &List, cursor: &Option<DueCursor>| match cursor {
         Some(cursor) => format!("after {} payments; go on with --cursor {cursor}", list.payments),
         None => "at the first page".to_owned(),
@@ -84,13 +83,10 @@ struct Detailed {
 
 impl Detailed {
     fn of(
-        pages: &mut mpsc::Receiver<Result<DuePage, PaymentsError>>,
-        table: Option<&Arc<PaymentsTable>>,
+        mut pages: mpsc::Receiver<Result<DuePage, PaymentsError>>,
+        table: Option<Arc<PaymentsTable>>,
     ) -> Self {
         let (started, reading) = mpsc::channel(PARALLEL);
-        let (_, none) = mpsc::channel(1);
-        let mut pages = std::mem::replace(pages, none);
-        let table = table.cloned();
         tokio::spawn(async move {
             while let Some(page) = pages.recv().await {
                 let table = table.clone();

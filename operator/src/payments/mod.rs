@@ -2,7 +2,7 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | `import`, `row`, `rows` | scheduling the payments of a file |
+//! | `import` | scheduling the payments of a file |
 //! | `show` | one payment |
 //! | `upcoming` | those of an account in the days to come |
 //! | `due` | those of a day in a status |
@@ -16,13 +16,12 @@ mod fields;
 mod import;
 mod options;
 mod output;
-mod row;
-mod rows;
 mod show;
 mod upcoming;
 
 pub(crate) use cancel::cancel;
 pub(crate) use due::due;
+pub use import::ImportOptions;
 pub(crate) use import::import;
 pub use options::{
     CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, UPCOMING_HELP, UpcomingOptions,

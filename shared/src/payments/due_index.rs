@@ -20,7 +20,7 @@ use crate::telemetry::calls;
 
 /// Entries that one call of a count looks at: a few hundred kilobytes, so that the call ends
 /// well within its time limit.
-const COUNT_PAGE: i32 = 4_000;
+pub(super) const COUNT_PAGE: i32 = 4_000;
 
 impl PaymentsTable {
     /// The payments of `day` in `status`, from `after` on or from the beginning, in the order

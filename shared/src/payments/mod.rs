@@ -3,7 +3,9 @@
 pub mod archive;
 mod blobs;
 mod capacity;
+mod count;
 mod cursor;
+
 mod due;
 mod due_day;
 mod due_index;
