@@ -13,11 +13,11 @@ use local::transactions::Faults;
 use operator::archive::{Counters, DayPlan, DaySummary, Place, archive_day, compare_day};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, Payment, PaymentId,
-    Settlement, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Failure, FailureCode, Payment,
+    PaymentId, Settlement, Status, TraceKey,
 };
-use shared::payments::archive::{ArchiveTable, Tables};
-use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable};
+use shared::payments::archive::{Archive, ArchiveTable, Tables};
+use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 
 /// Few, so that a partition holds more than one batch.
@@ -218,4 +218,34 @@ async fn a_payment_under_an_archived_key_is_never_written_over_it_nor_deleted() 
     assert_eq!(bank.archive_items().await, before);
     assert_eq!(bank.payment_items().await, left);
     assert_eq!(bank.places().await, HashMap::from([(Place::Differing, 1)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_in_an_item_of_its_own_is_archived_inside_its_payment() {
+    let bank = Bank::open().await;
+    let blob = DataBlob::new("x".repeat(6_000)).unwrap();
+    let large = Payment { data: Some(Data::Whole(blob)), ..bank.payment(1) };
+    bank.settle(std::slice::from_ref(&large)).await;
+    let stored = bank.payments.get(&large.reference()).await.unwrap().unwrap();
+    assert!(stored.payment.blob_beside().is_some(), "it lies beside its payment at first");
+    let summary = bank.archive().await;
+    assert_eq!((summary.archived, summary.stayed), (1, 0), "{summary:?}");
+    let archived = bank.archive_table().find(&large.reference()).await.unwrap().unwrap();
+    assert_eq!(archived, StoredPayment { payment: archived.payment.clone(), ..stored });
+    assert_eq!(archived.payment.data, large.data);
+    assert_eq!(bank.places().await, HashMap::from([(Place::Archived, 1)]));
+
+    // A payment whose blob is gone stays where it is.
+    let blob = DataBlob::new("y".repeat(6_000)).unwrap();
+    let lost = Payment { data: Some(Data::Whole(blob)), ..bank.payment(2) };
+    bank.settle(std::slice::from_ref(&lost)).await;
+    let text = |value: String| AttributeValue::S(value);
+    let delete = bank.client.delete_item().table_name(bank.world.names.payments_table());
+    let delete = delete.key("PK", text(format!("BLOB#{}", lost.account)));
+    let delete = delete.key("SK", text(format!("{}#{}", lost.due, lost.id)));
+    delete.send().await.unwrap();
+    let summary = bank.archive().await;
+    assert_eq!((summary.archived, summary.stayed), (0, 1), "{summary:?}");
+    assert!(summary.named[0].why.contains("blob"), "{summary:?}");
+    assert!(bank.archive_table().find(&lost.reference()).await.unwrap().is_none());
 }
