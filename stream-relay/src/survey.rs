@@ -44,7 +44,8 @@ impl Survey {
         let relays = entries.relays.into_iter().map(|sign| (sign.relay, sign.counter)).collect();
         let shards = entries.leases.into_iter().map(|lease| {
             let shard = lease.key.rsplit('/').next().unwrap_or_default().to_owned();
-            let (owner, counter, checkpoint) = (lease.owner, lease.counter, lease.checkpoint);
+            let (owner, counter, checkpoint) =
+                (lease.owner, lease.counter, lease.position.checkpoint);
             (shard, ShardLease { owner, counter, checkpoint })
         });
         Ok(Self { relays, shards: shards.collect() })

@@ -6,6 +6,7 @@ mod archive;
 mod asynchronous;
 mod commands;
 mod crashes;
+mod day;
 mod dlq;
 mod failures;
 mod flow;

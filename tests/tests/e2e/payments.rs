@@ -130,7 +130,7 @@ async fn payments_are_listed_by_account_and_by_day_page_by_page() {
     let day = example.due;
     (example.id, example.due) = (PaymentId::generate(), day.days_after(3));
     (example.amount, example.currency) = ("1250".parse().unwrap(), "JPY".parse().unwrap());
-    example.data = Some(DataBlob::new("two\nlines").unwrap());
+    example.data = Some(DataBlob::new("two\nlines").unwrap().into());
     flow.table.insert(std::slice::from_ref(&example)).await.unwrap();
     let (account, from) = (example.account.to_string(), day.to_string());
 
