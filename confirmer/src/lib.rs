@@ -24,6 +24,7 @@ pub use events::METRICS;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Common;
+use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
@@ -67,7 +68,9 @@ pub enum ConfirmerError {
 pub struct Deps {
     /// Where payments lie.
     pub store: Arc<dyn PaymentStore>,
-    /// The same, by due date.
+    /// Where settled payments of days that are over lie.
+    pub archive: Arc<dyn Archive>,
+    /// The same as `store`, by due date.
     pub due: Arc<dyn DueTable>,
     /// What the transaction service says.
     pub confirmations: Consumer,
@@ -104,6 +107,11 @@ impl Deps {
         Ok(Self {
             due: Arc::clone(&table) as Arc<dyn DueTable>,
             store: table,
+            archive: Arc::new(ArchiveTable::new(
+                aws.dynamodb("archive"),
+                &names.archive_table(),
+                common.due_shards,
+            )),
             findings: Producer::open(aws, confirmations.clone()).await?,
             confirmations: Consumer::open(aws, confirmations, config.receiving).await?,
             payments: Producer::open(aws, names.payments_queue()).await?,
@@ -131,6 +139,7 @@ pub async fn run(
     let worker = Worker {
         queue: deps.confirmations,
         store: deps.store,
+        archive: deps.archive,
         dead_letters: deps.dead_letters,
         clock: deps.clock.clone(),
     };

@@ -9,6 +9,8 @@ use shared::queue::Reported;
 pub(crate) enum Verdict {
     /// The table says so, by this write or one before.
     Written(Done),
+    /// The table holds no such payment. The archive may; if not, this is what is wrong.
+    Absent(Failure),
     /// The table contradicts it. Nothing is overwritten; an operator decides.
     Conflict(Failure, Option<Box<Payment>>),
     /// The database could not say: deliver it again.
@@ -42,17 +44,38 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -
     match result {
         Ok(Applied::Now) => Verdict::Written(Done::Now),
         Ok(Applied::Before) => Verdict::Written(Done::Before),
-        Err(ChangeError::InStatus(stored)) => contradicted(*stored, reported),
-        Err(error @ (ChangeError::Missing | ChangeError::Mismatch | ChangeError::Item(_))) => {
+        Err(ChangeError::InStatus(stored)) => contradicted(*stored, reported, "table"),
+        Err(error @ ChangeError::Missing) => {
+            Verdict::Absent(conflict(format!("{}, but {error}", words(reported))))
+        }
+        Err(error @ (ChangeError::Mismatch | ChangeError::Item(_))) => {
             Verdict::Conflict(conflict(format!("{}, but {error}", words(reported))), None)
         }
         Err(error @ ChangeError::Database { .. }) => Verdict::Retry { reason: error.to_string() },
     }
 }
 
-fn contradicted(stored: StoredPayment, reported: &Reported) -> Verdict {
+/// Judges what was reported of a payment that the table does not hold, from what the archive
+/// holds of it: a settlement that comes twice may come after the payment was archived.
+pub(crate) fn judge_absent(
+    archived: Option<StoredPayment>,
+    reported: &Reported,
+    failure: Failure,
+) -> Verdict {
+    let Some(stored) = archived else { return Verdict::Conflict(failure, None) };
+    let again = match reported {
+        Reported::Settled(settlement) => {
+            stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
+        }
+        Reported::Rejected(_) => false,
+    };
+    if again { Verdict::Written(Done::Before) } else { contradicted(stored, reported, "archive") }
+}
+
+fn contradicted(stored: StoredPayment, reported: &Reported, holder: &str) -> Verdict {
     let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
-    let reason = format!("{}, but the table has it {} with {has}", words(reported), stored.status);
+    let reason =
+        format!("{}, but the {holder} has it {} with {has}", words(reported), stored.status);
     Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
 }
 
@@ -64,5 +87,35 @@ fn words(reported: &Reported) -> String {
     match reported {
         Reported::Settled(settlement) => format!("settled as {}", settlement.transaction_id),
         Reported::Rejected(failure) => format!("rejected with {}", failure.reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::Settlement;
+
+    fn settled(transaction: &str) -> Reported {
+        let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+        Reported::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at })
+    }
+
+    #[test]
+    fn a_settlement_that_comes_again_after_its_payment_was_archived_is_no_conflict() {
+        let archived = crate::sweep::simulation::stored(1);
+        let archived = StoredPayment { transaction_id: Some("T".to_owned()), ..archived };
+        let absent = judge(Err(ChangeError::Missing), &settled("T"));
+        let Verdict::Absent(failure) = absent else { panic!("{absent:?}") };
+        let judged = |archived, reported| judge_absent(archived, &reported, failure.clone());
+        let again = judged(Some(archived.clone()), settled("T"));
+        assert!(matches!(again, Verdict::Written(Done::Before)), "{again:?}");
+        let refused = Reported::Rejected(Failure::new(FailureCode::Refused, "x"));
+        for contradiction in [
+            judged(Some(archived.clone()), settled("T2")),
+            judged(Some(archived), refused),
+            judged(None, settled("T")),
+        ] {
+            assert!(matches!(contradiction, Verdict::Conflict(..)), "{contradiction:?}");
+        }
     }
 }

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::domain::{Failure, FailureCode, Payment, PaymentRef};
+use shared::payments::archive::Archive;
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};
 use shared::retry;
 use shared::shutdown::Shutdown;
 
 use crate::events;
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, judge, judge_absent};
 
 /// A receiver of confirmations. Cloned for each receive loop.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pub(crate) queue: Consumer,
     pub(crate) store: Arc<dyn PaymentStore>,
+    pub(crate) archive: Arc<dyn Archive>,
     pub(crate) dead_letters: DeadLetterQueue,
     pub(crate) clock: Clock,
 }
@@ -62,7 +64,8 @@ impl Worker {
         let mut done = Vec::with_capacity(read.len());
         let mut open = Vec::new();
         for ((delivery, confirmation), result) in read.into_iter().zip(results) {
-            match judge(result, &confirmation.result) {
+            let verdict = judge(result, &confirmation.result);
+            match self.look_back(verdict, &confirmation).await {
                 Verdict::Written(how) => {
                     events::written(&confirmation, how.as_str());
                     match confirmation.result {
@@ -72,6 +75,7 @@ impl Worker {
                         }
                     }
                 }
+                Verdict::Absent(failure) => self.bury(delivery, failure, None).await,
                 Verdict::Conflict(failure, payment) => {
                     self.bury(delivery, failure, payment.as_deref()).await;
                 }
@@ -84,6 +88,17 @@ impl Worker {
         }
         self.queue.acknowledge(done).await;
         self.give_back(open).await;
+    }
+
+    /// Looks into the archive for a payment that the table does not hold.
+    async fn look_back(&self, verdict: Verdict, confirmation: &Confirmation) -> Verdict {
+        match verdict {
+            Verdict::Absent(failure) => match self.archive.find(&confirmation.payment).await {
+                Ok(archived) => judge_absent(archived, &confirmation.result, failure),
+                Err(error) => Verdict::Retry { reason: error.to_string() },
+            },
+            Verdict::Written(_) | Verdict::Conflict(..) | Verdict::Retry { .. } => verdict,
+        }
     }
 
     /// Reads the bodies. What is no confirmation is buried; a payment that comes twice in a

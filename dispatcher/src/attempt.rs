@@ -16,6 +16,7 @@ use crate::events;
 use crate::gate::{Gate, Pass, Purpose};
 use crate::job::{Blob, Claim, Incomplete, Job};
 use crate::limit::Health;
+use crate::past::{Before, Past};
 use crate::verdict::{Verdict, judge};
 
 /// What an attempt came to.
@@ -39,6 +40,7 @@ pub(crate) struct Attempts {
     pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) transactions: Arc<dyn Transactions>,
     pub(crate) gate: Gate,
+    pub(crate) past: Past,
     pub(crate) limits: AttemptLimits,
     pub(crate) clock: Clock,
 }
@@ -50,10 +52,31 @@ impl Attempts {
         if job.blob == Blob::Unread {
             return Finding::Undecided;
         }
+        // First, so that an archive that cannot be read costs no attempt. What it says does not
+        // grow old: nobody archives a payment that is not PROCESSED.
+        let before = match self.past.of_overdue(&job.payment).await {
+            Ok(before) => before,
+            Err(error) => {
+                events::error("archive", &error);
+                return Finding::Undecided;
+            }
+        };
         let attempt = match self.begin(job, claim, shutdown).await {
             Ok(attempt) => attempt,
             Err(finding) => return finding,
         };
+        match before {
+            Before::Nothing => self.go_on(job, attempt, shutdown).await,
+            Before::Settled(settlement) => {
+                events::archived(&job.payment);
+                Finding::Step(NextStep::Confirm(settlement), attempt)
+            }
+            Before::Contradicted(failure) => Finding::Step(NextStep::Fail(failure), attempt),
+        }
+    }
+
+    /// Submits, or asks first, as far as the attempt may.
+    async fn go_on(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
         let give_up = match self.limits.course(attempt, self.clock.now()) {
             Course::GiveUp => {
                 let failure = GivenUp::Unknown.failure();
@@ -114,9 +137,10 @@ impl Attempts {
                 tracing::warn!(payment_id = %payment.id, reason, "a turn could not begin");
                 Err(Finding::Undecided)
             }
-            ended @ (Verdict::Leftover(_) | Verdict::BuryAgain(_) | Verdict::Contradicted(_)) => {
-                Err(Finding::Ended(ended))
-            }
+            ended @ (Verdict::Leftover(_)
+            | Verdict::BuryAgain(_)
+            | Verdict::Absent(_)
+            | Verdict::Contradicted(_)) => Err(Finding::Ended(ended)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Settings of the dispatcher.
 
-use shared::config::{Receiving, Settings, attempt_limits};
+use jiff::tz::TimeZone;
+use shared::config::{Receiving, Settings, attempt_limits, time_zone};
 use shared::domain::AttemptLimits;
 use shared::transaction::TransactionSettings;
 
@@ -13,6 +14,8 @@ pub struct DispatcherConfig {
     pub receiving: Receiving,
     /// The transaction service.
     pub transaction: TransactionSettings,
+    /// The bank's time zone.
+    pub zone: TimeZone,
     /// How its work is bounded.
     pub dispatching: Dispatching,
 }
@@ -58,7 +61,13 @@ impl DispatcherConfig {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let receiving = Receiving::read(settings);
         let transaction = TransactionSettings::read(settings);
+        let zone = time_zone(settings);
         let dispatching = Dispatching::read(settings);
-        Some(Self { receiving: receiving?, transaction: transaction?, dispatching: dispatching? })
+        Some(Self {
+            receiving: receiving?,
+            transaction: transaction?,
+            zone: zone?,
+            dispatching: dispatching?,
+        })
     }
 }

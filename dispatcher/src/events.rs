@@ -45,6 +45,10 @@ const ASKED: Metric = Metric::counter(
     "dispatcher_asked_total",
     "Payments asked for before they were submitted again, by what was found",
 );
+const ARCHIVED: Metric = Metric::counter(
+    "dispatcher_payments_archived_before_total",
+    "Payments that the archive holds as settled, inserted again or named by a late message: not paid again",
+);
 const PROBED: Metric = Metric::counter(
     "dispatcher_probes_total",
     "Questions whether the transaction service answers, while it counted as down, by the answer",
@@ -65,8 +69,8 @@ const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments i
 
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
-    CLAIMS, BLOBS, OUTCOMES, LATENCY, ASKED, RECORDED, FAILED, BURIED, RELEASED, WITHDRAWN, ERRORS,
-    PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
+    CLAIMS, BLOBS, OUTCOMES, LATENCY, ASKED, ARCHIVED, RECORDED, FAILED, BURIED, RELEASED,
+    WITHDRAWN, ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
 ];
 
 pub(crate) fn claim(result: &'static str) {
@@ -109,6 +113,12 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
             tracing::info!(%payment_id, %trace_key, result, reason, took_ms, "submitted");
         }
     }
+}
+
+pub(crate) fn archived(payment: &Payment) {
+    ARCHIVED.add(1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, "settled and archived before: it is not paid again");
 }
 
 pub(crate) fn recorded(count: usize) {

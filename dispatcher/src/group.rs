@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::attempt::{Attempts, Finding};
 use crate::events;
 use crate::job::{Claimed, Job};
+use crate::past::Before;
 use crate::recorder::{Done, End};
 use crate::verdict::Verdict;
 
@@ -83,8 +84,27 @@ impl Group {
                 Ok(())
             }
             Verdict::BuryAgain(failure) => self.bury(job, failure).await,
+            Verdict::Absent(failure) => self.close_absent(job, failure).await,
             Verdict::Contradicted(failure) => self.bury_whole(job, failure).await,
             Verdict::Work(_) | Verdict::Retry { .. } => Err(later(job)),
+        }
+    }
+
+    /// Deals with a message whose payment the table does not hold: a leftover if the payment was
+    /// settled and archived, else something for a person.
+    async fn close_absent(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
+        match self.attempts.past.of(&job.payment).await {
+            Ok(Before::Settled(_)) => {
+                events::archived(&job.payment);
+                self.queue.acknowledge(vec![job.received.delivery]).await;
+                Ok(())
+            }
+            Ok(Before::Nothing) => self.bury_whole(job, failure).await,
+            Ok(Before::Contradicted(failure)) => self.bury_whole(job, failure).await,
+            Err(error) => {
+                events::error("archive", &error);
+                Err(later(job))
+            }
         }
     }
 

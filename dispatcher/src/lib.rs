@@ -8,6 +8,7 @@
 //! | `verdict` | what a claim's result means |
 //! | `group` | working on the payments of one account in order |
 //! | `attempt` | one attempt: may it be submitted, must it be asked for |
+//! | `past` | was a payment of a day that is over settled, and archived, before |
 //! | `gate` | the way out: `limit`, `breaker`, rate |
 //! | `prober` | asks whether the transaction service is back |
 //! | `recorder` | settlements into the confirmer's queue, then the messages go |
@@ -22,6 +23,7 @@ mod gate;
 mod group;
 mod job;
 mod limit;
+mod past;
 mod prober;
 mod recorder;
 mod verdict;
@@ -32,9 +34,11 @@ use std::sync::Arc;
 
 pub use config::{DispatcherConfig, Dispatching};
 pub use events::METRICS;
+use jiff::tz::TimeZone;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Names};
+use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
@@ -48,6 +52,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Attempts;
 use crate::gate::Gate;
 use crate::group::Group;
+use crate::past::Past;
 use crate::prober::probe;
 use crate::recorder::Recorder;
 use crate::worker::Worker;
@@ -81,6 +86,10 @@ pub enum DispatcherError {
 pub struct Deps {
     /// Where payments lie.
     pub store: Arc<dyn PaymentStore>,
+    /// Where settled payments of days that are over lie.
+    pub archive: Arc<dyn Archive>,
+    /// The bank's time zone, which decides when a day is over.
+    pub zone: TimeZone,
     /// Payments to dispatch.
     pub payments: Consumer,
     /// Settlements for the confirmer.
@@ -111,6 +120,12 @@ impl Deps {
                 &names.payments_table(),
                 common.due_shards,
             )),
+            archive: Arc::new(ArchiveTable::new(
+                aws.dynamodb("archive"),
+                &names.archive_table(),
+                common.due_shards,
+            )),
+            zone: config.zone.clone(),
             payments: Consumer::open(aws, names.payments_queue(), config.receiving).await?,
             confirmations: Producer::open(aws, names.confirmations_queue()).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
@@ -130,7 +145,8 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let Deps { store, payments, confirmations, dead_letters, transactions, clock } = deps;
+    let Deps { store, archive, zone, payments, .. } = deps;
+    let Deps { confirmations, dead_letters, transactions, clock, .. } = deps;
     let tasks = TaskTracker::new();
     let gate = Gate::new(config.bounds(), config.rate, clock.now());
     let (done, to_record) = mpsc::channel(config.concurrency);
@@ -142,6 +158,7 @@ pub async fn run(
         store: Arc::clone(&store),
         transactions,
         gate: gate.clone(),
+        past: Past { archive, zone, clock: clock.clone() },
         limits: config.attempts,
         clock: clock.clone(),
     };

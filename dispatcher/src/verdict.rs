@@ -15,6 +15,9 @@ pub(crate) enum Verdict {
     /// It FAILED before, and whoever failed it may have died before the dead letter was
     /// written: write it (again), then the message is a leftover.
     BuryAgain(Failure),
+    /// The table holds no such payment. It may have been settled and archived, and the message
+    /// be a leftover; if not, this is what is wrong.
+    Absent(Failure),
     /// The table contradicts the message.
     Contradicted(Failure),
     /// The database could not say: deliver it again.
@@ -34,6 +37,7 @@ impl Verdict {
             Self::Leftover(Status::Cancelled) => "cancelled",
             Self::Leftover(_) => "ended",
             Self::BuryAgain(_) => "failed",
+            Self::Absent(_) => "absent",
             Self::Contradicted(_) => "contradicted",
             Self::Retry { .. } => "error",
         }
@@ -47,9 +51,10 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, made: Attempt) -> Verd
         Ok(Applied::Now | Applied::Before) => return Verdict::Work(Claim::Made(made)),
         Err(ChangeError::InStatus(stored)) => stored,
         Err(error @ ChangeError::Mismatch) => return contradicted(FailureCode::Mismatch, &error),
-        Err(error @ (ChangeError::Missing | ChangeError::Item(_))) => {
-            return contradicted(FailureCode::Missing, &error);
+        Err(error @ ChangeError::Missing) => {
+            return Verdict::Absent(Failure::new(FailureCode::Missing, error.to_string()));
         }
+        Err(error @ ChangeError::Item(_)) => return contradicted(FailureCode::Missing, &error),
         Err(error @ ChangeError::Database { .. }) => {
             return Verdict::Retry { reason: error.to_string() };
         }
@@ -140,8 +145,7 @@ mod tests {
 
     #[test]
     fn what_the_table_contradicts_is_never_submitted_and_never_dropped() {
-        for error in [ChangeError::Mismatch, ChangeError::Missing] {
-            assert!(matches!(judge(Err(error), made()), Verdict::Contradicted(_)));
-        }
+        assert!(matches!(judge(Err(ChangeError::Mismatch), made()), Verdict::Contradicted(_)));
+        assert!(matches!(judge(Err(ChangeError::Missing), made()), Verdict::Absent(_)));
     }
 }

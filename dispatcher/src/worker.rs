@@ -147,6 +147,7 @@ impl Worker {
                 Verdict::Work(claim) => claimed.push(Claimed { job, claim }),
                 ended @ (Verdict::Leftover(_)
                 | Verdict::BuryAgain(_)
+                | Verdict::Absent(_)
                 | Verdict::Contradicted(_)) => {
                     if let Err((job, _)) = self.group.close(job, ended).await {
                         undecided.push(job);

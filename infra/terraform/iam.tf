@@ -62,6 +62,13 @@ data "aws_iam_policy_document" "dispatcher" {
     resources = [aws_dynamodb_table.payments.arn]
   }
 
+  # Was this payment of a past day settled, and archived, before?
+  statement {
+    sid       = "AskTheArchive"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments_archive.arn]
+  }
+
   statement {
     sid = "TakePayments"
     actions = [
@@ -85,6 +92,13 @@ data "aws_iam_policy_document" "confirmer" {
     sid       = "SettlePayments"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
     resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  # Was this payment of a past day settled, and archived, before?
+  statement {
+    sid       = "AskTheArchive"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments_archive.arn]
   }
 
   statement {
@@ -165,5 +179,57 @@ data "aws_iam_policy_document" "dlq_replay" {
       "sqs:ReceiveMessage",
     ]
     resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+# Whoever runs `dueflow archive run`. It cannot change or delete what is archived.
+data "aws_iam_policy_document" "archive_run" {
+  statement {
+    sid       = "FindPaymentsOfTheDay"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
+  }
+
+  statement {
+    sid       = "PutAndVerify"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.payments_archive.arn]
+  }
+
+  statement {
+    sid       = "ReadAndDeletePayments"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:PartiQLDelete"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+}
+
+# Whoever runs `dueflow archive find`.
+data "aws_iam_policy_document" "archive_find" {
+  statement {
+    sid     = "ReadTheArchive"
+    actions = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+    resources = [
+      aws_dynamodb_table.payments_archive.arn,
+      "${aws_dynamodb_table.payments_archive.arn}/index/due",
+      "${aws_dynamodb_table.payments_archive.arn}/index/transaction",
+    ]
+  }
+}
+
+# Whoever runs `dueflow archive verify`: it reads, and nothing else.
+data "aws_iam_policy_document" "archive_verify" {
+  statement {
+    sid     = "FindPaymentsOfTheDayInBoth"
+    actions = ["dynamodb:Query"]
+    resources = [
+      "${aws_dynamodb_table.payments.arn}/index/due",
+      "${aws_dynamodb_table.payments_archive.arn}/index/due",
+    ]
+  }
+
+  statement {
+    sid       = "ReadBoth"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = [aws_dynamodb_table.payments.arn, aws_dynamodb_table.payments_archive.arn]
   }
 }

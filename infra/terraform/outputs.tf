@@ -1,8 +1,9 @@
 output "tables" {
   description = "ARNs of the tables."
   value = {
-    payments = aws_dynamodb_table.payments.arn
-    leases   = aws_dynamodb_table.leases.arn
+    payments         = aws_dynamodb_table.payments.arn
+    payments_archive = aws_dynamodb_table.payments_archive.arn
+    leases           = aws_dynamodb_table.leases.arn
   }
 }
 
@@ -29,5 +30,8 @@ output "policies" {
     "payments-import" = data.aws_iam_policy_document.payments_import.json
     "dlq-list"        = data.aws_iam_policy_document.dlq_list.json
     "dlq-replay"      = data.aws_iam_policy_document.dlq_replay.json
+    "archive-run"     = data.aws_iam_policy_document.archive_run.json
+    "archive-find"    = data.aws_iam_policy_document.archive_find.json
+    "archive-verify"  = data.aws_iam_policy_document.archive_verify.json
   }
 }

@@ -58,6 +58,67 @@ resource "aws_dynamodb_table" "payments" {
   }
 }
 
+# Settled payments of the days that are over, for as long as the bank must keep them. Nothing
+# here is ever changed or deleted, and nobody but an operator's `dueflow archive run` writes.
+resource "aws_dynamodb_table" "payments_archive" {
+  name                        = "${var.prefix}-payments-archive"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "PK"
+  range_key                   = "SK"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "PK"
+    type = "S"
+  }
+
+  attribute {
+    name = "SK"
+    type = "S"
+  }
+
+  attribute {
+    name = "DueShard"
+    type = "S"
+  }
+
+  attribute {
+    name = "DueKey"
+    type = "S"
+  }
+
+  attribute {
+    name = "TransactionID"
+    type = "S"
+  }
+
+  global_secondary_index {
+    name               = "due"
+    hash_key           = "DueShard"
+    range_key          = "DueKey"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["Status"]
+  }
+
+  global_secondary_index {
+    name            = "transaction"
+    hash_key        = "TransactionID"
+    projection_type = "KEYS_ONLY"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 # Who reads which shard of the stream, and how far it is read.
 resource "aws_dynamodb_table" "leases" {
   name                        = "${var.prefix}-leases"

@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
+use crate::archive::ArchiveCommand;
 use crate::dlq::Reason;
 use crate::payments::{
     CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
@@ -41,6 +42,12 @@ pub enum Command {
         /// What to do with payments.
         #[command(subcommand)]
         command: PaymentsCommand,
+    },
+    /// Move settled payments to the archive, find them there, and compare both tables.
+    Archive {
+        /// What to do with the archive.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Look at the dead-letter queue, and send payments again.
     Dlq {

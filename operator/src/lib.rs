@@ -1,10 +1,12 @@
-//! The `dueflow` command: demo, local, setup, payments, dlq, preflight, and each service.
+//! The `dueflow` command: demo, local, setup, payments, archive, dlq, preflight, and each
+//! service.
 //!
 //! | module | room |
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
 //! | [`payments`] | import, show, upcoming, due, cancel |
+//! | [`archive`] | settled payments: move, find, compare |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
@@ -13,6 +15,7 @@
 //! It is the only crate that links the services: `cargo run` builds one package, and the demo
 //! runs them as processes of their own by executing itself again.
 
+pub mod archive;
 pub mod cli;
 #[cfg(feature = "local")]
 pub mod demo;
@@ -29,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::archive::ArchiveCommand;
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
 use crate::settings::CommandSettings;
 
@@ -74,6 +78,17 @@ fn run(command: Command) -> ExitCode {
     })
 }
 
+async fn of_archive(
+    command: ArchiveCommand,
+    CommandSettings { common, days, .. }: &CommandSettings,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        ArchiveCommand::Run(options) => archive::run(common, days, options).await,
+        ArchiveCommand::Find(options) => archive::find(common, options).await,
+        ArchiveCommand::Verify(options) => archive::verify(common, options).await,
+    }
+}
+
 async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result<ExitCode> {
     let common = &settings.common;
     match command {
@@ -83,6 +98,7 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
         Command::Payments { command } => of_payments(command, settings).await,
+        Command::Archive { command } => of_archive(command, settings).await,
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {
             dlq::replay(common, settings.replay()?, options).await

@@ -14,7 +14,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
-use shared::resources::{self, Queue, Table};
+use shared::resources::{self, Index, Queue, Table};
 
 /// How long a table may take to become active (AWS: seconds, an index a little more).
 const ACTIVE: Duration = Duration::from_secs(300);
@@ -77,16 +77,13 @@ async fn make_table(
         .table_name(&table.name)
         .billing_mode(BillingMode::PayPerRequest)
         .set_key_schema(Some(key_schema(table.partition_key, table.sort_key)?));
-    if let Some(index) = &table.index {
-        strings.extend([index.partition_key, index.sort_key]);
-        let projection = Projection::builder()
-            .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(index.projected.iter().map(ToString::to_string).collect()))
-            .build();
+    for index in &table.indexes {
+        strings.push(index.partition_key);
+        strings.extend(index.sort_key);
         let index = GlobalSecondaryIndex::builder()
             .index_name(index.name)
-            .set_key_schema(Some(key_schema(index.partition_key, Some(index.sort_key))?))
-            .projection(projection)
+            .set_key_schema(Some(key_schema(index.partition_key, index.sort_key)?))
+            .projection(projection(index))
             .build()?;
         request = request.global_secondary_indexes(index);
     }
@@ -113,6 +110,16 @@ async fn make_table(
         return Ok(if made && result == "present" { "updated" } else { result });
     }
     Ok(result)
+}
+
+fn projection(index: &Index) -> Projection {
+    let projection = Projection::builder();
+    if index.projected.is_empty() {
+        return projection.projection_type(ProjectionType::KeysOnly).build();
+    }
+    let projected = index.projected.iter().map(ToString::to_string).collect();
+    let projection = projection.projection_type(ProjectionType::Include);
+    projection.set_non_key_attributes(Some(projected)).build()
 }
 
 /// Sets the table's time to live; false when it is set already. (`DynamoDB` refuses to set it
@@ -178,11 +185,11 @@ fn check_table(table: &Table, found: &TableDescription) -> anyhow::Result<()> {
     if found.key_schema() != wanted {
         bail!("it exists with another key: {:?}", found.key_schema());
     }
-    let index_there = table.index.as_ref().is_none_or(|index| {
-        found.global_secondary_indexes().iter().any(|has| has.index_name() == Some(index.name))
-    });
-    if !index_there {
-        bail!("it exists without its index");
+    for index in &table.indexes {
+        let found = found.global_secondary_indexes();
+        if !found.iter().any(|has| has.index_name() == Some(index.name)) {
+            bail!("it exists without its index {}", index.name);
+        }
     }
     let streams = found.stream_specification().is_some_and(|stream| {
         stream.stream_enabled() && stream.stream_view_type() == Some(&StreamViewType::NewImage)

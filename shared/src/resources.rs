@@ -15,8 +15,8 @@ pub struct Table {
     pub partition_key: &'static str,
     /// Sort key, a string.
     pub sort_key: Option<&'static str>,
-    /// Its one index, if it has any.
-    pub index: Option<Index>,
+    /// Its indexes.
+    pub indexes: Vec<Index>,
     /// Whether changes appear in a stream, with the new image.
     pub stream: bool,
     /// The number attribute that says, in seconds since 1970, when an item may be deleted.
@@ -31,13 +31,15 @@ pub struct Index {
     /// Partition key, a string.
     pub partition_key: &'static str,
     /// Sort key, a string.
-    pub sort_key: &'static str,
-    /// Attributes projected besides the keys.
+    pub sort_key: Option<&'static str>,
+    /// Attributes projected besides the keys; none at all for keys only.
     pub projected: &'static [&'static str],
 }
 
-/// Name of the payments table's index by due date.
+/// Name of the index by due date, of the payments table and of the archive.
 pub const DUE_INDEX: &str = "due";
+/// Name of the archive's index by transaction id.
+pub const TRANSACTION_INDEX: &str = "transaction";
 
 /// Attribute names of the table `leases`.
 pub mod lease {
@@ -53,25 +55,45 @@ pub fn tables(names: &Names) -> Vec<Table> {
             name: names.payments_table(),
             partition_key: attribute::PK,
             sort_key: Some(attribute::SK),
-            index: Some(Index {
-                name: DUE_INDEX,
-                partition_key: attribute::DUE_SHARD,
-                sort_key: attribute::DUE_KEY,
-                projected: &[attribute::STATUS],
-            }),
+            indexes: vec![due_index()],
             stream: true,
             // Only blobs' own items have it.
             expiry: Some(attribute::EXPIRES_AT),
         },
         Table {
+            name: names.archive_table(),
+            partition_key: attribute::PK,
+            sort_key: Some(attribute::SK),
+            indexes: vec![
+                due_index(),
+                Index {
+                    name: TRANSACTION_INDEX,
+                    partition_key: attribute::TRANSACTION_ID,
+                    sort_key: None,
+                    projected: &[],
+                },
+            ],
+            stream: false,
+            expiry: None,
+        },
+        Table {
             name: names.leases_table(),
             partition_key: lease::KEY,
             sort_key: None,
-            index: None,
+            indexes: Vec::new(),
             stream: false,
             expiry: None,
         },
     ]
+}
+
+fn due_index() -> Index {
+    Index {
+        name: DUE_INDEX,
+        partition_key: attribute::DUE_SHARD,
+        sort_key: Some(attribute::DUE_KEY),
+        projected: &[attribute::STATUS],
+    }
 }
 
 /// A FIFO queue.

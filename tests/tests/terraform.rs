@@ -205,14 +205,21 @@ fn table_arguments(table: &Table) -> Arguments {
         set("range_key", sort_key);
         keys.push(sort_key);
     }
-    if let Some(index) = &table.index {
+    for index in &table.indexes {
         let path = format!("global_secondary_index.{}", index.name);
         set(&format!("{path}.name"), index.name);
         set(&format!("{path}.hash_key"), index.partition_key);
-        set(&format!("{path}.range_key"), index.sort_key);
-        set(&format!("{path}.projection_type"), "INCLUDE");
-        set(&format!("{path}.non_key_attributes"), &index.projected.join(" "));
-        keys.extend([index.partition_key, index.sort_key]);
+        keys.push(index.partition_key);
+        if let Some(sort_key) = index.sort_key {
+            set(&format!("{path}.range_key"), sort_key);
+            keys.push(sort_key);
+        }
+        if index.projected.is_empty() {
+            set(&format!("{path}.projection_type"), "KEYS_ONLY");
+        } else {
+            set(&format!("{path}.projection_type"), "INCLUDE");
+            set(&format!("{path}.non_key_attributes"), &index.projected.join(" "));
+        }
     }
     for key in keys {
         set(&format!("attribute.{key}.name"), key);
@@ -329,7 +336,9 @@ fn every_service_has_a_policy_and_no_policy_has_a_wildcard() {
     let module = Module::with_prefix("dueflow");
     let policies = module.of_kind("data", "aws_iam_policy_document");
     let labels: BTreeSet<_> = policies.iter().map(|(label, _)| label.replace('_', "-")).collect();
-    let expected = SERVICES.into_iter().chain(["payments-import", "dlq-list", "dlq-replay"]);
+    let people = ["payments-import", "dlq-list", "dlq-replay"];
+    let archivists = ["archive-run", "archive-find", "archive-verify"];
+    let expected = SERVICES.into_iter().chain(people).chain(archivists);
     assert_eq!(labels, expected.map(str::to_owned).collect());
     for (label, body) in policies {
         for (key, value) in module.arguments(body) {

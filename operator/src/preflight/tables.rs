@@ -79,7 +79,7 @@ pub(super) fn judge(wanted: &Table, facts: &Facts) -> Finding {
 fn judge_guards(wanted: &Table, found: &TableDescription, facts: &Facts) -> Finding {
     let name = &wanted.name;
     // Leases can be lost: relays then read the stream again, and no payment twice.
-    if wanted.index.is_none() {
+    if wanted.indexes.is_empty() {
         return Finding::go(Check::Table, format!("{name}: ACTIVE, as it should be"), "");
     }
     let said = |on: Option<bool>| match on {
@@ -128,7 +128,7 @@ fn differences(wanted: &Table, found: &TableDescription) -> Vec<String> {
     if !keys_are(found.key_schema(), wanted.partition_key, wanted.sort_key) {
         wrong.push("another key".to_owned());
     }
-    if let Some(index) = &wanted.index {
+    for index in &wanted.indexes {
         wrong.extend(index_difference(index, found));
     }
     let streams = found.stream_specification().is_some_and(|stream| {
@@ -150,7 +150,7 @@ fn index_difference(wanted: &Index, found: &TableDescription) -> Option<String> 
         let status = index.index_status().map_or("unknown", IndexStatus::as_str);
         return Some(format!("index {name} is {status}"));
     }
-    if !keys_are(index.key_schema(), wanted.partition_key, Some(wanted.sort_key)) {
+    if !keys_are(index.key_schema(), wanted.partition_key, wanted.sort_key) {
         return Some(format!("index {name} has another key"));
     }
     let projected =

@@ -102,6 +102,6 @@ mod tests {
         for name in ["DUEFLOW_PREFIX", "DUEFLOW_VISIBILITY_TIMEOUT", "DUEFLOW_TRANSACTION_URL"] {
             assert!(help.contains(name), "{name} is missing");
         }
-        assert!(!help.contains("DUEFLOW_TIME_ZONE"));
+        assert!(!help.contains("DUEFLOW_SWEEP_DAYS"));
     }
 }

@@ -16,6 +16,12 @@ impl Names {
         format!("{}-payments", self.prefix)
     }
 
+    /// `<prefix>-payments-archive`.
+    #[must_use]
+    pub fn archive_table(&self) -> String {
+        format!("{}-payments-archive", self.prefix)
+    }
+
     /// `<prefix>-leases`.
     #[must_use]
     pub fn leases_table(&self) -> String {

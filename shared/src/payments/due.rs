@@ -64,7 +64,8 @@ pub trait DueTable: fmt::Debug + Send + Sync {
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError>;
 }
 
-type Item = HashMap<String, AttributeValue>;
+/// An item, with whatever attributes it has.
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 #[async_trait]
 impl DueTable for PaymentsTable {

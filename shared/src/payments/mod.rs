@@ -1,5 +1,6 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
+pub mod archive;
 mod blobs;
 mod capacity;
 mod count;

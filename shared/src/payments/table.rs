@@ -154,7 +154,7 @@ impl PaymentStore for PaymentsTable {
 
 /// Where the next page starts.
 #[derive(Debug, Clone)]
-pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
+pub struct Cursor(pub(in crate::payments) HashMap<String, AttributeValue>);
 
 impl Cursor {
     /// Right after the place of this payment in any partition of the index `due`, whether or

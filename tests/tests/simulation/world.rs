@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use confirmer::{Confirming, Sweeping};
 use dispatcher::Dispatching;
 use jiff::tz::TimeZone;
@@ -15,7 +16,8 @@ use shared::domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
     PaymentRef, TraceKey,
 };
-use shared::payments::DueTable;
+use shared::payments::archive::Archive;
+use shared::payments::{DueTable, PaymentsError, StoredPayment};
 use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
@@ -206,6 +208,8 @@ impl World {
         if index < DISPATCHERS {
             let deps = dispatcher::Deps {
                 store: table,
+                archive: Arc::new(Empty),
+                zone: TimeZone::UTC,
                 payments: consumer,
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
@@ -218,6 +222,7 @@ impl World {
             let deps = confirmer::Deps {
                 due: Arc::clone(&table) as Arc<dyn DueTable>,
                 store: table,
+                archive: Arc::new(Empty),
                 confirmations: consumer,
                 findings: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 payments: Producer::new(self.queue(PAYMENTS, &life)),
@@ -263,6 +268,17 @@ impl World {
             letters: letters.collect(),
             ..Evidence::default()
         }
+    }
+}
+
+/// An archive that holds nothing: no day is over in a simulation.
+#[derive(Debug)]
+struct Empty;
+
+#[async_trait]
+impl Archive for Empty {
+    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(None)
     }
 }
 

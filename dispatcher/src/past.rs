@@ -1,0 +1,158 @@
+//! Payments whose day is over: was this one settled, and archived, before?
+//!
+//! An archived payment's key in the payments table is free, so a program that inserts
+//! yesterday's payments again brings them back as SCHEDULED, and the transaction service may
+//! have forgotten their ids. Only days that are over are archived, so only payments that are
+//! overdue are looked for, before each attempt (ADR-14).
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use shared::clock::Clock;
+use shared::domain::{DueDate, Failure, FailureCode, Payment, Settlement, Status};
+use shared::payments::archive::Archive;
+use shared::payments::{PaymentsError, StoredPayment};
+
+/// The archive, for whoever is about to pay.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    pub(crate) archive: Arc<dyn Archive>,
+    /// The bank's, which decides when a day is over.
+    pub(crate) zone: TimeZone,
+    pub(crate) clock: Clock,
+}
+
+/// What the archive holds of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing.
+    Nothing,
+    /// The same payment, settled.
+    Settled(Settlement),
+    /// Something under its key that is not this payment, settled.
+    Contradicted(Failure),
+}
+
+impl Past {
+    /// Looks for a payment if its day is over.
+    pub(crate) async fn of_overdue(&self, payment: &Payment) -> Result<Before, PaymentsError> {
+        if payment.due >= DueDate::today(self.clock.now(), &self.zone) {
+            return Ok(Before::Nothing);
+        }
+        self.of(payment).await
+    }
+
+    /// Looks for a payment.
+    pub(crate) async fn of(&self, payment: &Payment) -> Result<Before, PaymentsError> {
+        Ok(judge(self.archive.find(&payment.reference()).await?, payment))
+    }
+}
+
+fn judge(archived: Option<StoredPayment>, payment: &Payment) -> Before {
+    let Some(stored) = archived else { return Before::Nothing };
+    let contradicted = |reason| Before::Contradicted(Failure::new(FailureCode::Mismatch, reason));
+    if !stored.payment.same_instruction(payment) {
+        return contradicted("the archive holds another payment under this id");
+    }
+    match (stored.status, stored.transaction_id) {
+        (Status::Processed, Some(transaction_id)) => {
+            let settled_at = stored.settled_at.unwrap_or(stored.updated_at);
+            Before::Settled(Settlement { transaction_id, settled_at })
+        }
+        (
+            Status::Scheduled
+            | Status::Pending
+            | Status::Processed
+            | Status::Failed
+            | Status::Cancelled,
+            _,
+        ) => contradicted("the archive holds this payment without a settlement"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use shared::domain::{AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey};
+
+    fn payment() -> Payment {
+        Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn archived(payment: &Payment) -> StoredPayment {
+        StoredPayment {
+            payment: payment.clone(),
+            status: Status::Processed,
+            updated_at: payment.created_at,
+            attempts: 1,
+            attempts_before: 0,
+            claimed_at: None,
+            transaction_id: Some("T".to_owned()),
+            settled_at: None,
+            failure: None,
+        }
+    }
+
+    /// An archive of one payment.
+    #[derive(Debug)]
+    struct Holds(StoredPayment);
+
+    #[async_trait]
+    impl Archive for Holds {
+        async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+            Ok(Some(self.0.clone()))
+        }
+    }
+
+    #[test]
+    fn the_same_payment_inserted_again_has_the_settlement_that_is_archived() {
+        let first = payment();
+        let again = Payment {
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-26T01:00:00Z".parse().unwrap(),
+            ..first.clone()
+        };
+        let settled = Settlement { transaction_id: "T".to_owned(), settled_at: first.created_at };
+        assert_eq!(judge(Some(archived(&first)), &again), Before::Settled(settled));
+        assert_eq!(judge(None, &again), Before::Nothing);
+    }
+
+    #[test]
+    fn what_contradicts_the_archive_is_never_taken_for_settled_or_new() {
+        let first = payment();
+        let dearer = Payment { amount: Amount::from_minor_units(2).unwrap(), ..first.clone() };
+        assert!(matches!(judge(Some(archived(&first)), &dearer), Before::Contradicted(_)));
+        let mut nobodys = archived(&first);
+        nobodys.transaction_id = None;
+        assert!(matches!(judge(Some(nobodys), &first), Before::Contradicted(_)));
+        for status in [Status::Scheduled, Status::Pending, Status::Failed, Status::Cancelled] {
+            let open = StoredPayment { status, ..archived(&first) };
+            assert!(matches!(judge(Some(open), &first), Before::Contradicted(_)), "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_payments_whose_day_is_over_at_the_bank_are_looked_for() {
+        let due = payment();
+        let at = |now: &'static str| Past {
+            archive: Arc::new(Holds(archived(&due))),
+            zone: TimeZone::get("Europe/Madrid").unwrap(),
+            clock: Clock::new(move || now.parse().unwrap()),
+        };
+        let its_day = at("2026-11-23T22:59:59Z").of_overdue(&due).await.unwrap();
+        assert_eq!(its_day, Before::Nothing);
+        let the_next = at("2026-11-23T23:00:00Z").of_overdue(&due).await.unwrap();
+        assert!(matches!(the_next, Before::Settled(_)));
+    }
+}

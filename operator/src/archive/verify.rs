@@ -1,0 +1,90 @@
+//! `dueflow archive verify`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+use shared::aws::Aws;
+use shared::config::Common;
+use shared::payments::archive::Tables;
+use shared::telemetry::Metrics;
+
+use super::compare::{Books, Place, compare_day};
+use super::options::ArchiveVerifyOptions;
+use super::units::units;
+
+/// The command.
+pub(crate) async fn verify(
+    common: &Common,
+    options: ArchiveVerifyOptions,
+) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::install(&[])?;
+    let aws = Aws::from_environment().await;
+    let client = aws.dynamodb("archive");
+    let tables = Arc::new(Tables::new(&client, &common.names, common.due_shards));
+    let books = compare_day(tables, options.date).await?;
+    let counted = options.expect_count.is_none_or(|expected| expected == books.count());
+    let right = books.is_right() && counted;
+    if options.json {
+        println!("{}", as_json(&books, &options, right, units(&metrics)));
+    } else {
+        print(&books, &options, right);
+    }
+    Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(books: &Books, options: &ArchiveVerifyOptions, right: bool) {
+    for ((place, status, currency), total) in &books.totals {
+        let (count, sum, words) = (total.count, total.sum, place.words());
+        println!("{count:>10}  {sum:>20} {currency}  {status:<9}  {words}");
+    }
+    for finding in &books.findings {
+        eprintln!("{}: {}", finding.reference, finding.place.words());
+    }
+    let count = books.count();
+    match options.expect_count {
+        Some(expected) if expected == count => println!("{count} payments, as expected"),
+        Some(expected) => println!("{count} payments, but {expected} were expected"),
+        None => println!("{count} payments; how many were scheduled, --expect-count can say"),
+    }
+    if right {
+        println!("Each payment of {} is in exactly one table.", options.date);
+    } else {
+        println!("{} is not in order{}", options.date, remedy(books));
+    }
+}
+
+/// What can be done about it.
+fn remedy(books: &Books) -> &'static str {
+    let any = |places: &[Place]| {
+        places.iter().any(|place| books.places.get(place).is_some_and(|count| *count > 0))
+    };
+    if any(&[Place::Differing, Place::NotSettled, Place::Unreadable, Place::Neither]) {
+        ": a person must look at what is named above."
+    } else if any(&[Place::Both, Place::Waiting]) {
+        ": run `dueflow archive run` for it, then verify again."
+    } else {
+        "."
+    }
+}
+
+fn as_json(
+    books: &Books,
+    options: &ArchiveVerifyOptions,
+    right: bool,
+    (_, read): (f64, f64),
+) -> serde_json::Value {
+    let totals = books.totals.iter().map(|((place, status, currency), total)| {
+        // As a text: JSON readers round numbers of this size.
+        let sum = total.sum.to_string();
+        json!({
+            "place": place, "status": status, "currency": currency, "count": total.count,
+            "sum": sum,
+        })
+    });
+    json!({
+        "day": options.date, "right": right, "count": books.count(),
+        "expected": options.expect_count, "places": books.places,
+        "totals": totals.collect::<Vec<_>>(), "findings": books.findings, "read_units": read,
+    })
+}

@@ -1,0 +1,77 @@
+//! All payments of a day, whatever their status, from the index `due` of either table.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+
+use super::super::capacity::Units;
+use super::super::due::DUE_PAGE;
+use super::super::item::{Attributes, attribute, due_shard_key, reference_from};
+use super::super::table::{Cursor, PaymentsTable};
+use super::error::ArchiveError;
+use crate::domain::{DueDate, PaymentRef, Status};
+use crate::resources::DUE_INDEX;
+use crate::telemetry::calls;
+
+/// A payment as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which one.
+    pub reference: PaymentRef,
+    /// Where it stood a moment ago: the index follows the table.
+    pub status: Status,
+}
+
+/// A page of the index.
+#[derive(Debug)]
+pub struct EntryPage {
+    /// In the order of account and payment id.
+    pub entries: Vec<Entry>,
+    /// Entries that are no payment's, with what is wrong.
+    pub unreadable: Vec<String>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+impl PaymentsTable {
+    /// Up to [`DUE_PAGE`] entries of one day and one partition.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Query`] when the call fails.
+    pub(super) async fn entries(
+        &self,
+        day: DueDate,
+        shard: u16,
+        cursor: Option<Cursor>,
+    ) -> Result<EntryPage, ArchiveError> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("#shard = :shard")
+            .expression_attribute_names("#shard", attribute::DUE_SHARD)
+            .expression_attribute_values(":shard", AttributeValue::S(due_shard_key(day, shard)))
+            .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
+            .limit(DUE_PAGE.into())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| ArchiveError::Query(Box::new(error)))?;
+        calls::read("due", Units::of(output.consumed_capacity()));
+        let mut page = EntryPage { entries: Vec::new(), unreadable: Vec::new(), next: None };
+        for item in output.items() {
+            match entry(item) {
+                Ok(entry) => page.entries.push(entry),
+                Err(reason) => page.unreadable.push(reason),
+            }
+        }
+        page.next = output.last_evaluated_key.map(Cursor);
+        Ok(page)
+    }
+}
+
+fn entry(item: &impl Attributes) -> Result<Entry, String> {
+    let reference = reference_from(item).map_err(|error| error.to_string())?;
+    let status = item.text(attribute::STATUS).unwrap_or_default().parse();
+    let status = status.map_err(|error| format!("{reference}: {error}"))?;
+    Ok(Entry { reference, status })
+}

@@ -1,0 +1,26 @@
+//! The archive: settled payments of the days that are over, in a table of their own.
+//!
+//! A payment is put there, read back and only then deleted from the payments table, so it is
+//! always in at least one of the two, and a run that died is finished by the next (ADR-14).
+//!
+//! | module | room |
+//! |---|---|
+//! | `item` | a payment as it is archived, and what two of them have in common |
+//! | `table` | the archive: put, read, find |
+//! | `entries` | all payments of a day, whatever their status, from the index `due` |
+//! | `tables` | both tables, as the move needs them |
+//! | `mover` | put, verify, delete |
+
+mod entries;
+mod error;
+mod item;
+mod mover;
+mod table;
+mod tables;
+
+pub use entries::{Entry, EntryPage};
+pub use error::ArchiveError;
+pub use item::{ArchiveItem, Likeness, NotArchivable};
+pub use mover::{Moved, Moves, Stayed, move_payments};
+pub use table::{Archive, ArchiveTable, Put};
+pub use tables::{Deleted, Tables};
