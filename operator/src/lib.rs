@@ -104,7 +104,7 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
             dlq::replay(common, settings.replay()?, options).await
         }
         Command::Preflight(options) => {
-            preflight::preflight(common, settings.preflight()?, &options).await
+            Box::pin(preflight::preflight(common, settings.preflight()?, &options)).await
         }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")

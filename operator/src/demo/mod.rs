@@ -1,5 +1,6 @@
 //! `dueflow demo`: a whole run on this machine, with a report that must balance.
 
+mod day;
 mod generate;
 mod live;
 mod options;
@@ -10,6 +11,7 @@ mod run;
 mod services;
 mod timing;
 
+pub use day::{ArchiveReport, DayBooks, DayReport, PartReport};
 pub use generate::{Plan, schedule};
 pub use options::DemoOptions;
 pub use reconcile::{Books, read_dead_letters, reconcile};

@@ -9,6 +9,11 @@ use crate::local_world::FaultOptions;
 /// Options of `dueflow demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
+    /// A bank's day in fast motion: leftovers, payments scheduled ahead for today and the next 90
+    /// days, the batch at night (of --payments), payments and cancellations through the day, and
+    /// the archive at its end.
+    #[arg(long, conflicts_with_all = ["backlog"])]
+    pub day: bool,
     /// Payments to schedule, all due today.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub payments: u32,

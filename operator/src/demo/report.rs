@@ -1,6 +1,6 @@
 //! The report of a demo, for people and for programs.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::Serialize;
 use shared::domain::Status;
@@ -117,7 +117,9 @@ impl fmt::Display for Report {
             "cost       {:.2} write units, {:.2} read units, {:.2} SQS calls per payment",
             cost.write_units_per_payment, cost.read_units_per_payment, cost.sqs_calls_per_payment
         )?;
-        f.write_str(&self.process_lines())?;
+        for process in &self.processes {
+            writeln!(f, "{process}")?;
+        }
         writeln!(
             f,
             "books      settled exactly once {}, settled twice {}, lost {}, amounts that differ {}, settled but not PROCESSED {}, settled but never scheduled {}",
@@ -145,16 +147,12 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn process_lines(&self) -> String {
-        let mut lines = String::new();
-        for process in &self.processes {
-            let _ = writeln!(
-                lines,
-                "process    {:<22} {:>7.3} CPU s per 1,000 payments, {:>6.1} MiB at most",
-                process.name, process.cpu_seconds_per_1000, process.peak_memory_mib
-            );
-        }
-        lines
+impl fmt::Display for ProcessReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "process    {:<22} {:>7.3} CPU s per 1,000 payments, {:>6.1} MiB at most",
+            self.name, self.cpu_seconds_per_1000, self.peak_memory_mib
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! One run, from an empty folder to the report.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,12 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use local::{LocalOptions, Queues};
+use serde::Serialize;
 use shared::config::Names;
 use shared::payments::PaymentsTable;
 use shared::telemetry::Metrics;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::day::Day;
 use super::generate::{Plan, schedule};
 use super::live::{Live, look};
 use super::options::DemoOptions;
@@ -25,11 +28,11 @@ use super::services::{Ended, start_services, stop_services};
 use crate::local_world::{Process, Samples, World, temporary_folder};
 
 /// How often the progress is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// A run in which nothing moves for this long is over, and will not balance.
-const STALLED: Duration = Duration::from_secs(90);
+pub(super) const STALLED: Duration = Duration::from_secs(90);
 /// Partitions of the index `due` in a demo: the default.
-const DUE_SHARDS: u16 = 16;
+pub(super) const DUE_SHARDS: u16 = 16;
 
 /// The command.
 pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
@@ -45,20 +48,35 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
         faults: options.faults.faults(),
     };
     let world = World::start(local, names, std::env::current_exe()?).await?;
-    let report = Demo { world, options: options.clone(), metrics }.run().await?;
-    println!("{report}");
-    if let Some(file) = &options.report {
-        std::fs::write(file, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| format!("writing the report to {}", file.display()))?;
-    }
+    let balanced = if options.day {
+        let client = world.aws.dynamodb("demo");
+        let table = PaymentsTable::new(client, &world.names.payments_table(), DUE_SHARDS);
+        let report = Day::new(world, options.clone(), table).run().await?;
+        show(&report, &options)?;
+        report.balanced
+    } else {
+        let report = Demo { world, options: options.clone(), metrics }.run().await?;
+        show(&report, &options)?;
+        report.balanced
+    };
     match options.keep {
         Some(dir) => eprintln!("Databases, journal and logs are in {}", dir.display()),
-        None if !report.balanced => {
+        None if !balanced => {
             eprintln!("Databases, journal and logs are in {}", folder.keep().display());
         }
         None => {}
     }
-    Ok(if report.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints a report, and writes it to the file that the options name.
+fn show(report: &(impl Display + Serialize), options: &DemoOptions) -> anyhow::Result<()> {
+    println!("{report}");
+    if let Some(file) = &options.report {
+        std::fs::write(file, serde_json::to_vec_pretty(report)?)
+            .with_context(|| format!("writing the report to {}", file.display()))?;
+    }
+    Ok(())
 }
 
 enum Folder {
@@ -176,7 +194,11 @@ impl Demo {
 }
 
 /// Waits until every payment has ended; false when nothing moves any more.
-async fn until_ended(total: u64, processes: &mut [Process], progress: &mut Progress) -> bool {
+pub(super) async fn until_ended(
+    total: u64,
+    processes: &mut [Process],
+    progress: &mut Progress,
+) -> bool {
     let mut last = (Live::default(), Instant::now());
     loop {
         let live = look(total, processes).await;

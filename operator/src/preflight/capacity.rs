@@ -143,10 +143,12 @@ pub(super) fn judge_partitions(shards: u16, load: &Load) -> Finding {
         "set DUEFLOW_DUE_SHARDS to at least {} while nothing is scheduled: it is part of stored keys",
         units.div_ceil(PARTITION_GO)
     );
-    match each {
-        ..=PARTITION_GO => Finding::go(Check::Partitions, figure, needed),
-        ..=PARTITION => Finding::warn(Check::Partitions, figure, needed, remedy),
-        _ => Finding::no_go(Check::Partitions, figure, needed, remedy),
+    if each <= PARTITION_GO {
+        Finding::go(Check::Partitions, figure, needed)
+    } else if each <= PARTITION {
+        Finding::warn(Check::Partitions, figure, needed, remedy)
+    } else {
+        Finding::no_go(Check::Partitions, figure, needed, remedy)
     }
 }
 

@@ -186,7 +186,7 @@ mod tests {
         {
             let (mut longest, mut current) = (Run::default(), Run::default());
             for account in accounts.chars() {
-                current.take(AccountId::parse(&account.to_string()).unwrap(), &mut longest);
+                current.take(AccountId::parse(account.to_string()).unwrap(), &mut longest);
             }
             let found = if current.length > longest.length { current } else { longest };
             assert_eq!(found.account.unwrap().to_string(), longest_one, "{accounts}");

@@ -69,7 +69,7 @@ pub(crate) async fn preflight(
     let aws = Aws::from_environment().await;
     let today = settings.days.zone.to_datetime(Timestamp::now()).date();
     let preflight = Preflight { common, settings, options, load, aws, today };
-    let mut findings = preflight.findings().await;
+    let mut findings = Box::pin(preflight.findings()).await;
     // Stable: the findings of one check stay in their order.
     findings.sort_by_key(|finding| finding.check);
     report::print(&findings, options)?;
@@ -160,7 +160,7 @@ impl Preflight<'_> {
                 .into();
         }
         let Some(payments) = &reach.payments else {
-            let mut findings = self.tables().await;
+            let mut findings = Box::pin(self.tables()).await;
             let missing = |check| Finding::not_checked(check, "the payments table is missing");
             findings
                 .extend([Capacity, Relays, Skew, LargestAccount, Archive, Leftovers].map(missing));
@@ -180,10 +180,14 @@ impl Preflight<'_> {
         let client = self.aws.dynamodb("preflight");
         let mut findings = Vec::new();
         for wanted in resources::tables(self.names()) {
-            findings.push(match within(READ, tables::read(&client, &wanted.name)).await {
-                Ok(facts) => tables::judge(&wanted, &facts),
-                Err(reason) => Finding::failed(Check::Table, format!("{}: {reason}", wanted.name)),
-            });
+            findings.push(
+                match Box::pin(within(READ, tables::read(&client, &wanted.name))).await {
+                    Ok(facts) => tables::judge(&wanted, &facts),
+                    Err(reason) => {
+                        Finding::failed(Check::Table, format!("{}: {reason}", wanted.name))
+                    }
+                },
+            );
         }
         findings
     }

@@ -133,7 +133,7 @@ impl World {
             currency: "EUR".parse().unwrap(),
             beneficiary: BeneficiaryId::parse("BEN").unwrap(),
             // Of each three, one is large.
-            data: (self.inserted % 3 == 0).then(|| large(self.inserted)),
+            data: self.inserted.is_multiple_of(3).then(|| large(self.inserted)),
             trace_key: TraceKey::generate(),
             created_at: now,
         };

@@ -181,9 +181,10 @@ async fn what_is_not_settled_stays_and_says_why() {
     let (memory, wanted) = Memory::filled();
     let first = wanted[0].to_string();
     let pending = AttributeValue::S("PENDING".to_owned());
-    let mut payments = memory.payments.lock().unwrap();
-    payments.get_mut(&first).unwrap().insert(attribute::STATUS.to_owned(), pending);
-    drop(payments);
+    {
+        let mut payments = memory.payments.lock().unwrap();
+        payments.get_mut(&first).unwrap().insert(attribute::STATUS.to_owned(), pending);
+    }
     let moved = move_payments(&memory, &wanted).await.unwrap();
     let why = Stayed::NotArchivable(NotArchivable::InStatus(crate::domain::Status::Pending));
     assert_eq!(moved.stayed, [(wanted[0].clone(), why)]);

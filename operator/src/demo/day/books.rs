@@ -1,0 +1,160 @@
+//! The books of a day: where each payment is, against where it should be and what the
+//! transaction service says.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use shared::domain::{Payment, PaymentId, Status};
+use shared::payments::StoredPayment;
+
+use super::plan::Fate;
+use crate::demo::reconcile::Settled;
+
+/// Most differences that are described; all are counted.
+const DESCRIBED: usize = 20;
+
+/// Where a payment was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The payments table.
+    Payments,
+    /// The archive.
+    Archive,
+}
+
+/// Every payment that was scheduled, and what shall become of it.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    expected: HashMap<PaymentId, Expected>,
+    books: DayBooks,
+}
+
+#[derive(Debug)]
+struct Expected {
+    amount: i64,
+    fate: Fate,
+    found: Option<Place>,
+}
+
+/// What became of the payments of a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DayBooks {
+    /// Payments that were scheduled.
+    pub inserted: u64,
+    /// Settled once and in the archive, with the journal's amount and transaction id.
+    pub archived: u64,
+    /// FAILED, with a letter in the dead-letter queue.
+    pub failed: u64,
+    /// CANCELLED, and not settled.
+    pub cancelled: u64,
+    /// SCHEDULED for a later day, untouched.
+    pub waiting: u64,
+    /// Payments that are not where they should be.
+    pub wrong: u64,
+    /// The first of them, for people.
+    pub differences: Vec<String>,
+}
+
+impl DayBooks {
+    /// Whether each payment ended where it should: inserted = archived + failed + cancelled +
+    /// waiting, and nothing is wrong.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.wrong == 0
+            && self.inserted == self.archived + self.failed + self.cancelled + self.waiting
+    }
+
+    fn differ(&mut self, what: String) {
+        self.wrong += 1;
+        if self.differences.len() < DESCRIBED {
+            self.differences.push(what);
+        }
+    }
+}
+
+impl Ledger {
+    /// Enters a payment that was scheduled.
+    pub(super) fn expect(&mut self, payment: &Payment, fate: Fate) {
+        self.books.inserted += 1;
+        let amount = payment.amount.minor_units();
+        self.expected.insert(payment.id, Expected { amount, fate, found: None });
+    }
+
+    /// Enters that a payment has another fate than was planned.
+    pub(super) fn change(&mut self, id: PaymentId, fate: Fate) {
+        if let Some(expected) = self.expected.get_mut(&id) {
+            expected.fate = fate;
+        }
+    }
+
+    /// Payments with this fate.
+    pub(super) fn count(&self, fate: Fate) -> u64 {
+        self.expected.values().filter(|expected| expected.fate == fate).count() as u64
+    }
+
+    /// Enters what a table holds. Takes the payment's settlement out of `journal`.
+    pub(super) fn found(
+        &mut self,
+        place: Place,
+        stored: &StoredPayment,
+        journal: &mut HashMap<String, Settled>,
+        letters: &HashMap<PaymentId, u32>,
+    ) {
+        let id = stored.payment.id;
+        let Some(expected) = self.expected.get_mut(&id) else {
+            return self.books.differ(format!("{id} in {place:?} was never scheduled"));
+        };
+        if let Some(before) = expected.found.replace(place) {
+            return self.books.differ(format!("{id} is in {before:?} and in {place:?}"));
+        }
+        let settled = journal.remove(&id.to_string());
+        let books = &mut self.books;
+        let untouched = settled.is_none() && stored.attempts == 0;
+        match (expected.fate, place, stored.status) {
+            (Fate::Leaves, Place::Archive, Status::Processed)
+                if is_settled_once(settled.as_ref(), expected.amount, stored) =>
+            {
+                books.archived += 1;
+            }
+            (Fate::Leaves, Place::Payments, Status::Failed)
+                if settled.is_none() && letters.contains_key(&id) =>
+            {
+                books.failed += 1;
+            }
+            (Fate::Waits, Place::Payments, Status::Scheduled) if untouched => books.waiting += 1,
+            (Fate::Cancelled, Place::Payments, Status::Cancelled) if untouched => {
+                books.cancelled += 1;
+            }
+            (fate, _, status) => books.differ(format!(
+                "{} shall be {fate:?} and is {status} in {place:?}; the journal has {settled:?}",
+                stored.payment.reference()
+            )),
+        }
+    }
+
+    /// The books, once both tables are read; `journal` is what was taken from nothing.
+    pub(super) fn close(mut self, journal: &HashMap<String, Settled>) -> DayBooks {
+        for (id, expected) in &self.expected {
+            if expected.found.is_none() {
+                self.books.differ(format!("{id} is in neither table"));
+            }
+        }
+        for key in journal.keys() {
+            self.books.differ(format!("{key} was settled and is in neither table"));
+        }
+        self.books
+    }
+}
+
+fn is_settled_once(settled: Option<&Settled>, amount: i64, stored: &StoredPayment) -> bool {
+    settled.is_some_and(|settled| {
+        settled.times == 1
+            && settled.amount == amount
+            && stored.payment.amount.minor_units() == amount
+            && stored.transaction_id.as_deref() == Some(&settled.transaction_id)
+    })
+}
+
+#[cfg(test)]
+#[path = "books_tests.rs"]
+mod tests;

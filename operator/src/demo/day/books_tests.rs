@@ -1,0 +1,92 @@
+use jiff::Timestamp;
+use shared::domain::{AccountId, Amount, BeneficiaryId, TraceKey};
+
+use super::*;
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC-1").unwrap(),
+        due: "2026-11-25".parse().unwrap(),
+        amount: Amount::from_minor_units(1250).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn stored(payment: &Payment, status: Status, attempts: u32) -> StoredPayment {
+    StoredPayment {
+        payment: payment.clone(),
+        status,
+        updated_at: Timestamp::UNIX_EPOCH,
+        attempts,
+        attempts_before: 0,
+        claimed_at: None,
+        transaction_id: (status == Status::Processed).then(|| "T-1".to_owned()),
+        settled_at: None,
+        failure: None,
+    }
+}
+
+fn settled(times: u32, amount: i64) -> Settled {
+    Settled { times, amount, transaction_id: "T-1".to_owned() }
+}
+
+/// The books of one payment with this fate, found so and settled so.
+fn books(fate: Fate, found: &[(Place, Status, u32)], journal: Option<Settled>) -> DayBooks {
+    let (payment, mut ledger) = (payment(), Ledger::default());
+    ledger.expect(&payment, fate);
+    let mut journal: HashMap<_, _> =
+        journal.into_iter().map(|settled| (payment.id.to_string(), settled)).collect();
+    let letters = HashMap::from([(payment.id, 1)]);
+    for (place, status, attempts) in found {
+        let stored = stored(&payment, *status, *attempts);
+        ledger.found(*place, &stored, &mut journal, &letters);
+    }
+    ledger.close(&journal)
+}
+
+#[test]
+fn each_fate_has_one_place() {
+    use Place::{Archive, Payments};
+    let once = || Some(settled(1, 1250));
+    for (fate, found, journal, balances) in [
+        (Fate::Leaves, (Archive, Status::Processed, 1), once(), true),
+        (Fate::Leaves, (Payments, Status::Failed, 1), None, true),
+        (Fate::Waits, (Payments, Status::Scheduled, 0), None, true),
+        (Fate::Cancelled, (Payments, Status::Cancelled, 0), None, true),
+        (Fate::Leaves, (Payments, Status::Processed, 1), once(), false),
+        (Fate::Leaves, (Payments, Status::Failed, 1), once(), false),
+        (Fate::Leaves, (Archive, Status::Processed, 1), None, false),
+        (Fate::Leaves, (Archive, Status::Processed, 1), Some(settled(2, 1250)), false),
+        (Fate::Leaves, (Archive, Status::Processed, 1), Some(settled(1, 1251)), false),
+        (Fate::Waits, (Payments, Status::Scheduled, 1), None, false),
+        (Fate::Waits, (Payments, Status::Pending, 1), None, false),
+        (Fate::Cancelled, (Payments, Status::Cancelled, 0), once(), false),
+        (Fate::Cancelled, (Archive, Status::Processed, 1), once(), false),
+    ] {
+        let case = format!("{fate:?} {found:?} {journal:?}");
+        assert_eq!(books(fate, &[found], journal).balance(), balances, "{case}");
+    }
+}
+
+#[test]
+fn a_payment_in_both_tables_or_in_none_is_a_difference() {
+    use Place::{Archive, Payments};
+    let both = [(Archive, Status::Processed, 1), (Payments, Status::Processed, 1)];
+    assert_eq!(books(Fate::Leaves, &both, Some(settled(1, 1250))).wrong, 1);
+    assert_eq!(books(Fate::Waits, &[], None).wrong, 1);
+    // Not found, though it was settled.
+    assert_eq!(books(Fate::Leaves, &[], Some(settled(1, 1250))).wrong, 2);
+}
+
+#[test]
+fn what_was_never_scheduled_is_a_difference() {
+    let mut ledger = Ledger::default();
+    let stranger = stored(&payment(), Status::Scheduled, 0);
+    ledger.found(Place::Payments, &stranger, &mut HashMap::new(), &HashMap::new());
+    assert!(!ledger.close(&HashMap::new()).balance());
+}
