@@ -14,8 +14,8 @@ use shared::domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
 };
 use shared::payments::{
-    Applied, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore, PaymentsError,
-    PaymentsTable, UPCOMING_PAGE,
+    Applied, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,
+    PaymentsError, PaymentsTable, UPCOMING_PAGE,
 };
 use shared::resources::DUE_INDEX;
 use tempfile::TempDir;
