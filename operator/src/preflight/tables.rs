@@ -88,7 +88,7 @@ fn judge_guards(wanted: &Table, found: &TableDescription, facts: &Facts) -> Find
         None => "not reported",
     };
     let protection = found.deletion_protection_enabled();
-    let expiry = wanted.stream.then_some(facts.expires);
+    let expiry = wanted.expiry.map(|_| facts.expires);
     let mut figure = format!(
         "{name}: ACTIVE, as it should be; recovery to a point in time {}, deletion protection {}",
         said(facts.recovery),
