@@ -36,6 +36,10 @@ deny:
 chaos seconds="60":
     CHAOS_SECONDS={{ seconds }} cargo test -p tests --test chaos chaos_for -- --ignored --nocapture
 
+# A transaction service that is down for so long, or can take half as much: `just backpressure 600`.
+backpressure seconds="60":
+    cargo bench -p tests --bench backpressure -- {{ seconds }}
+
 # Seeds of the simulation: `just simulate 0..10000`.
 simulate seeds="0..10000":
     DUEFLOW_SIMULATION_SEEDS={{ seeds }} cargo test -p tests --test simulation whatever_happens -- --nocapture

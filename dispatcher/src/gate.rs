@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Turn};
 use crate::events;
-use crate::limit::{Bounds, Health, Limit};
+use crate::limit::{Bounds, Health, Limit, next_period};
 
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +55,12 @@ struct Pace {
 
 impl Gate {
     /// A gate that lets out `bounds` calls at once and `per_second` calls a second, if given.
-    pub(crate) fn new(bounds: Bounds, per_second: Option<u32>) -> Self {
+    /// The time of day is the same for all gates of a service.
+    pub(crate) fn new(bounds: Bounds, per_second: Option<u32>, time_of_day: Timestamp) -> Self {
         let now = Instant::now();
         let pace = per_second
             .map(|rate| Pace { interval: Duration::from_secs(1) / rate.max(1), next: now });
-        let limit = Limit::new(bounds, now);
+        let limit = Limit::new(bounds, next_period(time_of_day, now), now);
         let breaker = Breaker::NEW;
         let state = State { limit, breaker, pace, under_way: 0, trial_out: false };
         let (state, room, changed) = (Mutex::new(state), Notify::new(), Notify::new());

@@ -1,9 +1,10 @@
 //! The gate before a service whose capacity is known, under virtual time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -13,11 +14,23 @@ use crate::limit::{Bounds, Health};
 
 const BOUNDS: Bounds = Bounds { least: 16, most: 256 };
 
+/// A gate whose time of day is the virtual one.
+fn gate(bounds: Bounds, per_second: Option<u32>) -> Gate {
+    static MIDNIGHT: OnceLock<Instant> = OnceLock::new();
+    let (now, midnight) = (Instant::now(), *MIDNIGHT.get_or_init(Instant::now));
+    // Another test's virtual time may be ahead.
+    let since = now.duration_since(midnight);
+    let time_of_day = Timestamp::UNIX_EPOCH + since - midnight.duration_since(now);
+    Gate::new(bounds, per_second, time_of_day)
+}
+
 /// A service with so many workers, each of which takes `latency` for a call; more calls queue.
 #[derive(Debug)]
 struct Service {
     workers: Semaphore,
     latency: Duration,
+    /// Share of the latency by which calls differ from each other at most, evenly spread.
+    spread: f64,
     down: Mutex<bool>,
     calls: AtomicU64,
 }
@@ -25,7 +38,13 @@ struct Service {
 impl Service {
     fn new(workers: usize, latency: Duration) -> Arc<Self> {
         let (workers, down) = (Semaphore::new(workers), Mutex::new(false));
-        Arc::new(Self { workers, latency, down, calls: AtomicU64::new(0) })
+        Arc::new(Self { workers, latency, spread: 0.0, down, calls: AtomicU64::new(0) })
+    }
+
+    /// One whose calls do not all take the same time, as if they were in step.
+    fn uneven(workers: usize, latency: Duration) -> Arc<Self> {
+        let (workers, down) = (Semaphore::new(workers), Mutex::new(false));
+        Arc::new(Self { workers, latency, spread: 0.4, down, calls: AtomicU64::new(0) })
     }
 
     fn is_down(&self) -> bool {
@@ -33,12 +52,14 @@ impl Service {
     }
 
     async fn call(&self) -> Health {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
         if self.is_down() {
             return Health::Failed;
         }
         let _worker = self.workers.acquire().await.unwrap();
-        sleep(self.latency).await;
+        // Multiples of the golden ratio are spread evenly.
+        let place = (number as f64 * 0.618_033_988_75).fract() - 0.5;
+        sleep(self.latency.mul_f64(1.0 + self.spread * place)).await;
         Health::Settled
     }
 }
@@ -94,7 +115,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn when_capacity_halves_latency_is_back_within_30_seconds_and_capacity_is_used() {
     let latency = Duration::from_millis(50);
     let service = Service::new(80, latency);
-    let load = Load::start(&service, Gate::new(BOUNDS, None), 256);
+    let load = Load::start(&service, gate(BOUNDS, None), 256);
     sleep(30 * SECOND).await;
     let (rate, baseline) = load.measure(60 * SECOND).await;
     assert!(rate >= 0.9 * 80.0 / 0.05, "only {rate} of 1,600 calls per second");
@@ -106,10 +127,34 @@ async fn when_capacity_halves_latency_is_back_within_30_seconds_and_capacity_is_
     assert!(p99 <= 2 * baseline, "{p99:?} after {baseline:?}");
 }
 
+/// A gate that cuts its own limit alone, to see the base latency, still waits behind the calls
+/// of the others.
+#[tokio::test(start_paused = true)]
+async fn gates_that_share_a_service_do_not_drive_its_latency_up_together() {
+    let service = Service::uneven(80, Duration::from_millis(50));
+    let mut loads = Vec::new();
+    for _ in 0..4 {
+        // As real ones, they start at different times.
+        loads.push(Load::start(&service, gate(BOUNDS, None), 128));
+        sleep(7 * SECOND).await;
+    }
+    sleep(45 * SECOND).await;
+    let [a, b, c, d] = loads.as_slice() else { panic!("{} gates", loads.len()) };
+    let time = 60 * SECOND;
+    let all = tokio::join!(a.measure(time), b.measure(time), c.measure(time), d.measure(time));
+    let (mut rate, mut slowest) = (0.0, Duration::ZERO);
+    for (each, p99) in [all.0, all.1, all.2, all.3] {
+        rate += each;
+        slowest = slowest.max(p99);
+    }
+    assert!(rate >= 0.9 * 80.0 / 0.05, "only {rate} of 1,600 calls per second");
+    assert!(slowest <= Duration::from_millis(120), "{slowest:?} for calls of 50 ms");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_takes_longer_for_each_call_is_still_used_to_its_capacity() {
     let service = Service::new(40, Duration::from_millis(200));
-    let load = Load::start(&service, Gate::new(BOUNDS, None), 256);
+    let load = Load::start(&service, gate(BOUNDS, None), 256);
     sleep(60 * SECOND).await;
     let (rate, p99) = load.measure(120 * SECOND).await;
     assert!(rate >= 0.9 * 40.0 / 0.2, "only {rate} of 200 calls per second");
@@ -119,7 +164,7 @@ async fn a_service_that_takes_longer_for_each_call_is_still_used_to_its_capacity
 #[tokio::test(start_paused = true)]
 async fn an_unsaturated_service_is_given_all_that_is_asked_of_it() {
     let service = Service::new(1_000, Duration::from_millis(20));
-    let load = Load::start(&service, Gate::new(BOUNDS, None), 100);
+    let load = Load::start(&service, gate(BOUNDS, None), 100);
     sleep(10 * SECOND).await;
     let (rate, _) = load.measure(60 * SECOND).await;
     assert!(rate >= 0.95 * 100.0 / 0.02, "only {rate} of 5,000 calls per second");
@@ -128,7 +173,7 @@ async fn an_unsaturated_service_is_given_all_that_is_asked_of_it() {
 #[tokio::test(start_paused = true)]
 async fn while_the_service_is_down_nothing_goes_out_and_then_the_rate_is_back_in_30_seconds() {
     let service = Service::new(80, Duration::from_millis(50));
-    let gate = Gate::new(BOUNDS, None);
+    let gate = gate(BOUNDS, None);
     let load = Load::start(&service, gate, 256);
     sleep(30 * SECOND).await;
     let (before, _) = load.measure(30 * SECOND).await;
@@ -158,7 +203,7 @@ async fn while_the_service_is_down_nothing_goes_out_and_then_the_rate_is_back_in
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_kept_and_used() {
     let service = Service::new(1_000, Duration::from_millis(20));
-    let load = Load::start(&service, Gate::new(BOUNDS, Some(100)), 200);
+    let load = Load::start(&service, gate(BOUNDS, Some(100)), 200);
     sleep(2 * SECOND).await;
     let (rate, _) = load.measure(60 * SECOND).await;
     assert!((99.0..=101.0).contains(&rate), "{rate} calls per second");
@@ -166,7 +211,7 @@ async fn a_rate_limit_is_kept_and_used() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_or_panics_makes_room_for_the_next() {
-    let gate = Gate::new(Bounds { least: 1, most: 1 }, None);
+    let gate = gate(Bounds { least: 1, most: 1 }, None);
     let pass = gate.enter(Purpose::Submit).await;
     let waiting = tokio::spawn({
         let gate = gate.clone();
@@ -184,7 +229,7 @@ async fn a_call_that_is_dropped_or_panics_makes_room_for_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_from_before_the_outage_that_fails_late_does_not_shut_the_gate_for_ever() {
-    let gate = Gate::new(BOUNDS, None);
+    let gate = gate(BOUNDS, None);
     let mut passes = Vec::new();
     for _ in 0..=FAILURES {
         passes.push(gate.enter(Purpose::Submit).await);
@@ -203,7 +248,7 @@ async fn a_call_from_before_the_outage_that_fails_late_does_not_shut_the_gate_fo
 #[tokio::test(start_paused = true)]
 async fn quick_answers_to_questions_do_not_make_submissions_look_slow() {
     let service = Service::new(80, Duration::from_millis(50));
-    let gate = Gate::new(BOUNDS, None);
+    let gate = gate(BOUNDS, None);
     for _ in 0..40 {
         let gate = gate.clone();
         tokio::spawn(async move {
@@ -224,7 +269,7 @@ async fn quick_answers_to_questions_do_not_make_submissions_look_slow() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_its_second_does_not_go_out_after_the_service_went_down() {
-    let gate = Gate::new(BOUNDS, Some(1));
+    let gate = gate(BOUNDS, Some(1));
     let mut first = Vec::new();
     for _ in 0..FAILURES {
         first.push(gate.enter(Purpose::Submit).await);

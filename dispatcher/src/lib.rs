@@ -148,7 +148,7 @@ pub async fn run(
     let Deps { store, archive, zone, payments, .. } = deps;
     let Deps { confirmations, dead_letters, transactions, clock, .. } = deps;
     let tasks = TaskTracker::new();
-    let gate = Gate::new(config.bounds(), config.rate);
+    let gate = Gate::new(config.bounds(), config.rate, clock.now());
     let (done, to_record) = mpsc::channel(config.concurrency);
     let recorder = Recorder { confirmations, payments: payments.clone() };
     let mut recording = tokio::spawn(recorder.run(to_record));

@@ -5,11 +5,17 @@
 //! service, and one in which too many calls failed means that it has had enough: the limit
 //! shrinks. Else it grows, if it was reached. The base is the lowest median of the last two
 //! periods. A service that is kept at its capacity never shows its base, so once a period the
-//! limit is halved for a moment to see it (as BBR probes for the round trip time of a path:
+//! limit is cut to a third for a moment to see it (as BBR probes for the round trip time of a path:
 //! Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue 14/5, 2016).
+//!
+//! Several dispatchers queue at one service, and one that cuts its limit alone still waits
+//! behind the calls of the others: it would take their queueing for the base, tolerate half as
+//! much again, and so would the others after it. So all look at the same time, by the wall
+//! clock. Nothing but the latency depends on how well the clocks agree.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// A window holds at least this much time and this many answers, or [`LONGEST_WINDOW`].
@@ -26,8 +32,14 @@ const SLACK: Duration = Duration::from_millis(25);
 const FAILED_SHARE: f64 = 0.1;
 /// What is left of the limit after a decrease.
 const DECREASE: f64 = 0.85;
-/// How long a base latency counts at least, and at most twice as long.
+/// How long a base latency counts at least, and at most twice as long. Periods begin when the
+/// seconds of the day are a multiple of it.
 const PERIOD: Duration = Duration::from_secs(20);
+/// The part of the limit that is left while the base is looked at: calls that queue for half
+/// the base latency are gone then, and those for twice as long too, for good measure.
+const LOOK_AT: usize = 3;
+/// How long a look takes, beside twice the median latency: longer than clocks differ.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How a call ended, as far as the service's health is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +69,10 @@ enum Phase {
         until: usize,
     },
     Steady,
-    /// The limit is halved for a window, to see the base latency; then it goes back.
+    /// The limit is cut, to see the base latency; then it goes back.
     Looking {
         back_to: usize,
+        until: Instant,
     },
 }
 
@@ -70,6 +83,8 @@ pub(crate) struct Limit {
     limit: usize,
     phase: Phase,
     window: Window,
+    /// Median latency of the last window that had one.
+    median: Duration,
     base: Base,
 }
 
@@ -87,23 +102,32 @@ struct Window {
 /// The lowest median latency of this period and the one before.
 #[derive(Debug)]
 struct Base {
-    since: Instant,
+    /// The end of this period.
+    until: Instant,
     current: Option<Duration>,
     previous: Option<Duration>,
-    /// Whether the limit was reached all through the period, so that its lowest median may
-    /// still be one of queueing.
-    hidden: bool,
+    /// Whether the limit was reached in this period, so that its lowest median may be one of
+    /// queueing.
+    reached: bool,
+}
+
+/// When the next period begins, at every dispatcher whose clock is right.
+pub(crate) fn next_period(time_of_day: Timestamp, now: Instant) -> Instant {
+    let into = time_of_day.as_millisecond().rem_euclid(PERIOD.as_millis() as i64);
+    now + PERIOD - Duration::from_millis(into as u64)
 }
 
 impl Limit {
-    /// Starts at the least and doubles from there.
-    pub(crate) fn new(bounds: Bounds, now: Instant) -> Self {
+    /// Starts at the least and doubles from there. The next period is the one of
+    /// [`next_period`].
+    pub(crate) fn new(bounds: Bounds, next_period: Instant, now: Instant) -> Self {
         Self {
             bounds,
             limit: bounds.least,
             phase: Phase::Start { until: bounds.most },
             window: Window::new(now, now),
-            base: Base { since: now, current: None, previous: None, hidden: true },
+            median: Duration::ZERO,
+            base: Base { until: next_period, current: None, previous: None, reached: false },
         }
     }
 
@@ -119,11 +143,18 @@ impl Limit {
 
     /// Notes the end of a call that began at `began`.
     pub(crate) fn ended(&mut self, health: Health, began: Instant, now: Instant) {
+        self.base.reached |= self.window.reached;
+        if self.base.turn(now) && self.phase == Phase::Steady && self.limit > self.bounds.least {
+            let until = now + 2 * self.median + LOOK;
+            self.phase = Phase::Looking { back_to: self.limit, until };
+            return self.set(self.limit / LOOK_AT, now, self.median);
+        }
         if began < self.window.counts_from {
             return;
         }
         self.window.add(health, now.duration_since(began));
-        if self.window.is_full(now) {
+        let still_looking = matches!(self.phase, Phase::Looking { until, .. } if now < until);
+        if !still_looking && self.window.is_full(now) {
             self.close_window(now);
         }
     }
@@ -131,7 +162,7 @@ impl Limit {
     /// After an outage: from the least, doubling up to what was good before.
     pub(crate) fn restart(&mut self, now: Instant) {
         let until = match self.phase {
-            Phase::Looking { back_to } => back_to,
+            Phase::Looking { back_to, .. } => back_to,
             Phase::Start { until } => until,
             Phase::Steady => self.limit,
         };
@@ -143,7 +174,8 @@ impl Limit {
         let median = self.window.median();
         let overloaded = self.window.failed_share() > FAILED_SHARE;
         if let Some(median) = median {
-            self.base.see(median, self.window.reached);
+            self.base.see(median);
+            self.median = median;
         }
         let base = self.base.get();
         let queueing = match (median, base) {
@@ -151,20 +183,15 @@ impl Limit {
             (None, _) | (_, None) => false,
         };
         let settle = median.unwrap_or_default();
-        let looks_again = self.base.turn(now);
         match self.phase {
             _ if overloaded || (queueing && !matches!(self.phase, Phase::Looking { .. })) => {
                 self.phase = Phase::Steady;
                 let less = (self.limit as f64 * DECREASE).floor();
                 self.set(less as usize, now, settle);
             }
-            Phase::Looking { back_to } => {
+            Phase::Looking { back_to, .. } => {
                 self.phase = Phase::Steady;
                 self.set(back_to, now, Duration::ZERO);
-            }
-            Phase::Steady if looks_again && self.limit > self.bounds.least => {
-                self.phase = Phase::Looking { back_to: self.limit };
-                self.set(self.limit / 2, now, settle);
             }
             Phase::Start { until } if self.window.reached => {
                 let more = (self.limit * 2).min(until);
@@ -224,19 +251,18 @@ impl Base {
         [self.current, self.previous].into_iter().flatten().min()
     }
 
-    fn see(&mut self, median: Duration, reached: bool) {
+    fn see(&mut self, median: Duration) {
         self.current = Some(self.current.map_or(median, |lowest| lowest.min(median)));
-        self.hidden &= reached;
     }
 
     /// Begins a new period when this one is over; whether the base must be looked for.
     fn turn(&mut self, now: Instant) -> bool {
-        if now.duration_since(self.since) < PERIOD {
+        if now < self.until {
             return false;
         }
-        let hidden = self.hidden;
         self.previous = self.current.take().or(self.previous);
-        (self.since, self.hidden) = (now, true);
-        hidden
+        let missed = now.duration_since(self.until).as_secs() / PERIOD.as_secs();
+        self.until += PERIOD * u32::try_from(missed + 1).unwrap_or(u32::MAX);
+        std::mem::take(&mut self.reached)
     }
 }

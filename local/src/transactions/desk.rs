@@ -21,6 +21,7 @@ use super::{
     instruction::{IdempotencyKey, Instruction},
     keys::Remembered,
     refusal::Refusal,
+    stopwatch::{Serving, Stopwatch},
 };
 use crate::lines::{JournalError, TornLine};
 
@@ -36,6 +37,7 @@ pub(crate) struct Desk {
     faults: RwLock<Faults>,
     gate: Arc<Gate>,
     requests: AtomicU64,
+    stopwatch: Stopwatch,
     taken: Notify,
 }
 
@@ -53,6 +55,8 @@ pub(crate) struct Found {
 pub(crate) struct Visit {
     pub(crate) faults: Faults,
     number: u64,
+    came: Instant,
+    began: Instant,
     /// Busy until the answer. Nobody in particular while there is no limit.
     _worker: Option<Worker>,
 }
@@ -86,6 +90,7 @@ impl Desk {
             faults: RwLock::new(faults),
             gate,
             requests: AtomicU64::new(0),
+            stopwatch: Stopwatch::default(),
             taken: Notify::new(),
         };
         Ok((desk, Found { torn, letters }))
@@ -118,13 +123,24 @@ impl Desk {
     /// Lets a request in, when there is a worker for it. The faults are those
     /// of the moment when a worker turns to it.
     pub(crate) async fn let_in(&self) -> Result<Visit, Refusal> {
-        let number = self.requests.fetch_add(1, Relaxed);
+        let (number, came) = (self.requests.fetch_add(1, Relaxed), Instant::now());
         let faults = self.faults();
         if faults.capacity.is_none() {
-            return Ok(Visit { faults, number, _worker: None });
+            return Ok(Visit { faults, number, came, began: came, _worker: None });
         }
         let worker = Some(self.gate.worker().await?);
-        Ok(Visit { faults: self.faults(), number, _worker: worker })
+        Ok(Visit { faults: self.faults(), number, came, began: Instant::now(), _worker: worker })
+    }
+
+    /// Notes that the answer to a request is ready.
+    pub(crate) fn answered(&self, visit: &Visit) {
+        let Visit { came, began, .. } = *visit;
+        self.stopwatch.note(Serving { came, began, ended: Instant::now() });
+    }
+
+    /// Requests that were answered since this was last asked.
+    pub(crate) fn servings(&self) -> Vec<Serving> {
+        self.stopwatch.take()
     }
 
     /// Where the payment under the key stands.

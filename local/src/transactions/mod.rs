@@ -19,6 +19,7 @@
 //! | `book` | what is written and what is remembered, changed together |
 //! | `journal`, `entry` | the file that is written before any answer |
 //! | `answer`, `refusal` | what goes out |
+//! | `stopwatch` | how long requests waited and were served |
 //! | `stable_hash` | the same draw for the same key, on every machine |
 
 mod answer;
@@ -37,6 +38,7 @@ mod refusal;
 mod routes;
 mod server;
 mod stable_hash;
+mod stopwatch;
 
 pub use crate::lines::{JournalError, TornLine};
 pub use answer::SettledAt;
@@ -47,3 +49,4 @@ pub use faults::{Asynchronous, Faults};
 pub use gate::Capacity;
 pub use journal::Journal;
 pub use server::{Requests, StartError, TransactionService};
+pub use stopwatch::Serving;

@@ -43,6 +43,7 @@ async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRea
     };
     let served = serve_now(&desk, &visit, &headers, body);
     pause(visit.faults.latency).await;
+    desk.answered(&visit);
     match served {
         Ok(Served::SettledNow(settlement)) => {
             (StatusCode::CREATED, Json(settlement)).into_response()
@@ -90,6 +91,7 @@ async fn find(State(desk): State<Arc<Desk>>, uri: axum::http::Uri) -> Response {
         desk.find(&visit.faults, &key)
     });
     pause(visit.faults.latency).await;
+    desk.answered(&visit);
     match found {
         Ok(Sought::Settled(settlement)) => Json(settlement).into_response(),
         Ok(Sought::UnderWay) => accepted(),

@@ -17,6 +17,7 @@ use super::{
     faults::Faults,
     line::MortalListener,
     routes::routes,
+    stopwatch::Serving,
 };
 use crate::lines::{JournalError, TornLine};
 
@@ -128,6 +129,13 @@ impl TransactionService {
     pub fn requests(&self) -> Requests {
         let while_down = self.door.turned_away();
         Requests { total: self.desk.requests() + while_down, while_down }
+    }
+
+    /// Requests that a worker has answered since this was last asked, in the order of their
+    /// answers; at most the last 16,384. `/healthz` and what was turned away are not counted.
+    #[must_use]
+    pub fn servings(&self) -> Vec<Serving> {
+        self.desk.servings()
     }
 
     /// Payments that were taken with 202 and have not ended yet.

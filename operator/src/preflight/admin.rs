@@ -77,16 +77,21 @@ pub(super) fn judge(said: &[Said]) -> Vec<Finding> {
     let of = |service| said.iter().filter(|one| one.service == Some(service)).count();
     let missing: Vec<_> =
         ["dispatcher", "confirmer"].into_iter().filter(|service| of(service) == 0).collect();
-    if !missing.is_empty() {
+    // A service shows its metrics once it has counted something, so an idle one is unnamed.
+    let unnamed = said.iter().filter(|one| one.service.is_none()).count();
+    if unnamed == 0 && !missing.is_empty() {
         let figure = format!("no {} among those that were asked", missing.join(" and no "));
         findings.push(Finding::warn(check, figure, "one of each at least", remedy));
     }
     if findings.is_empty() {
-        let figure = ["stream-relay", "dispatcher", "confirmer"]
+        let mut figure = ["stream-relay", "dispatcher", "confirmer"]
             .into_iter()
             .filter(|service| of(service) > 0)
             .map(|service| format!("{} {service}", of(service)))
             .collect::<Vec<_>>();
+        if unnamed > 0 {
+            figure.push(format!("{unnamed} that has done nothing yet"));
+        }
         findings.push(Finding::go(check, format!("ready: {}", figure.join(", ")), ""));
     }
     findings
@@ -121,11 +126,13 @@ mod tests {
     #[test]
     fn every_service_that_was_asked_must_be_ready_and_one_of_each_kind_should_be_asked() {
         let draining = Said { ready: Err("503 draining".to_owned()), ..ready("confirmer") };
+        let idle = Said { service: None, ..ready("confirmer") };
         let open = Said { circuit_open: true, ..ready("dispatcher") };
         for (said, verdict) in [
             (vec![], Verdict::Warn),
             (vec![ready("dispatcher")], Verdict::Warn),
             (vec![ready("dispatcher"), ready("confirmer")], Verdict::Go),
+            (vec![ready("dispatcher"), idle], Verdict::Go),
             (vec![ready("dispatcher"), draining], Verdict::NoGo),
             (vec![open, ready("confirmer")], Verdict::NoGo),
         ] {

@@ -135,7 +135,7 @@ pub(super) fn judge_partitions(shards: u16, load: &Load) -> Finding {
     let figure = format!(
         "{} write units/s over {} = {} write units/s each",
         grouped(units),
-        several(shards.into(), "partition of the index"),
+        several(shards.into(), "partition"),
         grouped(each)
     );
     let needed = format!("at most {PARTITION_GO} each (a partition takes {})", grouped(PARTITION));

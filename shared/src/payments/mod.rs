@@ -5,7 +5,6 @@ mod blobs;
 mod capacity;
 mod count;
 mod cursor;
-
 mod due;
 mod due_day;
 mod due_index;

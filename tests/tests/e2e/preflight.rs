@@ -85,7 +85,7 @@ fn import_for_yesterday(flow: &Flow, payments: usize, account: &str) {
     let file = flow.world.dir.join(format!("{account}.csv"));
     std::fs::write(&file, format!("{header}{}", row.repeat(payments))).unwrap();
     let mut import = Command::new(DUEFLOW);
-    import.args(["payments", "import"]).arg(file).envs(flow.world.environment());
+    import.args(["payments", "import", "--allow-past"]).arg(file).envs(flow.world.environment());
     assert!(import.output().unwrap().status.success());
 }
 
