@@ -10,7 +10,7 @@ mod plan;
 mod round;
 mod silence;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;

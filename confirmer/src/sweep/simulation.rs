@@ -37,7 +37,7 @@ fn start() -> Timestamp {
 }
 
 /// A payment that is PENDING since the start.
-pub(super) fn stored(account: u32) -> StoredPayment {
+pub(crate) fn stored(account: u32) -> StoredPayment {
     StoredPayment {
         payment: Payment {
             id: PaymentId::generate(),
