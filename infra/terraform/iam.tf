@@ -27,8 +27,8 @@ data "aws_iam_policy_document" "stream_relay" {
     resources = [aws_dynamodb_table.leases.arn]
   }
 
-  # After a stretch of the stream was lost: what is due comes from the index, what it is from
-  # the table.
+  # For the opening of a day and for what the stream or the queue has lost: what is due comes
+  # from the index, what it is from the table.
   statement {
     sid       = "FindDuePayments"
     actions   = ["dynamodb:Query"]
@@ -45,6 +45,13 @@ data "aws_iam_policy_document" "stream_relay" {
     sid       = "QueuePayments"
     actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
     resources = [aws_sqs_queue.payments.arn, aws_sqs_queue.payments_dlq.arn]
+  }
+
+  # How many messages there are tells whether payments that wait have one.
+  statement {
+    sid       = "CountPayments"
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.payments.arn]
   }
 }
 

@@ -1,11 +1,12 @@
 //! The arguments of the command.
 
-use std::path::PathBuf;
-
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
 use crate::dlq::Reason;
+use crate::payments::{
+    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
+};
 
 /// Scheduled payments that leave by themselves on their day.
 #[derive(Debug, Parser)]
@@ -47,6 +48,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Check whether tonight's batch will pass; changes nothing.
+    Preflight(crate::preflight::PreflightOptions),
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).
     #[command(disable_help_flag = true)]
     StreamRelay {
@@ -77,23 +80,15 @@ pub enum PaymentsCommand {
     Import(ImportOptions),
     /// Print one payment.
     Show(ShowOptions),
-}
-
-/// Options of `payments import`.
-#[derive(Debug, Args)]
-pub struct ImportOptions {
-    /// CSV with a header, or JSON lines when the name ends in .jsonl, .ndjson or .json. Fields:
-    /// AccountID, ScheduledDate, Amount (whole minor units), Currency, BeneficiaryID, and
-    /// optionally DataBlob and PaymentID.
-    pub file: PathBuf,
-    /// Name that tells this delivery from others. Rows without a PaymentID get one made from
-    /// it and their content, so the same rows under the same name are scheduled once.
-    /// [default: the file's name without its ending]
-    #[arg(long)]
-    pub batch: Option<String>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// Print the payments of an account in the days to come.
+    #[command(after_help = UPCOMING_HELP)]
+    Upcoming(UpcomingOptions),
+    /// Print the payments of a day in a status, of all accounts.
+    #[command(after_help = DUE_HELP)]
+    Due(DueOptions),
+    /// Withdraw payments before they leave; a dry run unless --execute is given.
+    #[command(after_help = CANCEL_HELP)]
+    Cancel(CancelOptions),
 }
 
 /// Options of `payments show`.

@@ -1,11 +1,12 @@
-//! The `dueflow` command: demo, local, setup, payments, dlq, and each service.
+//! The `dueflow` command: demo, local, setup, payments, dlq, preflight, and each service.
 //!
 //! | module | room |
 //! |---|---|
 //! | [`cli`] | arguments |
 //! | [`setup`] | makes tables and queues |
-//! | [`payments`] | import, show |
+//! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`dlq`] | list and replay dead letters |
+//! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
 //!
@@ -19,17 +20,17 @@ pub mod dlq;
 #[cfg(feature = "local")]
 pub mod local_world;
 pub mod payments;
+pub mod preflight;
+mod settings;
 pub mod setup;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
-use shared::config::{Common, Settings};
 
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
-use crate::dlq::ReplaySettings;
+use crate::settings::CommandSettings;
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -53,16 +54,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(command: Command) -> ExitCode {
-    let mut settings = Settings::from_environment();
-    let common = Common::read(&mut settings);
-    let replaying = match &command {
-        Command::Dlq { command: DlqCommand::Replay(_) } => {
-            ReplaySettings::read(&mut settings).map(Some)
-        }
-        _ => Some(None),
-    };
-    let (common, replaying) = match settings.finish(common.zip(replaying)) {
-        Ok(read) => read,
+    let settings = match CommandSettings::read(&command) {
+        Ok(settings) => settings,
         Err(errors) => {
             eprintln!("dueflow: {errors}");
             return ExitCode::from(EX_USAGE);
@@ -75,36 +68,43 @@ fn run(command: Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(execute(command, &common, replaying.as_ref())).unwrap_or_else(|error| {
+    runtime.block_on(execute(command, &settings)).unwrap_or_else(|error| {
         eprintln!("dueflow: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-async fn execute(
-    command: Command,
-    common: &Common,
-    replaying: Option<&ReplaySettings>,
-) -> anyhow::Result<ExitCode> {
+async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result<ExitCode> {
+    let common = &settings.common;
     match command {
         #[cfg(feature = "local")]
         Command::Demo(options) => demo::run(common.names.clone(), options).await,
         #[cfg(feature = "local")]
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
         Command::Setup { json } => setup::run(common, json).await,
-        Command::Payments { command: PaymentsCommand::Import(options) } => {
-            payments::import(common, options).await
-        }
-        Command::Payments { command: PaymentsCommand::Show(options) } => {
-            payments::show(common, options).await
-        }
+        Command::Payments { command } => of_payments(command, settings).await,
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {
-            let settings = replaying.context("the settings of a replay were not read")?;
-            dlq::replay(common, settings, options).await
+            dlq::replay(common, settings.replay()?, options).await
+        }
+        Command::Preflight(options) => {
+            preflight::preflight(common, settings.preflight()?, &options).await
         }
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")
         }
+    }
+}
+
+async fn of_payments(
+    command: PaymentsCommand,
+    CommandSettings { common, days, .. }: &CommandSettings,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        PaymentsCommand::Import(options) => payments::import(common, &days.zone, options).await,
+        PaymentsCommand::Show(options) => payments::show(common, options).await,
+        PaymentsCommand::Upcoming(options) => payments::upcoming(common, &days.zone, options).await,
+        PaymentsCommand::Due(options) => payments::due(common, &days.zone, options).await,
+        PaymentsCommand::Cancel(options) => payments::cancel(common, options).await,
     }
 }

@@ -19,8 +19,12 @@ pub struct RelayConfig {
     pub checkpoint_interval: Duration,
     /// Requests to the queue in flight at once.
     pub sends: usize,
-    /// How many days before today a sweep looks at.
+    /// How many days before today are opened and watched.
     pub sweep_days: u16,
+    /// How long after its start a day is opened.
+    pub opening_delay: Duration,
+    /// How often somebody looks for payments that no message carries.
+    pub watch_interval: Duration,
 }
 
 impl RelayConfig {
@@ -32,6 +36,10 @@ impl RelayConfig {
             settings.duration("DUEFLOW_CHECKPOINT_INTERVAL", millis(100)..=RENEWAL);
         let sends = settings.number("DUEFLOW_RELAY_SENDS", 1..=64);
         let name = settings.optional("DUEFLOW_RELAY_NAME");
+        let minute = Duration::from_secs(60);
+        let opening_delay =
+            settings.duration("DUEFLOW_OPENING_DELAY", Duration::ZERO..=minute * 60);
+        let watch_interval = settings.duration("DUEFLOW_WATCH_INTERVAL", minute..=minute * 60 * 24);
         let SweptDays { zone, before } = days?;
         Some(Self {
             zone,
@@ -39,6 +47,8 @@ impl RelayConfig {
             checkpoint_interval: checkpoint_interval?,
             sends: sends?,
             sweep_days: before,
+            opening_delay: opening_delay?,
+            watch_interval: watch_interval?,
         })
     }
 }

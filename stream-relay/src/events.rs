@@ -1,6 +1,7 @@
 //! What the relay counts and logs: one function for each thing that happens.
 
-use shared::domain::FailureCode;
+use jiff::SignedDuration;
+use shared::domain::{FailureCode, PaymentRef};
 use shared::telemetry::Metric;
 
 use crate::record::Skipped;
@@ -27,13 +28,36 @@ const LEASES_LOST: Metric =
     Metric::counter("stream_relay_leases_lost_total", "Leases that another relay took");
 const LEASE_ERRORS: Metric =
     Metric::counter("stream_relay_lease_errors_total", "Calls to the table of leases that failed");
-const SWEEPS: Metric = Metric::counter("stream_relay_sweeps_total", "Sweeps that were completed");
+const SWEEPS: Metric =
+    Metric::counter("stream_relay_sweeps_total", "Sweeps after a gap that were completed");
 const SWEEP_ERRORS: Metric = Metric::counter(
     "stream_relay_sweep_errors_total",
-    "Calls to the payments table that failed during a sweep",
+    "Calls to the payments table, or for the number of messages, that failed during an opening, a sweep or a look",
 );
-const SWEPT: Metric =
-    Metric::counter("stream_relay_swept_payments_total", "Payments that sweeps have queued");
+const SWEPT: Metric = Metric::counter(
+    "stream_relay_swept_payments_total",
+    "Payments that sweeps after a gap have queued",
+);
+const DAYS_OPENED: Metric =
+    Metric::counter("stream_relay_days_opened_total", "Days that were opened to their end");
+const OPENED: Metric =
+    Metric::counter("stream_relay_opened_payments_total", "Payments that openings have queued");
+const UNOPENED: Metric = Metric::gauge(
+    "stream_relay_unopened_day_seconds",
+    "Time since the oldest day began that is not open yet, 0 when all are open",
+);
+const WATCHES: Metric = Metric::counter(
+    "stream_relay_watches_total",
+    "Looks for payments that no message carries, by what was found",
+);
+const WATCHED: Metric = Metric::counter(
+    "stream_relay_watch_payments_total",
+    "Payments that the watch has queued because messages were missing",
+);
+const UNREADABLE: Metric = Metric::counter(
+    "stream_relay_watch_unreadable_total",
+    "SCHEDULED items that a look could not read as payments",
+);
 const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
     "stream_relay_lag_seconds",
@@ -53,6 +77,12 @@ pub const METRICS: &[Metric] = &[
     SWEEPS,
     SWEEP_ERRORS,
     SWEPT,
+    DAYS_OPENED,
+    OPENED,
+    UNOPENED,
+    WATCHES,
+    WATCHED,
+    UNREADABLE,
     SHARDS,
     LAG,
 ];
@@ -122,9 +152,46 @@ pub(crate) fn sweep_started() {
     tracing::info!("a sweep of the table starts");
 }
 
+pub(crate) fn unopened(since: Option<SignedDuration>) {
+    UNOPENED.set(since.map_or(0.0, |since| since.as_secs_f64().max(0.0)));
+}
+
+pub(crate) fn opened_payments(count: usize) {
+    OPENED.add(count as u64);
+}
+
+pub(crate) fn opened(day: &str) {
+    DAYS_OPENED.add(1);
+    tracing::info!(day, "a day is open: what was inserted before it is queued");
+}
+
+pub(crate) fn count_failed(error: &dyn std::error::Error) {
+    SWEEP_ERRORS.add(1);
+    tracing::warn!(%error, "the messages could not be counted: another look is taken in a minute");
+}
+
+pub(crate) fn uncarried(waiting: u64, queued: u64) {
+    tracing::warn!(waiting, queued, "payments that are due have no message: they are queued again");
+}
+
+pub(crate) fn watch_payments(count: usize) {
+    WATCHED.add(count as u64);
+}
+
+pub(crate) fn watched(result: &'static str) {
+    WATCHES.add_for("result", result, 1);
+}
+
+pub(crate) fn unreadable(reference: &PaymentRef, error: &dyn std::error::Error) {
+    UNREADABLE.add(1);
+    // Without the account.
+    let item = format!("{}-{}", reference.due, reference.id);
+    tracing::error!(item, %error, "a SCHEDULED item is no payment: nothing will carry it");
+}
+
 pub(crate) fn sweep_failed(error: &dyn std::error::Error) {
     SWEEP_ERRORS.add(1);
-    tracing::warn!(%error, "a sweep could not read the table: it is tried again");
+    tracing::warn!(%error, "the payments table could not be read: it is tried again");
 }
 
 pub(crate) fn swept_payments(count: usize) {

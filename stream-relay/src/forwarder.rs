@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{DueDate, Payment};
+use shared::clock::Clock;
+use shared::domain::DueDate;
 use shared::queue::{Outgoing, Unsent};
 use shared::retry;
 use shared::shutdown::Shutdown;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::burial::Malformed;
 use crate::events;
-use crate::lanes::spread;
+use crate::lanes::{Due, spread};
 use crate::outlet::Outlet;
 use crate::record::{Verdict, as_json, judge};
 
@@ -27,6 +27,7 @@ pub(crate) struct Stopped;
 #[derive(Debug, Clone)]
 pub(crate) struct Forwarder {
     pub(crate) outlet: Arc<dyn Outlet>,
+    pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) sends: usize,
 }
@@ -34,17 +35,17 @@ pub(crate) struct Forwarder {
 impl Forwarder {
     /// The bank's day.
     pub(crate) fn today(&self) -> DueDate {
-        DueDate::today(Timestamp::now(), &self.zone)
+        DueDate::today(self.clock.now(), &self.zone)
     }
 
     /// What of `records` is due now, and what is no payment.
-    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Payment>, Vec<Malformed>) {
+    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Malformed>) {
         let today = self.today();
         let mut due = Vec::with_capacity(records.len());
         let mut malformed = Vec::new();
         for record in records {
             match judge(record, today) {
-                Verdict::Forward(payment) => due.push(*payment),
+                Verdict::Forward(payment) => due.push(Due::first(*payment)),
                 Verdict::Skip(why) => events::skipped(why),
                 Verdict::Malformed { reason } => {
                     let change = record.dynamodb();
@@ -60,7 +61,7 @@ impl Forwarder {
 
     /// Returns once SQS has acknowledged every payment of `due`. It tries until then; only
     /// shutdown ends it early, and then none of them counts as sent.
-    pub(crate) async fn send(&self, due: Vec<Payment>, shutdown: &Shutdown) -> Result<(), Stopped> {
+    pub(crate) async fn send(&self, due: Vec<Due>, shutdown: &Shutdown) -> Result<(), Stopped> {
         let mut lanes = JoinSet::new();
         for messages in spread(due, self.sends) {
             let (outlet, shutdown) = (Arc::clone(&self.outlet), shutdown.clone());

@@ -4,15 +4,29 @@
 use shared::domain::{Payment, fnv1a};
 use shared::queue::{Dispatch, Outgoing};
 
+/// A payment that is to be queued, and for which dispatch.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub(crate) payment: Payment,
+    pub(crate) dispatch: Dispatch,
+}
+
+impl Due {
+    /// One that no message has carried yet.
+    pub(crate) fn first(payment: Payment) -> Self {
+        Self { payment, dispatch: Dispatch::First }
+    }
+}
+
 /// Spreads payments over `lanes` lists. All payments of an account are in one list, in the
 /// order of due date and id (INV-5): statements of one batch insert may reach the stream in
 /// any order. Lists can be sent at the same time.
-pub(crate) fn spread(mut payments: Vec<Payment>, lanes: usize) -> Vec<Vec<Outgoing>> {
-    payments.sort_unstable_by_key(|payment| (payment.due, payment.id));
+pub(crate) fn spread(mut due: Vec<Due>, lanes: usize) -> Vec<Vec<Outgoing>> {
+    due.sort_unstable_by_key(|due| (due.payment.due, due.payment.id));
     let mut lists = vec![Vec::new(); lanes];
-    for payment in payments {
+    for Due { payment, dispatch } in due {
         let hash = fnv1a(payment.account.as_str().as_bytes()) % lanes as u64;
-        lists[usize::try_from(hash).unwrap_or_default()].push(Dispatch::First.message(&payment));
+        lists[usize::try_from(hash).unwrap_or_default()].push(dispatch.message(&payment));
     }
     lists.retain(|list| !list.is_empty());
     lists
@@ -42,7 +56,7 @@ mod tests {
         let payments: Vec<_> = (0..1_000).map(|n| payment(n % 37)).collect();
         let mut shuffled = payments.clone();
         shuffled.sort_by_key(|payment| fnv1a(payment.id.to_string().as_bytes()));
-        let lanes = spread(shuffled, 4);
+        let lanes = spread(shuffled.into_iter().map(Due::first).collect(), 4);
         assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 1_000);
         for account in 0..37 {
             let group = format!("ACC-{account}");

@@ -4,14 +4,16 @@
 //! |---|---|
 //! | `stream` | the port to a stream; `DynamoDB` Streams behind it |
 //! | `shards` | which shards may be read: parents before children |
-//! | `lease`, `keeper` | who reads a shard, how far it is read; which relays there are |
+//! | `lease`, `keeper` | who reads a shard, opens a day or watches, and how far; which relays there are |
 //! | `sharing`, `expiry` | which shards a relay takes and gives: pure |
 //! | `relay` | the relay's loop |
-//! | `reader`, `progress` | one shard, page by page; how far it counts as read |
+//! | `listing` | which shards the stream has |
+//! | `reader`, `progress`, `settling` | one shard, page by page; how far it counts as read |
 //! | `record` | what a record means |
 //! | `forwarder`, `lanes`, `outlet` | into the queue, in order within an account |
 //! | `burial` | into the dead-letter queue, beside the reading |
-//! | `sweep` | what the stream has lost, from the table |
+//! | `sweep` | from the table: the opening of a day, what the stream has lost, the watch |
+//! | `survey` | the relays as they are seen from outside |
 //! | `events` | what is counted and logged |
 
 mod burial;
@@ -22,32 +24,39 @@ mod forwarder;
 mod keeper;
 mod lanes;
 mod lease;
+mod listing;
 mod outlet;
 mod progress;
 mod reader;
 mod record;
 mod relay;
+mod settling;
 mod shards;
 mod sharing;
 #[cfg(test)]
 mod simulation;
 mod stream;
+mod survey;
 mod sweep;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use config::RelayConfig;
 pub use events::METRICS;
 pub use lease::LeaseError;
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::config::Names;
 use shared::payments::{DueTable, PaymentsTable};
-use shared::queue::{DeadLetterQueue, Producer, QueueError};
+use shared::queue::{DeadLetterQueue, Producer, QueueError, SqsQueue};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 pub use stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
+pub use survey::{SIGN_OF_LIFE, ShardLease, Survey};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::burial::Burials;
@@ -57,7 +66,7 @@ use crate::outlet::{Outlet, Queues};
 use crate::reader::Reader;
 use crate::relay::Relay;
 use crate::stream::TableStream;
-use crate::sweep::{Sweeper, sweeps};
+use crate::sweep::{Hand, Opener, Requests, Sweeper, Turns, Watch};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -75,8 +84,9 @@ pub enum RelayError {
     /// At start: a queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The sweeper panicked: gaps would stay open, and positions before them.
-    #[error("the sweeper failed")]
+    /// The sweeper or the opener panicked: gaps would stay open, and positions before them, or
+    /// days would not be opened.
+    #[error("a sweep failed")]
     Sweeper(#[source] JoinError),
     /// At the end.
     #[error(transparent)]
@@ -90,6 +100,7 @@ pub struct Deps {
     leases: Arc<dyn LeaseTable>,
     outlet: Arc<dyn Outlet>,
     table: Arc<dyn DueTable>,
+    clock: Clock,
 }
 
 impl Deps {
@@ -108,8 +119,11 @@ impl Deps {
         let table = names.payments_table();
         let source = TableStream::latest(&table, aws.dynamodb("describe"), streams).await?;
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
+        let payments = names.payments_queue();
+        let payments = Arc::new(SqsQueue::open(aws, payments, Duration::ZERO, "send").await?);
         let outlet = Queues {
-            payments: Producer::open(aws, names.payments_queue()).await?,
+            payments: Producer::new(Arc::clone(&payments) as _),
+            counted: payments,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
         };
         let leases = aws.brisk_dynamodb("leases");
@@ -122,6 +136,7 @@ impl Deps {
             )),
             outlet: Arc::new(outlet),
             table: Arc::new(PaymentsTable::new(aws.dynamodb("sweep"), &table, due_shards)),
+            clock: Clock::system(),
         })
     }
 
@@ -131,15 +146,39 @@ impl Deps {
         Self { source, ..self }
     }
 
-    fn into_parts(self, config: &RelayConfig) -> (Relay, Sweeper) {
-        let Self { source, leases, outlet, table } = self;
+    fn into_parts(self, config: &RelayConfig) -> (Relay, Opener, Sweeper) {
+        let Self { source, leases, outlet, table, clock } = self;
         let burials = Burials::new(Arc::clone(&outlet));
-        let forwarder = Forwarder { outlet, zone: config.zone.clone(), sends: config.sends };
-        let (sweeps, sweeper) =
-            sweeps(table, forwarder.clone(), burials.clone(), config.sweep_days);
+        let zone = config.zone.clone();
+        let forwarder = Forwarder { outlet, clock: clock.clone(), zone, sends: config.sends };
+        let hand = Hand { table, forwarder: forwarder.clone(), burials: burials.clone() };
+        let (sweeps, requests) = Requests::open();
+        let (looks, duties) = watch::channel(Default::default());
+        let (stream, name) = (source.name().to_owned(), config.name.clone());
         let checkpoint_interval = config.checkpoint_interval;
+        let opener = Opener {
+            hand: hand.clone(),
+            leases: Arc::clone(&leases),
+            stream: stream.clone(),
+            name: name.clone(),
+            window: config.sweep_days,
+            delay: config.opening_delay,
+            checkpoint_interval,
+            duties: duties.clone(),
+        };
+        let watch = Watch {
+            leases: Arc::clone(&leases),
+            stream,
+            name: name.clone(),
+            clock,
+            interval: config.watch_interval,
+            checkpoint_interval,
+            duties,
+            turns: Turns::default(),
+        };
+        let sweeper = Sweeper { hand, window: config.sweep_days, requests, watch };
         let reader = Reader { source, leases, forwarder, burials, sweeps, checkpoint_interval };
-        (Relay::new(reader, config.name.clone()), sweeper)
+        (Relay::new(reader, name, looks), opener, sweeper)
     }
 }
 
@@ -155,22 +194,32 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RelayError> {
-    let (mut relay, sweeper) = deps.into_parts(config);
-    // In a set, so that it ends with this call, however that ends.
+    let (mut relay, opener, sweeper) = deps.into_parts(config);
+    // In a set, so that they end with this call, however that ends.
     let mut sweeping = JoinSet::new();
+    sweeping.spawn(opener.run(shutdown.clone()));
     sweeping.spawn(sweeper.run(shutdown.clone()));
-    let mut relaying = std::pin::pin!(relay.run(&readiness, &shutdown));
-    tokio::select! {
-        relayed = &mut relaying => relayed,
-        Some(swept) = sweeping.join_next() => {
-            // Without a failure that is shutdown, which the relay sees by itself.
+    let (relayed, swept) =
+        tokio::join!(relay.run(&readiness, &shutdown), sweep(&mut sweeping, &shutdown));
+    swept.and(relayed)
+}
+
+/// Waits for the sweeps, which end with shutdown, and asks for it when one fails.
+async fn sweep(sweeping: &mut JoinSet<()>, shutdown: &Shutdown) -> Result<(), RelayError> {
+    let mut ended = Box::pin(async {
+        while let Some(swept) = sweeping.join_next().await {
             if swept.is_err() {
                 shutdown.request();
             }
-            let relayed = relaying.await;
-            swept.map_err(RelayError::Sweeper).and(relayed)
+            swept.map_err(RelayError::Sweeper)?;
         }
+        Ok(())
+    });
+    tokio::select! {
+        ended = &mut ended => return ended,
+        () = shutdown.requested() => {}
     }
+    shutdown.drain(ended).await?
 }
 
 /// The executable: settings, connections, then [`run`].

@@ -1,10 +1,11 @@
 //! Where the relay puts things: the queue of payments and the dead-letter queue.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::domain::Failure;
-use shared::queue::{DeadLetterQueue, Outgoing, Producer, Unsent};
+use shared::queue::{CallFailed, DeadLetterQueue, Outgoing, Producer, SqsQueue, Unsent};
 
 /// The two queues. Each call returns within a bound of time of its own.
 #[async_trait]
@@ -16,12 +17,18 @@ pub(crate) trait Outlet: Debug + Send + Sync {
     /// Puts `raw` into the dead-letter queue, word for word. Burying the same `source` again
     /// within five minutes is done once.
     async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent>;
+
+    /// How many messages the queue of payments holds, visible or not. Approximate: what was
+    /// sent or deleted within the last minute may not be counted yet.
+    async fn queued(&self) -> Result<u64, CallFailed>;
 }
 
 /// The queues at SQS.
 #[derive(Debug)]
 pub(crate) struct Queues {
     pub(crate) payments: Producer,
+    /// The same queue, for its numbers.
+    pub(crate) counted: Arc<SqsQueue>,
     pub(crate) dead_letters: DeadLetterQueue,
 }
 
@@ -33,5 +40,9 @@ impl Outlet for Queues {
 
     async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent> {
         self.dead_letters.bury_raw(source, raw, failure).await
+    }
+
+    async fn queued(&self) -> Result<u64, CallFailed> {
+        self.counted.messages().await
     }
 }

@@ -1,33 +1,33 @@
-//! How far a shard may be said to be read while some of what was read is still under way:
-//! pure.
+//! How far a shard, or a day, may be said to be done while some of what was read is still under
+//! way: pure.
 
 use std::collections::VecDeque;
 
-use crate::lease::Checkpoint;
+use crate::lease::Position;
 
-/// The position of a shard. It stands before the first page of which something is still
+/// The position in a shard or a day. It stands before the first page of which something is still
 /// open (a burial, a sweep), however far the reading has gone (INV-3).
 #[derive(Debug)]
 pub(crate) struct Progress {
-    reached: Checkpoint,
+    reached: Position,
     held: VecDeque<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
     page: u64,
-    before: Checkpoint,
+    before: Position,
     open: usize,
 }
 
 impl Progress {
-    pub(crate) fn at(position: Checkpoint) -> Self {
+    pub(crate) fn at(position: Position) -> Self {
         Self { reached: position, held: VecDeque::new() }
     }
 
     /// The payments of `page` are queued, it ends at `to`, and `open` things of it are not
     /// done yet.
-    pub(crate) fn read(&mut self, page: u64, to: Checkpoint, open: usize) {
+    pub(crate) fn read(&mut self, page: u64, to: Position, open: usize) {
         let before = std::mem::replace(&mut self.reached, to);
         if open > 0 {
             self.held.push_back(Held { page, before, open });
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// The position that may be written down.
-    pub(crate) fn position(&self) -> &Checkpoint {
+    pub(crate) fn position(&self) -> &Position {
         self.held.front().map_or(&self.reached, |held| &held.before)
     }
 }
@@ -52,8 +52,14 @@ impl Progress {
 mod tests {
     use super::*;
 
-    fn after(sequence: u32) -> Checkpoint {
-        Checkpoint::After(sequence.to_string())
+    use crate::lease::Checkpoint;
+
+    fn after(sequence: u32) -> Position {
+        Position::at(Checkpoint::After(sequence.to_string()))
+    }
+
+    fn end() -> Position {
+        Position::at(Checkpoint::ShardEnd)
     }
 
     #[test]
@@ -73,14 +79,14 @@ mod tests {
 
     #[test]
     fn a_later_page_takes_over_the_holding() {
-        let mut progress = Progress::at(Checkpoint::TrimHorizon);
+        let mut progress = Progress::at(Position::at(Checkpoint::TrimHorizon));
         progress.read(1, after(1), 1);
         progress.read(2, after(2), 1);
         progress.done(1);
         assert_eq!(progress.position(), &after(1));
-        progress.read(3, Checkpoint::ShardEnd, 0);
+        progress.read(3, end(), 0);
         assert_eq!(progress.position(), &after(1));
         progress.done(2);
-        assert_eq!(progress.position(), &Checkpoint::ShardEnd);
+        assert_eq!(progress.position(), &end());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
+use jiff::Timestamp;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -13,19 +14,17 @@ use crate::burial::{Burials, Open};
 use crate::events;
 use crate::forwarder::{Forwarder, Stopped};
 use crate::keeper::keep;
-use crate::lease::{Checkpoint, Lease, LeaseTable};
+use crate::lease::{Checkpoint, Lease, LeaseTable, Position};
 use crate::progress::Progress;
+use crate::settling::{publish, settle};
 use crate::stream::{MAX_PAGE, Page, ShardSource, StreamError};
-use crate::sweep::{Sweeps, Ticket};
+use crate::sweep::{Lost, Sweeps, Ticket};
 
 /// Pause after a page that held records but was not full: the reader has caught up, and a
 /// little patience fills the batches to the queue.
 const CAUGHT_UP: Duration = Duration::from_millis(50);
 /// Longest pause after empty pages.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long a reader that must stop waits for open burials. Those that are not done then are
-/// buried by whoever reads the shard next, because the position stands before them.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long a reader tries to get one page before it gives its lease up. Longer than the relay
 /// needs to see that the stream has dropped the shard, which no other relay could read either.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -76,9 +75,9 @@ impl Reader {
     /// Reads `shard` as long as this relay holds its `lease` and `reading` lets it; then
     /// gives the lease up.
     pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
-        tracing::info!(shard, from = ?lease.checkpoint, "reading a shard");
-        let (position, kept) = watch::channel(lease.checkpoint.clone());
-        let (end, ()) = tokio::join!(
+        tracing::info!(shard, from = ?lease.position, "reading a shard");
+        let (position, kept) = watch::channel(lease.position.clone());
+        let (end, _) = tokio::join!(
             Box::pin(self.read_on(shard, position, reading)),
             keep(&*self.leases, lease, kept, self.checkpoint_interval, reading),
         );
@@ -88,13 +87,13 @@ impl Reader {
     /// Ends the lease of a shard that the stream has dropped before it was read to its end,
     /// once a sweep has made up for it.
     pub(crate) async fn write_off(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
-        events::gap(shard, lease.checkpoint.as_str());
-        let (position, kept) = watch::channel(lease.checkpoint.clone());
-        let ticket = self.sweeps.ask();
-        let (end, ()) = tokio::join!(
+        events::gap(shard, lease.position.checkpoint.as_str());
+        let (position, kept) = watch::channel(lease.position.clone());
+        let ticket = self.sweeps.ask(Lost { since: lease.position.read_up_to, until: None });
+        let (end, _) = tokio::join!(
             async move {
                 if ticket.complete(reading).await {
-                    position.send_replace(Checkpoint::ShardEnd);
+                    position.send_modify(|position| position.checkpoint = Checkpoint::ShardEnd);
                     End::Finished
                 } else {
                     End::Stopped
@@ -109,7 +108,7 @@ impl Reader {
     async fn read_on(
         &self,
         shard: &str,
-        position: watch::Sender<Checkpoint>,
+        position: watch::Sender<Position>,
         reading: &Shutdown,
     ) -> End {
         let mut progress = Progress::at(position.borrow().clone());
@@ -124,7 +123,7 @@ impl Reader {
             open.abort_all();
         }
         publish(&progress, &position);
-        match (read, progress.position()) {
+        match (read, &progress.position().checkpoint) {
             (Ok(()), Checkpoint::ShardEnd) => End::Finished,
             (Err(Ended::Unanswered), _) => End::Unanswered,
             (Ok(()) | Err(Ended::Stopped), _) => End::Stopped,
@@ -136,7 +135,7 @@ impl Reader {
     async fn read_pages(
         &self,
         shard: &str,
-        position: &watch::Sender<Checkpoint>,
+        position: &watch::Sender<Position>,
         progress: &mut Progress,
         open: &mut Open,
         reading: &Shutdown,
@@ -155,7 +154,8 @@ impl Reader {
             }
             let Some(next) = next else {
                 self.hand_on(number, &records, open, reading).await?;
-                progress.read(number, Checkpoint::ShardEnd, open.len() - before);
+                let end = Position { checkpoint: Checkpoint::ShardEnd, ..at };
+                progress.read(number, end, open.len() - before);
                 return Ok(());
             };
             let (handed_on, following) = tokio::join!(
@@ -195,31 +195,35 @@ impl Reader {
     async fn fetch(
         &self,
         shard: &str,
-        position: &Checkpoint,
+        position: &Position,
         mut iterator: Option<String>,
         pause: Duration,
         reading: &Shutdown,
     ) -> Result<Fetched, Ended> {
         let since = Instant::now();
-        let mut position = position.clone();
+        let mut from = position.checkpoint.clone();
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut wait = pause;
-        let mut gap = None;
+        let mut trimmed = false;
         loop {
             if reading.is_requested() || (!wait.is_zero() && reading.pause(wait).await) {
                 return Err(Ended::Stopped);
             }
-            let fetching = self.fetch_once(shard, &position, &mut iterator);
+            let fetching = self.fetch_once(shard, &from, &mut iterator);
             match reading.unless_requested(fetching).await.ok_or(Stopped)? {
                 Ok(page) => {
                     events::page_read(newest_age(&page));
+                    // What is there still will be read; what was before it is lost.
+                    let until = page.records.first().and_then(written_at);
+                    let lost = Lost { since: position.read_up_to, until };
+                    let gap = trimmed.then(|| self.sweeps.ask(lost));
                     return Ok(Fetched { page, gap });
                 }
                 Err(StreamError::Expired) => (iterator, wait) = (None, Duration::ZERO),
                 Err(StreamError::Trimmed) => {
-                    events::gap(shard, position.as_str());
-                    gap = Some(self.sweeps.ask());
-                    (iterator, position) = (None, Checkpoint::TrimHorizon);
+                    events::gap(shard, from.as_str());
+                    trimmed = true;
+                    (iterator, from) = (None, Checkpoint::TrimHorizon);
                     wait = pauses.next().unwrap_or_default();
                 }
                 Err(error) => {
@@ -250,51 +254,23 @@ impl Reader {
     }
 }
 
-/// Waits for what is open; once reading must stop, not for long.
-async fn settle(
-    open: &mut Open,
-    progress: &mut Progress,
-    reading: &Shutdown,
-) -> Result<(), Stopped> {
-    let patience = async {
-        reading.requested().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::pin!(patience);
-    loop {
-        let done = tokio::select! {
-            done = open.join_next() => done,
-            () = &mut patience => return Err(Stopped),
-        };
-        match done {
-            Some(done) => {
-                if let Ok(Some(page)) = done {
-                    progress.done(page);
-                }
-            }
-            None => return Ok(()),
-        }
-    }
-}
-
-fn publish(progress: &Progress, position: &watch::Sender<Checkpoint>) {
-    position.send_if_modified(|published| {
-        let moved = published != progress.position();
-        if moved {
-            published.clone_from(progress.position());
-        }
-        moved
-    });
-}
-
 /// The position after a page: its last record, or where it was before if it is empty.
-fn end_of(records: &[Record], after_gap: bool, before: Checkpoint) -> Checkpoint {
-    let last = records.last().and_then(|record| record.dynamodb()?.sequence_number());
-    match last {
-        Some(sequence) => Checkpoint::After(sequence.to_owned()),
-        None if after_gap => Checkpoint::TrimHorizon,
-        None => before,
+fn end_of(records: &[Record], after_gap: bool, before: Position) -> Position {
+    let Some(last) = records.last() else {
+        let checkpoint = if after_gap { Checkpoint::TrimHorizon } else { before.checkpoint };
+        return Position { checkpoint, ..before };
+    };
+    let sequence = last.dynamodb().and_then(|change| change.sequence_number());
+    Position {
+        checkpoint: sequence.map_or(before.checkpoint, |at| Checkpoint::After(at.to_owned())),
+        read_up_to: written_at(last).or(before.read_up_to),
     }
+}
+
+/// When the stream took in a record, to the second.
+fn written_at(record: &Record) -> Option<Timestamp> {
+    let at = record.dynamodb()?.approximate_creation_date_time()?;
+    Timestamp::from_second(at.secs()).ok()
 }
 
 fn pause_after(records: usize, before: Duration) -> Duration {
@@ -307,7 +283,7 @@ fn pause_after(records: usize, before: Duration) -> Duration {
 
 fn newest_age(page: &Page) -> Option<f64> {
     let newest = page.records.last()?.dynamodb()?.approximate_creation_date_time()?;
-    Some(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0 - newest.as_secs_f64())
+    Some(Timestamp::now().as_millisecond() as f64 / 1000.0 - newest.as_secs_f64())
 }
 
 #[cfg(test)]

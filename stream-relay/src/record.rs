@@ -23,7 +23,8 @@ pub(crate) enum Verdict {
 /// Why there is nothing to do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skipped {
-    /// Due on a later day: the sweep of that day forwards it.
+    /// Due on a later day: the opening of that day forwards it, because it was inserted before
+    /// the day began.
     NotDue,
     /// A change or removal, or an item that is not SCHEDULED: dueflow's own writes.
     NotNew,

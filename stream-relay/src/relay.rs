@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -12,16 +13,15 @@ use crate::RelayError;
 use crate::events;
 use crate::expiry::Sightings;
 use crate::lease::{Checkpoint, EXPIRY, Entries, Lease, LeaseError, RENEWAL, lease_key};
+use crate::listing::Listing;
 use crate::reader::{End, Reader};
 use crate::shards::{Shard, readable};
 use crate::sharing::{Holding, step};
-use crate::stream::StreamError;
+use crate::sweep::Duties;
 
 /// How often the table of leases is looked at. Of a killed relay the last write is seen
 /// within one look, and that it has stood still for [`EXPIRY`] within another.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the stream is asked for new shards (`DynamoDB` splits them every few hours).
-const DISCOVERY: Duration = Duration::from_secs(10);
 /// How long a shard must be missing from the stream's list, or a relay silent, before its
 /// item in the table is given up for good.
 const GONE: Duration = Duration::from_secs(60);
@@ -37,13 +37,9 @@ pub(crate) struct Relay {
     name: String,
     readers: JoinSet<End>,
     reading: HashMap<Id, Reading>,
-    shards: Vec<Shard>,
-    listed_at: Option<Instant>,
-    /// When the stream last said which shards it has.
-    answered_at: Option<Instant>,
-    /// When it was last asked, and how often in a row it has not said.
-    asked_at: Option<Instant>,
-    refusals: u32,
+    listing: Listing,
+    /// For those who open days and watch.
+    looks: watch::Sender<Duties>,
     aside_since: Option<Instant>,
     appeared_at: Option<Instant>,
     counters: Sightings,
@@ -65,17 +61,14 @@ enum Work {
 }
 
 impl Relay {
-    pub(crate) fn new(reader: Reader, name: String) -> Self {
+    pub(crate) fn new(reader: Reader, name: String, looks: watch::Sender<Duties>) -> Self {
         Self {
             reader,
             name,
             readers: JoinSet::new(),
             reading: HashMap::new(),
-            shards: Vec::new(),
-            listed_at: None,
-            answered_at: None,
-            asked_at: None,
-            refusals: 0,
+            listing: Listing::default(),
+            looks,
             aside_since: None,
             appeared_at: None,
             counters: Sightings::default(),
@@ -90,12 +83,13 @@ impl Relay {
         shutdown: &Shutdown,
     ) -> Result<(), RelayError> {
         while !shutdown.is_requested() {
-            if let Some(listed) = shutdown.unless_requested(self.list()).await {
+            let listing = self.listing.refresh(&*self.reader.source);
+            if let Some(listed) = shutdown.unless_requested(listing).await {
                 listed?;
             }
             // Not abandoned halfway: it might arrive after the farewell below.
             self.appear(shutdown).await;
-            if self.share(shutdown).await && self.listed_at.is_some() {
+            if self.share(shutdown).await && self.listing.is_known() {
                 readiness.ready();
             }
             events::shards(self.readers.len());
@@ -139,36 +133,11 @@ impl Relay {
         tracing::info!(shard, ?end, "a shard's reader ended");
         match end {
             // Its children may not be known yet.
-            End::Finished => self.listed_at = None,
+            End::Finished => self.listing.outdated(),
             End::Unanswered => self.aside_since = Some(Instant::now()),
             End::Stopped => {}
         }
         end
-    }
-
-    /// Asks the stream for its shards when it is time.
-    async fn list(&mut self) -> Result<(), RelayError> {
-        let waits = |at: Option<Instant>, pause| at.is_some_and(|at| at.elapsed() < pause);
-        if waits(self.listed_at, DISCOVERY) || waits(self.asked_at, pause_before(self.refusals)) {
-            return Ok(());
-        }
-        (self.asked_at, self.refusals) = (Some(Instant::now()), self.refusals.saturating_add(1));
-        match self.reader.source.check().await {
-            Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
-                return Err(error.into());
-            }
-            Err(error) => events::read_failed("all", &error),
-            Ok(()) => {}
-        }
-        match self.reader.source.shards().await {
-            Ok(shards) => {
-                let now = Some(Instant::now());
-                (self.shards, self.listed_at, self.answered_at) = (shards, now, now);
-                self.refusals = 0;
-            }
-            Err(error) => events::read_failed("all", &error),
-        }
-        Ok(())
     }
 
     fn stands_aside(&self) -> bool {
@@ -178,8 +147,7 @@ impl Relay {
     /// Gives a sign of life, but only while the stream answers: a relay that cannot read would
     /// have a share, and nobody would read it.
     async fn appear(&mut self, shutdown: &Shutdown) {
-        let answered = self.answered_at.is_some_and(|at| at.elapsed() < DISCOVERY * 3);
-        if !answered || self.stands_aside() || shutdown.is_requested() {
+        if !self.listing.is_answered() || self.stands_aside() || shutdown.is_requested() {
             return;
         }
         if self.appeared_at.is_some_and(|at| at.elapsed() < RENEWAL) {
@@ -207,6 +175,7 @@ impl Relay {
         // its end, and for how long, its start decides: never longer than it really did.
         self.observe(&entries, Instant::now());
         let now = asked;
+        self.tell(&entries, now);
         let leases: HashMap<&str, &Lease> =
             entries.leases.iter().map(|lease| (lease.key.as_str(), lease)).collect();
         let plan = self.plan(&entries, &leases, now);
@@ -228,15 +197,19 @@ impl Relay {
     fn observe(&mut self, entries: &Entries, now: Instant) {
         let leases = entries.leases.iter().map(|lease| (lease.key.as_str(), lease.counter));
         let relays = entries.relays.iter().map(|relay| (relay.key.as_str(), relay.counter));
-        self.counters.observe(leases.chain(relays), now);
-        let stream = self.reader.source.name();
-        let listed: HashSet<String> =
-            self.shards.iter().map(|shard| lease_key(stream, &shard.id)).collect();
-        // An old list does not show that a shard is gone: it may be younger than the list.
-        let fresh = self.listed_at.is_some_and(|at| now.duration_since(at) <= DISCOVERY * 2);
+        let duties = entries.duties.iter().map(|duty| (duty.key.as_str(), duty.counter));
+        self.counters.observe(leases.chain(relays).chain(duties), now);
+        let listed = self.listing.fresh_keys(self.reader.source.name(), now);
         let keys = entries.leases.iter().map(|lease| lease.key.as_str());
-        let missing = keys.filter(|key| fresh && !listed.contains(*key));
+        let missing = keys.filter(|key| listed.as_ref().is_some_and(|all| !all.contains(*key)));
         self.unlisted.observe(missing.map(|key| (key, 0)), now);
+    }
+
+    /// Lets those who open days and watch know who does.
+    fn tell(&self, entries: &Entries, now: Instant) {
+        let still = |duty: &Lease| (duty.clone(), self.counters.still_for(&duty.key, now));
+        let seen = entries.duties.iter().map(still).collect();
+        self.looks.send_replace(Duties { asked_at: Some(now), seen });
     }
 
     /// The relay that holds a lease and lives.
@@ -249,13 +222,15 @@ impl Relay {
         let stream = self.reader.source.name();
         let lease_of = |shard: &str| leases.get(lease_key(stream, shard).as_str()).copied();
         let finished = |shard: &&Shard| {
-            lease_of(&shard.id).is_some_and(|lease| lease.checkpoint == Checkpoint::ShardEnd)
+            lease_of(&shard.id)
+                .is_some_and(|lease| lease.position.checkpoint == Checkpoint::ShardEnd)
         };
-        let finished = self.shards.iter().filter(finished).map(|shard| shard.id.as_str()).collect();
+        let finished =
+            self.listing.shards().iter().filter(finished).map(|shard| shard.id.as_str()).collect();
         let mine: HashSet<&str> = self.reading.values().map(|r| r.shard.as_str()).collect();
         let mut take = Vec::new();
         let mut holdings = Vec::new();
-        for shard in readable(&self.shards, &finished) {
+        for shard in readable(self.listing.shards(), &finished) {
             let holder = lease_of(&shard.id).and_then(|lease| self.holder(lease, now));
             let reads = mine.contains(shard.id.as_str());
             if holder == Some(self.name.as_str()) && !reads {
@@ -321,7 +296,7 @@ impl Relay {
                 }
                 continue;
             }
-            if lease.checkpoint == Checkpoint::ShardEnd {
+            if lease.position.checkpoint == Checkpoint::ShardEnd {
                 self.forget(&lease.key, lease.counter).await;
             } else if self.holder(lease, now).is_none_or(|holder| holder == self.name) {
                 self.write_off(shard.to_owned(), lease, shutdown).await;
@@ -350,29 +325,9 @@ impl Relay {
     }
 }
 
-/// The pause before the stream is asked again after so many refusals in a row.
-fn pause_before(refusals: u32) -> Duration {
-    match refusals {
-        0 => Duration::ZERO,
-        _ => LOOK.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
-    }
-}
-
 /// What to do after a look at the table.
 #[derive(Debug)]
 struct Plan {
     take: Vec<String>,
     give: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_that_does_not_list_its_shards_is_asked_ever_more_seldom() {
-        let pauses: Vec<_> = (0..7).map(|refusals| pause_before(refusals).as_secs()).collect();
-        assert_eq!(pauses, [0, 1, 2, 4, 8, 10, 10]);
-        assert_eq!(pause_before(u32::MAX), DISCOVERY);
-    }
 }

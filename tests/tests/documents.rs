@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use regex_lite::Regex;
-use shared::domain::FailureCode;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use shared::domain::{FailureCode, PaymentId, Status};
+use shared::payments::StoredPayment;
 use shared::telemetry::{Metric, calls};
 
 fn root() -> PathBuf {
@@ -119,7 +124,9 @@ fn relative_links_lead_somewhere() {
         "CHANGELOG.md",
         "docs/local.md",
         "docs/metrics.md",
+        "docs/item-contract.md",
         "docs/runbooks/dead-letters.md",
+        "docs/runbooks/preflight.md",
         "docs/adr/README.md",
     ] {
         let folder = root().join(file).parent().unwrap().to_owned();
@@ -127,4 +134,117 @@ fn relative_links_lead_somewhere() {
             assert!(folder.join(&target[1]).exists(), "{file} links to {}", &target[1]);
         }
     }
+}
+
+/// The block of a language in the item contract.
+fn contract(language: &str) -> String {
+    let document = read("docs/item-contract.md");
+    let block = document.split(&format!("```{language}\n")).nth(1).unwrap();
+    block.split("\n```").next().unwrap().to_owned()
+}
+
+/// An item from DynamoDB's JSON.
+fn item_of(json: &Value) -> HashMap<String, AttributeValue> {
+    let value = |value: &Value| match (value["S"].as_str(), value["N"].as_str()) {
+        (Some(text), None) => AttributeValue::S(text.to_owned()),
+        (None, Some(digits)) => AttributeValue::N(digits.to_owned()),
+        _ => panic!("{value} is neither a text nor a number"),
+    };
+    json.as_object().unwrap().iter().map(|(name, of)| (name.clone(), value(of))).collect()
+}
+
+/// Reads an item as dueflow does, and compares its keys with its other attributes.
+fn assert_is_payment(item: &HashMap<String, AttributeValue>) -> StoredPayment {
+    let stored = StoredPayment::from_item(item).unwrap();
+    let payment = &stored.payment;
+    assert_eq!((stored.status, stored.attempts), (Status::Scheduled, 0));
+    assert_eq!(stored.updated_at, payment.created_at);
+    let (account, due, id) = (&payment.account, payment.due, payment.id);
+    for (name, expected) in [
+        ("PK", format!("ACCOUNT#{account}")),
+        ("SK", format!("{due}#{id}")),
+        ("DueShard", format!("{due}#{:02}", id.due_shard(16))),
+        ("DueKey", format!("{account}#{id}")),
+    ] {
+        assert_eq!(item[name].as_s().unwrap(), &expected, "{name}");
+    }
+    stored
+}
+
+#[test]
+fn the_item_of_the_contract_is_a_payment() {
+    let item = item_of(&serde_json::from_str(&contract("json")).unwrap());
+    assert_is_payment(&item);
+    let document = read("docs/item-contract.md");
+    let optional = |name: &str| name == "DataBlob" || name == "BlobDigest";
+    let rows = Regex::new(r"(?m)^\| `(\w+)` \| [SN] \|").unwrap();
+    let table = document.split("## Insert once").next().unwrap();
+    let named: BTreeSet<_> = rows.captures_iter(table).map(|row| row[1].to_owned()).collect();
+    let has: BTreeSet<_> = item.keys().cloned().collect();
+    assert!(has.is_subset(&named), "{has:?} and {named:?}");
+    for name in named.iter().filter(|name| !optional(name)) {
+        let mut without = item.clone();
+        without.remove(name);
+        let is_key = ["PK", "SK", "DueShard", "DueKey"].contains(&name.as_str());
+        let read = StoredPayment::from_item(&without);
+        assert!(is_key || read.is_err(), "{name} is not required: {read:?}");
+    }
+}
+
+/// The table of shards: id, of 16, of 10.
+fn vectors() -> Vec<(PaymentId, String, String)> {
+    let row = Regex::new(r"(?m)^\| `([0-9a-f-]{36})` \| `(\d\d)` \| `(\d\d)` \|$").unwrap();
+    let document = read("docs/item-contract.md");
+    let rows = row.captures_iter(&document);
+    rows.map(|row| (row[1].parse().unwrap(), row[2].to_owned(), row[3].to_owned())).collect()
+}
+
+#[test]
+fn the_shards_of_the_contract_are_the_codes() {
+    let vectors = vectors();
+    assert!(vectors.len() >= 5);
+    for (id, of_16, of_10) in vectors {
+        assert_eq!(format!("{:02}", id.due_shard(16)), of_16, "{id}");
+        assert_eq!(format!("{:02}", id.due_shard(10)), of_10, "{id}");
+    }
+}
+
+/// Without Python there is nothing to run; the vectors are compared all the same.
+#[test]
+fn the_python_of_the_contract_makes_payments_that_dueflow_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("contract.py"), contract("python")).unwrap();
+    let ids: Vec<_> = vectors().iter().map(|(id, ..)| id.to_string()).collect();
+    let program = "\
+import contract, json, sys
+ids = sys.argv[1:]
+made = contract.new_payment_id()
+blob, digest = contract.blob_item(made, 'ACC-1', '2026-11-24', 'h\u{e9}')
+typed = lambda item: {k: {'N': str(v)} if isinstance(v, int) else {'S': v} for k, v in item.items()}
+payment = contract.payment_item(made, 'ACC-1', '2026-11-24', 1250, 'EUR', 'BEN-1', blob='x')
+shards = [[contract.due_shard(i), contract.due_shard(i, 10)] for i in ids]
+print(json.dumps([shards, typed(payment), typed(blob), digest]))";
+    let output = Command::new("python3")
+        .args(["-B", "-c", program])
+        .args(&ids)
+        .current_dir(folder.path())
+        .output();
+    let Ok(output) = output else {
+        println!("there is no python3 here");
+        return;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
+    for ((id, of_16, of_10), shards) in vectors().into_iter().zip(made[0].as_array().unwrap()) {
+        assert_eq!((&shards[0], &shards[1]), (&of_16.into(), &of_10.into()), "{id}");
+    }
+    let stored = assert_is_payment(&item_of(&made[1]));
+    assert_eq!(stored.payment.amount.minor_units(), 1_250);
+    let blob = item_of(&made[2]);
+    assert_eq!(blob["PK"].as_s().unwrap(), "BLOB#ACC-1");
+    assert_eq!(blob["SK"].as_s().unwrap(), &format!("2026-11-24#{}", stored.payment.id));
+    assert!(blob["ExpiresAt"].as_n().unwrap().parse::<i64>().unwrap() >= 1_830_000_000);
+    let digest = Sha256::digest("h\u{e9}".as_bytes());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(made[3], digest.as_str());
 }

@@ -53,26 +53,37 @@ pub async fn schedule(
     plan: Plan,
     scheduled: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
+    let Plan { payments, accounts, rate } = plan;
+    insert(table, payments, rate, move |index| payment(index, accounts), scheduled).await
+}
+
+/// Inserts the payments 0 to `count` that `make` makes, several requests at a time, and at
+/// most `rate` a second if one is given; `scheduled` counts along.
+pub(super) async fn insert(
+    table: Arc<PaymentsTable>,
+    count: u32,
+    rate: Option<u32>,
+    make: impl Fn(u32) -> anyhow::Result<Payment> + Clone + Send + 'static,
+    scheduled: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
     let started = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let (table, scheduled) = (Arc::clone(&table), Arc::clone(&scheduled));
-        let next = Arc::clone(&next);
+        let (next, make) = (Arc::clone(&next), make.clone());
         writers.spawn(async move {
             loop {
                 let from = next.fetch_add(u64::from(BATCH), Ordering::Relaxed);
-                let Some(from) = u32::try_from(from).ok().filter(|from| *from < plan.payments)
-                else {
+                let Some(from) = u32::try_from(from).ok().filter(|from| *from < count) else {
                     return anyhow::Ok(());
                 };
-                let to = from.saturating_add(BATCH).min(plan.payments);
-                if let Some(rate) = plan.rate.and_then(NonZeroU32::new) {
+                let to = from.saturating_add(BATCH).min(count);
+                if let Some(rate) = rate.and_then(NonZeroU32::new) {
                     let due = Duration::from_secs_f64(f64::from(from) / f64::from(rate.get()));
                     tokio::time::sleep_until(started + due).await;
                 }
-                let batch = (from..to).map(|index| payment(index, plan.accounts));
-                let batch = batch.collect::<Result<Vec<_>, _>>()?;
+                let batch = (from..to).map(&make).collect::<Result<Vec<_>, _>>()?;
                 let results = table.insert(&batch).await?;
                 // What is there already was inserted by a try whose answer was lost.
                 anyhow::ensure!(!results.contains(&Inserted::Conflict), "an id was made twice");

@@ -7,6 +7,7 @@ mod progress;
 mod reconcile;
 mod report;
 mod run;
+mod services;
 mod timing;
 
 pub use generate::{Plan, schedule};

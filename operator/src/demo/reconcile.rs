@@ -18,10 +18,10 @@ use super::timing::Times;
 
 /// What the transaction service's journal says of one idempotency key.
 #[derive(Debug)]
-struct Settled {
-    times: u32,
-    amount: i64,
-    transaction_id: String,
+pub(super) struct Settled {
+    pub(super) times: u32,
+    pub(super) amount: i64,
+    pub(super) transaction_id: String,
 }
 
 /// The result of the comparison.
@@ -140,7 +140,7 @@ impl Books {
     }
 }
 
-fn read_journal(journal: &Path) -> anyhow::Result<HashMap<String, Settled>> {
+pub(super) fn read_journal(journal: &Path) -> anyhow::Result<HashMap<String, Settled>> {
     let mut settled: HashMap<String, Settled> = HashMap::new();
     for entry in Journal::read(journal) {
         let entry = entry.context("reading the transaction service's journal")?;

@@ -20,8 +20,9 @@ use super::live::{Live, look};
 use super::options::DemoOptions;
 use super::progress::Progress;
 use super::reconcile::{read_dead_letters, reconcile};
-use super::report::{Cost, ProcessReport, Report};
-use crate::local_world::{Process, SERVICES, Samples, World, temporary_folder, usage_of};
+use super::report::{Cost, Report};
+use super::services::{Ended, start_services, stop_services};
+use crate::local_world::{Process, Samples, World, temporary_folder};
 
 /// How often the progress is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -110,7 +111,7 @@ impl Demo {
         let mut processes = Vec::new();
         let mut start = Timestamp::now();
         if !self.options.backlog {
-            processes = self.start_services().await?;
+            processes = start_services(&self.world, &self.options, &[]).await?;
             start = Timestamp::now();
         }
         let scheduling = Instant::now();
@@ -132,7 +133,7 @@ impl Demo {
         let scheduling_seconds = scheduling.elapsed().as_secs_f64();
         if self.options.backlog {
             start = Timestamp::now();
-            processes = self.start_services().await?;
+            processes = start_services(&self.world, &self.options, &[]).await?;
         }
         let mut problems = Vec::new();
         if !until_ended(total, &mut processes, &mut progress).await {
@@ -140,26 +141,6 @@ impl Demo {
         }
         progress.finish();
         self.sum_up(&table, processes, problems, start, scheduling_seconds).await
-    }
-
-    async fn start_services(&self) -> anyhow::Result<Vec<Process>> {
-        let mut processes = Vec::new();
-        for service in SERVICES {
-            let copies = if service == "dispatcher" { self.options.dispatchers } else { 1 };
-            for copy in 1..=copies {
-                let name =
-                    if copies == 1 { service.to_owned() } else { format!("{service}-{copy}") };
-                let settings = self.options.faults.settings_of(service);
-                processes.push(self.world.spawn(service, &name, &settings)?);
-            }
-        }
-        for process in &mut processes {
-            process.ready().await?;
-        }
-        if self.options.faults.asynchronous {
-            self.world.call_back(&["confirmer"])?;
-        }
-        Ok(processes)
     }
 
     async fn sum_up(
@@ -171,23 +152,8 @@ impl Demo {
         scheduling_seconds: f64,
     ) -> anyhow::Result<Report> {
         let total = u64::from(self.options.payments);
-        let mut samples = Vec::new();
-        let mut used = Vec::new();
-        for mut process in processes {
-            samples.push(process.samples().await?);
-            used.extend(
-                process.usage().map(|usage| ProcessReport::new(&process.name, usage, total)),
-            );
-            let name = process.name.clone();
-            match process.stop().await {
-                Ok(status) if status.success() => {}
-                Ok(status) => problems.push(format!("{name} ended with {status}")),
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
-        used.extend(
-            usage_of("self").map(|usage| ProcessReport::new("demo (outside world)", usage, total)),
-        );
+        let Ended { samples, used, problems: unruly } = stop_services(processes, total).await?;
+        problems.extend(unruly);
         // Taken before the reconciliation reads the whole table.
         let own = Samples::parse(&self.metrics.render());
         let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;

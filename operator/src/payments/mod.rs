@@ -1,9 +1,30 @@
-//! `dueflow payments`: import and show.
+//! `dueflow payments`: schedule payments, look at them, withdraw them.
+//!
+//! | module | room |
+//! |---|---|
+//! | `import` | scheduling the payments of a file |
+//! | `show` | one payment |
+//! | `upcoming` | those of an account in the days to come |
+//! | `due` | those of a day in a status |
+//! | `cancel` | withdrawing payments |
+//! | `options` | the options of these |
+//! | `fields`, `output` | how payments and lists are printed |
 
+mod cancel;
+mod due;
+mod fields;
 mod import;
-mod row;
-mod rows;
+mod options;
+mod output;
 mod show;
+mod upcoming;
 
+pub(crate) use cancel::cancel;
+pub(crate) use due::due;
+pub use import::ImportOptions;
 pub(crate) use import::import;
+pub use options::{
+    CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, UPCOMING_HELP, UpcomingOptions,
+};
 pub(crate) use show::show;
+pub(crate) use upcoming::upcoming;

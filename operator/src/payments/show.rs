@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::payments::{PaymentStore, PaymentsTable, StoredPayment};
+use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
 
+use super::fields::{fields, money};
+use super::output;
 use crate::cli::ShowOptions;
 
-/// The command.
+/// The command. Exit status 1 when the table does not hold the payment.
 pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
     let name = common.names.payments_table();
@@ -19,35 +21,29 @@ pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Resul
         return Ok(ExitCode::FAILURE);
     };
     let fields = fields(&stored)?;
-    if options.json {
-        println!("{}", serde_json::to_string(&fields)?);
+    let text = if options.json {
+        format!("{}\n", serde_json::to_string(&fields)?)
     } else {
-        for (name, value) in fields {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            println!("{name:<14} {text}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+        for_people(&stored, fields)
+    };
+    output::ended(output::print(&text).map(|()| ExitCode::SUCCESS).map_err(Into::into))
 }
 
-/// All there is to show, by the bank's names.
-fn fields(stored: &StoredPayment) -> anyhow::Result<Map<String, Value>> {
-    let mut fields = Map::new();
-    fields.insert("Status".to_owned(), json!(stored.status.as_str()));
-    if let Value::Object(payment) = serde_json::to_value(&stored.payment)? {
-        fields.extend(payment);
-    }
-    fields.insert("UpdatedAt".to_owned(), json!(stored.updated_at.to_string()));
-    fields.insert("Attempts".to_owned(), json!(stored.attempts));
-    if let Some(transaction_id) = &stored.transaction_id {
-        fields.insert("TransactionID".to_owned(), json!(transaction_id));
-    }
-    if let Some(settled_at) = stored.settled_at {
-        fields.insert("SettledAt".to_owned(), json!(settled_at.to_string()));
-    }
-    if let Some(failure) = &stored.failure {
-        fields.insert("FailureCode".to_owned(), json!(failure.code));
-        fields.insert("FailureReason".to_owned(), json!(failure.reason));
-    }
-    Ok(fields)
+/// One attribute a line, the amount also as people write it.
+fn for_people(stored: &StoredPayment, fields: Map<String, Value>) -> String {
+    let line = |(name, value): (String, Value)| {
+        let text = match (name.as_str(), value) {
+            (attribute::AMOUNT, minor) => format!("{} ({minor})", money(&stored.payment)),
+            // Of the bank's, so it may hold what a terminal would obey.
+            (_, Value::String(text)) => text.chars().flat_map(shown).collect(),
+            (_, value) => value.to_string(),
+        };
+        format!("{name:<14} {text}\n")
+    };
+    fields.into_iter().map(line).collect()
+}
+
+/// A character, or how it is written when it is a control character.
+fn shown(character: char) -> Vec<char> {
+    if character.is_control() { character.escape_default().collect() } else { vec![character] }
 }

@@ -83,13 +83,21 @@ pub struct SweptDays {
 impl SweptDays {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let zone = settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
-            TimeZone::get(text)
-                .map_err(|_| "must be an IANA time zone, such as Europe/Madrid".to_owned())
-        });
+        let zone = time_zone(settings);
         let before = settings.number("DUEFLOW_SWEEP_DAYS", 0..=366);
         Some(Self { zone: zone?, before: before? })
     }
+}
+
+/// Reads the bank's time zone; `None` when it is wrong, which `settings` then knows. A POSIX
+/// TZ string serves where a bank keeps an offset of its own.
+pub fn time_zone(settings: &mut Settings) -> Option<TimeZone> {
+    settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
+        TimeZone::get(text).or_else(|_| TimeZone::posix(text)).map_err(|_| {
+            "must be an IANA time zone, such as Europe/Madrid, or a POSIX one, such as <+0530>-5:30"
+                .to_owned()
+        })
+    })
 }
 
 /// Reads how long a payment is tried; `None` when a setting is wrong, which `settings` then
@@ -99,4 +107,24 @@ pub fn attempt_limits(settings: &mut Settings) -> Option<AttemptLimits> {
     let attempts = settings.number("DUEFLOW_MAX_ATTEMPTS", 1..=1_000);
     let retention = settings.duration("DUEFLOW_KEY_RETENTION", minute * 10..=minute * 525_600);
     Some(AttemptLimits { attempts: attempts?, key_retention: retention? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(text: &str) -> Option<TimeZone> {
+        let pair = ("DUEFLOW_TIME_ZONE".to_owned(), text.to_owned());
+        time_zone(&mut Settings::load(std::iter::once(pair)))
+    }
+
+    #[test]
+    fn a_bank_keeps_a_zone_of_the_list_or_an_offset_of_its_own() {
+        assert!(zone("Europe/Madrid").is_some());
+        let own = zone("<BANK>-5:23:10").unwrap();
+        assert_eq!(own.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds(), 5 * 3600 + 23 * 60 + 10);
+        for wrong in ["", "Madrid", "Europe/Madrd", "+05:30"] {
+            assert!(zone(wrong).is_none(), "{wrong} was taken");
+        }
+    }
 }

@@ -35,6 +35,22 @@ impl DueDate {
         Self(self.0.saturating_sub(Span::new().days(days)))
     }
 
+    /// The day that lies `days` after this one; the calendar's last day if there is none.
+    #[must_use]
+    pub fn days_after(self, days: u16) -> Self {
+        Self(self.0.saturating_add(Span::new().days(days)))
+    }
+
+    /// The instant at which the day begins in `zone`: midnight, or the first instant after it
+    /// where clocks are put forward at midnight. At the calendar's ends, its first instant.
+    #[must_use]
+    pub fn start(self, zone: &TimeZone) -> Timestamp {
+        // Noon is on the day in every zone, whatever its clocks do at midnight.
+        let noon = self.0.at(12, 0, 0, 0).to_zoned_datetime(zone.clone());
+        let start = noon.and_then(|noon| noon.start_of_day());
+        start.map_or(Timestamp::MIN, |start| start.timestamp())
+    }
+
     /// Milliseconds from the Unix epoch to midnight UTC of this day (0 before 1970).
     #[must_use]
     pub fn utc_midnight_millis(self) -> u64 {
@@ -92,6 +108,31 @@ mod tests {
         assert_eq!(day.days_before(0), day);
         assert_eq!(day.days_before(1).to_string(), "2028-02-29");
         assert_eq!(day.days_before(61).to_string(), "2027-12-31");
+        assert_eq!(day.days_before(61).days_after(61), day);
+        assert_eq!(day.days_before(1).days_after(1), day);
+        assert_eq!(day.days_after(306).to_string(), "2029-01-01");
+    }
+
+    #[test]
+    fn a_day_starts_at_local_midnight_or_right_after_it_where_there_is_none() {
+        for (zone, day, start) in [
+            ("Europe/Madrid", "2026-03-29", "2026-03-28T23:00:00Z"),
+            ("Europe/Madrid", "2026-03-30", "2026-03-29T22:00:00Z"),
+            ("Europe/Madrid", "2026-10-25", "2026-10-24T22:00:00Z"),
+            ("Europe/Madrid", "2026-10-26", "2026-10-25T23:00:00Z"),
+            // From 24:00 to 01:00, and from 24:00 back to 23:00.
+            ("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z"),
+            ("America/Santiago", "2026-04-05", "2026-04-05T04:00:00Z"),
+            ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z"),
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            let day: DueDate = day.parse().unwrap();
+            let begins = day.start(&zone);
+            assert_eq!(begins, start.parse::<Timestamp>().unwrap(), "{day} in {zone:?}");
+            assert_eq!(DueDate::today(begins, &zone), day);
+            let before = begins - jiff::SignedDuration::from_nanos(1);
+            assert_eq!(DueDate::today(before, &zone), day.days_before(1));
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use attempt::{AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, a
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;
-pub use money::{Amount, AmountError, Currency, CurrencyError};
+pub use money::{Amount, AmountError, Currency, CurrencyError, Money};
 pub use outcome::{NextStep, Outcome, Settlement, next_step, redelivery_pause};
 pub use payment::{DataBlob, DataBlobError, MAX_PAYMENT_BYTES, Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};

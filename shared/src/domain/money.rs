@@ -109,6 +109,13 @@ impl Currency {
     pub fn code(self) -> &'static str {
         self.0.code()
     }
+
+    /// How many digits of an amount lie behind the point: the exponent of ISO 4217, and 0 for
+    /// what has none (metals, test codes).
+    #[must_use]
+    pub fn minor_digits(self) -> usize {
+        self.0.exponent().unwrap_or_default().into()
+    }
 }
 
 impl FromStr for Currency {
@@ -141,6 +148,26 @@ impl fmt::Display for Currency {
     }
 }
 
+/// An amount as people read it: `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Money {
+    /// Minor units.
+    pub amount: Amount,
+    /// Of which currency.
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let behind = self.currency.minor_digits();
+        // One digit at least stands before the point.
+        let digits = format!("{:0width$}", self.amount.minor_units(), width = behind + 1);
+        let (major, minor) = digits.split_at(digits.len() - behind);
+        let point = if behind == 0 { "" } else { "." };
+        f.pad(&format!("{major}{point}{minor} {}", self.currency))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +188,26 @@ mod tests {
         for text in ["9007199254740992", "99999999999999999999999"] {
             assert!(matches!(text.parse::<Amount>(), Err(AmountError::TooLarge { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn money_is_shown_with_as_many_digits_as_its_currency_has() {
+        let shown = |amount, currency: &str| {
+            let amount = Amount::from_minor_units(amount).unwrap();
+            Money { amount, currency: currency.parse().unwrap() }.to_string()
+        };
+        assert_eq!(shown(1_250, "EUR"), "12.50 EUR");
+        assert_eq!(shown(5, "EUR"), "0.05 EUR");
+        assert_eq!(shown(1_250, "JPY"), "1250 JPY");
+        assert_eq!(shown(1_250, "KWD"), "1.250 KWD");
+        assert_eq!(shown(7, "CLF"), "0.0007 CLF");
+        assert_eq!(shown(7, "XAU"), "7 XAU");
+        assert_eq!(shown(Amount::MAX, "EUR"), "90071992547409.91 EUR");
+        let money = Money {
+            amount: Amount::from_minor_units(5).unwrap(),
+            currency: "EUR".parse().unwrap(),
+        };
+        assert_eq!(format!("{money:>12}"), "    0.05 EUR");
     }
 
     #[test]

@@ -79,18 +79,29 @@ impl DueTable for PaymentsTable {
         status: Status,
         cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
-        let output = self
+        let place = cursor.as_ref().and_then(Cursor::place).map(str::to_owned);
+        let (from, behind) = match &place {
+            Some(_) => (None, " AND #key > :place"),
+            None => (cursor.map(|cursor| cursor.0), ""),
+        };
+        let mut query = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(DUE_INDEX)
-            .key_condition_expression("#shard = :shard")
+            .key_condition_expression(format!("#shard = :shard{behind}"))
             .filter_expression("#status = :status")
             .expression_attribute_names("#shard", attribute::DUE_SHARD)
             .expression_attribute_names("#status", attribute::STATUS)
             .expression_attribute_values(":shard", AttributeValue::S(due_shard_key(day, shard)))
-            .expression_attribute_values(":status", AttributeValue::S(status.to_string()))
-            .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
+            .expression_attribute_values(":status", AttributeValue::S(status.to_string()));
+        if let Some(place) = place {
+            query = query
+                .expression_attribute_names("#key", attribute::DUE_KEY)
+                .expression_attribute_values(":place", AttributeValue::S(place));
+        }
+        let output = query
+            .set_exclusive_start_key(from)
             .limit(DUE_PAGE.into())
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()

@@ -61,6 +61,21 @@ impl DueDay {
         Self { table, day, status, partitions, taken: Vec::new() }
     }
 
+    /// The same, without what comes before `reference` and without it.
+    #[must_use]
+    pub fn after(
+        table: Arc<dyn DueTable>,
+        day: DueDate,
+        status: Status,
+        reference: &PaymentRef,
+    ) -> Self {
+        let mut rest = Self::new(table, day, status);
+        for partition in &mut rest.partitions {
+            partition.rest = Rest::After(Some(Cursor::after(reference)));
+        }
+        rest
+    }
+
     /// The next payments, up to 1,000, as the table holds them now; `None` after the last.
     /// The index follows the table, so they may be in another status.
     ///

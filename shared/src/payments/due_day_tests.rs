@@ -86,8 +86,15 @@ impl DueTable for FakeTable {
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         assert_eq!((asked, status), (day(), Status::Pending));
         self.call().await?;
-        let from = cursor.map_or(0, |cursor| cursor.0["at"].as_n().unwrap().parse().unwrap());
-        let here = self.entries.iter().filter(|(_, r)| r.id.due_shard(SHARDS) == shard);
+        let here = || self.entries.iter().filter(|(_, r)| r.id.due_shard(SHARDS) == shard);
+        let from = match cursor {
+            None => 0,
+            Some(cursor) => match cursor.place() {
+                Some(place) => here().take_while(|(key, _)| key.as_str() <= place).count(),
+                None => cursor.0["at"].as_n().unwrap().parse().unwrap(),
+            },
+        };
+        let here = here();
         let mut rest = here.skip(from).map(|(_, reference)| reference.clone());
         let mut page: Vec<_> = rest.by_ref().take(PAGE).collect();
         page.retain(|reference| !self.hidden.contains(&reference.id));
@@ -165,6 +172,21 @@ async fn a_day_without_payments_ends_at_once() {
     let table = Arc::new(FakeTable::default());
     assert_eq!(read(&table).await, (Vec::new(), 0));
     assert_eq!(table.calls.load(Ordering::Relaxed), usize::from(SHARDS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_goes_on_after_a_payment_in_every_partition() {
+    let table = Arc::new(FakeTable::new());
+    let all = table.expected();
+    for at in [0, 999, 1_234, all.len() - 1] {
+        let of_table = Arc::clone(&table) as Arc<dyn DueTable>;
+        let mut rest = DueDay::after(of_table, day(), Status::Pending, &all[at]);
+        let mut found = Vec::new();
+        while let Some(batch) = rest.next().await.unwrap() {
+            found.extend(batch.into_iter().map(|(reference, _)| reference));
+        }
+        assert_eq!(found, all[at + 1..]);
+    }
 }
 
 #[test]

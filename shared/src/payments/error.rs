@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::operation::get_item::GetItemError;
 use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 
+use super::cursor::CursorError;
 use super::item::{ItemError, StoredPayment};
 
 /// A call that failed as a whole: nothing is known of any of its payments.
@@ -41,6 +42,12 @@ pub enum PaymentsError {
     /// A page of the index `due`: the task that read it panicked.
     #[error("reading the index of due payments: {0}")]
     DueTask(#[source] tokio::task::JoinError),
+    /// A page of an account's payments.
+    #[error("reading an account's payments: {}", DisplayErrorContext(.0))]
+    Account(Box<SdkError<QueryError>>),
+    /// A cursor that does not fit the query.
+    #[error("the cursor {0}")]
+    Cursor(#[from] CursorError),
     /// A page of the table.
     #[error("scanning payments: {}", DisplayErrorContext(.0))]
     Scan(Box<SdkError<ScanError>>),

@@ -73,6 +73,11 @@ pub(super) fn due_shard_key(due: DueDate, shard: u16) -> String {
     format!("{due}#{shard:02}")
 }
 
+/// Sort key of the index `due`.
+pub(super) fn due_key(reference: &PaymentRef) -> String {
+    format!("{}#{}", reference.account, reference.id)
+}
+
 /// The reference that the keys of an item (or of an entry of the index) stand for.
 pub(super) fn reference_from(item: &impl Attributes) -> Result<PaymentRef, ItemError> {
     use attribute as a;
@@ -247,7 +252,7 @@ pub(super) fn new_item(payment: &Payment, shards: u16) -> Vec<(&'static str, Att
         (a::PK, text(partition_key(&payment.account))),
         (a::SK, text(sort_key(&reference))),
         (a::DUE_SHARD, text(due_shard_key(payment.due, payment.id.due_shard(shards)))),
-        (a::DUE_KEY, text(format!("{}#{}", payment.account, payment.id))),
+        (a::DUE_KEY, text(due_key(&reference))),
         (a::ACCOUNT, text(payment.account.to_string())),
         (a::ID, text(payment.id.to_string())),
         (a::DUE, text(payment.due.to_string())),

@@ -1,19 +1,28 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 mod capacity;
+mod count;
+mod cursor;
+
 mod due;
 mod due_day;
+mod due_index;
+mod due_scan;
 mod error;
 mod item;
 mod statement;
 mod store;
 mod table;
+mod upcoming;
 
 pub use capacity::Units;
+pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use due_day::DueDay;
+pub use due_scan::{DueCursor, DuePage, DueScan};
 pub use error::{ChangeError, PaymentsError};
 pub use item::{Attributes, ItemError, StoredPayment, attribute, payment_from};
 pub use statement::{Change, FirstClaim};
 pub use store::{Applied, PaymentStore, met};
 pub use table::{Cursor, Inserted, PaymentsTable};
+pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};

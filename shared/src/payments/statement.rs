@@ -30,6 +30,9 @@ pub enum Change<'a> {
     Refuse(&'a PaymentRef, &'a Failure),
     /// FAILED → SCHEDULED, after so many attempts.
     Replay(&'a PaymentRef, u32, FirstClaim),
+    /// SCHEDULED → CANCELLED, provided that it was never attempted: after a replay it is
+    /// SCHEDULED again, and may have been settled before.
+    Cancel(&'a PaymentRef),
 }
 
 /// What a replay does with the time of the first claim.
@@ -51,6 +54,7 @@ impl Change<'_> {
             Self::Settle(..) => Event::Settle,
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
             Self::Replay(..) => Event::Replay,
+            Self::Cancel(_) => Event::Cancel,
         }
     }
 
@@ -64,7 +68,8 @@ impl Change<'_> {
             Self::Settle(reference, _)
             | Self::Fail(reference, ..)
             | Self::Refuse(reference, _)
-            | Self::Replay(reference, ..) => (*reference).clone(),
+            | Self::Replay(reference, ..)
+            | Self::Cancel(reference) => (*reference).clone(),
         }
     }
 }
@@ -81,6 +86,7 @@ pub(super) struct Statements {
     refuse: String,
     replay: String,
     replay_anew: String,
+    cancel: String,
 }
 
 /// A statement that compares the blob, for payments without one and with one.
@@ -107,6 +113,8 @@ impl WithData {
 const SAME: &str = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
 /// What fences off other workers.
 const FENCE: &str = r#" AND "Attempts"=?"#;
+/// What only a payment meets that was never attempted.
+const UNTRIED: &str = r#" AND "Attempts"=0"#;
 /// The next attempt, as a number: behind the fence it is known.
 const NEXT: &str = r#" SET "Attempts"=?"#;
 
@@ -119,7 +127,7 @@ impl Statements {
             )
         };
         let first = r#" SET "Attempts"=1 SET "ClaimedAt"=?"#;
-        let claim = update(Event::Claim, first, &format!(r#" AND "Attempts"=0{SAME}"#));
+        let claim = update(Event::Claim, first, &format!("{UNTRIED}{SAME}"));
         let claim_again = update(Event::Claim, NEXT, &format!("{FENCE}{SAME}"));
         // A status that stays is not written, so the index is not either.
         let (from, _) = Event::Resume.edge();
@@ -138,6 +146,7 @@ impl Statements {
             refuse: update(Event::Fail, failure, ""),
             replay: update(Event::Replay, forget, FENCE),
             replay_anew: update(Event::Replay, &forget_claim, FENCE),
+            cancel: update(Event::Cancel, "", UNTRIED),
             table: table.to_owned(),
         }
     }
@@ -186,6 +195,7 @@ impl Statements {
             Change::Replay(_, made, FirstClaim::StartsAnew) => {
                 (&self.replay_anew, vec![now(), now(), number(made)], vec![number(made)])
             }
+            Change::Cancel(_) => (&self.cancel, vec![now()], vec![]),
         };
         let reference = change.reference();
         let mut parameters = sets;
@@ -239,11 +249,11 @@ mod tests {
     fn all() -> Vec<String> {
         let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
             Statements::new("dueflow-payments");
-        let Statements { replay_anew, .. } = Statements::new("dueflow-payments");
+        let Statements { replay_anew, cancel, .. } = Statements::new("dueflow-payments");
         let with_data = [claim, claim_again, resume];
         let mut all: Vec<_> =
             with_data.into_iter().flat_map(|both| [both.without, both.with]).collect();
-        all.extend([settle, fail, refuse, replay, replay_anew]);
+        all.extend([settle, fail, refuse, replay, replay_anew, cancel]);
         all
     }
 
@@ -262,6 +272,8 @@ mod tests {
             assert!(statement.contains(r#"SET "Status"='SCHEDULED'"#));
             assert!(statement.contains(r#"AND "Status"='FAILED'"#));
         }
+        assert!(statements.cancel.contains(r#"SET "Status"='CANCELLED'"#));
+        assert!(statements.cancel.contains(r#"AND "Status"='SCHEDULED'"#));
     }
 
     #[test]
@@ -272,6 +284,12 @@ mod tests {
             assert!(statement.contains(r#"AND "Attempts"=?"#), "{statement}");
         }
         assert!(statements.claim.with.contains(r#"AND "Attempts"=0"#));
+    }
+
+    #[test]
+    fn only_a_payment_that_was_never_attempted_is_cancelled() {
+        let Statements { cancel, .. } = Statements::new("dueflow-payments");
+        assert!(cancel.ends_with(r#"AND "Attempts"=0"#), "{cancel}");
     }
 
     #[test]
@@ -299,6 +317,7 @@ mod tests {
             Change::Refuse(&reference, &failure),
             Change::Replay(&reference, 1, FirstClaim::Stays),
             Change::Replay(&reference, 1, FirstClaim::StartsAnew),
+            Change::Cancel(&reference),
         ] {
             let request = statements.change(&change, payment.created_at);
             let asked = request.statement().matches('?').count();

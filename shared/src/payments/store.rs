@@ -51,7 +51,11 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
         Change::Claim(payment) | Change::ClaimAgain(payment, _) | Change::Resume(payment, _) => {
             !stored.payment.same_instruction(payment)
         }
-        Change::Settle(..) | Change::Fail(..) | Change::Refuse(..) | Change::Replay(..) => false,
+        Change::Settle(..)
+        | Change::Fail(..)
+        | Change::Refuse(..)
+        | Change::Replay(..)
+        | Change::Cancel(_) => false,
     };
     let (_, target) = change.event().edge();
     let same_result = stored.status == target
@@ -65,6 +69,9 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             Change::Fail(_, failure, _) | Change::Refuse(_, failure) => {
                 stored.failure.as_ref() == Some(failure)
             }
+            // One that was attempted, and given up after it FAILED, was not withdrawn by its
+            // owner: it may have been settled.
+            Change::Cancel(_) => stored.attempts == 0,
         };
     if mismatch {
         Err(ChangeError::Mismatch)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::capacity::Units;
 use super::error::{ChangeError, PaymentsError};
-use super::item::{StoredPayment, attribute, partition_key, sort_key};
+use super::item::{StoredPayment, attribute, due_key, partition_key, sort_key};
 use super::statement::{Change, Statements};
 use super::store::{Applied, PaymentStore, met};
 use crate::domain::{Event, Payment, PaymentRef};
@@ -190,6 +190,23 @@ impl PaymentStore for PaymentsTable {
 /// Where the next page starts.
 #[derive(Debug, Clone)]
 pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
+
+impl Cursor {
+    /// Right after the place of this payment in any partition of the index `due`, whether or
+    /// not it lies in there.
+    #[must_use]
+    pub fn after(reference: &PaymentRef) -> Self {
+        let key = AttributeValue::S(due_key(reference));
+        Self(HashMap::from([(attribute::DUE_KEY.to_owned(), key)]))
+    }
+
+    /// The sort key of the index behind which a cursor of [`Cursor::after`] stands.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        let AttributeValue::S(place) = self.0.get(attribute::DUE_KEY)? else { return None };
+        (self.0.len() == 1).then_some(place)
+    }
+}
 
 fn event_name(event: Event) -> &'static str {
     match event {

@@ -8,7 +8,7 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Attribute,
-    SendMessageBatchRequestEntry,
+    QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
 use super::api::{CallFailed, Incoming, QueueApi, RefusedEntry, Visibility};
@@ -17,6 +17,13 @@ use super::producer::Outgoing;
 use super::wire::MAX_BATCH;
 use crate::aws::Aws;
 use crate::telemetry::calls;
+
+/// What together is every message of a queue.
+const COUNTS: [QueueAttributeName; 3] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+];
 
 /// A queue at SQS.
 #[derive(Debug)]
@@ -47,6 +54,23 @@ impl SqsQueue {
             .map_err(|source| QueueError::Open { queue: name.clone(), source: Box::new(source) })?;
         let url = output.queue_url.unwrap_or_default();
         Ok(Self { name, url, poll: aws.sqs_polling("poll", longest_wait), act })
+    }
+
+    /// How many messages the queue holds: visible, in flight and delayed. SQS calls the
+    /// numbers approximate: they follow what is sent and deleted within about a minute.
+    ///
+    /// # Errors
+    /// [`CallFailed`] when the call fails or its answer lacks a number.
+    pub async fn messages(&self) -> Result<u64, CallFailed> {
+        calls::sqs("count");
+        let request = self.act.get_queue_attributes().queue_url(&self.url);
+        let request = request.set_attribute_names(Some(COUNTS.to_vec()));
+        let output = request.send().await.map_err(|error| failed(&error))?;
+        let attributes = output.attributes.unwrap_or_default();
+        let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
+        COUNTS.iter().map(count).sum::<Option<u64>>().ok_or_else(|| {
+            CallFailed("the answer to GetQueueAttributes lacks a number of messages".to_owned())
+        })
     }
 }
 

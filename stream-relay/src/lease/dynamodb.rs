@@ -1,4 +1,5 @@
-//! The table of leases in `DynamoDB`: one item for each shard and one for each relay.
+//! The table of leases in `DynamoDB`: one item for each shard, day and relay, and one for the
+//! watch.
 
 use std::collections::HashMap;
 
@@ -13,13 +14,15 @@ use jiff::Timestamp;
 use shared::resources::lease::KEY;
 
 use super::{
-    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Presence, found_instead, presence_key,
+    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Position, Presence, duty_prefix,
+    found_instead, presence_key,
 };
 use crate::events;
 
 const OWNER: &str = "LeaseOwner";
 const COUNTER: &str = "LeaseCounter";
 const CHECKPOINT: &str = "Checkpoint";
+const READ_UP_TO: &str = "ReadUpTo";
 const UPDATED_AT: &str = "UpdatedAt";
 
 type Item = HashMap<String, AttributeValue>;
@@ -50,12 +53,16 @@ impl DynamoDbLeases {
     async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
         let mut set = format!("SET {COUNTER} = :next, {CHECKPOINT} = :to, {UPDATED_AT} = :now");
         let mut update = self.update(&next.key);
-        match &next.owner {
-            Some(owner) => {
-                set.push_str(&format!(", {OWNER} = :owner"));
-                update = update.expression_attribute_values(":owner", text(owner));
-            }
-            None => set.push_str(&format!(" REMOVE {OWNER}")),
+        if let Some(owner) = &next.owner {
+            set.push_str(&format!(", {OWNER} = :owner"));
+            update = update.expression_attribute_values(":owner", text(owner));
+        }
+        if let Some(read_up_to) = next.position.read_up_to {
+            set.push_str(&format!(", {READ_UP_TO} = :read"));
+            update = update.expression_attribute_values(":read", text(&read_up_to.to_string()));
+        }
+        if next.owner.is_none() {
+            set.push_str(&format!(" REMOVE {OWNER}"));
         }
         let update = match before {
             None => update.condition_expression(format!("attribute_not_exists({KEY})")),
@@ -66,7 +73,7 @@ impl DynamoDbLeases {
         let written = update
             .update_expression(set)
             .expression_attribute_values(":next", number(next.counter))
-            .expression_attribute_values(":to", text(next.checkpoint.as_str()))
+            .expression_attribute_values(":to", text(next.position.checkpoint.as_str()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -84,6 +91,7 @@ impl DynamoDbLeases {
 #[async_trait]
 impl LeaseTable for DynamoDbLeases {
     async fn all(&self, stream: &str) -> Result<Entries, LeaseError> {
+        let duties = duty_prefix(stream);
         let mut entries = Entries::default();
         let mut after = None;
         loop {
@@ -91,8 +99,11 @@ impl LeaseTable for DynamoDbLeases {
                 .client
                 .scan()
                 .table_name(&self.table)
-                .filter_expression(format!("begins_with({KEY}, :stream)"))
+                .filter_expression(format!(
+                    "begins_with({KEY}, :stream) OR begins_with({KEY}, :duties)"
+                ))
                 .expression_attribute_values(":stream", text(stream))
+                .expression_attribute_values(":duties", text(&duties))
                 .consistent_read(true)
                 .set_exclusive_start_key(after)
                 .send()
@@ -101,6 +112,9 @@ impl LeaseTable for DynamoDbLeases {
             for item in page.items() {
                 match (presence_from(stream, item), lease_from(item)) {
                     (Some(presence), _) => entries.relays.push(presence),
+                    (None, Some(duty)) if duty.key.starts_with(&duties) => {
+                        entries.duties.push(duty);
+                    }
                     (None, Some(lease)) => entries.leases.push(lease),
                     (None, None) => events::lease_failed("unknown", &form(item)),
                 }
@@ -113,23 +127,18 @@ impl LeaseTable for DynamoDbLeases {
     }
 
     async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
-        let next = Lease {
-            key: key.to_owned(),
-            owner: Some(self.name.clone()),
-            counter: seen.map_or(0, |lease| lease.counter) + 1,
-            checkpoint: seen.map_or(Checkpoint::TrimHorizon, |lease| lease.checkpoint.clone()),
-        };
+        let next = Lease::taken(key, seen, &self.name);
         self.write(seen, next).await
     }
 
-    async fn renew(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError> {
-        let next = Lease { counter: lease.counter + 1, checkpoint, ..lease.clone() };
+    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
+        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
         self.write(Some(lease), next).await
     }
 
-    async fn give_up(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError> {
+    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
         let counter = lease.counter + 1;
-        let next = Lease { counter, checkpoint, owner: None, key: lease.key.clone() };
+        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
         self.write(Some(lease), next).await
     }
 
@@ -193,7 +202,10 @@ fn lease_from(item: &Item) -> Option<Lease> {
         key: text_of(item, KEY)?,
         owner: text_of(item, OWNER),
         counter: counter_of(item)?,
-        checkpoint: Checkpoint::from_text(&text_of(item, CHECKPOINT)?),
+        position: Position {
+            checkpoint: Checkpoint::from_text(&text_of(item, CHECKPOINT)?),
+            read_up_to: text_of(item, READ_UP_TO).and_then(|at| at.parse().ok()),
+        },
     })
 }
 

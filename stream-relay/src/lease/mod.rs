@@ -1,4 +1,5 @@
-//! Leases: who reads which shard, how far it is read, and which relays there are.
+//! Leases: who reads which shard and how far it is read, who opens which day and how far it is
+//! open, who watches, and which relays there are.
 //!
 //! A lease is an item whose counter grows with every write. A relay may take it when nobody
 //! has it, or when it has watched the counter stand still for [`EXPIRY`] by its own monotonic
@@ -6,6 +7,7 @@
 //! of two relays that take at once one gets it.
 
 mod dynamodb;
+mod keys;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,7 +18,10 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
+use jiff::Timestamp;
+
 pub(crate) use self::dynamodb::DynamoDbLeases;
+pub(crate) use self::keys::{duty_key, duty_prefix, lease_key, presence_key};
 
 /// How long a counter must stand still before its writer counts as dead.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(10);
@@ -55,17 +60,47 @@ impl Checkpoint {
     }
 }
 
-/// A shard's lease as it lies in the table.
+/// How far the holder of a lease has come. It is written with every renewal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The place: in a shard, or in a day.
+    pub(crate) checkpoint: Checkpoint,
+    /// When the last record up to there was written, by the stream's clock. Only shards have
+    /// it; absent too where nothing was read yet, or by a release that did not note it.
+    pub(crate) read_up_to: Option<Timestamp>,
+}
+
+impl Position {
+    /// A place without a time.
+    pub(crate) fn at(checkpoint: Checkpoint) -> Self {
+        Self { checkpoint, read_up_to: None }
+    }
+}
+
+/// A lease as it lies in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lease {
-    /// `<stream>/<shard>`.
+    /// What is leased: a shard, a day or the watch.
     pub(crate) key: String,
-    /// Who reads the shard; nobody after it was given up.
+    /// Who has it; nobody after it was given up.
     pub(crate) owner: Option<String>,
     /// Grows with every write.
     pub(crate) counter: u64,
-    /// How far the shard is read.
-    pub(crate) checkpoint: Checkpoint,
+    /// How far its holders have come.
+    pub(crate) position: Position,
+}
+
+impl Lease {
+    /// The next write of `name`, which takes the lease that was `seen` under `key`.
+    pub(crate) fn taken(key: &str, seen: Option<&Self>, name: &str) -> Self {
+        let start = || Position::at(Checkpoint::TrimHorizon);
+        Self {
+            key: key.to_owned(),
+            owner: Some(name.to_owned()),
+            counter: seen.map_or(0, |lease| lease.counter) + 1,
+            position: seen.map_or_else(start, |lease| lease.position.clone()),
+        }
+    }
 }
 
 /// A relay's sign of life.
@@ -82,18 +117,11 @@ pub(crate) struct Presence {
 /// What the table holds for one stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entries {
+    /// Of shards.
     pub(crate) leases: Vec<Lease>,
+    /// Of days and of the watch.
+    pub(crate) duties: Vec<Lease>,
     pub(crate) relays: Vec<Presence>,
-}
-
-/// The key of a shard's lease.
-pub(crate) fn lease_key(stream: &str, shard: &str) -> String {
-    format!("{stream}/{shard}")
-}
-
-/// The key of a relay's sign of life.
-pub(crate) fn presence_key(stream: &str, relay: &str) -> String {
-    format!("{stream}#relay/{relay}")
 }
 
 /// What a refused write of `wanted` by the relay `own` means, when `found` is in the table: a
@@ -129,14 +157,14 @@ pub(crate) trait LeaseTable: Debug + Send + Sync {
     /// is a success. [`LeaseError::Lost`] when somebody was faster.
     async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError>;
 
-    /// Writes how far the shard is read, which also renews the lease. Returns it as it is
+    /// Writes how far the holder has come, which also renews the lease. Returns it as it is
     /// then: with an older position if that is what an earlier write left whose answer was
     /// lost. [`LeaseError::Lost`] when another relay has it.
-    async fn renew(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError>;
+    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
 
     /// The same, and gives the lease up, so that another relay takes it without waiting. The
     /// lease that is returned has an owner still if an earlier write was found instead.
-    async fn give_up(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError>;
+    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
 
     /// Gives a sign of life.
     async fn appear(&self, stream: &str) -> Result<(), LeaseError>;

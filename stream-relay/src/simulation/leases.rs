@@ -6,11 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
+use shared::domain::DueDate;
 
 use super::Weather;
 use crate::lease::{
-    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Presence, found_instead, presence_key,
+    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Position, Presence, duty_key, duty_prefix,
+    found_instead, presence_key,
 };
+
+fn is_shard(lease: &Lease) -> bool {
+    !lease.key.starts_with(&duty_prefix("stream"))
+}
 
 /// The table, for any number of relays.
 #[derive(Debug)]
@@ -33,7 +39,11 @@ impl LeaseStore {
     /// The shards of each lease that is not finished, with their owners.
     pub(super) fn owners(&self) -> Vec<(String, Option<String>)> {
         let items = self.items.lock().unwrap();
-        let open = items.leases.values().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+        let open = items
+            .leases
+            .values()
+            .filter(|lease| is_shard(lease))
+            .filter(|lease| lease.position.checkpoint != Checkpoint::ShardEnd);
         open.map(|lease| (lease.key.clone(), lease.owner.clone())).collect()
     }
 
@@ -44,12 +54,27 @@ impl LeaseStore {
 
     pub(super) fn checkpoint(&self, shard: &str) -> Checkpoint {
         let items = self.items.lock().unwrap();
-        items.leases[&format!("stream/{shard}")].checkpoint.clone()
+        items.leases[&format!("stream/{shard}")].position.checkpoint.clone()
     }
 
+    /// As an older release has written them.
+    pub(super) fn forget_times(&self) {
+        let mut items = self.items.lock().unwrap();
+        items.leases.values_mut().for_each(|lease| lease.position.read_up_to = None);
+    }
+
+    /// The keys of shards and relays.
     pub(super) fn keys(&self) -> Vec<String> {
         let items = self.items.lock().unwrap();
-        items.leases.keys().chain(items.relays.keys()).cloned().collect()
+        let shards = items.leases.values().filter(|lease| is_shard(lease)).map(|lease| &lease.key);
+        shards.chain(items.relays.keys()).cloned().collect()
+    }
+
+    /// How far the opening of a day has come; `None` before it began.
+    pub(super) fn opening(&self, day: DueDate) -> Option<Checkpoint> {
+        let items = self.items.lock().unwrap();
+        let lease = items.leases.get(&duty_key("stream", &day.to_string()))?;
+        Some(lease.position.checkpoint.clone())
     }
 
     fn failure() -> LeaseError {
@@ -111,32 +136,25 @@ impl LeaseTable for RelayLeases {
     async fn all(&self, _stream: &str) -> Result<Entries, LeaseError> {
         self.store
             .call(|items| {
-                Ok(Entries {
-                    leases: items.leases.values().cloned().collect(),
-                    relays: items.relays.values().cloned().collect(),
-                })
+                let (leases, duties) = items.leases.values().cloned().partition(is_shard);
+                Ok(Entries { leases, duties, relays: items.relays.values().cloned().collect() })
             })
             .await
     }
 
     async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
-        let next = Lease {
-            key: key.to_owned(),
-            owner: Some(self.name.clone()),
-            counter: seen.map_or(0, |lease| lease.counter) + 1,
-            checkpoint: seen.map_or(Checkpoint::TrimHorizon, |lease| lease.checkpoint.clone()),
-        };
+        let next = Lease::taken(key, seen, &self.name);
         self.write(seen, next).await
     }
 
-    async fn renew(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError> {
-        let next = Lease { counter: lease.counter + 1, checkpoint, ..lease.clone() };
+    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
+        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
         self.write(Some(lease), next).await
     }
 
-    async fn give_up(&self, lease: &Lease, checkpoint: Checkpoint) -> Result<Lease, LeaseError> {
+    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
         let counter = lease.counter + 1;
-        let next = Lease { counter, checkpoint, owner: None, key: lease.key.clone() };
+        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
         self.write(Some(lease), next).await
     }
 
@@ -193,7 +211,7 @@ fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
     super::simulate(0, || async {
         let store = Arc::new(LeaseStore::new(Arc::new(Weather::new(0))));
         let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
-        let after = |text: &str| Checkpoint::After(text.to_owned());
+        let after = |text: &str| Position::at(Checkpoint::After(text.to_owned()));
         let taken = a.take("stream/s", None).await.unwrap();
         assert_eq!(a.take("stream/s", None).await.unwrap(), taken);
         let renewed = a.renew(&taken, after("1")).await.unwrap();
@@ -206,6 +224,6 @@ fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
         assert!(matches!(a.renew(&given, after("3")).await, Err(LeaseError::Lost { .. })));
         let given = b.give_up(&taken, after("3")).await.unwrap();
         assert!(matches!(a.renew(&taken, after("4")).await, Err(LeaseError::Lost { .. })));
-        assert_eq!((given.owner, given.checkpoint), (None, after("3")));
+        assert_eq!((given.owner, given.position), (None, after("3")));
     });
 }

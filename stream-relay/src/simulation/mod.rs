@@ -7,18 +7,24 @@ mod chaos;
 mod gaps;
 mod leases;
 mod malformed;
+mod opening;
 mod outlet;
 mod sharing;
 mod stream;
 mod table;
+mod watch;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
+use shared::clock::Clock;
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey,
+};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::task::JoinHandle;
@@ -70,9 +76,18 @@ struct Bank {
     leases: Arc<LeaseStore>,
     outlet: Arc<FakeOutlet>,
     table: Arc<FakeTable>,
+    clock: Clock,
+    zone: TimeZone,
     /// What was inserted, oldest first.
     payments: Vec<Payment>,
 }
+
+/// How long after its start a day is opened.
+const OPENING_DELAY: Duration = Duration::from_secs(60);
+/// How often somebody watches, on average.
+const WATCH_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Days before today that are opened and watched.
+const WINDOW: u16 = 7;
 
 /// A relay that runs.
 struct Running {
@@ -99,13 +114,22 @@ impl Running {
 impl Bank {
     /// A bank whose stream starts with so many shards.
     fn new(seed: u64, shards: u32) -> Self {
+        Self::at("2026-11-24T12:00:00Z", TimeZone::UTC, seed, shards)
+    }
+
+    /// The same at another time and place.
+    fn at(start: &str, zone: TimeZone, seed: u64, shards: u32) -> Self {
         let weather = Arc::new(Weather::new(seed));
+        let (start, started): (Timestamp, _) = (start.parse().unwrap(), Instant::now());
+        let clock = Clock::new(move || start + started.elapsed());
         Self {
-            stream: Arc::new(FakeStream::new(Arc::clone(&weather), shards)),
+            stream: Arc::new(FakeStream::new(Arc::clone(&weather), shards, clock.clone())),
             leases: Arc::new(LeaseStore::new(Arc::clone(&weather))),
             outlet: Arc::new(FakeOutlet::new(Arc::clone(&weather))),
             table: Arc::new(FakeTable::default()),
             weather,
+            clock,
+            zone,
             payments: Vec::new(),
         }
     }
@@ -120,13 +144,16 @@ impl Bank {
             leases: Arc::new(RelayLeases::new(Arc::clone(&self.leases), name)),
             outlet: Arc::clone(&self.outlet) as _,
             table: Arc::clone(&self.table) as _,
+            clock: self.clock.clone(),
         };
         let config = RelayConfig {
-            zone: TimeZone::UTC,
+            zone: self.zone.clone(),
             name: name.to_owned(),
             checkpoint_interval: Duration::from_secs(1),
             sends: 4,
-            sweep_days: 7,
+            sweep_days: WINDOW,
+            opening_delay: OPENING_DELAY,
+            watch_interval: WATCH_INTERVAL,
         };
         let shutdown = Shutdown::new(Duration::from_secs(25));
         let stop = shutdown.clone();
@@ -135,22 +162,51 @@ impl Bank {
         Running { name: name.to_owned(), task, shutdown }
     }
 
-    /// Inserts a payment of an account: into the table and into the stream.
-    fn insert(&mut self, account: usize) {
-        let payment = Payment {
+    /// The bank's day.
+    fn today(&self) -> DueDate {
+        DueDate::today(self.clock.now(), &self.zone)
+    }
+
+    /// A payment of an account that is due today, written now.
+    fn payment(&self, account: usize) -> Payment {
+        Payment {
             id: PaymentId::generate(),
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
-            due: DueDate::today(jiff::Timestamp::now(), &TimeZone::UTC),
+            due: self.today(),
             amount: Amount::from_minor_units(1).unwrap(),
             currency: "EUR".parse().unwrap(),
             beneficiary: BeneficiaryId::parse("B").unwrap(),
             data: None,
             trace_key: TraceKey::generate(),
-            created_at: jiff::Timestamp::now(),
-        };
+            created_at: self.clock.now(),
+        }
+    }
+
+    /// Inserts a payment: into the table and into the stream.
+    fn put(&mut self, payment: Payment) {
         self.stream.put(&payment);
         self.table.put(&payment);
         self.payments.push(payment);
+    }
+
+    /// Inserts a payment of an account that is due today.
+    fn insert(&mut self, account: usize) {
+        let payment = self.payment(account);
+        self.put(payment);
+    }
+
+    /// Inserts payments that are due some days from now, taking turns over the accounts.
+    fn insert_ahead(&mut self, days: u16, payments: usize, accounts: usize) {
+        let due = self.today().days_after(days);
+        for number in 0..payments {
+            let payment = Payment { due, ..self.payment(number % accounts) };
+            self.put(payment);
+        }
+    }
+
+    /// Lets the dispatchers take so many messages and settle their payments.
+    fn settle(&self, messages: usize) {
+        self.outlet.take(messages).iter().for_each(|id| self.table.end(id, Status::Processed));
     }
 
     /// One payment into each of many accounts, so that every shard gets some.
@@ -175,8 +231,12 @@ impl Bank {
 
     /// The payments of each account arrived, the first time, in the order of their insertion.
     fn assert_order(&self) {
+        self.assert_order_of(&self.payments);
+    }
+
+    fn assert_order_of(&self, payments: &[Payment]) {
         let mut last: HashMap<&str, (usize, &Payment)> = HashMap::new();
-        for payment in &self.payments {
+        for payment in payments {
             let at = self.outlet.first_arrival(&payment.id.to_string()).unwrap();
             if let Some((before, earlier)) = last.insert(payment.account.as_str(), (at, payment)) {
                 assert!(before < at, "{:?} overtook {:?}", payment.id, earlier.id);

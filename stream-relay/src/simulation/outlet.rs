@@ -1,12 +1,14 @@
 //! Queues in memory, which fail, take only the first part, or lose their answers.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::domain::Failure;
-use shared::queue::{Outgoing, Unsent};
+use shared::queue::{CallFailed, Outgoing, Unsent};
+use tokio::time::Instant;
 
 use super::Weather;
 use crate::outlet::Outlet;
@@ -16,6 +18,7 @@ use crate::outlet::Outlet;
 pub(super) struct FakeOutlet {
     weather: Arc<Weather>,
     dead_letters_down: AtomicBool,
+    counted: AtomicUsize,
     arrivals: Mutex<Arrivals>,
 }
 
@@ -24,12 +27,73 @@ struct Arrivals {
     count: usize,
     /// By payment id: when it came first, how often it came.
     payments: HashMap<String, (usize, usize)>,
+    /// Messages that nobody has taken, by payment id.
+    queue: VecDeque<String>,
+    /// When each deduplication id came first.
+    deduplicated: HashMap<String, Instant>,
+    /// How long the queue was, from when on.
+    lengths: Vec<(Instant, usize)>,
     buried: Vec<(String, String)>,
 }
 
+/// For so long SQS drops what comes with the same deduplication id.
+const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+/// So old is the number of messages that SQS tells.
+const LAG: Duration = Duration::from_secs(60);
+
+impl Arrivals {
+    fn arrive(&mut self, message: &Outgoing) {
+        self.count += 1;
+        let now = self.count;
+        // The deduplication id begins with the due date, which has ten letters, and the id.
+        let id = message.deduplication[11..47].to_owned();
+        self.payments.entry(id.clone()).or_insert((now, 0)).1 += 1;
+        let before = self.deduplicated.get(&message.deduplication);
+        if before.is_none_or(|at| at.elapsed() >= DEDUPLICATION) {
+            self.deduplicated.insert(message.deduplication.clone(), Instant::now());
+            self.queue.push_back(id);
+        }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        self.lengths.push((Instant::now(), self.queue.len()));
+    }
+}
+
 impl FakeOutlet {
+    /// How often a payment was sent.
+    pub(super) fn times(&self, id: &str) -> usize {
+        self.arrivals.lock().unwrap().payments.get(id).map_or(0, |(_, times)| *times)
+    }
+
+    /// Messages in the queue.
+    pub(super) fn len(&self) -> usize {
+        self.arrivals.lock().unwrap().queue.len()
+    }
+
+    /// Whether a message with this deduplication id came.
+    pub(super) fn came(&self, deduplication: &str) -> bool {
+        self.arrivals.lock().unwrap().deduplicated.contains_key(deduplication)
+    }
+
+    /// Takes messages out of the queue: the ids of their payments.
+    pub(super) fn take(&self, most: usize) -> Vec<String> {
+        let mut arrivals = self.arrivals.lock().unwrap();
+        let most = most.min(arrivals.queue.len());
+        let taken = arrivals.queue.drain(..most).collect();
+        arrivals.note();
+        taken
+    }
+
+    /// How often the messages were counted.
+    pub(super) fn counted(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
+    }
+
     pub(super) fn new(weather: Arc<Weather>) -> Self {
-        Self { weather, dead_letters_down: AtomicBool::new(false), arrivals: Mutex::default() }
+        let dead_letters_down = AtomicBool::new(false);
+        Self { weather, dead_letters_down, counted: 0.into(), arrivals: Mutex::default() }
     }
 
     pub(super) fn first_arrival(&self, id: &str) -> Option<usize> {
@@ -71,13 +135,7 @@ impl Outlet for FakeOutlet {
         let taken = if lost { self.weather.below(messages.len() + 1) } else { messages.len() };
         {
             let mut arrivals = self.arrivals.lock().unwrap();
-            for message in &messages[..taken] {
-                arrivals.count += 1;
-                let now = arrivals.count;
-                // The deduplication id is the due date, which has ten letters, and the id.
-                let id = message.deduplication[11..].to_owned();
-                arrivals.payments.entry(id).or_insert((now, 0)).1 += 1;
-            }
+            messages[..taken].iter().for_each(|message| arrivals.arrive(message));
         }
         self.weather.travel().await;
         if lost {
@@ -95,5 +153,15 @@ impl Outlet for FakeOutlet {
         }
         self.arrivals.lock().unwrap().buried.push((source.to_owned(), raw));
         Ok(())
+    }
+    async fn queued(&self) -> Result<u64, CallFailed> {
+        self.weather.travel().await;
+        self.counted.fetch_add(1, Ordering::Relaxed);
+        if self.weather.strikes() {
+            return Err(CallFailed("a storm".to_owned()));
+        }
+        let arrivals = self.arrivals.lock().unwrap();
+        let then = arrivals.lengths.iter().rev().find(|(at, _)| at.elapsed() >= LAG);
+        Ok(then.map_or(0, |(_, length)| *length as u64))
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::error::SdkError;
+use aws_sdk_dynamodbstreams::primitives::DateTime;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
+use shared::clock::Clock;
 use shared::domain::{Payment, fnv1a};
 use tokio::time::Instant;
 
@@ -43,18 +45,19 @@ struct State {
 pub(super) struct FakeStream {
     weather: Arc<Weather>,
     start: Instant,
+    clock: Clock,
     state: Mutex<State>,
 }
 
 impl FakeStream {
-    pub(super) fn new(weather: Arc<Weather>, shards: u32) -> Self {
+    pub(super) fn new(weather: Arc<Weather>, shards: u32, clock: Clock) -> Self {
         let mut state = State { shards: Vec::new(), sequence: 0, made: 0 };
         let width = u64::MAX / u64::from(shards);
         for index in 0..u64::from(shards) {
             let end = if index + 1 == u64::from(shards) { u64::MAX } else { (index + 1) * width };
             state.open(Vec::new(), (index * width, end));
         }
-        Self { weather, start: Instant::now(), state: Mutex::new(state) }
+        Self { weather, start: Instant::now(), clock, state: Mutex::new(state) }
     }
 
     pub(super) fn put(&self, payment: &Payment) {
@@ -74,6 +77,7 @@ impl FakeStream {
         let change = StreamRecord::builder()
             .set_new_image(Some(image))
             .sequence_number(format!("{sequence:021}"))
+            .approximate_creation_date_time(DateTime::from_secs(self.clock.now().as_second()))
             .build();
         let record = Record::builder().event_name(OperationType::Insert).dynamodb(change).build();
         let hash = fnv1a(account.as_bytes());
@@ -112,6 +116,16 @@ impl FakeStream {
     pub(super) fn trim(&self) {
         for shard in &mut self.state.lock().unwrap().shards {
             shard.trimmed = shard.records.len();
+        }
+    }
+
+    /// Says of everything that is there that it was a change: its insertion is lost, and nobody
+    /// is told.
+    pub(super) fn lose(&self) {
+        for shard in &mut self.state.lock().unwrap().shards {
+            for (_, record) in &mut shard.records {
+                record.event_name = Some(OperationType::Modify);
+            }
         }
     }
 

@@ -1,29 +1,69 @@
 //! The payments table by due date, in memory.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::{DueDate, Payment, PaymentRef, Status};
+use jiff::Timestamp;
+use shared::domain::{AccountId, DueDate, Payment, PaymentId, PaymentRef, Status};
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 
 const SHARDS: u16 = 6;
+/// Entries of a page.
+const PAGE: usize = 100;
 
-/// All payments that were inserted, SCHEDULED for ever.
+/// All payments that were inserted.
 #[derive(Debug, Default)]
 pub(super) struct FakeTable {
-    payments: Mutex<Vec<Payment>>,
+    items: Mutex<Items>,
     down: AtomicBool,
     cursed: AtomicBool,
+    slow: AtomicBool,
     asked: AtomicUsize,
     at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Items {
+    /// By the keys of the index.
+    due: BTreeMap<(DueDate, u16), BTreeMap<(AccountId, PaymentId), PaymentRef>>,
+    payments: HashMap<PaymentId, StoredPayment>,
 }
 
 impl FakeTable {
     pub(super) fn put(&self, payment: &Payment) {
-        self.payments.lock().unwrap().push(payment.clone());
+        let stored = StoredPayment {
+            payment: payment.clone(),
+            status: Status::Scheduled,
+            updated_at: payment.created_at,
+            attempts: 0,
+            attempts_before: 0,
+            claimed_at: None,
+            transaction_id: None,
+            settled_at: None,
+            failure: None,
+        };
+        let mut items = self.items.lock().unwrap();
+        let shard = items.due.entry((payment.due, payment.id.due_shard(SHARDS))).or_default();
+        shard.insert((payment.account.clone(), payment.id), payment.reference());
+        items.payments.insert(payment.id, stored);
+    }
+
+    /// A payment is not SCHEDULED any more.
+    pub(super) fn end(&self, id: &str, status: Status) {
+        let id: PaymentId = id.parse().unwrap();
+        self.items.lock().unwrap().payments.get_mut(&id).unwrap().status = status;
+    }
+
+    /// A payment is SCHEDULED again, after so many attempts.
+    pub(super) fn replay(&self, id: PaymentId, attempts: u32, now: Timestamp) {
+        let mut items = self.items.lock().unwrap();
+        let stored = items.payments.get_mut(&id).unwrap();
+        (stored.status, stored.attempts, stored.updated_at) = (Status::Scheduled, attempts, now);
     }
 
     pub(super) fn break_down(&self) {
@@ -39,13 +79,23 @@ impl FakeTable {
         self.down.store(false, Ordering::Relaxed);
     }
 
+    /// Half a second for each batch of items.
+    pub(super) fn slow_down(&self) {
+        self.slow.store(true, Ordering::Relaxed);
+    }
+
     /// Pages that were asked for.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Pages of one complete sweep of today and seven days.
-    pub(super) const SWEEP: usize = 8 * SHARDS as usize;
+    /// Most pages that were asked for at the same time.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::Relaxed)
+    }
+
+    /// Pages of all days once, where none has more than a page in a partition.
+    pub(super) const SWEEP: usize = (super::WINDOW as usize + 1) * SHARDS as usize;
 }
 
 #[async_trait]
@@ -59,38 +109,38 @@ impl DueTable for FakeTable {
         &self,
         day: DueDate,
         shard: u16,
-        _status: Status,
-        _cursor: Option<Cursor>,
+        status: Status,
+        cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        assert!(self.at_once.fetch_add(1, Ordering::Relaxed) < 4, "more than one sweep at a time");
+        let now = self.at_once.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_at_once.fetch_max(now, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         if self.down.load(Ordering::Relaxed) {
             return Err(PaymentsError::Unread(1));
         }
-        let payments = self.payments.lock().unwrap();
-        let here = payments.iter().filter(|p| p.due == day && p.id.due_shard(SHARDS) == shard);
-        let mut page: Vec<_> = here.map(Payment::reference).collect();
-        page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
-        Ok((page, None))
+        let items = self.items.lock().unwrap();
+        let Some(here) = items.due.get(&(day, shard)) else { return Ok((Vec::new(), None)) };
+        let place = cursor.as_ref().map(|cursor| cursor.place().unwrap().to_owned());
+        let behind = |reference: &&PaymentRef| match &place {
+            Some(place) => *place < format!("{}#{}", reference.account, reference.id),
+            None => true,
+        };
+        let looked_at: Vec<_> = here.values().filter(behind).take(PAGE + 1).collect();
+        let more = looked_at.len() > PAGE;
+        let page = &looked_at[..looked_at.len().min(PAGE)];
+        let next = page.last().filter(|_| more).map(|last| Cursor::after(last));
+        let in_status = |reference: &&&PaymentRef| items.payments[&reference.id].status == status;
+        Ok((page.iter().filter(in_status).map(|&reference| reference.clone()).collect(), next))
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
-        let stored = |payment: &Payment| StoredPayment {
-            payment: payment.clone(),
-            status: Status::Scheduled,
-            updated_at: payment.created_at,
-            attempts: 0,
-            attempts_before: 0,
-            claimed_at: None,
-            transaction_id: None,
-            settled_at: None,
-            failure: None,
-        };
-        let payments = self.payments.lock().unwrap();
-        let payment = |asked: &PaymentRef| payments.iter().find(|payment| payment.id == asked.id);
-        let found = references.iter().filter_map(payment);
-        Ok(found.map(|payment| (payment.reference(), Ok(stored(payment)))).collect())
+        if self.slow.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let items = self.items.lock().unwrap();
+        let stored = |reference: &PaymentRef| items.payments[&reference.id].clone();
+        Ok(references.iter().map(|wanted| (wanted.clone(), Ok(stored(wanted)))).collect())
     }
 }

@@ -5,11 +5,15 @@
 mod asynchronous;
 mod commands;
 mod crashes;
+mod day;
 mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod imports;
 mod outage;
+mod payments;
+mod preflight;
 mod queues;
 mod relays;
 mod slow;

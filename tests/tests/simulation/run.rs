@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use shared::domain::{PaymentRef, Status};
 use tests::history::{Change, Expect, Settled, check};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -22,6 +23,7 @@ pub(crate) struct Outcome {
     pub(crate) payments: u64,
     pub(crate) events: usize,
     pub(crate) failed: usize,
+    pub(crate) cancelled: usize,
     pub(crate) violations: Vec<String>,
     /// What happened to the money, in order.
     pub(crate) trace: (Vec<Settled>, Vec<Change>),
@@ -32,16 +34,17 @@ impl AddAssign for Outcome {
         self.payments += other.payments;
         self.events += other.events;
         self.failed += other.failed;
+        self.cancelled += other.cancelled;
         self.violations.extend(other.violations);
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { payments, events, failed, violations, .. } = self;
+        let Self { payments, events, failed, cancelled, violations, .. } = self;
         write!(
             f,
-            "{payments} payments, {events} kills, stops, jumps and outages, {failed} payments FAILED, {} seeds with violations",
+            "{payments} payments, {events} kills, stops, jumps and outages, {failed} payments FAILED, {cancelled} CANCELLED, {} seeds with violations",
             violations.len()
         )
     }
@@ -85,9 +88,11 @@ async fn play(seed: u64, bug: Bug) -> Outcome {
 }
 
 /// What is due at some time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Due {
     Event(Event),
+    /// A payment's owner withdraws it.
+    Cancel(PaymentRef),
     Start(usize),
     Wake(usize),
     ServiceUp,
@@ -99,6 +104,10 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
     let now = Instant::now();
     match due {
         Due::Event(Event::Insert { payments }) => world.insert(payments),
+        Due::Event(Event::Withdraw { after }) => {
+            let payment = world.insert_of_any().reference();
+            later.push((now + after, Due::Cancel(payment)));
+        }
         Due::Event(Event::RelayAgain) => world.relay_again(),
         Due::Event(Event::Kill { process, back_after }) => {
             processes[process].kill();
@@ -118,6 +127,7 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
             world.service_down(Down::Yes);
             later.push((now + time, Due::ServiceUp));
         }
+        Due::Cancel(payment) => world.cancel(&payment),
         Due::Start(process) => {
             if processes[process].life.is_dead() {
                 processes[process] = world.start(process);
@@ -134,10 +144,12 @@ fn judge(seed: u64, script: &Script, world: &World) -> Outcome {
     let findings = check(&evidence, Expect::Ended);
     let violations =
         if findings.clean() { Vec::new() } else { vec![format!("seed {seed}: {findings}")] };
+    let in_status = |status| evidence.table.iter().filter(move |stored| stored.status == status);
     Outcome {
         payments: evidence.inserted,
         events: script.events.len(),
         failed: evidence.table.iter().filter(|stored| stored.failure.is_some()).count(),
+        cancelled: in_status(Status::Cancelled).count(),
         violations,
         trace: (evidence.journal, evidence.stream),
     }

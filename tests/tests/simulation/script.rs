@@ -14,6 +14,8 @@ pub(crate) const PROCESSES: usize = DISPATCHERS + 2;
 pub(crate) enum Event {
     /// So many payments are inserted and queued.
     Insert { payments: u64 },
+    /// A payment is inserted and queued, and its owner withdraws it after a while.
+    Withdraw { after: Duration },
     /// The relay reads everything again, and queues it again.
     RelayAgain,
     /// A process dies, and another takes its place after a while.
@@ -64,6 +66,15 @@ pub(crate) fn script(seed: u64) -> Script {
             }
         };
         events.push((at, event));
+    }
+    // Drawn apart, so that what else happens in a seed is as it was.
+    let mut owners = Chance::new(seed, 2);
+    for _ in 0..owners.below(5) {
+        let at = owners.duration(Duration::ZERO..STORM);
+        // A message takes milliseconds to a dispatcher that is there, and minutes to one that
+        // must come back first.
+        let longest = [SECOND / 50, SECOND, 60 * SECOND][owners.below(3) as usize];
+        events.push((at, Event::Withdraw { after: owners.duration(Duration::ZERO..longest) }));
     }
     events.sort_by_key(|(at, _)| *at);
     Script {

@@ -40,6 +40,7 @@ enum Owned {
     Fail(PaymentRef, Failure, u32),
     Refuse(PaymentRef, Failure),
     Replay(PaymentRef, u32, FirstClaim),
+    Cancel(PaymentRef),
 }
 
 impl Owned {
@@ -56,6 +57,7 @@ impl Owned {
             }
             Change::Refuse(reference, failure) => Self::Refuse(reference.clone(), failure.clone()),
             Change::Replay(reference, made, first) => Self::Replay(reference.clone(), made, first),
+            Change::Cancel(reference) => Self::Cancel(reference.clone()),
         }
     }
 
@@ -68,6 +70,7 @@ impl Owned {
             Self::Fail(reference, failure, made) => Change::Fail(reference, failure, *made),
             Self::Refuse(reference, failure) => Change::Refuse(reference, failure),
             Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
+            Self::Cancel(reference) => Change::Cancel(reference),
         }
     }
 
@@ -81,6 +84,7 @@ impl Owned {
                 stored.attempts == *seen && stored.payment.same_instruction(payment)
             }
             Self::Fail(_, _, made) | Self::Replay(_, made, _) => stored.attempts == *made,
+            Self::Cancel(_) => stored.attempts == 0,
             Self::Settle(..) | Self::Refuse(..) => true,
         }
     }
@@ -105,6 +109,7 @@ impl Owned {
                     FirstClaim::StartsAnew => stored.claimed_at = Some(now),
                 }
             }
+            Self::Cancel(_) => {}
         }
     }
 }
@@ -136,6 +141,12 @@ impl Items {
             instruction: format!("{} {}", payment.amount, payment.currency),
             transaction_id: stored.transaction_id.clone(),
         });
+    }
+
+    /// A payment's owner withdraws it, if it was never attempted.
+    pub(crate) fn cancel(&mut self, reference: &PaymentRef, now: Timestamp) {
+        // Refused is as good: it was claimed before.
+        drop(self.apply(Owned::Cancel(reference.clone()), now, Bug::None));
     }
 
     fn apply(&mut self, change: Owned, now: Timestamp, bug: Bug) -> Result<Applied, ChangeError> {

@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef,
+    TraceKey,
 };
 use shared::payments::DueTable;
 use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
@@ -95,14 +96,28 @@ impl World {
     /// Inserts payments and queues them, as the relay does.
     pub(crate) fn insert(&mut self, count: u64) {
         for _ in 0..count {
-            let account = self.faults.below(self.script.accounts);
-            self.insert_one(u8::try_from(account).unwrap());
+            self.insert_of_any();
         }
+    }
+
+    /// Inserts a payment of some account and queues it.
+    pub(crate) fn insert_of_any(&mut self) -> Payment {
+        let account = self.faults.below(self.script.accounts);
+        self.insert_one(u8::try_from(account).unwrap())
+    }
+
+    /// Its owner withdraws a payment, which the table may refuse.
+    pub(crate) fn cancel(&self, payment: &PaymentRef) {
+        self.items.lock().unwrap().cancel(payment, self.now());
+    }
+
+    fn now(&self) -> Timestamp {
+        Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap()
     }
 
     /// Inserts a payment of one account and queues it.
     pub(crate) fn insert_one(&mut self, account: u8) -> Payment {
-        let now = Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap();
+        let now = self.now();
         self.inserted += 1;
         let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
         let mut entropy = [0; 10];

@@ -1,0 +1,220 @@
+//! `dueflow payments cancel`: an owner withdraws payments before they leave.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use serde_json::json;
+use shared::aws::Aws;
+use shared::config::Common;
+use shared::domain::{PaymentRef, Status};
+use shared::payments::{
+    Applied, Change, ChangeError, DueTable, PaymentStore, PaymentsTable, StoredPayment,
+};
+
+use super::options::CancelOptions;
+use super::output;
+
+/// Payments in one round: what one `BatchGetItem` returns, and four batches of writes.
+const ROUND: usize = 100;
+
+/// What becomes of one payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Decision {
+    /// It would be cancelled.
+    Planned,
+    /// It is cancelled now.
+    Cancelled,
+    /// It was cancelled before.
+    CancelledBefore,
+    /// It may not be cancelled.
+    Refused(Refusal),
+    /// It could not be.
+    Failed(String),
+}
+
+/// Why a payment is not cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Refusal {
+    /// PENDING.
+    UnderWay,
+    /// PROCESSED.
+    Paid { transaction_id: Option<String> },
+    /// FAILED.
+    Failed,
+    /// SCHEDULED again by a replay.
+    Replayed,
+    /// CANCELLED after it had been attempted.
+    GivenUp,
+    /// The table does not hold it.
+    NotFound,
+}
+
+/// What may be done with a payment that the table holds like this: pure, and the same as the
+/// condition of the write.
+fn decide(stored: &StoredPayment) -> Decision {
+    let untried = stored.attempts == 0;
+    match stored.status {
+        Status::Scheduled if untried => Decision::Planned,
+        Status::Cancelled if untried => Decision::CancelledBefore,
+        Status::Scheduled => Decision::Refused(Refusal::Replayed),
+        Status::Cancelled => Decision::Refused(Refusal::GivenUp),
+        Status::Pending => Decision::Refused(Refusal::UnderWay),
+        Status::Processed => {
+            let transaction_id = stored.transaction_id.clone();
+            Decision::Refused(Refusal::Paid { transaction_id })
+        }
+        Status::Failed => Decision::Refused(Refusal::Failed),
+    }
+}
+
+/// What the result of the write says.
+fn made(result: Result<Applied, ChangeError>) -> Decision {
+    match result {
+        Ok(Applied::Now) => Decision::Cancelled,
+        Ok(Applied::Before) => Decision::CancelledBefore,
+        Err(ChangeError::Missing) => Decision::Refused(Refusal::NotFound),
+        Err(ChangeError::InStatus(stored)) => match decide(&stored) {
+            // The condition failed on an item that meets it.
+            Decision::Planned => Decision::Failed("it changed meanwhile: run it again".to_owned()),
+            decision => decision,
+        },
+        Err(
+            error @ (ChangeError::Mismatch | ChangeError::Item(_) | ChangeError::Database { .. }),
+        ) => Decision::Failed(error.to_string()),
+    }
+}
+
+/// The command.
+pub(crate) async fn cancel(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
+    output::ended(run(common, options).await)
+}
+
+async fn run(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await;
+    let name = common.names.payments_table();
+    let table = PaymentsTable::new(aws.dynamodb("cancel"), &name, common.due_shards);
+    let mut named = HashSet::new();
+    let references = options.references.iter().filter(|reference| named.insert(*reference));
+    let references: Vec<_> = references.cloned().collect();
+    let mut report = Report { json: options.json, counts: BTreeMap::new(), unclean: 0 };
+    for round in references.chunks(ROUND) {
+        let decisions = if options.execute {
+            execute(&table, round).await?
+        } else {
+            plan(&table, round).await?
+        };
+        for (reference, decision) in round.iter().zip(&decisions) {
+            report.enter(reference, decision)?;
+        }
+    }
+    report.finish(options.execute)
+}
+
+/// What would be done.
+async fn plan(table: &PaymentsTable, references: &[PaymentRef]) -> anyhow::Result<Vec<Decision>> {
+    let mut found = table.get_many(references).await?.into_iter().peekable();
+    let decisions =
+        references.iter().map(|reference| match found.next_if(|(found, _)| found == reference) {
+            None => Decision::Refused(Refusal::NotFound),
+            Some((_, Ok(stored))) => decide(&stored),
+            Some((_, Err(error))) => Decision::Failed(ChangeError::Item(error).to_string()),
+        });
+    Ok(decisions.collect())
+}
+
+/// Does it, each payment on the condition of its own write.
+async fn execute(
+    table: &PaymentsTable,
+    references: &[PaymentRef],
+) -> anyhow::Result<Vec<Decision>> {
+    let changes: Vec<_> = references.iter().map(Change::Cancel).collect();
+    let results = table.apply(&changes, Timestamp::now()).await?;
+    Ok(results.into_iter().map(made).collect())
+}
+
+impl Decision {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Planned => "cancel",
+            Self::Cancelled => "cancelled",
+            Self::CancelledBefore => "before",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    const fn is_clean(&self) -> bool {
+        match self {
+            Self::Planned | Self::Cancelled | Self::CancelledBefore => true,
+            Self::Refused(_) | Self::Failed(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Planned => f.write_str("it is SCHEDULED and was never attempted"),
+            Self::Cancelled => f.write_str("it is CANCELLED"),
+            Self::CancelledBefore => f.write_str("it was CANCELLED before"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnderWay => f.write_str("too late: it is PENDING and may have been submitted"),
+            Self::Paid { transaction_id } => {
+                let id = transaction_id.as_deref().unwrap_or("no transaction id");
+                write!(f, "too late: it is PROCESSED with {id}")
+            }
+            Self::Failed => f.write_str("it FAILED and leaves no more by itself: see dueflow dlq"),
+            Self::Replayed => {
+                f.write_str("it was replayed, so an earlier attempt may have been settled")
+            }
+            Self::GivenUp => f.write_str("it was attempted and then given up, not withdrawn"),
+            Self::NotFound => f.write_str("the table holds no such payment"),
+        }
+    }
+}
+
+/// What a whole run came to.
+struct Report {
+    json: bool,
+    counts: BTreeMap<&'static str, u64>,
+    unclean: u64,
+}
+
+impl Report {
+    fn enter(&mut self, reference: &PaymentRef, decision: &Decision) -> anyhow::Result<()> {
+        let state = decision.as_str();
+        *self.counts.entry(state).or_default() += 1;
+        self.unclean += u64::from(!decision.is_clean());
+        let line = if self.json {
+            let why = decision.to_string();
+            format!("{}\n", json!({ "reference": reference, "state": state, "why": why }))
+        } else {
+            format!("{state:<9}  {reference}  {decision}\n")
+        };
+        Ok(output::print(&line)?)
+    }
+
+    fn finish(&self, executed: bool) -> anyhow::Result<ExitCode> {
+        let text = if self.json {
+            let summary = json!({ "execute": executed, "payments": self.counts });
+            format!("{}\n", json!({ "summary": summary }))
+        } else {
+            let counts = self.counts.iter().map(|(state, count)| format!("{count} {state}"));
+            let counts = counts.collect::<Vec<_>>().join(", ");
+            let dry = "This was a dry run: nothing was changed. --execute does it.\n";
+            format!("{counts}\n{}", if executed { "" } else { dry })
+        };
+        output::print(&text)?;
+        Ok(if self.unclean == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

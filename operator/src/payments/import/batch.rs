@@ -1,0 +1,91 @@
+//! Rows that go to the table in one request, and the refused ones between them.
+
+use std::collections::HashSet;
+
+use shared::domain::{AccountId, Payment};
+use shared::payments::Inserted;
+
+use super::ledger::Ledger;
+use super::rejects::Refused;
+use super::stop::Stop;
+
+/// Payments in one request.
+const PAYMENTS: usize = 25;
+/// Rows held between two requests, when many are refused.
+const ROWS: usize = 250;
+/// Bytes of such rows.
+const BYTES: usize = 256 * 1024;
+
+/// One row as it was written, and whether it is a payment.
+#[derive(Debug)]
+struct Held {
+    line: u64,
+    row: Option<Vec<u8>>,
+    refused: Option<String>,
+}
+
+/// Rows in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    rows: Vec<Held>,
+    /// Those of them that are payments.
+    pub(super) payments: Vec<Payment>,
+    /// Accounts whose rows bring ids of their own: the ids are in an order that the rows may follow.
+    pub(super) ordered: HashSet<AccountId>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.payments.len() >= PAYMENTS || self.rows.len() >= ROWS || self.bytes >= BYTES
+    }
+
+    /// Whether it holds a payment with the id of `payment`: one request cannot insert an id twice.
+    pub(super) fn holds(&self, payment: &Payment) -> bool {
+        self.payments.iter().any(|other| other.id == payment.id)
+    }
+
+    /// Adds a payment and the row that asks for it.
+    pub(super) fn take(&mut self, line: u64, row: Vec<u8>, payment: Payment) {
+        self.bytes += row.len();
+        self.rows.push(Held { line, row: Some(row), refused: None });
+        self.payments.push(payment);
+    }
+
+    /// Adds a row that is no payment.
+    pub(super) fn refuse(&mut self, line: u64, row: Option<Vec<u8>>, reason: String) {
+        self.bytes += row.as_ref().map_or(0, Vec::len);
+        self.rows.push(Held { line, row, refused: Some(reason) });
+    }
+
+    /// Enters every row, with what the table said of the payments among them.
+    pub(super) fn enter(self, results: &[Inserted], ledger: &mut Ledger) -> Result<(), Stop> {
+        let mut results = self.payments.iter().zip(results);
+        for Held { line, row, refused } in self.rows {
+            let reason = match refused {
+                Some(reason) => reason,
+                None => match results.next() {
+                    Some((_, Inserted::New)) => {
+                        ledger.scheduled();
+                        continue;
+                    }
+                    Some((_, Inserted::AlreadyThere)) => {
+                        ledger.already_scheduled();
+                        continue;
+                    }
+                    Some((payment, Inserted::Conflict)) => {
+                        format!("PaymentID: {} is another payment already", payment.id)
+                    }
+                    // PaymentsTable::insert gives a result for each payment.
+                    None => break,
+                },
+            };
+            ledger.refuse(Refused { line, reason, row })?;
+        }
+        ledger.settle()
+    }
+}

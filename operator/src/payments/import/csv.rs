@@ -1,0 +1,149 @@
+//! Rows of CSV: the header, and the fields of one row.
+
+use std::collections::BTreeMap;
+
+use csv_core::ReadRecordResult;
+
+use super::lines::MAX_ROW;
+use super::options::ExpectedSum;
+use super::row::{Column, Row};
+use super::totals::Stated;
+
+/// Most fields in a row; there are seven columns.
+const MAX_FIELDS: usize = 64;
+/// First field of the row that states the totals.
+const TRAILER: &str = "TRAILER";
+
+/// Splits rows by what the header says.
+pub(super) struct Csv {
+    core: csv_core::Reader,
+    /// Where each column stands, in the order of [`Column::ALL`].
+    places: [Option<usize>; Column::ALL.len()],
+    width: usize,
+    output: Vec<u8>,
+    ends: [usize; MAX_FIELDS],
+}
+
+impl Csv {
+    /// Takes the header; the error says all that is wrong with it.
+    pub(super) fn new(header: &[u8]) -> Result<Self, String> {
+        let mut csv = Self {
+            core: csv_core::Reader::new(),
+            places: [None; Column::ALL.len()],
+            width: 0,
+            output: vec![0; MAX_ROW + 1],
+            ends: [0; MAX_FIELDS],
+        };
+        csv.width = csv.split(header).map_err(|reason| format!("the header {reason}"))?;
+        let names: Vec<_> = (0..csv.width)
+            .map(|field| String::from_utf8_lossy(csv.field(field)).trim().to_owned())
+            .collect();
+        let mut wrong = Vec::new();
+        for (place, column) in csv.places.iter_mut().zip(Column::ALL) {
+            let mut found = (0..names.len()).filter(|field| names[*field] == column.name());
+            *place = found.next();
+            match (*place, found.next()) {
+                (None, _) if column.required() => {
+                    wrong.push(format!("{} is missing", column.name()))
+                }
+                (Some(_), Some(_)) => wrong.push(format!("{} is there twice", column.name())),
+                (None, _) | (Some(_), None) => {}
+            }
+        }
+        let known = Column::ALL.map(Column::name);
+        let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
+        wrong.extend(unknown.map(|name| format!("{name:?} is unknown")));
+        if wrong.is_empty() {
+            Ok(csv)
+        } else {
+            Err(format!("the header: {}; the columns are {}", wrong.join(", "), known.join(", ")))
+        }
+    }
+
+    /// The row, or what is wrong with it.
+    pub(super) fn row(&mut self, raw: &[u8]) -> Result<Row, String> {
+        let fields = self.split(raw)?;
+        if fields != self.width {
+            return Err(format!("has {fields} fields, the header has {}", self.width));
+        }
+        let mut texts = [None; Column::ALL.len()];
+        for ((text, place), column) in texts.iter_mut().zip(self.places).zip(Column::ALL) {
+            let Some(place) = place else { continue };
+            *text = Some(std::str::from_utf8(self.field(place)).map_err(|error| {
+                format!(
+                    "{}: is not UTF-8 from its byte {} on",
+                    column.name(),
+                    error.valid_up_to() + 1
+                )
+            })?);
+        }
+        Ok(Row::from_csv(|column| texts[column as usize]))
+    }
+
+    /// The totals, if the row states them.
+    pub(super) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
+        let name = raw.strip_prefix(b"\"").unwrap_or(raw);
+        if !name.starts_with(TRAILER.as_bytes()) {
+            return None;
+        }
+        match self.split(raw) {
+            Ok(fields) if self.field(0).trim_ascii() == TRAILER.as_bytes() => {
+                Some(self.stated(fields))
+            }
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn stated(&self, fields: usize) -> Result<Stated, String> {
+        let text = |field| String::from_utf8_lossy(self.field(field)).trim().to_owned();
+        let count = if fields > 1 { text(1) } else { String::new() };
+        let count = count.parse().map_err(|_| format!("{count:?} is no number of rows"))?;
+        let mut sums = BTreeMap::new();
+        for field in (2..fields).map(text).filter(|field| !field.is_empty()) {
+            let sum: ExpectedSum = field.parse()?;
+            let currency = sum.currency.ok_or_else(|| format!("{field:?} names no currency"))?;
+            if sums.insert(currency.code(), sum.amount).is_some() {
+                return Err(format!("{currency} is there twice"));
+            }
+        }
+        Ok(Stated { count: Some(count), sums })
+    }
+
+    /// Splits a row and says how many fields it has.
+    fn split(&mut self, raw: &[u8]) -> Result<usize, String> {
+        self.core.reset();
+        let (result, read, written, ended) =
+            self.core.read_record(raw, &mut self.output, &mut self.ends);
+        let (result, fields) = match result {
+            ReadRecordResult::InputEmpty => {
+                let (output, ends) = (&mut self.output[written..], &mut self.ends[ended..]);
+                let (result, _, _, more) = self.core.read_record(&[], output, ends);
+                (result, ended + more)
+            }
+            other => (other, ended),
+        };
+        match result {
+            // A row that is read to its end before its bytes are.
+            ReadRecordResult::Record if read < raw.len() => {
+                Err("has a carriage return outside of quotes".to_owned())
+            }
+            ReadRecordResult::Record => Ok(fields),
+            ReadRecordResult::OutputEndsFull => Err(format!("has more than {MAX_FIELDS} fields")),
+            ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull | ReadRecordResult::End => {
+                Err("cannot be read".to_owned())
+            }
+        }
+    }
+
+    /// A field of the row that was split last.
+    fn field(&self, field: usize) -> &[u8] {
+        let start = if field == 0 { 0 } else { self.ends[field - 1] };
+        &self.output[start..self.ends[field]]
+    }
+}
+
+impl std::fmt::Debug for Csv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Csv").field("places", &self.places).finish_non_exhaustive()
+    }
+}

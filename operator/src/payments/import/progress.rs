@@ -1,0 +1,113 @@
+//! How far an import came, written down beside its file.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// What became of the rows so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    /// Rows that this import scheduled.
+    pub(super) scheduled: u64,
+    /// Rows whose payment was there.
+    pub(super) already_scheduled: u64,
+    pub(super) refused: u64,
+}
+
+/// A place in an import from which it can go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress {
+    /// The file's SHA-256 in hexadecimal.
+    pub(super) sha256: String,
+    pub(super) batch: String,
+    /// So many rows from the first on are done: in the table, or among the rejects.
+    pub(super) rows: u64,
+    pub(super) counts: Counts,
+    /// Bytes of the file of refused rows that belong to them.
+    pub(super) rejects: u64,
+}
+
+/// What was found where progress is written down.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// The progress of this import.
+    Same(Progress),
+    /// Something else: of another content or batch name, or unreadable.
+    Other,
+}
+
+/// The file it is written to.
+#[derive(Debug)]
+pub(super) struct ProgressFile {
+    path: PathBuf,
+}
+
+impl ProgressFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The progress of the import of `sha256` under `batch`.
+    pub(super) fn read(&self, sha256: &str, batch: &str) -> io::Result<Found> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        };
+        Ok(match serde_json::from_slice::<Progress>(&bytes) {
+            Ok(found) if found.sha256 == sha256 && found.batch == batch => Found::Same(found),
+            Ok(_) | Err(_) => Found::Other,
+        })
+    }
+
+    /// Replaces what is there: a crash leaves the old text or the new one, whole.
+    pub(super) fn write(&self, progress: &Progress) -> io::Result<()> {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".tmp");
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(progress)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, &self.path)
+    }
+
+    /// Takes it away when all is done.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_found_again_only_for_the_same_content_and_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ProgressFile::new(folder.path().join("monday.csv.dueflow-progress"));
+        assert_eq!(file.read("abc", "monday").unwrap(), Found::Nothing);
+        let counts = Counts { scheduled: 7, already_scheduled: 2, refused: 1 };
+        let (sha256, batch) = ("abc".to_owned(), "monday".to_owned());
+        let progress = Progress { sha256, batch, rows: 10, counts, rejects: 99 };
+        file.write(&progress).unwrap();
+        assert_eq!(file.read("abc", "monday").unwrap(), Found::Same(progress));
+        assert_eq!(file.read("abd", "monday").unwrap(), Found::Other);
+        assert_eq!(file.read("abc", "tuesday").unwrap(), Found::Other);
+        fs::write(file.path(), "{\"sha256\":\"abc\"").unwrap();
+        assert_eq!(file.read("abc", "monday").unwrap(), Found::Other);
+        file.remove().unwrap();
+        file.remove().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

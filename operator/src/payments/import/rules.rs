@@ -1,0 +1,112 @@
+//! Which rows are taken, and under which id.
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use shared::domain::{DueDate, Payment};
+
+use super::repeats::{IdUse, Key, Repeats, Seen};
+use super::row::{Column, Row};
+
+/// Longest reason in characters: a reason quotes the field, and a field may be long.
+const MAX_REASON: usize = 300;
+
+/// What is done with rows whose day has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    Refused,
+    Taken,
+}
+
+/// What a row must keep beyond its form.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// The name that ids are made from.
+    pub(super) batch: String,
+    /// The bank's day.
+    pub(super) today: DueDate,
+    pub(super) past: Past,
+    /// The last day that is taken, if there is one.
+    pub(super) latest: Option<DueDate>,
+}
+
+impl Rules {
+    /// The first reading of a row: whether it is a payment. Its id is not made yet.
+    pub(super) fn check(&self, row: &Row, seen: &mut Seen) -> Result<Payment, String> {
+        let digest = row.digest(&self.batch);
+        let payment = self.allowed(row.payment(&digest, 0, Timestamp::now()))?;
+        seen.note(&if row.has_id() { id_key(&payment) } else { digest });
+        Ok(payment)
+    }
+
+    /// The second reading of a row: the payment that is scheduled. Rows must come in the order of
+    /// the file, each once.
+    pub(super) fn payment(
+        &self,
+        row: &Row,
+        line: u64,
+        repeats: &mut Repeats,
+    ) -> Result<Payment, String> {
+        let digest = row.digest(&self.batch);
+        let before = repeats.before(&digest);
+        let payment = self.allowed(row.payment(&digest, before, Timestamp::now()))?;
+        if !row.has_id() {
+            repeats.count(&digest);
+            return Ok(payment);
+        }
+        // It takes no turn among its equals: giving a row an id, or correcting one, must not
+        // change the ids of the others.
+        match repeats.take_id(&id_key(&payment), line, || content_key(&payment)) {
+            IdUse::Free => Ok(payment),
+            IdUse::Taken(first) => Err(format!(
+                "{}: {} is another payment on line {first}",
+                Column::Id.name(),
+                payment.id
+            )),
+        }
+    }
+
+    fn allowed(&self, payment: Result<Payment, String>) -> Result<Payment, String> {
+        let payment = payment.map_err(|reason| shortened(&reason))?;
+        let due = |reason| Err(format!("{}: {} {reason}", Column::Due.name(), payment.due));
+        if self.past == Past::Refused && payment.due < self.today {
+            return due(format!(
+                "has passed, today is {}; it would be paid at once (--allow-past)",
+                self.today
+            ));
+        }
+        match self.latest {
+            Some(latest) if payment.due > latest => due(format!("is after {latest} (--latest)")),
+            Some(_) | None => Ok(payment),
+        }
+    }
+}
+
+/// The reason, if it is not too long to print.
+pub(super) fn shortened(reason: &str) -> String {
+    match reason.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
+fn id_key(payment: &Payment) -> Key {
+    Sha256::digest(format!("PaymentID {}", payment.id)).into()
+}
+
+/// Equal for payments that say the same, however their rows are written.
+fn content_key(payment: &Payment) -> Key {
+    let mut hash = Sha256::new();
+    let fields = [
+        payment.account.as_str(),
+        &payment.due.to_string(),
+        &payment.amount.to_string(),
+        payment.currency.code(),
+        payment.beneficiary.as_str(),
+        payment.data.as_ref().map_or("", |data| data.as_str()),
+    ];
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,79 @@
+//! The first reading: every row is checked and counted, nothing is written.
+
+use shared::domain::DueDate;
+
+use super::bar::Bar;
+use super::repeats::Seen;
+use super::rows::{Entry, Rows};
+use super::rules::Rules;
+use super::source::{self, Source};
+use super::stop::Stop;
+use super::totals::{Stated, Totals};
+
+/// Rows between two looks at the clock.
+const SHOWN: u64 = 1024;
+
+/// Days ahead beyond which a payment is pointed out: a wrong century would lie for ever without
+/// anybody noticing.
+pub(super) const FAR: u16 = 731;
+
+/// Rows that are due very late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Far {
+    pub(super) rows: u64,
+    /// The first of them: its line and day.
+    pub(super) first: (u64, DueDate),
+}
+
+/// What the first reading found.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) totals: Totals,
+    /// Rows that are refused for themselves; those refused for another row's id come on top.
+    pub(super) refused: u64,
+    /// The trailer and its line.
+    pub(super) stated: Option<(u64, Stated)>,
+    pub(super) far: Option<Far>,
+    pub(super) sha256: String,
+}
+
+/// Reads the file once: what it found, and which rows may repeat. [`Stop::Data`] when it is wrong as a whole.
+pub(super) fn survey(
+    source: &Source,
+    rules: &Rules,
+    bar: &mut Bar,
+) -> Result<(Survey, Seen), Stop> {
+    let mut rows = Rows::open(source.read()?, source.format)?;
+    let mut survey = Survey {
+        totals: Totals::default(),
+        refused: 0,
+        stated: None,
+        far: None,
+        sha256: String::new(),
+    };
+    let mut seen = Seen::new();
+    let far = rules.today.days_after(FAR);
+    while let Some((span, entry)) = rows.next()? {
+        let read = match entry {
+            Entry::Row(read) => read,
+            Entry::Trailer(stated) => {
+                survey.stated = Some((span.line, stated));
+                continue;
+            }
+        };
+        survey.totals.add(read.as_ref().ok());
+        match read.and_then(|row| rules.check(&row, &mut seen)) {
+            Ok(payment) if payment.due > far => {
+                let first = (span.line, payment.due);
+                survey.far.get_or_insert(Far { rows: 0, first }).rows += 1;
+            }
+            Ok(_) => {}
+            Err(_) => survey.refused += 1,
+        }
+        if survey.totals.rows.is_multiple_of(SHOWN) {
+            bar.show(survey.totals.rows, rows.offset());
+        }
+    }
+    survey.sha256 = source::sha256(rows.into_reader());
+    Ok((survey, seen))
+}

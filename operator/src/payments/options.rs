@@ -1,0 +1,169 @@
+//! Options of the commands that look at payments and withdraw them.
+
+use std::str::FromStr;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use shared::domain::{AccountId, DueDate, PaymentRef, Status};
+use shared::payments::{DueCursor, UpcomingCursor};
+
+/// A day as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// The bank's today.
+    Today,
+    /// The bank's tomorrow.
+    Tomorrow,
+    /// By its date.
+    On(DueDate),
+}
+
+impl Day {
+    /// Its date, when it is `now` in the bank's `zone`.
+    #[must_use]
+    pub fn date(self, now: Timestamp, zone: &TimeZone) -> DueDate {
+        match self {
+            Self::Today => DueDate::today(now, zone),
+            Self::Tomorrow => DueDate::today(now, zone).days_after(1),
+            Self::On(date) => date,
+        }
+    }
+}
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "today" => Ok(Self::Today),
+            "tomorrow" => Ok(Self::Tomorrow),
+            date => date.parse().map(Self::On).map_err(|error: shared::domain::DateError| {
+                format!("{error}, nor `today` or `tomorrow`")
+            }),
+        }
+    }
+}
+
+/// Help on what `payments upcoming` returns.
+pub const UPCOMING_HELP: &str = "\
+Payments come in the order of due date and id. The read is not consistent: what was written in the \
+last second may be missing.
+
+Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
+call failed or an item is no payment, 64 for bad usage or settings.";
+
+/// Help on what `payments due` returns.
+pub const DUE_HELP: &str = "\
+Payments come in the order of account and id, of all accounts. The index follows the table, so a \
+payment may have moved on since; --details reads each item consistently and leaves out what has.
+
+Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
+call failed or an item is no payment, 64 for bad usage or settings.";
+
+/// Help on what `payments cancel` does.
+pub const CANCEL_HELP: &str = "\
+Only a payment that is SCHEDULED and was never attempted is cancelled. Refused is one that is \
+PENDING (it may have been submitted), PROCESSED, FAILED (see dueflow dlq), or SCHEDULED again by a \
+replay (it may have been settled before). One that is CANCELLED already is a success, so it may be \
+run again at any time. A message of it that is queued already is dropped by a dispatcher.
+
+Exit status: 0 when all are CANCELLED (or would be), 1 when one was refused, not found or could not \
+be changed, 64 for bad usage or settings.";
+
+/// Options of `payments upcoming`.
+#[derive(Debug, Args)]
+pub struct UpcomingOptions {
+    /// The account the payments leave from.
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    pub account: AccountId,
+    /// How many days, the first one included.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3_660))]
+    pub days: u16,
+    /// The first day: a date, `today` or `tomorrow` in the bank's time zone.
+    #[arg(long, value_name = "DATE", default_value = "today")]
+    pub from: Day,
+    /// Only payments in this status.
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub status: Option<Status>,
+    /// Print so many payments at most; a cursor at the end leads on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Go on where an earlier run ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<UpcomingCursor>,
+    /// Print each payment as a line of JSON with the table's attribute names, and a summary as
+    /// the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `payments due`.
+#[derive(Debug, Args)]
+pub struct DueOptions {
+    /// The day they are due: a date, `today` or `tomorrow` in the bank's time zone.
+    #[arg(long, value_name = "DATE")]
+    pub date: Day,
+    /// Only payments in this status.
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub status: Status,
+    /// Print only how many there are.
+    #[arg(long, conflicts_with_all = ["details", "limit", "cursor"])]
+    pub count: bool,
+    /// Read each payment and print what it is; without this, its reference and status.
+    #[arg(long)]
+    pub details: bool,
+    /// Print so many payments at most; a cursor at the end leads on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Go on where an earlier run ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<DueCursor>,
+    /// Print each payment as a line of JSON with the table's attribute names, and a summary as
+    /// the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `payments cancel`.
+#[derive(Debug, Args)]
+pub struct CancelOptions {
+    /// Payments to withdraw: `<AccountID>/<ScheduledDate>/<PaymentID>`.
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<PaymentRef>,
+    /// Do it. Without this it is only said what would be done.
+    #[arg(long)]
+    pub execute: bool,
+    /// Print a line of JSON for each payment, and a summary as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).map_err(|error| error.to_string())
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    text.to_ascii_uppercase()
+        .parse()
+        .map_err(|error: shared::domain::StatusError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn today_and_tomorrow_are_the_banks() {
+        let late_evening_in_utc: Timestamp = "2026-11-30T23:30:00Z".parse().unwrap();
+        let madrid = TimeZone::get("Europe/Madrid").unwrap();
+        let date = |text: &str, zone: &TimeZone| {
+            text.parse::<Day>().unwrap().date(late_evening_in_utc, zone).to_string()
+        };
+        assert_eq!(date("today", &madrid), "2026-12-01");
+        assert_eq!(date("tomorrow", &madrid), "2026-12-02");
+        assert_eq!(date("today", &TimeZone::UTC), "2026-11-30");
+        assert_eq!(date("2027-01-31", &madrid), "2027-01-31");
+        assert!("2027-02-29".parse::<Day>().unwrap_err().contains("2027-02-29"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Services that say themselves how they are, by their admin ports.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode, Url};
+
+use super::finding::{Check, Finding};
+
+/// How long a port may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Most bytes of a page of metrics that are read: some 20 KB are usual.
+const PAGE: usize = 1024 * 1024;
+
+/// What one service says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Who was asked.
+    pub(super) url: String,
+    /// What it answers to `/readyz`, or why it does not.
+    pub(super) ready: Result<String, String>,
+    /// What it is, by its metrics.
+    pub(super) service: Option<&'static str>,
+    /// Whether it is a dispatcher that takes the transaction service for down.
+    pub(super) circuit_open: bool,
+}
+
+/// Asks one service.
+pub(super) async fn ask(url: &Url) -> Said {
+    let (ready, page) = tokio::join!(get(url, "readyz"), get(url, "metrics"));
+    let page = page.unwrap_or_default();
+    let url = url.to_string();
+    Said { url, ready, service: service(&page), circuit_open: circuit_open(&page) }
+}
+
+async fn get(url: &Url, path: &str) -> Result<String, String> {
+    let failed = |error: reqwest::Error| super::figures::cause(&error);
+    let client = Client::builder().timeout(ANSWER).build().map_err(failed)?;
+    let url = url.join(path).map_err(|error| error.to_string())?;
+    let mut answer = client.get(url).send().await.map_err(failed)?;
+    let status = answer.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > PAGE {
+            return Err(format!("{status} with more than {PAGE} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8_lossy(&body).trim().to_owned();
+    if status == StatusCode::OK { Ok(text) } else { Err(format!("{status} {text}")) }
+}
+
+fn service(page: &str) -> Option<&'static str> {
+    let services = [
+        ("stream-relay", "stream_relay_"),
+        ("dispatcher", "dispatcher_"),
+        ("confirmer", "confirmer_"),
+    ];
+    let named = |prefix: &str| page.lines().any(|line| line.starts_with(prefix));
+    services.into_iter().find(|(_, prefix)| named(prefix)).map(|(service, _)| service)
+}
+
+fn circuit_open(page: &str) -> bool {
+    let gauge = page.lines().find_map(|line| line.strip_prefix("dispatcher_circuit_open "));
+    gauge.is_some_and(|value| value.trim() != "0")
+}
+
+/// One finding for each service that is not ready, or one for all that are.
+pub(super) fn judge(said: &[Said]) -> Vec<Finding> {
+    let check = Check::Services;
+    let remedy = "give --admin with the admin address of each dispatcher and confirmer";
+    if said.is_empty() {
+        let figure = "dispatchers and confirmers were not asked: they cannot be seen from outside";
+        return vec![Finding::warn(check, figure, "", remedy)];
+    }
+    let mut findings: Vec<Finding> = said.iter().filter_map(judge_one).collect();
+    let of = |service| said.iter().filter(|one| one.service == Some(service)).count();
+    let missing: Vec<_> =
+        ["dispatcher", "confirmer"].into_iter().filter(|service| of(service) == 0).collect();
+    if !missing.is_empty() {
+        let figure = format!("no {} among those that were asked", missing.join(" and no "));
+        findings.push(Finding::warn(check, figure, "one of each at least", remedy));
+    }
+    if findings.is_empty() {
+        let figure = ["stream-relay", "dispatcher", "confirmer"]
+            .into_iter()
+            .filter(|service| of(service) > 0)
+            .map(|service| format!("{} {service}", of(service)))
+            .collect::<Vec<_>>();
+        findings.push(Finding::go(check, format!("ready: {}", figure.join(", ")), ""));
+    }
+    findings
+}
+
+fn judge_one(said: &Said) -> Option<Finding> {
+    let Said { url, ready, service, circuit_open } = said;
+    let who = service.unwrap_or("service");
+    if let Err(reason) = ready {
+        let figure = format!("{who} at {url} is not ready: {reason}");
+        let remedy = "start it, or look into its log";
+        return Some(Finding::no_go(Check::Services, figure, "ready", remedy));
+    }
+    circuit_open.then(|| {
+        let figure = format!("{who} at {url} takes the transaction service for down");
+        let remedy = "see that the transaction service takes payments; the dispatcher goes on by \
+                      itself when it does";
+        Finding::no_go(Check::Services, figure, "", remedy)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::{Verdict, overall};
+    use super::*;
+
+    fn ready(service: &'static str) -> Said {
+        let ready = Ok("ready".to_owned());
+        Said { url: "http://a/".to_owned(), ready, service: Some(service), circuit_open: false }
+    }
+
+    #[test]
+    fn every_service_that_was_asked_must_be_ready_and_one_of_each_kind_should_be_asked() {
+        let draining = Said { ready: Err("503 draining".to_owned()), ..ready("confirmer") };
+        let open = Said { circuit_open: true, ..ready("dispatcher") };
+        for (said, verdict) in [
+            (vec![], Verdict::Warn),
+            (vec![ready("dispatcher")], Verdict::Warn),
+            (vec![ready("dispatcher"), ready("confirmer")], Verdict::Go),
+            (vec![ready("dispatcher"), draining], Verdict::NoGo),
+            (vec![open, ready("confirmer")], Verdict::NoGo),
+        ] {
+            assert_eq!(overall(&judge(&said)), verdict, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_metrics_tells_which_service_it_is_of_and_whether_the_circuit_is_open() {
+        let page = |value| {
+            format!("# TYPE dispatcher_circuit_open gauge\ndispatcher_circuit_open {value}\n")
+        };
+        assert_eq!(service(&page(0)), Some("dispatcher"));
+        assert!(circuit_open(&page(1)) && !circuit_open(&page(0)));
+        assert_eq!((service("up 1\n"), circuit_open("")), (None, false));
+    }
+}

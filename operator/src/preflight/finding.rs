@@ -1,0 +1,212 @@
+//! What a check finds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Whether the batch may start, as far as one check can tell. The order is that of severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verdict {
+    /// It may.
+    Go,
+    /// It may, but somebody should look.
+    Warn,
+    /// Nothing is known, because something before it is wrong.
+    NotChecked,
+    /// It may not.
+    NoGo,
+}
+
+impl Verdict {
+    /// As it is printed.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::Warn => "warn",
+            Self::NotChecked => "not checked",
+            Self::NoGo => "no-go",
+        }
+    }
+}
+
+/// The checks. Several findings may come from one: a queue each, or a difference each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Check {
+    /// AWS answers, and takes the credentials.
+    Aws,
+    /// This machine's clock.
+    Clock,
+    /// Tables as they should be.
+    Table,
+    /// Write units of table and index.
+    Capacity,
+    /// Write units of one partition of the index.
+    Partitions,
+    /// Queues as they should be.
+    Queue,
+    /// Dead letters.
+    DeadLetters,
+    /// What waits in a queue.
+    Backlog,
+    /// The transaction service answers.
+    TransactionService,
+    /// Enough calls at once.
+    Concurrency,
+    /// Payments are spread over the partitions of the index.
+    Skew,
+    /// One account's payments pass one after the other.
+    LargestAccount,
+    /// Relays live and read.
+    Relays,
+    /// Dispatchers and confirmers are ready.
+    Services,
+    /// Yesterday is archived.
+    Archive,
+    /// Nothing is left of the days before.
+    Leftovers,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Aws => "aws",
+            Self::Clock => "clock",
+            Self::Table => "table",
+            Self::Capacity => "capacity",
+            Self::Partitions => "partitions",
+            Self::Queue => "queue",
+            Self::DeadLetters => "dead-letters",
+            Self::Backlog => "backlog",
+            Self::TransactionService => "transaction-service",
+            Self::Concurrency => "concurrency",
+            Self::Skew => "skew",
+            Self::LargestAccount => "largest-account",
+            Self::Relays => "relays",
+            Self::Services => "services",
+            Self::Archive => "archive",
+            Self::Leftovers => "leftovers",
+        })
+    }
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// Which check.
+    pub(super) check: Check,
+    /// What it says.
+    pub(super) verdict: Verdict,
+    /// What was found.
+    pub(super) figure: String,
+    /// What it was held against; empty where there is nothing to say.
+    pub(super) needed: String,
+    /// What to do about it.
+    pub(super) remedy: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    pub(super) fn go(check: Check, figure: impl Into<String>, needed: impl Into<String>) -> Self {
+        let (figure, needed) = (figure.into(), needed.into());
+        Self { check, verdict: Verdict::Go, figure, needed, remedy: None }
+    }
+
+    /// Somebody should look.
+    pub(super) fn warn(
+        check: Check,
+        figure: impl Into<String>,
+        needed: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let remedy = Some(remedy.into());
+        Self { verdict: Verdict::Warn, remedy, ..Self::go(check, figure, needed) }
+    }
+
+    /// The batch would not pass.
+    pub(super) fn no_go(
+        check: Check,
+        figure: impl Into<String>,
+        needed: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let remedy = Some(remedy.into());
+        Self { verdict: Verdict::NoGo, remedy, ..Self::go(check, figure, needed) }
+    }
+
+    /// The check could not be made: nobody knows, so it is a no-go.
+    pub(super) fn failed(check: Check, reason: impl fmt::Display) -> Self {
+        let figure = format!("could not be checked: {reason}");
+        Self::no_go(check, figure, "", "mend that and run preflight again")
+    }
+
+    /// Something before it is wrong already.
+    pub(super) fn not_checked(check: Check, because: &str) -> Self {
+        Self {
+            verdict: Verdict::NotChecked,
+            ..Self::go(check, format!("not checked: {because}"), "")
+        }
+    }
+}
+
+/// The worst of all findings.
+pub(super) fn overall(findings: &[Finding]) -> Verdict {
+    match findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Go) {
+        // Nothing is known of it, and that must not pass.
+        Verdict::NotChecked | Verdict::NoGo => Verdict::NoGo,
+        Verdict::Warn => Verdict::Warn,
+        Verdict::Go => Verdict::Go,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_checked_does_not_pass() {
+        let go = || Finding::go(Check::Skew, "", "");
+        let warn = || Finding::warn(Check::Skew, "", "", "");
+        assert_eq!(overall(&[]), Verdict::Go);
+        assert_eq!(overall(&[go(), warn(), go()]), Verdict::Warn);
+        assert_eq!(overall(&[go(), Finding::not_checked(Check::Skew, "x")]), Verdict::NoGo);
+        assert_eq!(overall(&[warn(), Finding::failed(Check::Skew, "x")]), Verdict::NoGo);
+    }
+
+    const ALL: [Check; 16] = [
+        Check::Aws,
+        Check::Clock,
+        Check::Table,
+        Check::Capacity,
+        Check::Partitions,
+        Check::Queue,
+        Check::DeadLetters,
+        Check::Backlog,
+        Check::TransactionService,
+        Check::Concurrency,
+        Check::Skew,
+        Check::LargestAccount,
+        Check::Relays,
+        Check::Services,
+        Check::Archive,
+        Check::Leftovers,
+    ];
+
+    #[test]
+    fn every_check_has_a_section_in_the_runbook() {
+        let runbook = include_str!("../../../docs/runbooks/preflight.md");
+        let sections: Vec<_> = runbook.lines().filter_map(|l| l.strip_prefix("## ")).collect();
+        assert_eq!(sections, ALL.map(|check| check.to_string()));
+    }
+
+    #[test]
+    fn a_check_has_one_name_in_lines_and_in_json() {
+        for check in ALL {
+            assert_eq!(serde_json::to_value(check).unwrap(), check.to_string());
+        }
+        for verdict in [Verdict::Go, Verdict::Warn, Verdict::NoGo] {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `dueflow preflight`: will tonight's batch pass? Looks, and changes nothing.
+//!
+//! Each check is a pure judgement over facts, with a thin reader that fetches them.
+//!
+//! | module | room |
+//! |---|---|
+//! | `options`, `settings` | what is asked for |
+//! | `finding`, `report` | a check's result, and how it is printed |
+//! | `load`, `figures` | what tonight needs, and how numbers are written |
+//! | `run` | all readers at once, each with a deadline |
+//! | `reach`, `clock` | whether AWS answers, and what time it is there |
+//! | `capacity`, `tables` | the tables |
+//! | `queues`, `backlog` | the queues, and what lies in them |
+//! | `service` | the transaction service |
+//! | `counting`, `spread`, `leftovers` | payments by day, partition and account |
+//! | `relays`, `admin` | dueflow's own processes |
+
+mod admin;
+mod backlog;
+mod capacity;
+mod clock;
+mod counting;
+mod figures;
+mod finding;
+mod leftovers;
+mod load;
+mod options;
+mod queues;
+mod reach;
+mod relays;
+mod report;
+mod run;
+mod service;
+mod settings;
+mod spread;
+mod tables;
+
+pub use options::PreflightOptions;
+pub(crate) use run::preflight;
+pub(crate) use settings::PreflightSettings;

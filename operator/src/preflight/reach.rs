@@ -1,0 +1,170 @@
+//! Whether AWS answers at all, takes the credentials, and what time it is there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::TableDescription;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use shared::aws::Aws;
+use shared::config::Names;
+
+use super::figures::{cause, time};
+use super::finding::{Check, Finding};
+
+/// Codes with which AWS refuses credentials or a signature (common errors of both services'
+/// API references). All other refusals come from a service that was reached.
+const REFUSED: [&str; 8] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "UnrecognizedClientException",
+];
+
+/// What one question to one service has shown.
+#[derive(Debug, Clone)]
+pub(super) struct Reached {
+    /// The service.
+    pub(super) service: &'static str,
+    /// How long it took to answer, or why it did not.
+    pub(super) answered: Result<Duration, String>,
+    /// How far the service's clock is ahead of this machine's, in seconds; `None` when it does
+    /// not say.
+    pub(super) ahead: Option<i64>,
+}
+
+/// What the questions have shown.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) dynamodb: Reached,
+    pub(super) sqs: Reached,
+    /// The payments table, if there is one.
+    pub(super) payments: Option<TableDescription>,
+}
+
+/// The `Date` header of an answer, which the SDK keeps to itself.
+#[derive(Debug, Clone, Default)]
+struct DateHeader(Arc<Mutex<Option<i64>>>);
+
+impl DateHeader {
+    fn ahead(&self) -> Option<i64> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for DateHeader {
+    fn name(&self) -> &'static str {
+        "DateHeader"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let ahead = date.and_then(|date| seconds_ahead(date, Timestamp::now()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        Ok(())
+    }
+}
+
+/// How many seconds the clock that wrote `date` (RFC 9110, section 5.6.7) is ahead of `now`.
+pub(super) fn seconds_ahead(date: &str, now: Timestamp) -> Option<i64> {
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(date.as_bytes()).ok()?;
+    Some(date.as_second() - now.as_second())
+}
+
+/// Asks both services one question.
+pub(super) async fn reach(aws: &Aws, names: &Names) -> Reach {
+    let (tables, queues) = (aws.dynamodb("reach"), aws.sqs("reach"));
+    let (table_date, queue_date) = (DateHeader::default(), DateHeader::default());
+    let asked_at = Instant::now();
+    let table = tables.describe_table().table_name(names.payments_table());
+    let table = async {
+        let sent = table.customize().interceptor(table_date.clone()).send().await;
+        (sent, asked_at.elapsed())
+    };
+    let queue = queues.get_queue_url().queue_name(names.payments_queue());
+    let queue = async {
+        let sent = queue.customize().interceptor(queue_date.clone()).send().await;
+        (sent, asked_at.elapsed())
+    };
+    let ((table, table_took), (queue, queue_took)) = tokio::join!(table, queue);
+    let reached =
+        |service, answered, date: &DateHeader| Reached { service, answered, ahead: date.ahead() };
+    Reach {
+        dynamodb: reached("DynamoDB", answered(table.as_ref().err(), table_took), &table_date),
+        sqs: reached("SQS", answered(queue.as_ref().err(), queue_took), &queue_date),
+        payments: table.ok().and_then(|output| output.table),
+    }
+}
+
+/// A refusal is an answer too, unless it is of who asks.
+fn answered<E, R>(error: Option<&SdkError<E, R>>, took: Duration) -> Result<Duration, String>
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match error {
+        None => Ok(took),
+        Some(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+            Some(code) if !REFUSED.contains(&code) => Ok(took),
+            Some(_) | None => Err(cause(error)),
+        },
+    }
+}
+
+/// Whether both services answer.
+pub(super) fn judge(dynamodb: &Reached, sqs: &Reached) -> Finding {
+    let words = |reached: &Reached| match &reached.answered {
+        Ok(took) => format!("{} answers in {}", reached.service, time(*took)),
+        Err(reason) => format!("{} cannot be used: {reason}", reached.service),
+    };
+    let figure = [dynamodb, sqs].map(words).join(", ");
+    if dynamodb.answered.is_ok() && sqs.answered.is_ok() {
+        return Finding::go(Check::Aws, figure, "");
+    }
+    let remedy = "set region, credentials and endpoints (AWS_REGION, AWS_PROFILE, \
+                  AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SQS), or open the way there";
+    Finding::no_go(Check::Aws, figure, "both answer", remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn reached(answered: Result<Duration, String>) -> Reached {
+        Reached { service: "SQS", answered, ahead: None }
+    }
+
+    #[test]
+    fn both_services_must_answer() {
+        let answers = || reached(Ok(Duration::from_millis(3)));
+        let silent = || reached(Err("connection refused".to_owned()));
+        assert_eq!(judge(&answers(), &answers()).verdict, Verdict::Go);
+        for (one, other) in [(answers(), silent()), (silent(), answers())] {
+            let finding = judge(&one, &other);
+            assert_eq!(finding.verdict, Verdict::NoGo);
+            assert!(finding.figure.contains("connection refused"), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_header_tells_how_far_its_clock_is_ahead() {
+        let now = "2026-11-24T17:30:43.9Z".parse().unwrap();
+        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:30:43 GMT", now), Some(0));
+        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:31:00 GMT", now), Some(17));
+        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:30:00 GMT", now), Some(-43));
+        assert_eq!(seconds_ahead("yesterday", now), None);
+    }
+}

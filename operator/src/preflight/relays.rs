@@ -1,0 +1,138 @@
+//! Whether relays live and read every shard. Relays count on in the table of leases: what
+//! moves between two looks lives.
+
+use std::time::Duration;
+
+use shared::aws::Aws;
+use shared::config::Names;
+use stream_relay::{Checkpoint, LeaseError, SIGN_OF_LIFE, Survey};
+use tokio::time::Instant;
+
+use super::figures::several;
+use super::finding::{Check, Finding};
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Looks twice, and waits between for as long as a living relay may take to give a sign: two
+/// of its pauses, and a call that takes long. No longer than until all have moved.
+///
+/// # Errors
+/// [`LeaseError`] when the table of leases cannot be read.
+pub(super) async fn look(
+    aws: &Aws,
+    names: &Names,
+    stream: &str,
+) -> Result<(Survey, Survey), LeaseError> {
+    let first = Survey::take(aws, names, stream).await?;
+    let deadline = Instant::now() + SIGN_OF_LIFE * 2 + PAUSE * 4;
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let later = Survey::take(aws, names, stream).await?;
+        let all = !later.relays.is_empty() && living(&first, &later).len() == later.relays.len();
+        if (all && unread(&first, &later).is_empty()) || Instant::now() >= deadline {
+            return Ok((first, later));
+        }
+    }
+}
+
+/// The relays whose signs have moved.
+fn living<'a>(first: &Survey, later: &'a Survey) -> Vec<&'a str> {
+    let moved = |(name, counter): &(&String, &u64)| first.relays.get(*name) != Some(*counter);
+    later.relays.iter().filter(moved).map(|(name, _)| name.as_str()).collect()
+}
+
+/// The shards that are not read to their end and whose reader gives no sign, or that have none.
+fn unread<'a>(first: &Survey, later: &'a Survey) -> Vec<&'a str> {
+    let living = living(first, later);
+    let shards = later.shards.iter().filter(|(name, lease)| {
+        let open = lease.checkpoint != Checkpoint::ShardEnd;
+        let moved = first.shards.get(*name).is_none_or(|seen| seen.counter != lease.counter);
+        let read = lease.owner.as_deref().is_some_and(|owner| moved || living.contains(&owner));
+        open && !read
+    });
+    shards.map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whether somebody reads the stream, all of it.
+pub(super) fn judge(first: &Survey, later: &Survey) -> Finding {
+    let check = Check::Relays;
+    let alive = living(first, later);
+    let silent = later.relays.len() - alive.len();
+    let mut figure = several(alive.len() as u64, "relay alive");
+    if alive.len() != 1 {
+        figure = format!("{} relays alive", alive.len());
+    }
+    if silent > 0 {
+        figure.push_str(&format!(", {silent} without a sign of life"));
+    }
+    if alive.is_empty() {
+        let remedy = "start stream-relay, with the same DUEFLOW_PREFIX";
+        return Finding::no_go(check, figure, "at least 1", remedy);
+    }
+    let unread = unread(first, later);
+    if unread.is_empty() {
+        let ended = later.shards.values().filter(|lease| lease.checkpoint == Checkpoint::ShardEnd);
+        let open = later.shards.len() - ended.count();
+        figure.push_str(&format!(", {} read", several(open as u64, "shard")));
+        return Finding::go(check, figure, "");
+    }
+    let figure = format!("{figure}; nobody reads {}", several(unread.len() as u64, "shard"));
+    let remedy = "within 15 s another relay takes a shard over: run preflight again, then look \
+                  into the relays' logs";
+    Finding::warn(check, figure, "every shard is read", remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use stream_relay::ShardLease;
+
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn survey(relays: &[(&str, u64)], shards: &[(&str, Option<&str>, u64, Checkpoint)]) -> Survey {
+        let relays = relays.iter().map(|(name, counter)| ((*name).to_owned(), *counter)).collect();
+        let shards = shards.iter().map(|(name, owner, counter, checkpoint)| {
+            let owner = owner.map(str::to_owned);
+            let lease = ShardLease { owner, counter: *counter, checkpoint: checkpoint.clone() };
+            ((*name).to_owned(), lease)
+        });
+        Survey { relays, shards: shards.collect() }
+    }
+
+    const OPEN: Checkpoint = Checkpoint::TrimHorizon;
+
+    #[test]
+    fn a_relay_lives_when_its_sign_moves_and_without_one_it_is_a_no_go() {
+        let none = survey(&[], &[]);
+        assert_eq!(judge(&none, &none).verdict, Verdict::NoGo);
+        let still = survey(&[("a", 7)], &[("s", Some("a"), 3, OPEN)]);
+        assert_eq!(judge(&still, &still).verdict, Verdict::NoGo);
+        let moved = survey(&[("a", 8)], &[("s", Some("a"), 3, OPEN)]);
+        assert_eq!(judge(&still, &moved).verdict, Verdict::Go);
+        assert_eq!(judge(&none, &moved).verdict, Verdict::Go, "it has just started");
+        let two = survey(&[("a", 8), ("b", 1)], &[("s", Some("a"), 3, OPEN)]);
+        let one = survey(&[("a", 9), ("b", 1)], &[("s", Some("a"), 4, OPEN)]);
+        let finding = judge(&two, &one);
+        assert_eq!(finding.verdict, Verdict::Go);
+        assert!(finding.figure.contains("1 without a sign of life"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_shard_that_nobody_reads_is_a_warning_until_it_is_read_to_its_end() {
+        let first = survey(&[("a", 1)], &[]);
+        for (lease, verdict) in [
+            (("s", Some("a"), 1, OPEN), Verdict::Go),
+            (("s", None, 1, OPEN), Verdict::Warn),
+            (("s", Some("dead"), 1, OPEN), Verdict::Warn),
+            (("s", Some("dead"), 1, Checkpoint::ShardEnd), Verdict::Go),
+            (("s", None, 1, Checkpoint::ShardEnd), Verdict::Go),
+        ] {
+            let words = format!("{lease:?}");
+            let mut first = first.clone();
+            first.shards = survey(&[], std::slice::from_ref(&lease)).shards;
+            let later = survey(&[("a", 2)], &[lease]);
+            assert_eq!(judge(&first, &later).verdict, verdict, "{words}");
+        }
+    }
+}

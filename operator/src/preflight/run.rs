@@ -1,0 +1,301 @@
+//! The command: all readers at once, each with a deadline, then all judgements.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TableDescription;
+use jiff::Timestamp;
+use shared::aws::Aws;
+use shared::config::{Common, Names};
+use shared::domain::{DueDate, Status};
+use shared::payments::PaymentsTable;
+use shared::resources;
+
+use super::capacity::Named;
+use super::counting::{Batch, Counted, Counter};
+use super::finding::{Check, Finding};
+use super::load::Load;
+use super::options::PreflightOptions;
+use super::queues::Attributes;
+use super::reach::Reach;
+use super::settings::PreflightSettings;
+use super::{
+    admin, backlog, capacity, clock, leftovers, queues, reach, relays, report, service, spread,
+    tables,
+};
+
+/// How long the first questions may take.
+const REACH: Duration = Duration::from_secs(12);
+
+/// How long any other reader may take.
+const READ: Duration = Duration::from_secs(20);
+
+/// How long counting the batch may take: a million payments are some 250 pages of the index.
+const COUNT: Duration = Duration::from_secs(90);
+
+/// Most pages of 4,000 entries that are counted in one partition for yesterday's PROCESSED
+/// payments: how many exactly is the archive's business.
+const YESTERDAY_PAGES: usize = 4;
+
+/// The same for each earlier day, of which little should be left.
+const EARLIER_PAGES: usize = 2;
+
+/// What all checks judge by.
+struct Preflight<'a> {
+    common: &'a Common,
+    settings: &'a PreflightSettings,
+    options: &'a PreflightOptions,
+    load: Load,
+    aws: Aws,
+    /// The bank's day.
+    today: jiff::civil::Date,
+}
+
+/// The command.
+pub(crate) async fn preflight(
+    common: &Common,
+    settings: &PreflightSettings,
+    options: &PreflightOptions,
+) -> anyhow::Result<ExitCode> {
+    let minutes = |minutes: u32| Duration::from_secs(60 * u64::from(minutes));
+    let load = Load {
+        payments: options.payments,
+        window: minutes(options.minutes),
+        insertion: minutes(options.insert_minutes),
+    };
+    let aws = Aws::from_environment().await;
+    let today = settings.days.zone.to_datetime(Timestamp::now()).date();
+    let preflight = Preflight { common, settings, options, load, aws, today };
+    let mut findings = preflight.findings().await;
+    // Stable: the findings of one check stay in their order.
+    findings.sort_by_key(|finding| finding.check);
+    report::print(&findings, options)?;
+    Ok(report::ended(&findings, options))
+}
+
+/// A reading that ends in time, with its error as words.
+async fn within<T, E: Display>(
+    limit: Duration,
+    reading: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(limit, reading).await {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {limit:?}")),
+    }
+}
+
+impl Preflight<'_> {
+    fn names(&self) -> &Names {
+        &self.common.names
+    }
+
+    async fn findings(&self) -> Vec<Finding> {
+        let transaction = &self.settings.dispatcher.transaction;
+        let silent = || Err::<Duration, _>(format!("no answer within {REACH:?}"));
+        let (reach, service, said) = tokio::join!(
+            within(REACH, async { Ok::<_, String>(reach::reach(&self.aws, self.names()).await) }),
+            within(REACH, async { Ok::<_, String>(service::ask(transaction).await) }),
+            self.services(),
+        );
+        let service = service.unwrap_or(service::Facts { latency: silent(), ahead: None });
+        let reach = reach.unwrap_or_else(|_| {
+            let of = |service| reach::Reached { service, answered: silent(), ahead: None };
+            Reach { dynamodb: of("DynamoDB"), sqs: of("SQS"), payments: None }
+        });
+        let mut findings = vec![
+            reach::judge(&reach.dynamodb, &reach.sqs),
+            service::judge(&service, transaction),
+            self.concurrency(&service),
+            capacity::judge_partitions(self.common.due_shards, &self.load),
+            clock::judge(&[
+                (reach.dynamodb.service, reach.dynamodb.ahead),
+                (reach.sqs.service, reach.sqs.ahead),
+                ("transaction service", service.ahead),
+            ]),
+        ];
+        findings.extend(said);
+        let latency = service.latency.ok();
+        let (tables, queues) = tokio::join!(self.database(&reach, latency), self.queues(&reach),);
+        findings.extend(tables);
+        findings.extend(queues);
+        findings
+    }
+
+    async fn services(&self) -> Vec<Finding> {
+        let mut said = Vec::with_capacity(self.options.admin.len());
+        let mut asking = tokio::task::JoinSet::new();
+        for url in self.options.admin.clone() {
+            asking.spawn(async move { admin::ask(&url).await });
+        }
+        while let Some(asked) = asking.join_next().await {
+            match asked {
+                Ok(one) => said.push(one),
+                Err(error) => return vec![Finding::failed(Check::Services, error)],
+            }
+        }
+        said.sort_by(|one, other| one.url.cmp(&other.url));
+        admin::judge(&said)
+    }
+
+    fn concurrency(&self, service: &service::Facts) -> Finding {
+        let Ok(latency) = &service.latency else {
+            return Finding::not_checked(
+                Check::Concurrency,
+                "the transaction service does not answer",
+            );
+        };
+        let dispatching = self.settings.dispatcher.dispatching;
+        service::judge_concurrency(*latency, dispatching, self.options.dispatchers, &self.load)
+    }
+
+    /// All that DynamoDB is asked for.
+    async fn database(&self, reach: &Reach, latency: Option<Duration>) -> Vec<Finding> {
+        use Check::{Archive, Capacity, LargestAccount, Leftovers, Relays, Skew, Table};
+        if reach.dynamodb.answered.is_err() {
+            return [Table, Capacity, Relays, Skew, LargestAccount, Archive, Leftovers]
+                .map(|check| Finding::not_checked(check, "DynamoDB cannot be used"))
+                .into();
+        }
+        let Some(payments) = &reach.payments else {
+            let mut findings = self.tables().await;
+            let missing = |check| Finding::not_checked(check, "the payments table is missing");
+            findings
+                .extend([Capacity, Relays, Skew, LargestAccount, Archive, Leftovers].map(missing));
+            return findings;
+        };
+        let (tables, relays, spread, days) = tokio::join!(
+            self.tables(),
+            self.relays(payments),
+            self.spread(latency),
+            self.days_before(),
+        );
+        let capacity = self.capacity(payments);
+        [tables, capacity, vec![relays], spread, days].into_iter().flatten().collect()
+    }
+
+    async fn tables(&self) -> Vec<Finding> {
+        let client = self.aws.dynamodb("preflight");
+        let mut findings = Vec::new();
+        for wanted in resources::tables(self.names()) {
+            findings.push(match within(READ, tables::read(&client, &wanted.name)).await {
+                Ok(facts) => tables::judge(&wanted, &facts),
+                Err(reason) => Finding::failed(Check::Table, format!("{}: {reason}", wanted.name)),
+            });
+        }
+        findings
+    }
+
+    fn capacity(&self, payments: &TableDescription) -> Vec<Finding> {
+        let table = self.names().payments_table();
+        let judged = |index| {
+            let named = Named { table: &table, index };
+            let capacity = capacity::capacity(payments, index);
+            capacity.map(|capacity| capacity::judge(named, capacity, &self.load))
+        };
+        // A table without its index is the finding of another check.
+        [judged(None), judged(Some(resources::DUE_INDEX))].into_iter().flatten().collect()
+    }
+
+    async fn relays(&self, payments: &TableDescription) -> Finding {
+        let Some(stream) = payments.latest_stream_arn() else {
+            return Finding::not_checked(Check::Relays, "the payments table has no stream");
+        };
+        match within(READ, relays::look(&self.aws, self.names(), stream)).await {
+            Ok((first, later)) => relays::judge(&first, &later),
+            Err(reason) => Finding::failed(Check::Relays, reason),
+        }
+    }
+
+    fn counter(&self) -> Counter {
+        let client = self.aws.dynamodb("count");
+        let table = self.names().payments_table();
+        Counter(Arc::new(PaymentsTable::new(client, &table, self.common.due_shards)))
+    }
+
+    /// The batch as far as it is scheduled: of today or tomorrow, whichever has more.
+    async fn spread(&self, latency: Option<Duration>) -> Vec<Finding> {
+        let counter = self.counter();
+        let days = [Ok(self.today), self.today.tomorrow()].into_iter().flatten().map(due);
+        match within(COUNT, counter.batch(days)).await {
+            Ok(Batch { day, partitions, largest }) => {
+                let largest = largest.as_ref().map(|(account, payments)| (account, *payments));
+                vec![
+                    spread::judge_skew(day, &partitions),
+                    spread::judge_largest_account(largest, latency, &self.load),
+                ]
+            }
+            Err(reason) => [Check::Skew, Check::LargestAccount]
+                .map(|check| Finding::failed(check, &reason))
+                .into(),
+        }
+    }
+
+    async fn days_before(&self) -> Vec<Finding> {
+        let counter = self.counter();
+        let today = due(self.today);
+        let yesterday = today.days_before(1);
+        let days = self.settings.days.before;
+        let open = &[Status::Scheduled, Status::Pending, Status::Failed];
+        let earlier = (1..=days).map(|days| today.days_before(days));
+        let (processed, open) = tokio::join!(
+            within(COUNT, counter.count([yesterday], &[Status::Processed], YESTERDAY_PAGES)),
+            within(COUNT, counter.count(earlier, open, EARLIER_PAGES)),
+        );
+        vec![
+            match processed {
+                Ok(counted) => leftovers::judge_archive(yesterday, Counted::sum(&counted)),
+                Err(reason) => Finding::failed(Check::Archive, reason),
+            },
+            match open {
+                Ok(counted) => leftovers::judge_leftovers(days, Counted::sum(&counted)),
+                Err(reason) => Finding::failed(Check::Leftovers, reason),
+            },
+        ]
+    }
+
+    /// All that SQS is asked for.
+    async fn queues(&self, reach: &Reach) -> Vec<Finding> {
+        if reach.sqs.answered.is_err() {
+            return [Check::Queue, Check::DeadLetters, Check::Backlog]
+                .map(|check| Finding::not_checked(check, "SQS cannot be used"))
+                .into();
+        }
+        let client = self.aws.sqs("preflight");
+        let mut findings = Vec::new();
+        for wanted in resources::queues(self.names()) {
+            match within(READ, queues::read(&client, &wanted.name)).await {
+                Ok(found) => {
+                    findings.extend(queues::judge(&wanted, found.as_ref()));
+                    findings.extend(found.map(|found| self.lying_in(&wanted.name, &found)));
+                }
+                Err(reason) => {
+                    let reason = format!("{}: {reason}", wanted.name);
+                    findings.push(Finding::failed(Check::Queue, reason));
+                }
+            }
+        }
+        findings
+    }
+
+    /// What lies in a queue.
+    fn lying_in(&self, queue: &str, attributes: &Attributes) -> Finding {
+        let dead = queue == self.names().dead_letter_queue();
+        match backlog::messages(attributes) {
+            Some(letters) if dead => backlog::judge_dead_letters(queue, letters),
+            Some(messages) => backlog::judge(queue, messages, &self.load),
+            None => {
+                let check = if dead { Check::DeadLetters } else { Check::Backlog };
+                Finding::failed(check, format!("SQS does not say how many lie in {queue}"))
+            }
+        }
+    }
+}
+
+/// The day as payments name it.
+fn due(day: jiff::civil::Date) -> DueDate {
+    // Both write a day in the same way.
+    day.to_string().parse().unwrap_or_else(|_| unreachable!("a day is a day"))
+}

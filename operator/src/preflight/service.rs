@@ -1,0 +1,176 @@
+//! The transaction service: whether it answers, how fast, and whether enough calls go out.
+
+use std::time::{Duration, Instant};
+
+use dispatcher::Dispatching;
+use jiff::Timestamp;
+use shared::domain::{Found, PaymentId};
+use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+
+use super::figures::{grouped, several, time};
+use super::finding::{Check, Finding};
+use super::load::Load;
+use super::reach::seconds_ahead;
+
+/// Questions that are asked: the first also connects.
+const QUESTIONS: usize = 5;
+
+/// What the service has shown.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// The middle of the times it took to answer, or why it did not.
+    pub(super) latency: Result<Duration, String>,
+    /// How far its clock is ahead of this machine's, in seconds.
+    pub(super) ahead: Option<i64>,
+}
+
+/// Asks for keys that nobody has: an answer that says so comes from the service itself, and
+/// nothing is changed by it. Stops at the first question without an answer.
+pub(super) async fn ask(settings: &TransactionSettings) -> Facts {
+    let client = match TransactionClient::new(settings) {
+        Ok(client) => client,
+        Err(error) => return Facts { latency: Err(error.to_string()), ahead: None },
+    };
+    let mut times = Vec::with_capacity(QUESTIONS);
+    for _ in 0..QUESTIONS {
+        let asked_at = Instant::now();
+        match client.find(PaymentId::generate()).await {
+            Found::Nothing => times.push(asked_at.elapsed()),
+            Found::NoAnswer { reason, .. } => return Facts { latency: Err(reason), ahead: None },
+            Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } => {
+                let reason = "it knows a payment that nobody has: is this the transaction service?";
+                return Facts { latency: Err(reason.to_owned()), ahead: None };
+            }
+        }
+    }
+    times.sort_unstable();
+    Facts { latency: Ok(times[QUESTIONS / 2]), ahead: ahead(settings).await.ok().flatten() }
+}
+
+/// Any answer has a `Date` header, whatever else it says.
+async fn ahead(settings: &TransactionSettings) -> reqwest::Result<Option<i64>> {
+    let client = reqwest::Client::builder()
+        .timeout(settings.timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let answer = client.head(settings.url.clone()).send().await?;
+    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    Ok(date.and_then(|date| seconds_ahead(date, Timestamp::now())))
+}
+
+/// Whether it answers in time.
+pub(super) fn judge(facts: &Facts, settings: &TransactionSettings) -> Finding {
+    let check = Check::TransactionService;
+    let latency = match &facts.latency {
+        Ok(latency) => *latency,
+        Err(reason) => {
+            let remedy = format!(
+                "start it, or open the way to {}",
+                settings.url.origin().ascii_serialization()
+            );
+            return Finding::no_go(check, format!("no answer: {reason}"), "an answer", remedy);
+        }
+    };
+    let figure = format!("answers in {}", time(latency));
+    let needed =
+        format!("at most half of DUEFLOW_TRANSACTION_TIMEOUT ({})", time(settings.timeout));
+    if latency <= settings.timeout / 2 {
+        return Finding::go(check, figure, needed);
+    }
+    let remedy = "find out why it is slow: answers after the timeout cost a question each";
+    Finding::warn(check, figure, needed, remedy)
+}
+
+/// Whether so many dispatchers can have enough calls under way (Little's law: calls under way
+/// = rate × latency).
+pub(super) fn judge_concurrency(
+    latency: Duration,
+    dispatching: Dispatching,
+    dispatchers: u32,
+    load: &Load,
+) -> Finding {
+    let check = Check::Concurrency;
+    let calls = (load.rate() * latency.as_secs_f64()).ceil() as u64;
+    let allowed = dispatching.concurrency as u64 * u64::from(dispatchers);
+    let rate = load.rate().ceil() as u64;
+    let needed = format!(
+        "{} payments/s × {} = {} at once, if a submission takes as long as a question",
+        grouped(rate),
+        time(latency),
+        grouped(calls)
+    );
+    let who = several(dispatchers.into(), "dispatcher");
+    let figure =
+        format!("{who} × {} calls at once = {}", dispatching.concurrency, grouped(allowed));
+    if let Some(limit) = dispatching.rate {
+        let most = u64::from(limit) * u64::from(dispatchers);
+        if most < rate {
+            let figure = format!(
+                "{who} × DUEFLOW_DISPATCHER_RATE_LIMIT {limit} = {} calls/s",
+                grouped(most)
+            );
+            let needed = format!("{} calls/s", grouped(rate));
+            let remedy = "raise the limit or run more dispatchers (--dispatchers says how many)";
+            return Finding::no_go(check, figure, needed, remedy);
+        }
+    }
+    if allowed >= calls {
+        return Finding::go(check, figure, needed);
+    }
+    let remedy = "run more dispatchers (--dispatchers says how many) or raise \
+                  DUEFLOW_DISPATCHER_CONCURRENCY";
+    Finding::warn(check, figure, needed, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::AttemptLimits;
+
+    use super::super::finding::Verdict;
+    use super::super::load::tests::a_million;
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn settings() -> TransactionSettings {
+        TransactionSettings {
+            url: "https://transactions.bank.internal/base".parse().unwrap(),
+            timeout: 5_000 * MILLI,
+            connect_timeout: 2_000 * MILLI,
+        }
+    }
+
+    #[test]
+    fn a_service_must_answer_and_should_within_half_of_the_timeout() {
+        for (latency, verdict) in [
+            (Ok(2_500 * MILLI), Verdict::Go),
+            (Ok(2_501 * MILLI), Verdict::Warn),
+            (Err("connection refused".to_owned()), Verdict::NoGo),
+        ] {
+            let facts = Facts { latency, ahead: None };
+            assert_eq!(judge(&facts, &settings()).verdict, verdict, "{facts:?}");
+        }
+    }
+
+    fn dispatching(concurrency: usize, rate: Option<u32>) -> Dispatching {
+        let attempts = AttemptLimits { attempts: 20, key_retention: 86_400_000 * MILLI };
+        Dispatching { concurrency, least_concurrency: 1, rate, receivers: 4, attempts }
+    }
+
+    #[test]
+    fn enough_calls_must_be_allowed_at_once_and_per_second() {
+        // 555.6 a second at 500 ms: 278 under way.
+        for (concurrency, rate, dispatchers, verdict) in [
+            (278, None, 1, Verdict::Go),
+            (277, None, 1, Verdict::Warn),
+            (139, None, 2, Verdict::Go),
+            (278, Some(556), 1, Verdict::Go),
+            (278, Some(555), 1, Verdict::NoGo),
+            (278, Some(278), 2, Verdict::Go),
+        ] {
+            let dispatching = dispatching(concurrency, rate);
+            let finding = judge_concurrency(500 * MILLI, dispatching, dispatchers, &a_million());
+            assert_eq!(finding.verdict, verdict, "{finding:?}");
+        }
+    }
+}

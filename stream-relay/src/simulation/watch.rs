@@ -1,0 +1,160 @@
+//! Payments that no message carries.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use shared::domain::Status;
+
+use super::{Bank, WATCH_INTERVAL, pass, simulate, until};
+
+/// More than the patience before a payment counts as waiting and the pause between looks.
+const FOUND: Duration = Duration::from_secs(35 * 60);
+
+/// Half past midnight, with a relay at work.
+fn after_midnight(seed: u64) -> Bank {
+    Bank::at("2026-11-24T00:30:00Z", TimeZone::UTC, seed, 1)
+}
+
+impl Bank {
+    fn insert_some(&mut self, payments: usize) {
+        (0..payments).for_each(|number| self.insert(number % 100));
+    }
+}
+
+#[test]
+fn a_standing_backlog_is_not_doubled_over_a_day() {
+    simulate(1, || async {
+        let mut bank = after_midnight(1);
+        let _relay = bank.relay("relay");
+        bank.insert_some(3_000);
+        pass(23 * 3600).await;
+        assert_eq!(bank.outlet.count(), 3_000);
+        let looks = bank.outlet.counted();
+        let expected = 23 * 3600 / WATCH_INTERVAL.as_secs() as usize;
+        assert!(looks.abs_diff(expected) < expected / 4, "{looks} looks");
+    });
+}
+
+#[test]
+fn a_backlog_that_grows_for_hours_is_not_doubled() {
+    simulate(2, || async {
+        let mut bank = after_midnight(2);
+        let _relays = [bank.relay("one"), bank.relay("other")];
+        bank.insert_some(2_000);
+        for _ in 0..6 * 60 {
+            bank.insert_some(60);
+            pass(60).await;
+            bank.settle(20);
+        }
+        assert_eq!(bank.outlet.count(), bank.payments.len());
+    });
+}
+
+#[test]
+fn what_the_stream_lost_without_saying_so_is_found() {
+    simulate(1, || async {
+        let mut bank = after_midnight(1);
+        let _relay = bank.relay("relay");
+        pass(1200).await;
+        bank.insert_some(300);
+        bank.stream.lose();
+        let lost = bank.payments.clone();
+        // Others pass through all the time.
+        for _ in 0..FOUND.as_secs() / 10 {
+            bank.insert_some(20);
+            pass(10).await;
+            bank.settle(1_000_000);
+        }
+        let missing = lost.iter().filter(|payment| !bank.queued(payment)).count();
+        assert_eq!(missing, 0);
+        bank.assert_order_of(&lost);
+        assert_eq!(bank.outlet.count(), bank.payments.len(), "nothing else was sent twice");
+    });
+}
+
+#[test]
+fn messages_that_were_purged_are_sent_again() {
+    simulate(1, || async {
+        let mut bank = after_midnight(1);
+        let _relay = bank.relay("relay");
+        bank.insert_some(3_000);
+        pass(1200).await;
+        assert_eq!(bank.outlet.take(usize::MAX).len(), 3_000);
+        until(2 * FOUND, "not found", || bank.outlet.len() == 3_000).await;
+        pass(3 * 3600).await;
+        assert_eq!(bank.outlet.len(), 3_000, "once is enough");
+    });
+}
+
+#[test]
+fn what_is_lost_behind_a_backlog_is_found_once_that_has_drained() {
+    simulate(1, || async {
+        let mut bank = after_midnight(1);
+        let _relay = bank.relay("relay");
+        bank.insert_some(3_000);
+        pass(1200).await;
+        bank.insert_some(500);
+        bank.stream.lose();
+        pass(3 * 3600).await;
+        assert_eq!(bank.outlet.len(), 3_000, "the backlog was doubled");
+        bank.settle(2_500);
+        pass(FOUND.as_secs()).await;
+        assert!(bank.all_queued());
+        // At most what was there, and only once.
+        assert!(bank.outlet.len() <= 500 + 500 + 500, "{}", bank.outlet.len());
+    });
+}
+
+#[test]
+fn a_replay_whose_message_is_lost_is_sent_again_under_an_id_of_its_own() {
+    simulate(1, || async {
+        let mut bank = after_midnight(1);
+        let _relay = bank.relay("relay");
+        bank.insert_some(1);
+        pass(1200).await;
+        bank.settle(1);
+        let payment = bank.payments[0].clone();
+        let again = format!("{}-{}-again-3", payment.due, payment.id);
+        pass(3600).await;
+        bank.table.replay(payment.id, 3, bank.clock.now());
+        pass(300).await;
+        assert!(!bank.outlet.came(&again), "the replay has a message of its own");
+        until(FOUND, "not found", || bank.outlet.came(&again)).await;
+        bank.table.end(&payment.id.to_string(), Status::Processed);
+        bank.outlet.take(usize::MAX);
+        pass(3600).await;
+        assert_eq!(bank.outlet.len(), 0);
+    });
+}
+
+#[test]
+fn of_several_relays_one_watches_and_another_when_it_dies() {
+    simulate(1, || async {
+        let bank = after_midnight(1);
+        let one = bank.relay("one");
+        let _others = [bank.relay("two"), bank.relay("three")];
+        pass(6 * 3600).await;
+        let looks = bank.outlet.counted();
+        assert!((18..=32).contains(&looks), "{looks} looks in six hours");
+        one.kill().await;
+        pass(3600).await;
+        assert!(bank.outlet.counted() >= looks + 3);
+    });
+}
+
+#[test]
+fn a_watch_in_bad_weather_misses_nothing() {
+    for seed in 0..5 {
+        simulate(seed, || async move {
+            let mut bank = after_midnight(seed);
+            let _relays = [bank.relay("one"), bank.relay("other")];
+            pass(1200).await;
+            bank.insert_some(300);
+            bank.stream.lose();
+            bank.weather.set(0.3);
+            pass(FOUND.as_secs()).await;
+            bank.weather.set(0.0);
+            until(FOUND, "not found", || bank.all_queued()).await;
+        });
+    }
+}

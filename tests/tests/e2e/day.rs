@@ -1,0 +1,61 @@
+//! A day of the bank that begins.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use local::transactions::Faults;
+use operator::local_world::Process;
+use shared::domain::{DueDate, Status};
+
+use crate::flow::{Flow, PATIENCE, impatient, metric, stop};
+
+const PAYMENTS: u32 = 4_000;
+
+/// A zone in which the day that UTC has now begins `seconds` from now, as `TZ` has it.
+fn where_the_day_begins_in(seconds: i64) -> String {
+    let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).start(&TimeZone::UTC);
+    let west = Timestamp::now().duration_since(day).as_secs() + seconds;
+    format!("<bank>{}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
+}
+
+async fn relay(flow: &Flow, name: &str, zone: &str) -> Process {
+    let mut settings = impatient();
+    settings.push(("DUEFLOW_TIME_ZONE", zone.to_owned()));
+    settings.push(("DUEFLOW_OPENING_DELAY", "0s".to_owned()));
+    // Slowly, so that a crash finds it in the middle.
+    settings.push(("DUEFLOW_RELAY_SENDS", "1".to_owned()));
+    flow.service_with("stream-relay", name, &settings).await
+}
+
+async fn until_counted(relay: &mut Process, name: &str, count: f64) {
+    let asked_at = Instant::now();
+    while metric(relay, name).await < count {
+        assert!(asked_at.elapsed() < PATIENCE, "{name} does not reach {count}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_for_tomorrow_leave_when_the_banks_day_comes_though_its_opening_is_killed() {
+    let mut flow = Flow::start(Faults::default()).await;
+    let others = vec![flow.service("dispatcher").await, flow.service("confirmer").await];
+    let mut evening = relay(&flow, "evening", &where_the_day_begins_in(3600)).await;
+    flow.schedule(PAYMENTS, 200).await;
+    until_counted(&mut evening, "stream_relay_records_total", f64::from(PAYMENTS)).await;
+    assert_eq!(flow.count(Status::Scheduled).await, PAYMENTS as usize, "some left a day early");
+    stop(vec![evening]).await;
+
+    let morning = where_the_day_begins_in(-1);
+    let mut killed = relay(&flow, "killed", &morning).await;
+    until_counted(&mut killed, "stream_relay_opened_payments_total", 1.0).await;
+    killed.kill().await.unwrap();
+    let scheduled = flow.count(Status::Scheduled).await;
+    assert!(scheduled > 0, "it was killed after all was done");
+
+    let finishing = relay(&flow, "finishing", &morning).await;
+    flow.until_ended().await;
+    stop(vec![finishing]).await;
+    stop(others).await;
+    flow.assert_all_settled_once().await;
+}
