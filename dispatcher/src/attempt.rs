@@ -203,3 +203,22 @@ fn health_of_answer(found: &Found) -> Health {
         Found::NoAnswer { .. } => Health::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_submission_that_was_taken_tells_the_latency_of_the_service() {
+        let reason = || "x".to_owned();
+        assert_eq!(health(&Outcome::Accepted), Health::Settled);
+        assert_eq!(health(&Outcome::Rejected { reason: reason() }), Health::Answered);
+        assert_eq!(health(&Outcome::InProgress), Health::Answered);
+        assert_eq!(health(&Outcome::Unknown { reason: reason() }), Health::Failed);
+        for found in [Found::Nothing, Found::UnderWay, Found::Rejected { reason: reason() }] {
+            assert_eq!(health_of_answer(&found), Health::Answered, "{found:?}");
+        }
+        let silent = Found::NoAnswer { retry_after: None, reason: reason() };
+        assert_eq!(health_of_answer(&silent), Health::Failed);
+    }
+}

@@ -5,7 +5,7 @@
 //! service, and one in which too many calls failed means that it has had enough: the limit
 //! shrinks. Else it grows, if it was reached. The base is the lowest median of the last two
 //! periods. A service that is kept at its capacity never shows its base, so once a period the
-//! limit is cut to a third for a moment to see it (as BBR probes for the round trip time of a path:
+//! limit is cut for a moment to see it (as BBR probes for the round trip time of a path:
 //! Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue 14/5, 2016).
 //!
 //! Several dispatchers queue at one service, and one that cuts its limit alone still waits
@@ -35,9 +35,9 @@ const DECREASE: f64 = 0.85;
 /// How long a base latency counts at least, and at most twice as long. Periods begin when the
 /// seconds of the day are a multiple of it.
 const PERIOD: Duration = Duration::from_secs(20);
-/// The part of the limit that is left while the base is looked at: calls that queue for half
-/// the base latency are gone then, and those for twice as long too, for good measure.
-const LOOK_AT: usize = 3;
+/// A look that takes no longer leaves a third of the limit: what queues for twice the base
+/// latency is gone then. A longer one, at a slower service, leaves half and costs less.
+const SHORT_LOOK: Duration = Duration::from_secs(1);
 /// How long a look takes, beside twice the median latency: longer than clocks differ.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -145,9 +145,11 @@ impl Limit {
     pub(crate) fn ended(&mut self, health: Health, began: Instant, now: Instant) {
         self.base.reached |= self.window.reached;
         if self.base.turn(now) && self.phase == Phase::Steady && self.limit > self.bounds.least {
-            let until = now + 2 * self.median + LOOK;
+            let time = 2 * self.median + LOOK;
+            let cut = if time <= SHORT_LOOK { 3 } else { 2 };
+            let until = now + time;
             self.phase = Phase::Looking { back_to: self.limit, until };
-            return self.set(self.limit / LOOK_AT, now, self.median);
+            return self.set(self.limit / cut, now, self.median);
         }
         if began < self.window.counts_from {
             return;

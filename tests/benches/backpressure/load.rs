@@ -21,13 +21,16 @@ use crate::watch::{Figures, Stretch};
 
 /// Dispatchers that share the work without knowing of each other.
 pub(crate) const DISPATCHERS: usize = 2;
-/// The service settles at most `WORKERS / LATENCY` payments a second: 80.
-const WORKERS: usize = 80;
+/// The service settles at most `WORKERS / LATENCY` payments a second: 40.
+const WORKERS: usize = 40;
 const LATENCY: Duration = Duration::from_secs(1);
 /// Payments scheduled at once, of as many accounts.
 const PORTION: u32 = 1_000;
+/// How many of a portion are scheduled a second: more than are settled, and not so many that
+/// the local database has no time for anything else.
+const PACE: u32 = 50;
 /// Payments that wait at least.
-const BACKLOG: u64 = 4_000;
+const BACKLOG: u64 = 2_000;
 /// A line is printed so often.
 const LINE: usize = 5;
 /// Whatever is waited for has failed when it takes longer.
@@ -69,17 +72,21 @@ impl Load {
         let name = world.names.payments_table();
         let table = Arc::new(PaymentsTable::new(world.aws.dynamodb("bench"), &name, 16));
         let scheduled = Arc::new(AtomicU64::new(0));
-        fill(&table, &scheduled, BACKLOG).await?;
+        fill(&table, &scheduled, BACKLOG, None).await?;
         let mut relay = world.spawn("stream-relay", "stream-relay", &[])?;
         let mut confirmer = world.spawn("confirmer", "confirmer", &[])?;
-        // While the dispatchers find out what the service can take, calls queue.
-        let patient = [("DUEFLOW_TRANSACTION_TIMEOUT", "15s".to_owned())];
+        let settings = [
+            // While the dispatchers find out what the service can take, calls queue.
+            ("DUEFLOW_TRANSACTION_TIMEOUT", "15s".to_owned()),
+            // The floors of all together must lie below what half the workers can take.
+            ("DUEFLOW_DISPATCHER_MIN_CONCURRENCY", "4".to_owned()),
+        ];
         let mut dispatchers = Vec::new();
         for number in 1..=DISPATCHERS {
             dispatchers.push(world.spawn(
                 "dispatcher",
                 &format!("dispatcher-{number}"),
-                &patient,
+                &settings,
             )?);
         }
         for process in dispatchers.iter_mut().chain([&mut relay, &mut confirmer]) {
@@ -141,7 +148,9 @@ impl Load {
         }
         let (table, scheduled) = (Arc::clone(&self.table), Arc::clone(&self.scheduled));
         let writer =
-            tokio::spawn(async move { fill(&table, &scheduled, u64::from(PORTION)).await });
+            tokio::spawn(
+                async move { fill(&table, &scheduled, u64::from(PORTION), Some(PACE)).await },
+            );
         std::mem::replace(&mut self.writer, writer).await?
     }
 
@@ -235,7 +244,8 @@ async fn fill(
     table: &Arc<PaymentsTable>,
     scheduled: &Arc<AtomicU64>,
     payments: u64,
+    rate: Option<u32>,
 ) -> anyhow::Result<()> {
-    let plan = Plan { payments: u32::try_from(payments)?, accounts: PORTION, rate: None };
+    let plan = Plan { payments: u32::try_from(payments)?, accounts: PORTION, rate };
     schedule(Arc::clone(table), plan, Arc::clone(scheduled)).await
 }
