@@ -16,7 +16,7 @@ use shared::domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Failure, FailureCode, Payment,
     PaymentId, Settlement, Status, TraceKey,
 };
-use shared::payments::archive::{Archive, ArchiveTable, Tables};
+use shared::payments::archive::{Archive, ArchiveTable, Deleted, Moves, Tables};
 use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 
@@ -75,7 +75,9 @@ impl Bank {
     async fn settle(&self, payments: &[Payment]) {
         self.payments.insert(payments).await.unwrap();
         for payment in payments {
-            self.apply(Change::Claim(payment)).await;
+            // As the table holds it, and so a message: a large blob lies beside it.
+            let stored = self.payments.get(&payment.reference()).await.unwrap().unwrap();
+            self.apply(Change::Claim(&stored.payment)).await;
             let transaction_id = format!("T-{}", payment.id);
             let settlement = Settlement { transaction_id, settled_at: payment.created_at };
             self.apply(Change::Settle(&payment.reference(), &settlement)).await;
@@ -248,4 +250,25 @@ async fn a_blob_in_an_item_of_its_own_is_archived_inside_its_payment() {
     assert_eq!((summary.archived, summary.stayed), (0, 1), "{summary:?}");
     assert!(summary.named[0].why.contains("blob"), "{summary:?}");
     assert!(bank.archive_table().find(&lost.reference()).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_still_settled_by_the_same_transaction_is_deleted() {
+    let bank = Bank::open().await;
+    let settled = bank.settled(2).await;
+    let references: Vec<_> = settled.iter().map(Payment::reference).collect();
+    let held = bank.tables.held(&references).await.unwrap();
+    let items: Vec<_> = held.into_iter().map(|(_, item)| item.unwrap()).collect();
+    let text = |value: String| AttributeValue::S(value);
+    let update = bank.client.update_item().table_name(bank.world.names.payments_table());
+    let update = update.key("PK", text(format!("ACCOUNT#{}", settled[0].account)));
+    let update = update.key("SK", text(format!("{}#{}", settled[0].due, settled[0].id)));
+    let update = update.update_expression("SET TransactionID = :other");
+    let update = update.expression_attribute_values(":other", text("T2".to_owned()));
+    update.send().await.unwrap();
+    for _ in 0..2 {
+        let deleted = bank.tables.delete(&items).await.unwrap();
+        assert_eq!(deleted, [Deleted::Changed, Deleted::Gone], "also when it is gone already");
+    }
+    assert_eq!(bank.payment_items().await.len(), 1);
 }
