@@ -1,32 +1,62 @@
-//! What a payment costs, from the database's own figures.
+//! What a payment costs, from the database's own figures, and what the document says of it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+
 use local::transactions::Faults;
 use local::{LocalOptions, Queues};
-use operator::demo::Plan;
+use operator::archive::{Counters, DayPlan, archive_day};
 use operator::local_world::{Samples, World, temporary_folder};
-use shared::domain::{DataBlob, Payment, PaymentId, Settlement};
-use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable};
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
+    TraceKey,
+};
+use shared::payments::archive::Tables;
+use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable, check_size};
 use shared::telemetry::Metrics;
+use tokio::sync::OnceCell;
 
-/// Write units from insert to PROCESSED of a payment of at most 1 KB: table and index, one
-/// each, for insert, claim and settlement (DESIGN: 6).
-const CEILING: f64 = 6.0;
+/// Payments of each size: two batches of statements, so that reads of the index spread.
+const PAYMENTS: usize = 50;
 
-async fn process(table: &PaymentsTable, payment: &Payment) {
-    let now = jiff::Timestamp::now();
-    assert_eq!(table.insert(std::slice::from_ref(payment)).await.unwrap(), [Inserted::New]);
-    let settlement =
-        Settlement { transaction_id: PaymentId::generate().to_string(), settled_at: now };
-    let reference = payment.reference();
-    for change in [Change::Claim(payment), Change::Settle(&reference, &settlement)] {
-        assert_eq!(table.apply(&[change], now).await.unwrap(), [Ok(Applied::Now)]);
-    }
+/// A row of the document.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// Its name there.
+    name: &'static str,
+    /// Bytes with all that it gets until PROCESSED, or without a blob when that is more.
+    bytes: usize,
+    /// Most write units from insert to PROCESSED.
+    processed: f64,
+    /// Most write units from insert to archived.
+    archived: f64,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processed() {
+const ROWS: [Row; 3] = [
+    Row { name: "300 B", bytes: 0, processed: 6.0, archived: 11.0 },
+    Row { name: "1 KB", bytes: 1_024, processed: 6.0, archived: 11.0 },
+    Row { name: "8 KB", bytes: 8_192, processed: 14.0, archived: 26.0 },
+];
+
+/// Units of one payment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Measured {
+    processed: f64,
+    archived: f64,
+    /// Read units from insert to PROCESSED.
+    read: f64,
+}
+
+static MEASURED: OnceCell<Vec<Measured>> = OnceCell::const_new();
+
+/// Measured once in a process, in the order of [`ROWS`].
+async fn measured() -> &'static [Measured] {
+    MEASURED.get_or_init(measure).await
+}
+
+async fn measure() -> Vec<Measured> {
     let metrics = Metrics::install(&[]).unwrap();
     let dir = temporary_folder().unwrap();
     let options = LocalOptions {
@@ -39,29 +69,130 @@ async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processe
     };
     let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
     let client = world.aws.dynamodb("test");
-    let table = std::sync::Arc::new(PaymentsTable::new(client, &world.names.payments_table(), 16));
-    let units =
-        || Samples::parse(&metrics.render()).sum("dynamodb_write_units_milli_total") / 1000.0;
+    let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
+    let tables = Arc::new(Tables::new(&client, &world.names, 16));
+    let each = |name| Samples::parse(&metrics.render()).sum(name) / 1000.0 / PAYMENTS as f64;
+    let written = || each("dynamodb_write_units_milli_total");
+    let read = || each("dynamodb_read_units_milli_total");
 
-    let plan = Plan { payments: 1, accounts: 1, rate: None };
-    operator::demo::schedule(std::sync::Arc::clone(&table), plan, Default::default())
-        .await
-        .unwrap();
-    assert_eq!(units(), 2.0, "an insert");
-    let (mut page, _) = table.scan_page(None).await.unwrap();
-    let example = page.remove(0).payment;
-
-    for blob in [0, 300, 340] {
-        let before = units();
-        let mut payment = Payment { id: PaymentId::generate(), ..example.clone() };
-        payment.data = (blob > 0).then(|| DataBlob::new("x".repeat(blob)).unwrap().into());
-        process(&table, &payment).await;
-        assert_eq!(units() - before, CEILING, "with a blob of {blob} bytes");
+    let first_day: DueDate = "2026-11-20".parse().unwrap();
+    let mut all = Vec::new();
+    for (row, back) in ROWS.iter().zip(0..) {
+        let day = first_day.days_before(back);
+        let payments: Vec<_> = (0..PAYMENTS).map(|_| payment(day, row.bytes)).collect();
+        let (before, read_before) = (written(), read());
+        process(&table, &payments).await;
+        let (processed, read) = (written() - before, read() - read_before);
+        let (rate, writers) = (NonZeroU32::MAX, NonZeroU16::MIN);
+        let plan = DayPlan { day, rate, writers };
+        let counters = Arc::new(Counters::default());
+        let summary = archive_day(Arc::clone(&tables), plan, counters).await.unwrap();
+        assert_eq!(summary.archived, PAYMENTS as u64);
+        all.push(Measured { processed, archived: written() - before, read });
     }
+    all
+}
 
-    let before = units();
-    let mut large = Payment { id: PaymentId::generate(), ..example };
-    large.data = Some(DataBlob::new("x".repeat(1_500)).unwrap().into());
-    process(&table, &large).await;
-    assert!(units() - before > CEILING, "the meter does not see the size of an item");
+/// A payment of so many bytes, with all that it gets until PROCESSED: with a transaction id of
+/// 36 characters the item stays a little below.
+fn payment(due: DueDate, bytes: usize) -> Payment {
+    let mut payment = Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC-000017").unwrap(),
+        due,
+        amount: Amount::from_minor_units(1250).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("BEN-00009").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: jiff::Timestamp::now(),
+    };
+    let rest = check_size(&payment).unwrap() + "DataBlob".len();
+    if let Some(blob) = bytes.checked_sub(rest) {
+        payment.data = Some(Data::Whole(DataBlob::new("x".repeat(blob)).unwrap()));
+        assert_eq!(check_size(&payment), Ok(bytes));
+    }
+    payment
+}
+
+/// What the services ask of the table on the way to PROCESSED.
+async fn process(table: &PaymentsTable, payments: &[Payment]) {
+    let now = jiff::Timestamp::now();
+    let inserted = table.insert(payments).await.unwrap();
+    assert!(inserted.iter().all(|result| *result == Inserted::New), "{inserted:?}");
+    // As the messages carry them. The relay has them from the stream.
+    let queued: Vec<_> = payments
+        .iter()
+        .map(|payment| {
+            let beside = check_size(payment).unwrap() > 1_024;
+            let digest = payment.data.as_ref().filter(|_| beside).map(Data::digest);
+            let data = digest.map_or_else(|| payment.data.clone(), |it| Some(Data::Beside(it)));
+            Payment { data, ..payment.clone() }
+        })
+        .collect();
+    let settlements: Vec<_> = payments
+        .iter()
+        .map(|_| Settlement { transaction_id: PaymentId::generate().to_string(), settled_at: now })
+        .collect();
+    let references: Vec<_> = payments.iter().map(Payment::reference).collect();
+    let claims: Vec<_> = queued.iter().map(Change::Claim).collect();
+    let settled = references.iter().zip(&settlements).map(|(at, it)| Change::Settle(at, it));
+    let settled: Vec<_> = settled.collect();
+    let wanted = queued.iter().filter_map(|it| Some((it.reference(), it.blob_beside()?)));
+    let wanted: Vec<_> = wanted.collect();
+    for changes in [claims, settled] {
+        let results = table.apply(&changes, now).await.unwrap();
+        assert!(results.iter().all(|result| *result == Ok(Applied::Now)), "{results:?}");
+    }
+    // As the dispatcher does for each ten that it receives.
+    for wanted in wanted.chunks(10) {
+        assert!(table.blobs(wanted).await.unwrap().iter().all(Result::is_ok));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_of_at_most_1_kb_costs_six_write_units_from_insert_to_processed() {
+    for (row, measured) in ROWS.iter().zip(measured().await).filter(|(row, _)| row.bytes <= 1_024) {
+        assert_eq!(measured.processed, row.processed, "{}", row.name);
+        assert_eq!(measured.read, 0.0, "{}", row.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_of_8_kb_costs_fourteen_write_units_from_insert_to_processed() {
+    let (row, measured) = (ROWS[2], measured().await[2]);
+    assert_eq!(measured.processed, row.processed);
+    assert_eq!(measured.read, 2.0, "its blob is read once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_costs_eleven_write_units_to_the_archive_and_one_of_8_kb_twenty_six() {
+    for (row, measured) in ROWS.iter().zip(measured().await) {
+        assert!(measured.archived <= row.archived, "{}: {measured:?}", row.name);
+        assert!(measured.archived > measured.processed, "the meter does not see the archive");
+    }
+}
+
+/// List prices in dollars per million: write units, read units, requests to SQS FIFO. Where
+/// they are from is in the document.
+const PRICES: [f64; 3] = [0.625, 0.125, 0.5];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_figures_of_the_cost_document_are_the_measured_ones() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let document = std::fs::read_to_string(format!("{root}/docs/cost.md")).unwrap();
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let requests = readme.lines().find(|line| line.starts_with("cost ")).unwrap();
+    let requests = requests.split(", ").last().unwrap().split(' ').next().unwrap();
+    let [write, read, sqs] = PRICES;
+    for (row, measured) in ROWS.iter().zip(measured().await) {
+        let queues = requests.parse::<f64>().unwrap() * sqs;
+        let dollars = measured.processed * write + measured.read * read + queues;
+        let archived = dollars + (measured.archived - measured.processed) * write;
+        let figures = format!(
+            "| {} | {:.0} | {:.0} | {requests} | ${dollars:.2} | {:.0} | ${archived:.2} |",
+            row.name, measured.processed, measured.read, measured.archived
+        );
+        assert!(document.lines().any(|line| line == figures), "not in docs/cost.md: {figures}");
+    }
 }
