@@ -398,7 +398,7 @@ async fn the_item_of_the_contract_is_put_once_and_found_by_every_query() {
     let stored = table.get(&reference).await.unwrap().unwrap();
     let (account, day) = (&reference.account, reference.due);
     let upcoming = table.upcoming(account, day..=day, None, None).await.unwrap();
-    assert_eq!(upcoming.payments, [stored.clone()]);
+    assert_eq!(upcoming.payments, std::slice::from_ref(&stored));
     let mut due = table.due(day, Status::Scheduled, None).unwrap();
     assert_eq!(due.next(9).await.unwrap().unwrap().references, [reference]);
     let claim =
