@@ -141,7 +141,7 @@ fn list(world: &World, day: DueDate, arguments: &[&str]) {
     assert!(child.wait().unwrap().success());
     let first = first.unwrap();
     println!(
-        "{:<34} {first:>11.0?} {whole:>9.2?} {count:>9} {:>8.1} MiB",
+        "{:<34} {first:>11.2?} {whole:>9.2?} {count:>9} {:>8.1} MiB",
         arguments.join(" ").replace(" --json", ""),
         peak as f64 / 1024.0,
     );
