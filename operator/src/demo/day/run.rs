@@ -83,7 +83,7 @@ impl Day {
         let midnight = Timestamp::now() + BEFORE_MIDNIGHT + reading;
         let zone = zone_in_which(self.plan.day, midnight)?;
         eprintln!("the services start; {} begins in a moment", self.plan.day);
-        let settings = [("DUEFLOW_TIME_ZONE", zone)];
+        let settings = [("DUEFLOW_TIME_ZONE", zone), ("DUEFLOW_OPENING_DELAY", "1s".to_owned())];
         let mut processes = start_services(&self.world, &self.options, &settings).await?;
         let wait = Duration::try_from(midnight.duration_since(Timestamp::now()));
         tokio::time::sleep(wait.unwrap_or_default()).await;
