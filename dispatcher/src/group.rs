@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::attempt::{Attempts, Finding};
 use crate::events;
-use crate::job::{Claimed, Job};
+use crate::job::{Claimed, Job, Received};
 use crate::past::Before;
 use crate::recorder::{Done, End};
 use crate::verdict::Verdict;
@@ -162,19 +162,33 @@ impl Group {
         }
     }
 
-    /// Puts a message whole into the dead-letter queue, then deletes it.
     async fn bury_whole(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
-        let delivery = &job.received.delivery;
+        let Job { payment, blob, received } = job;
+        self.bury_message(received, failure)
+            .await
+            .map_err(|received| later(Job { payment, blob, received }))
+    }
+
+    /// Puts a message whole into the dead-letter queue, then deletes it.
+    ///
+    /// # Errors
+    /// The message, when the letter could not be written.
+    pub(crate) async fn bury_message(
+        &self,
+        received: Received,
+        failure: Failure,
+    ) -> Result<(), Received> {
+        let delivery = &received.delivery;
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
         match self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await {
             Ok(()) => {
-                self.queue.acknowledge(vec![job.received.delivery]).await;
+                self.queue.acknowledge(vec![received.delivery]).await;
                 Ok(())
             }
             Err(error) => {
                 events::error("bury", &error);
-                Err(later(job))
+                Err(received)
             }
         }
     }

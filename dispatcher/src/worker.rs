@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::clock::Clock;
 use shared::domain::{Attempt, Failure, FailureCode};
 use shared::payments::{Change, PaymentStore};
-use shared::queue::{Consumer, DeadLetterQueue, Delivery, MAX_BATCH};
+use shared::queue::{Consumer, Delivery, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -24,7 +24,6 @@ use crate::verdict::{Verdict, judge};
 pub(crate) struct Worker {
     pub(crate) queue: Consumer,
     pub(crate) store: Arc<dyn PaymentStore>,
-    pub(crate) dead_letters: DeadLetterQueue,
     pub(crate) group: Group,
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
@@ -79,7 +78,10 @@ impl Worker {
         // one ended.
         self.give_back_at_once(duplicates).await;
         for (received, reason) in malformed {
-            self.bury_message(received, Failure::new(FailureCode::MalformedMessage, reason)).await;
+            let failure = Failure::new(FailureCode::MalformedMessage, reason);
+            if let Err(received) = self.group.bury_message(received, failure).await {
+                self.give_back(vec![received]).await;
+            }
         }
         let jobs = self.still_held(jobs).await;
         let groups = by_group(self.claim(jobs).await).into_iter();
@@ -188,20 +190,6 @@ impl Worker {
         if !deliveries.is_empty() {
             events::released(deliveries.len());
             self.queue.release(deliveries).await;
-        }
-    }
-
-    /// Puts a message whole into the dead-letter queue, then deletes it.
-    async fn bury_message(&self, received: Received, failure: Failure) {
-        let Received { delivery, place } = received;
-        events::buried(&delivery.message_id, &failure);
-        let raw = delivery.body.clone();
-        match self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await {
-            Ok(()) => self.queue.acknowledge(vec![delivery]).await,
-            Err(error) => {
-                events::error("bury", &error);
-                self.give_back(vec![Received { delivery, place }]).await;
-            }
         }
     }
 }

@@ -7,7 +7,9 @@
 //! | [`history`] | the history checker |
 //! | [`proxy`] | the fault proxy |
 //! | [`chance`] | draws that a seed repeats |
+//! | [`world`] | the outside world without services |
 
 pub mod chance;
 pub mod history;
 pub mod proxy;
+pub mod world;

@@ -8,10 +8,8 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::LocalOptions;
-use local::transactions::Faults;
 use operator::archive::{Counters, DayPlan, DaySummary, Place, archive_day, compare_day};
-use operator::local_world::{World, temporary_folder};
+use operator::local_world::World;
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Failure, FailureCode, Payment,
     PaymentId, Settlement, Status, TraceKey,
@@ -19,6 +17,7 @@ use shared::domain::{
 use shared::payments::archive::{Archive, ArchiveTable, Deleted, Moves, Tables};
 use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
+use tests::world::without_services;
 
 /// Few, so that a partition holds more than one batch.
 const SHARDS: u16 = 3;
@@ -36,16 +35,7 @@ struct Bank {
 
 impl Bank {
     async fn open() -> Self {
-        let dir = temporary_folder().unwrap();
-        let options = LocalOptions {
-            queues: local::Queues::InMemory,
-            dir: dir.path().to_owned(),
-            dynamodb_port: 0,
-            sqs_port: 0,
-            transactions_port: 0,
-            faults: Faults::default(),
-        };
-        let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
+        let (world, dir) = without_services().await.unwrap();
         let client = world.aws.dynamodb("test");
         let payments = PaymentsTable::new(client.clone(), &world.names.payments_table(), SHARDS);
         let tables = Arc::new(Tables::new(&client, &world.names, SHARDS));

@@ -4,9 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use local::LocalOptions;
-use local::transactions::Faults;
-use operator::local_world::{World, temporary_folder};
+use operator::local_world::World;
 use operator::setup::set_up;
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Payment, PaymentId, Status,
@@ -17,6 +15,7 @@ use shared::payments::{
     PaymentsTable, check_size,
 };
 use tempfile::TempDir;
+use tests::world::without_services;
 
 struct Stage {
     table: PaymentsTable,
@@ -27,16 +26,7 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let dir = temporary_folder().unwrap();
-        let options = LocalOptions {
-            queues: local::Queues::InMemory,
-            dir: dir.path().to_owned(),
-            dynamodb_port: 0,
-            sqs_port: 0,
-            transactions_port: 0,
-            faults: Faults::default(),
-        };
-        let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
+        let (world, dir) = without_services().await.unwrap();
         let client = world.aws.dynamodb("test");
         let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 4);
         Self { table, client, world, _dir: dir }

@@ -5,10 +5,8 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use local::transactions::Faults;
-use local::{LocalOptions, Queues};
 use operator::archive::{Counters, DayPlan, archive_day};
-use operator::local_world::{Samples, World, temporary_folder};
+use operator::local_world::Samples;
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
     TraceKey,
@@ -16,6 +14,7 @@ use shared::domain::{
 use shared::payments::archive::Tables;
 use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable, check_size};
 use shared::telemetry::Metrics;
+use tests::world::without_services;
 use tokio::sync::OnceCell;
 
 /// Payments of each size: two batches of statements, so that reads of the index spread.
@@ -58,16 +57,7 @@ async fn measured() -> &'static [Measured] {
 
 async fn measure() -> Vec<Measured> {
     let metrics = Metrics::install(&[]).unwrap();
-    let dir = temporary_folder().unwrap();
-    let options = LocalOptions {
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: Faults::default(),
-    };
-    let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
+    let (world, _dir) = without_services().await.unwrap();
     let client = world.aws.dynamodb("test");
     let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
     let tables = Arc::new(Tables::new(&client, &world.names, 16));

@@ -6,9 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use local::LocalOptions;
-use local::transactions::Faults;
-use operator::local_world::{World, temporary_folder};
+use operator::local_world::World;
 use sha2::{Digest, Sha256};
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
@@ -19,6 +17,7 @@ use shared::payments::{
 };
 use shared::resources::DUE_INDEX;
 use tempfile::TempDir;
+use tests::world::without_services;
 use tokio::sync::Barrier;
 
 fn payment(account: u32, due: DueDate) -> Payment {
@@ -56,16 +55,7 @@ async fn all(table: &PaymentsTable, day: DueDate, status: Status) -> (Vec<Paymen
 
 /// A world without services, and its payments table over so many partitions of the index.
 async fn world(due_shards: u16) -> (World, Arc<PaymentsTable>, TempDir) {
-    let dir = temporary_folder().unwrap();
-    let options = LocalOptions {
-        queues: local::Queues::InMemory,
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        faults: Faults::default(),
-    };
-    let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
+    let (world, dir) = without_services().await.unwrap();
     let (client, name) = (world.aws.dynamodb("test"), world.names.payments_table());
     (world, Arc::new(PaymentsTable::new(client, &name, due_shards)), dir)
 }

@@ -28,13 +28,13 @@ pub struct Plan {
     pub rate: Option<u32>,
 }
 
-/// The payment number `index`: accounts take turns, amounts differ.
-fn payment(index: u32, accounts: u32) -> anyhow::Result<Payment> {
+/// The payment number `index`, due on `due`: accounts take turns, amounts differ.
+pub(super) fn payment(index: u32, accounts: u32, due: DueDate) -> anyhow::Result<Payment> {
     let now = Timestamp::now();
     Ok(Payment {
         id: PaymentId::generate(),
         account: AccountId::parse(format!("ACC-{:06}", index % accounts))?,
-        due: DueDate::today(now, &TimeZone::UTC),
+        due,
         amount: Amount::from_minor_units(i64::from(index % 99_991) + 100)?,
         currency: "EUR".parse()?,
         beneficiary: BeneficiaryId::parse(format!("BEN-{:05}", index % 10_007))?,
@@ -54,7 +54,9 @@ pub async fn schedule(
     scheduled: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
     let Plan { payments, accounts, rate } = plan;
-    insert(table, payments, rate, move |index| payment(index, accounts), scheduled).await
+    let make =
+        move |index| payment(index, accounts, DueDate::today(Timestamp::now(), &TimeZone::UTC));
+    insert(table, payments, rate, make, scheduled).await
 }
 
 /// Inserts the payments 0 to `count` that `make` makes, several requests at a time, and at

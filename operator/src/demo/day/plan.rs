@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
+use shared::domain::{DueDate, Payment};
+
+use crate::demo::generate::payment;
 
 /// Days ahead for which payments are scheduled (the mission's access pattern).
 const AHEAD: u32 = 90;
@@ -74,19 +76,7 @@ impl Plan {
     /// The payment number `index` of a part, and what shall become of it.
     pub(super) fn payment(&self, part: Part, index: u32) -> anyhow::Result<(Payment, Fate)> {
         let (due, fate) = self.due(part, index);
-        let now = Timestamp::now();
-        let payment = Payment {
-            id: PaymentId::generate(),
-            account: AccountId::parse(format!("ACC-{:06}", index % self.accounts))?,
-            due,
-            amount: Amount::from_minor_units(i64::from(index % 99_991) + 100)?,
-            currency: "EUR".parse()?,
-            beneficiary: BeneficiaryId::parse(format!("BEN-{:05}", index % 10_007))?,
-            data: None,
-            trace_key: TraceKey::generate(),
-            created_at: now,
-        };
-        Ok((payment, fate))
+        Ok((payment(index, self.accounts, due)?, fate))
     }
 
     fn due(&self, part: Part, index: u32) -> (DueDate, Fate) {
