@@ -190,19 +190,5 @@ fn change(confirmation: &Confirmation) -> Change<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_code_a_reported_refusal_has_it_is_written_as_one_after_a_202() {
-        let payment = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
-        let failure = Failure::new(FailureCode::Rejected, "422 closed: x");
-        let read = as_refused(Confirmation {
-            payment: payment.parse().unwrap(),
-            result: Reported::Rejected(failure),
-            trace_key: None,
-        });
-        let expected = Failure::new(FailureCode::Refused, "422 closed: x");
-        assert!(matches!(change(&read), Change::Refuse(_, failure) if *failure == expected));
-    }
-}
+#[path = "worker_tests.rs"]
+mod tests;

@@ -329,7 +329,7 @@ async fn payments_that_never_have_an_answer_do_not_keep_the_others_from_theirs()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_takes_nothing_ends_the_sweep_and_nothing_counts_as_sent() {
+async fn a_queue_that_takes_nothing_ends_the_sweep_and_the_next_one_sends() {
     let world = World::new(&[stored(1)]);
     *world.payments.down.lock().unwrap() = true;
     world.sweep().await.unwrap_err();
