@@ -68,19 +68,19 @@ fn a_worker_that_stands_still_for_longer_than_the_margin_settles_twice() {
 }
 
 #[test]
-#[ignore = "a million states: half a minute and more"]
+#[ignore = "a million states: half a minute and more: just model"]
 fn two_faults_in_the_life_of_a_rejected_replayed_and_forgotten_payment_do_no_harm() {
     holds(a_whole_life(2), None);
 }
 
 #[test]
-#[ignore = "half a million states: half a minute and more"]
+#[ignore = "half a million states: half a minute and more: just model"]
 fn the_sweep_may_ask_at_any_moment_around_a_fault() {
     holds(a_whole_life(1).with_sweeps(1), None);
 }
 
 #[test]
-#[ignore = "700,000 states: half a minute and more"]
+#[ignore = "700,000 states: half a minute and more: just model"]
 fn payments_of_one_account_stay_in_order_after_two_faults() {
     holds(Scenario::two_in_order(2), None);
 }
