@@ -199,8 +199,13 @@ pub async fn run(
     let mut sweeping = JoinSet::new();
     sweeping.spawn(opener.run(shutdown.clone()));
     sweeping.spawn(sweeper.run(shutdown.clone()));
-    let (relayed, swept) =
-        tokio::join!(relay.run(&readiness, &shutdown), sweep(&mut sweeping, &shutdown));
+    let relaying = async {
+        let relayed = relay.run(&readiness, &shutdown).await;
+        // A stream that is to be read no more ends all: the process is started anew.
+        shutdown.request();
+        relayed
+    };
+    let (relayed, swept) = tokio::join!(relaying, sweep(&mut sweeping, &shutdown));
     swept.and(relayed)
 }
 

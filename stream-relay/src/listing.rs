@@ -39,18 +39,14 @@ impl Listing {
             return Ok(());
         }
         (self.asked_at, self.refusals) = (Some(Instant::now()), self.refusals.saturating_add(1));
-        match source.check().await {
-            Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
-                return Err(error);
-            }
-            Err(error) => events::read_failed("all", &error),
-            Ok(()) => {}
-        }
         match source.shards().await {
             Ok(shards) => {
                 let now = Some(Instant::now());
                 (self.shards, self.listed_at, self.answered_at) = (shards, now, now);
                 self.refusals = 0;
+            }
+            Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
+                return Err(error);
             }
             Err(error) => events::read_failed("all", &error),
         }

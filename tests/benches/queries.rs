@@ -1,7 +1,7 @@
 //! The queries over many live payments on the local `DynamoDB`: `dueflow payments due` as a
 //! process of its own, and 90 days of one account while payments are claimed and settled.
 //!
-//! `DUEFLOW_BENCH_PAYMENTS=1000000 cargo bench -p tests --bench queries` (20,000 by default)
+//! `cargo bench -p tests --bench queries -- 1000000` (20,000 payments by default)
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
@@ -46,7 +46,7 @@ fn main() {
 }
 
 async fn measure() {
-    let payments = std::env::var("DUEFLOW_BENCH_PAYMENTS").map_or(20_000, |n| n.parse().unwrap());
+    let payments = std::env::args().skip(1).find_map(|count| count.parse().ok()).unwrap_or(20_000);
     let dir = temporary_folder().unwrap();
     let options = LocalOptions {
         dir: dir.path().to_owned(),

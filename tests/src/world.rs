@@ -1,8 +1,11 @@
-//! The outside world without services, for tests of the tables.
+//! Worlds for tests, and their time of day.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use local::transactions::Faults;
 use local::{LocalOptions, Queues};
 use operator::local_world::{World, temporary_folder};
+use shared::domain::DueDate;
 use tempfile::TempDir;
 
 /// A world of its own, with the tables and queues of `dueflow`, and the folder it lives in.
@@ -21,4 +24,12 @@ pub async fn without_services() -> anyhow::Result<(World, TempDir)> {
     };
     let names = "dueflow".parse().map_err(anyhow::Error::msg)?;
     Ok((World::start(options, names, "".into()).await?, dir))
+}
+
+/// A zone in which the day that UTC has now begins `seconds` from now, as `TZ` has it.
+#[must_use]
+pub fn where_the_day_begins_in(seconds: i64) -> String {
+    let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).start(&TimeZone::UTC);
+    let west = Timestamp::now().duration_since(day).as_secs() + seconds;
+    format!("<bank>{}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
 }

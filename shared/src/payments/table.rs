@@ -23,6 +23,10 @@ use crate::telemetry::calls;
 /// Most statements in one `BatchExecuteStatement` (`DynamoDB` API reference).
 pub(super) const MAX_STATEMENTS: usize = 25;
 
+/// Most items of one page of a scan: about a megabyte of small payments, where `DynamoDB` ends
+/// a page by itself. The local one reads all the rest of the table for a page without a limit.
+const SCAN_PAGE: i32 = 2_000;
+
 /// The payments table.
 #[derive(Debug)]
 pub struct PaymentsTable {
@@ -52,6 +56,7 @@ impl PaymentsTable {
             .client
             .scan()
             .table_name(&self.name)
+            .limit(SCAN_PAGE)
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
             .send()
             .await

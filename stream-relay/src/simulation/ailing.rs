@@ -44,11 +44,6 @@ impl ShardSource for Ailing {
         self.stream.name()
     }
 
-    async fn check(&self) -> Result<(), StreamError> {
-        self.unless(&self.unlisted).await?;
-        self.stream.check().await
-    }
-
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
         self.unless(&self.unlisted).await?;
         self.stream.shards().await

@@ -181,11 +181,6 @@ impl ShardSource for FakeStream {
         "stream"
     }
 
-    async fn check(&self) -> Result<(), StreamError> {
-        self.weather.travel().await;
-        self.throttled()
-    }
-
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
         self.weather.travel().await;
         self.throttled()?;

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::operation::describe_stream::DescribeStreamError as Error;
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
-use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription, StreamStatus};
 
 use super::{Checkpoint, Page, Shard, ShardSource, StreamError};
 
@@ -27,6 +28,15 @@ impl TableStream {
         let arn = latest_arn(table, &dynamodb).await?;
         Ok(Self { client, dynamodb, table: table.to_owned(), arn })
     }
+
+    /// Asks the table, which is asked only when the stream itself gives a reason to.
+    async fn must_be_latest(&self) -> Result<(), StreamError> {
+        if latest_arn(&self.table, &self.dynamodb).await? == self.arn {
+            Ok(())
+        } else {
+            Err(StreamError::Replaced(self.table.clone()))
+        }
+    }
 }
 
 #[async_trait]
@@ -35,22 +45,25 @@ impl ShardSource for TableStream {
         &self.arn
     }
 
-    async fn check(&self) -> Result<(), StreamError> {
-        if latest_arn(&self.table, &self.dynamodb).await? == self.arn {
-            Ok(())
-        } else {
-            Err(StreamError::Replaced(self.table.clone()))
-        }
-    }
-
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
         let mut shards = Vec::new();
         let mut after = None;
         loop {
             let page = self.client.describe_stream().stream_arn(&self.arn);
-            let page = page.set_exclusive_start_shard_id(after).send().await;
-            let page = page.map_err(|error| StreamError::List(Box::new(error)))?;
+            let page = match page.set_exclusive_start_shard_id(after).send().await {
+                Ok(page) => page,
+                Err(error) => {
+                    if error.as_service_error().is_some_and(Error::is_resource_not_found_exception)
+                    {
+                        self.must_be_latest().await?;
+                    }
+                    return Err(StreamError::List(Box::new(error)));
+                }
+            };
             let description = whole(page.stream_description, "description")?;
+            if has_ended(&description, &self.arn) {
+                self.must_be_latest().await?;
+            }
             shards.extend(description.shards().iter().filter_map(|shard| {
                 let parents = shard.parent_shard_id().map(str::to_owned).into_iter().collect();
                 shard.shard_id().map(|id| Shard { id: id.to_owned(), parents })
@@ -105,6 +118,14 @@ fn whole<T>(part: Option<T>, name: &'static str) -> Result<T, StreamError> {
     part.ok_or(StreamError::Incomplete(name))
 }
 
+/// Whether the stream `arn` takes no more records: disabled, it stays for another 24 hours. The
+/// local `DynamoDB` answers for whatever stream the table has now, which another label tells.
+fn has_ended(described: &StreamDescription, arn: &str) -> bool {
+    let disabled =
+        matches!(described.stream_status, Some(StreamStatus::Disabled | StreamStatus::Disabling));
+    disabled || described.stream_label().is_some_and(|label| !arn.ends_with(label))
+}
+
 async fn latest_arn(
     table: &str,
     dynamodb: &aws_sdk_dynamodb::Client,
@@ -121,6 +142,21 @@ async fn latest_arn(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_has_ended_when_it_is_disabled_or_another_one_answers() {
+        let arn = "arn:aws:dynamodb:eu-central-1:1:table/payments/stream/2026-11-26T01:00:00.000";
+        let described = |status: StreamStatus, label: &str| {
+            StreamDescription::builder().stream_status(status).stream_label(label).build()
+        };
+        let own = "2026-11-26T01:00:00.000";
+        assert!(!has_ended(&described(StreamStatus::Enabled, own), arn));
+        assert!(!has_ended(&described(StreamStatus::Enabling, own), arn));
+        assert!(!has_ended(&StreamDescription::builder().build(), arn));
+        assert!(has_ended(&described(StreamStatus::Disabling, own), arn));
+        assert!(has_ended(&described(StreamStatus::Disabled, own), arn));
+        assert!(has_ended(&described(StreamStatus::Enabled, "2026-11-26T02:00:00.000"), arn));
+    }
 
     #[test]
     fn an_answer_that_lacks_something_is_an_error_and_not_an_end() {

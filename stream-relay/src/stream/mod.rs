@@ -39,17 +39,11 @@ pub trait ShardSource: Debug + Send + Sync {
     /// kept under it.
     fn name(&self) -> &str;
 
-    /// Whether this is still the stream to be read.
-    ///
-    /// # Errors
-    /// [`StreamError::Replaced`] or [`StreamError::NoStream`] when it is not; anything else
-    /// leaves it unknown.
-    async fn check(&self) -> Result<(), StreamError>;
-
     /// All shards that the stream still lists, ended or not.
     ///
     /// # Errors
-    /// [`StreamError`]: never a part of the list instead.
+    /// [`StreamError::Replaced`] or [`StreamError::NoStream`] when this is not the stream to be
+    /// read any more; never a part of the list instead.
     async fn shards(&self) -> Result<Vec<Shard>, StreamError>;
 
     /// An iterator of the first record after `from`; `None` when the shard is known to have

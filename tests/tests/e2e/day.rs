@@ -2,22 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use local::transactions::Faults;
 use operator::local_world::Process;
-use shared::domain::{DueDate, Status};
+use shared::domain::Status;
+use tests::world::where_the_day_begins_in;
 
 use crate::flow::{Flow, PATIENCE, impatient, metric, stop};
 
 const PAYMENTS: u32 = 4_000;
-
-/// A zone in which the day that UTC has now begins `seconds` from now, as `TZ` has it.
-fn where_the_day_begins_in(seconds: i64) -> String {
-    let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).start(&TimeZone::UTC);
-    let west = Timestamp::now().duration_since(day).as_secs() + seconds;
-    format!("<bank>{}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
-}
+const OPENED: &str = "stream_relay_opened_payments_total";
 
 async fn relay(flow: &Flow, name: &str, zone: &str) -> Process {
     let mut settings = impatient();
@@ -48,13 +41,13 @@ async fn payments_for_tomorrow_leave_when_the_banks_day_comes_though_its_opening
 
     let morning = where_the_day_begins_in(-1);
     let mut killed = relay(&flow, "killed", &morning).await;
-    until_counted(&mut killed, "stream_relay_opened_payments_total", 1.0).await;
+    until_counted(&mut killed, OPENED, 1.0).await;
     killed.kill().await.unwrap();
-    let scheduled = flow.count(Status::Scheduled).await;
-    assert!(scheduled > 0, "it was killed after all was done");
 
-    let finishing = relay(&flow, "finishing", &morning).await;
+    let mut finishing = relay(&flow, "finishing", &morning).await;
     flow.until_ended().await;
+    let rest = metric(&mut finishing, OPENED).await;
+    assert!(rest > 0.0, "the first was killed after it had opened the whole day");
     stop(vec![finishing]).await;
     stop(others).await;
     flow.assert_all_settled_once().await;

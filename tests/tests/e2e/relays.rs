@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::transactions::Faults;
-use operator::local_world::{Process, Samples};
+use operator::local_world::{Process, Samples, World};
+use operator::setup::set_up;
 use shared::config::Settings;
 use shared::domain::Status;
 use shared::resources::lease::KEY;
@@ -56,6 +57,27 @@ async fn a_relay_takes_over_from_one_that_was_killed_and_from_one_that_ends() {
     flow.assert_all_settled_once().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_table_was_replaced_ends_so_that_it_is_started_for_the_new_stream() {
+    let flow = Flow::start(Faults::default()).await;
+    let mut relay = flow.service("stream-relay").await;
+    until_it_reads(&mut relay, PATIENCE).await;
+    let World { aws, names, .. } = &flow.world;
+    let deleting = aws.dynamodb("test").delete_table().table_name(names.payments_table());
+    deleting.send().await.unwrap();
+    set_up(aws, names).await.unwrap();
+
+    let asked_at = Instant::now();
+    let status = loop {
+        if let Some(status) = relay.ended().unwrap() {
+            break status;
+        }
+        assert!(asked_at.elapsed() < PATIENCE, "it reads a stream that gets no more records");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(!status.success(), "it ended with {status}");
+}
+
 /// A stream whose records were all dropped before they were read.
 #[derive(Debug)]
 struct Forgetful;
@@ -64,10 +86,6 @@ struct Forgetful;
 impl ShardSource for Forgetful {
     fn name(&self) -> &str {
         "forgetful"
-    }
-
-    async fn check(&self) -> Result<(), StreamError> {
-        Ok(())
     }
 
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {

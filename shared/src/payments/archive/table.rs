@@ -16,6 +16,7 @@ use super::super::error::PaymentsError;
 use super::super::item::{StoredPayment, attribute, partition_key, reference_from};
 use super::super::store::PaymentStore;
 use super::super::table::{Cursor, PaymentsTable, database_error};
+use super::super::upcoming::UPCOMING_PAGE;
 use super::error::ArchiveError;
 use super::item::ArchiveItem;
 use crate::domain::{AccountId, DueDate, PaymentRef, Status};
@@ -118,6 +119,7 @@ impl ArchiveTable {
             .expression_attribute_values(":pk", AttributeValue::S(partition_key(account)))
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":to", AttributeValue::S(to))
+            .limit(UPCOMING_PAGE.into())
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
