@@ -130,7 +130,8 @@ data "aws_iam_policy_document" "confirmer" {
 }
 
 # Whoever runs `dueflow payments import`; its GetItem, and for large blobs its BatchGetItem,
-# tells a repeated row from a conflict. `dueflow payments show` needs these two alone.
+# tells a repeated row from a conflict. `dueflow payments show` needs these two, and GetItem on
+# the archive.
 data "aws_iam_policy_document" "payments_import" {
   statement {
     sid       = "SchedulePayments"

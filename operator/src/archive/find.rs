@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::Common;
 use shared::domain::{AccountId, DueDate, Status};
@@ -12,6 +11,7 @@ use shared::payments::archive::ArchiveTable;
 use shared::payments::{DueDay, DuePayments, DueTable, StoredPayment};
 
 use super::options::ArchiveFindOptions;
+use crate::payments::fields;
 
 /// The command. Exit status 1 when nothing was found.
 pub(crate) async fn find(common: &Common, options: ArchiveFindOptions) -> anyhow::Result<ExitCode> {
@@ -95,7 +95,7 @@ impl Printer {
     fn print(&mut self, stored: &StoredPayment) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{}", as_json(stored)?)?;
+            writeln!(out, "{}", serde_json::to_string(&fields(stored)?)?)?;
         } else {
             if self.found == 0 {
                 writeln!(out, "{}", row(["Amount", "", "SettledAt", "TransactionID", "Payment"]))?;
@@ -117,16 +117,4 @@ fn table_row(stored: &StoredPayment) -> String {
     let transaction = stored.transaction_id.as_deref().unwrap_or("-");
     let (amount, reference) = (payment.amount.to_string(), payment.reference().to_string());
     row([&amount, payment.currency.code(), &settled_at, transaction, &reference])
-}
-
-/// All there is of an archived payment, by the bank's names.
-fn as_json(stored: &StoredPayment) -> anyhow::Result<Value> {
-    let mut fields = serde_json::to_value(&stored.payment)?;
-    fields["Status"] = json!(stored.status.as_str());
-    fields["UpdatedAt"] = json!(stored.updated_at.to_string());
-    fields["Attempts"] = json!(stored.attempts);
-    fields["ClaimedAt"] = json!(stored.claimed_at.map(|at| at.to_string()));
-    fields["TransactionID"] = json!(stored.transaction_id);
-    fields["SettledAt"] = json!(stored.settled_at.map(|at| at.to_string()));
-    Ok(fields)
 }

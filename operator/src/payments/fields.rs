@@ -9,7 +9,7 @@ use shared::payments::{StoredPayment, attribute as a};
 pub(super) const BLOB_BYTES: &str = "DataBlobBytes";
 
 /// All there is to show of a payment, by the table's names.
-pub(super) fn fields(stored: &StoredPayment) -> anyhow::Result<Map<String, Value>> {
+pub(crate) fn fields(stored: &StoredPayment) -> anyhow::Result<Map<String, Value>> {
     let time = |at: Timestamp| json!(at.to_string());
     let mut fields = Map::new();
     fields.insert(a::STATUS.to_owned(), json!(stored.status.as_str()));

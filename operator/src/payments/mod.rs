@@ -21,6 +21,7 @@ mod upcoming;
 
 pub(crate) use cancel::cancel;
 pub(crate) use due::due;
+pub(crate) use fields::fields;
 pub use import::ImportOptions;
 pub(crate) use import::import;
 pub use options::{

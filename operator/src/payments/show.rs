@@ -1,28 +1,60 @@
-//! `dueflow payments show`: one payment.
+//! `dueflow payments show`: one payment, in whichever of the two tables it is.
 
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::Data;
+use shared::domain::{Data, PaymentRef};
+use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
 
 use super::fields::{fields, money};
 use super::output;
 use crate::cli::ShowOptions;
 
-/// The command. Exit status 1 when the table does not hold the payment.
+/// Whether the payment lies in the archive: not an attribute, but what people ask.
+const ARCHIVED: &str = "Archived";
+
+/// The command. Exit status 1 when neither table holds the payment.
 pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Result<ExitCode> {
-    let aws = Aws::from_environment().await;
-    let name = common.names.payments_table();
-    let table = PaymentsTable::new(aws.dynamodb("show"), &name, common.due_shards);
-    let Some(mut stored) = table.get(&options.reference).await? else {
-        eprintln!("dueflow: {} is not in the table {name}", options.reference);
+    let (aws, names) = (Aws::from_environment().await, &common.names);
+    let (name, archive) = (names.payments_table(), names.archive_table());
+    let (stored, archived) = match in_payments(&aws, &name, common, &options.reference).await? {
+        Some(stored) => (Some(stored), false),
+        // Asked second: a payment is in the archive before it leaves the payments table.
+        None => {
+            let archive = ArchiveTable::new(aws.dynamodb("show"), &archive, common.due_shards);
+            (archive.find(&options.reference).await?, true)
+        }
+    };
+    let Some(stored) = stored else {
+        eprintln!("dueflow: {} is neither in {name} nor in {archive}", options.reference);
         return Ok(ExitCode::FAILURE);
     };
+    let mut fields = fields(&stored)?;
+    if archived {
+        fields.insert(ARCHIVED.to_owned(), Value::Bool(true));
+    }
+    let text = if options.json {
+        format!("{}\n", serde_json::to_string(&fields)?)
+    } else {
+        for_people(&stored, fields)
+    };
+    output::ended(output::print(&text).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+}
+
+/// The payment with its blob, if the payments table holds it.
+async fn in_payments(
+    aws: &Aws,
+    name: &str,
+    common: &Common,
+    reference: &PaymentRef,
+) -> anyhow::Result<Option<StoredPayment>> {
+    let table = PaymentsTable::new(aws.dynamodb("show"), name, common.due_shards);
+    let Some(mut stored) = table.get(reference).await? else { return Ok(None) };
     if let Some(digest) = stored.payment.blob_beside() {
-        let blobs = table.blobs(&[(options.reference.clone(), digest)]).await?;
+        let blobs = table.blobs(&[(reference.clone(), digest)]).await?;
         match blobs.into_iter().next() {
             Some(Ok(blob)) => stored.payment.data = Some(Data::Whole(blob)),
             // The rest of the payment can be shown all the same, with the digest.
@@ -30,13 +62,7 @@ pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Resul
             None => {}
         }
     }
-    let fields = fields(&stored)?;
-    let text = if options.json {
-        format!("{}\n", serde_json::to_string(&fields)?)
-    } else {
-        for_people(&stored, fields)
-    };
-    output::ended(output::print(&text).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+    Ok(Some(stored))
 }
 
 /// One attribute a line, the amount also as people write it.

@@ -61,10 +61,14 @@ fn archive(flow: &Flow, arguments: &[&str]) -> Command {
 
 /// The lines of an `archive … --json` and its exit status.
 fn json(flow: &Flow, arguments: &[&str]) -> (Vec<Value>, i32) {
-    let output = archive(flow, arguments).arg("--json").output().unwrap();
+    printed(archive(flow, arguments))
+}
+
+fn printed(mut command: Command) -> (Vec<Value>, i32) {
+    let output = command.arg("--json").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    (lines, output.status.code().unwrap_or_else(|| panic!("{arguments:?} was killed")))
+    (lines, output.status.code().unwrap_or_else(|| panic!("{command:?} was killed")))
 }
 
 /// What lies in the archive, counted from its base table.
@@ -162,6 +166,12 @@ async fn archived_payments_are_counted_found_and_cost_five_write_units_each() {
     let (lines, code) = json(&flow, &["find", "--account", "ACC-1", "--from", &day]);
     assert_eq!((code, lines.len()), (0, 5), "{lines:?}");
     assert_eq!(json(&flow, &["find", "--date", &day]).0.len(), 10);
+    let reference = payments[3].reference().to_string();
+    let mut show = Command::new(DUEFLOW);
+    show.args(["payments", "show", &reference]).envs(flow.world.environment());
+    let (shown, code) = printed(show);
+    assert_eq!((code, &shown[0]["Archived"]), (0, &true.into()), "{shown:?}");
+    assert_eq!(shown[0]["TransactionID"], transaction);
     assert_eq!(json(&flow, &["find", "--transaction", "T-1"]), (vec![], 1));
     let (_, code) = json(&flow, &["find", "--account", "ACC-1", "--to", "2001-01-01"]);
     assert_eq!(code, 1);
