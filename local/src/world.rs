@@ -27,6 +27,21 @@ pub struct LocalOptions {
     pub faults: Faults,
 }
 
+impl LocalOptions {
+    /// A world that ends with the process: queues in memory, ports that the system chooses.
+    #[must_use]
+    pub fn passing(dir: impl Into<PathBuf>, faults: Faults) -> Self {
+        Self {
+            dir: dir.into(),
+            dynamodb_port: 0,
+            sqs_port: 0,
+            transactions_port: 0,
+            queues: Queues::InMemory,
+            faults,
+        }
+    }
+}
+
 /// Where queues are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queues {

@@ -10,14 +10,7 @@ use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation as Op;
 
 async fn start(dir: &Path, queues: Queues) -> Local {
-    let options = LocalOptions {
-        dir: dir.to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues,
-        faults: Faults::default(),
-    };
+    let options = LocalOptions { queues, ..LocalOptions::passing(dir, Faults::default()) };
     Local::start(options).await.unwrap()
 }
 

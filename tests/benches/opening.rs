@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
+use local::LocalOptions;
 use local::transactions::Faults as NoFaults;
-use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, World, temporary_folder};
 use shared::payments::PaymentsTable;
@@ -38,14 +38,7 @@ async fn main() -> anyhow::Result<()> {
 /// Schedules payments, lets a relay see them on the evening before, and measures the morning.
 async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> anyhow::Result<()> {
     let dir = temporary_folder()?;
-    let options = LocalOptions {
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: NoFaults::default(),
-    };
+    let options = LocalOptions::passing(dir.path(), NoFaults::default());
     let names = "dueflow".parse().map_err(anyhow::Error::msg)?;
     let executable = PathBuf::from(env!("CARGO_BIN_EXE_dueflow-under-test"));
     let world = World::start(options, names, executable).await?;

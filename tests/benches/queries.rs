@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use local::LocalOptions;
 use local::transactions::Faults;
-use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::{AccountId, DueDate, Payment, PaymentId, Settlement, Status};
@@ -48,14 +48,7 @@ fn main() {
 async fn measure() {
     let payments = std::env::args().skip(1).find_map(|count| count.parse().ok()).unwrap_or(20_000);
     let dir = temporary_folder().unwrap();
-    let options = LocalOptions {
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: Faults::default(),
-    };
+    let options = LocalOptions::passing(dir.path(), Faults::default());
     let world = World::start(options, "dueflow".parse().unwrap(), DUEFLOW.into()).await.unwrap();
     let name = world.names.payments_table();
     let table = Arc::new(PaymentsTable::new(world.aws.dynamodb("bench"), &name, 16));

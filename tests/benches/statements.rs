@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use jiff::Timestamp;
+use local::LocalOptions;
 use local::transactions::Faults;
-use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::{Payment, PaymentId, Settlement, Status};
@@ -26,14 +26,7 @@ const BATCH: usize = 10;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let dir = temporary_folder().unwrap();
-    let options = LocalOptions {
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: Faults::default(),
-    };
+    let options = LocalOptions::passing(dir.path(), Faults::default());
     let world = World::start(options, "dueflow".parse().unwrap(), "".into()).await.unwrap();
     let name = world.names.payments_table();
     let table = Arc::new(PaymentsTable::new(world.aws.dynamodb("bench"), &name, 16));

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use local::LocalOptions;
 use local::transactions::Faults;
-use local::{LocalOptions, Queues};
 use operator::local_world::{World, temporary_folder};
 use shared::domain::DueDate;
 use tempfile::TempDir;
@@ -14,14 +14,7 @@ use tempfile::TempDir;
 /// What did not start.
 pub async fn without_services() -> anyhow::Result<(World, TempDir)> {
     let dir = temporary_folder()?;
-    let options = LocalOptions {
-        dir: dir.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: Faults::default(),
-    };
+    let options = LocalOptions::passing(dir.path(), Faults::default());
     let names = "dueflow".parse().map_err(anyhow::Error::msg)?;
     Ok((World::start(options, names, "".into()).await?, dir))
 }

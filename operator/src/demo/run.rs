@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use local::{LocalOptions, Queues};
+use local::LocalOptions;
 use serde::Serialize;
 use shared::config::Names;
 use shared::payments::PaymentsTable;
@@ -39,14 +39,7 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
     let folder = Folder::open(options.keep.as_deref())?;
     let metrics = Metrics::install(&[])?;
     eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.path().display());
-    let local = LocalOptions {
-        dir: folder.path().to_owned(),
-        dynamodb_port: 0,
-        sqs_port: 0,
-        transactions_port: 0,
-        queues: Queues::InMemory,
-        faults: options.faults.faults(),
-    };
+    let local = LocalOptions::passing(folder.path(), options.faults.faults());
     let world = World::start(local, names, std::env::current_exe()?).await?;
     let balanced = if options.day {
         let client = world.aws.dynamodb("demo");

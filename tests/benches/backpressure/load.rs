@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use local::LocalOptions;
 use local::transactions::{Capacity, Faults, Reach};
-use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, World, temporary_folder};
 use shared::payments::PaymentsTable;
@@ -57,14 +57,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let dir = temporary_folder()?;
-        let options = LocalOptions {
-            dir: dir.path().to_owned(),
-            dynamodb_port: 0,
-            sqs_port: 0,
-            transactions_port: 0,
-            queues: Queues::InMemory,
-            faults: bounded(WORKERS),
-        };
+        let options = LocalOptions::passing(dir.path(), bounded(WORKERS));
         let executable = PathBuf::from(env!("CARGO_BIN_EXE_dueflow-under-test"));
         let world =
             World::start(options, "dueflow".parse().map_err(anyhow::Error::msg)?, executable)

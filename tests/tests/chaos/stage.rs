@@ -43,14 +43,7 @@ impl Stage {
         visibility: Duration,
     ) -> anyhow::Result<Self> {
         let dir = temporary_folder()?;
-        let options = LocalOptions {
-            queues: local::Queues::InMemory,
-            dir: dir.path().to_owned(),
-            dynamodb_port: 0,
-            sqs_port: 0,
-            transactions_port: 0,
-            faults,
-        };
+        let options = LocalOptions::passing(dir.path(), faults);
         let names = "dueflow".parse().map_err(anyhow::Error::msg)?;
         let world = World::start(options, names, PathBuf::from(DUEFLOW)).await?;
         let local = &world.local;

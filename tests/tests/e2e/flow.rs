@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use local::LocalOptions;
 use local::transactions::Faults;
-use local::{LocalOptions, Queues};
 use operator::demo::{Plan, schedule};
 use operator::local_world::{Process, SERVICES, World, temporary_folder};
 use shared::domain::{Payment, Status};
@@ -48,14 +48,7 @@ pub(crate) struct Flow {
 impl Flow {
     pub(crate) async fn start(faults: Faults) -> Self {
         let dir = temporary_folder().unwrap();
-        let options = LocalOptions {
-            dir: dir.path().to_owned(),
-            dynamodb_port: 0,
-            sqs_port: 0,
-            transactions_port: 0,
-            queues: Queues::InMemory,
-            faults,
-        };
+        let options = LocalOptions::passing(dir.path(), faults);
         let names = "dueflow".parse().unwrap();
         let world = World::start(options, names, PathBuf::from(DUEFLOW)).await.unwrap();
         let client = world.aws.dynamodb("test");
