@@ -22,6 +22,8 @@ struct Fake {
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
     longest_page: Mutex<u16>,
+    /// Entries that are no payments, in each call.
+    unreadable: u64,
 }
 
 impl Fake {
@@ -82,7 +84,7 @@ impl DueIndex for Fake {
         let entries = page.into_iter().filter_map(|(_, key, reference)| {
             Some(Entry { key: key.clone(), reference: reference.clone()? })
         });
-        Ok(Found { entries: entries.collect(), unreadable: 0, last })
+        Ok(Found { entries: entries.collect(), unreadable: self.unreadable, last })
     }
 }
 
@@ -135,6 +137,33 @@ async fn the_first_page_looks_at_little_and_later_ones_at_more() {
         assert!(held <= 2 * usize::from(READ_AHEAD), "{held} entries in memory");
     }
     assert_eq!(*index.longest_page.lock().unwrap(), DUE_PAGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_far_ahead_is_not_read_on() {
+    // All of account A lies in one partition, and all that follows in another.
+    let mut index = Fake::new(20_000, 1);
+    for (at, (partition, _, _)) in index.entries.iter_mut().enumerate() {
+        *partition = u16::from(at >= 10_000);
+    }
+    let index = Arc::new(index);
+    let (mut scan, mut all) = (scan(&index, None), Vec::new());
+    while let Some(page) = scan.next(1_000).await.unwrap() {
+        all.extend(page.references);
+        let held: usize = scan.partitions.iter().map(|partition| partition.read.len()).sum();
+        assert!(held <= 4 * usize::from(DUE_PAGE), "{held} entries in memory");
+    }
+    assert_eq!(all, index.expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_are_no_payments_are_counted_once() {
+    let index = Arc::new(Fake { unreadable: 3, ..Fake::new(5_000, 2) });
+    let (mut scan, mut unreadable) = (scan(&index, None), 0);
+    while let Some(page) = scan.next(100).await.unwrap() {
+        unreadable += page.unreadable;
+    }
+    assert_eq!(unreadable, 3 * index.calls.load(Ordering::Relaxed) as u64);
 }
 
 #[tokio::test(start_paused = true)]
