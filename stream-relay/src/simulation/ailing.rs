@@ -1,13 +1,17 @@
 //! A stream that does not answer one of the relays, or has dropped what it reads.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::error::SdkError;
+use shared::domain::{DueDate, PaymentRef, Status};
+use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError};
 use tokio::time::Instant;
 
+use super::opening::before_midnight;
 use super::stream::FakeStream;
 use super::{Bank, pass, simulate, until};
 use crate::RelayError;
@@ -57,6 +61,50 @@ impl ShardSource for Ailing {
     async fn page(&self, iterator: &str) -> Result<Page, StreamError> {
         self.unless(&self.unread).await?;
         self.stream.page(iterator).await
+    }
+}
+
+/// A table whose index does not answer.
+#[derive(Debug)]
+struct Unread;
+
+#[async_trait]
+impl DueTable for Unread {
+    fn due_shards(&self) -> Range<u16> {
+        0..1
+    }
+
+    async fn due_page(
+        &self,
+        _: DueDate,
+        _: u16,
+        _: Status,
+        _: Option<Cursor>,
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(PaymentsError::Unread(1))
+    }
+
+    async fn get_many(&self, _: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+        Err(PaymentsError::Unread(1))
+    }
+}
+
+#[test]
+fn a_day_that_one_relay_cannot_read_is_opened_by_another() {
+    for seed in 0..10 {
+        simulate(seed, || async move {
+            let (bank, _) = before_midnight(seed, 300).await;
+            let _blind =
+                bank.relay_between("blind", Arc::clone(&bank.stream) as _, Arc::new(Unread));
+            pass(5).await;
+            assert!(bank.leases.duties_of("blind") > 0, "another has the day");
+            let _other = bank.relay("other");
+            pass(300 + 60).await;
+            let opened = || bank.outlet.len() == 300;
+            // The blind one may have been the first again.
+            until(Duration::from_secs(120), "not opened", opened).await;
+        });
     }
 }
 

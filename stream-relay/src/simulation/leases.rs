@@ -52,6 +52,13 @@ impl LeaseStore {
         self.owners().iter().filter(|(_, owner)| owner.as_deref() == Some(relay)).count()
     }
 
+    /// How many days are being opened, or watched over, by a relay.
+    pub(super) fn duties_of(&self, relay: &str) -> usize {
+        let items = self.items.lock().unwrap();
+        let duties = items.leases.values().filter(|lease| !is_shard(lease));
+        duties.filter(|lease| lease.owner.as_deref() == Some(relay)).count()
+    }
+
     pub(super) fn checkpoint(&self, shard: &str) -> Checkpoint {
         let items = self.items.lock().unwrap();
         items.leases[&format!("stream/{shard}")].position.checkpoint.clone()

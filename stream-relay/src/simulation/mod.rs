@@ -25,6 +25,7 @@ use shared::clock::Clock;
 use shared::domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey,
 };
+use shared::payments::DueTable;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::task::JoinHandle;
@@ -139,11 +140,20 @@ impl Bank {
     }
 
     fn relay_reading_from(&self, name: &str, source: Arc<dyn ShardSource>) -> Running {
+        self.relay_between(name, source, Arc::clone(&self.table) as _)
+    }
+
+    fn relay_between(
+        &self,
+        name: &str,
+        source: Arc<dyn ShardSource>,
+        table: Arc<dyn DueTable>,
+    ) -> Running {
         let deps = Deps {
             source,
             leases: Arc::new(RelayLeases::new(Arc::clone(&self.leases), name)),
             outlet: Arc::clone(&self.outlet) as _,
-            table: Arc::clone(&self.table) as _,
+            table,
             clock: self.clock.clone(),
         };
         let config = RelayConfig {

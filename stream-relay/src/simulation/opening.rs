@@ -104,7 +104,7 @@ fn each_day_is_opened_once_where_midnight_comes_twice() {
 }
 
 /// Five minutes before midnight, with so many payments for the next day.
-async fn before_midnight(seed: u64, payments: usize) -> (Bank, DueDate) {
+pub(super) async fn before_midnight(seed: u64, payments: usize) -> (Bank, DueDate) {
     let mut bank = Bank::at("2026-11-24T23:55:00Z", TimeZone::UTC, seed, 2);
     bank.insert_ahead(1, payments, 200);
     let tomorrow = bank.today().days_after(1);
