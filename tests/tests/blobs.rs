@@ -4,15 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use jiff::Timestamp;
 use operator::local_world::World;
 use operator::setup::set_up;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Payment, PaymentId, Status,
-    TraceKey,
+    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
+    PaymentId, Settlement, Status, TraceKey,
 };
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, DueTable, Inserted, PaymentStore, PaymentsError,
-    PaymentsTable, check_size,
+    Applied, BlobError, Change, ChangeError, DueTable, FirstClaim, Inserted, PaymentStore,
+    PaymentsError, PaymentsTable, check_size,
 };
 use tempfile::TempDir;
 use tests::world::without_services;
@@ -39,6 +40,21 @@ impl Stage {
         let sort = AttributeValue::S(format!("{}#{}", payment.due, payment.id));
         delete.key("PK", partition).key("SK", sort).send().await.unwrap();
     }
+
+    /// How large the payment's own item is, as `DynamoDB` counts: names, texts, and of numbers
+    /// a byte for two digits and one more.
+    async fn bytes(&self, payment: &Payment) -> usize {
+        let get = self.client.get_item().table_name(self.world.names.payments_table());
+        let partition = AttributeValue::S(format!("ACCOUNT#{}", payment.account));
+        let sort = AttributeValue::S(format!("{}#{}", payment.due, payment.id));
+        let found = get.key("PK", partition).key("SK", sort).send().await.unwrap();
+        let size = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+            other => panic!("{other:?}"),
+        };
+        found.item().unwrap().iter().map(|(name, value)| name.len() + size(value)).sum()
+    }
 }
 
 fn payment(blob: usize) -> Payment {
@@ -51,7 +67,7 @@ fn payment(blob: usize) -> Payment {
         beneficiary: BeneficiaryId::parse("BEN-00009").unwrap(),
         data: (blob > 0).then(|| text(&"x".repeat(blob))),
         trace_key: TraceKey::generate(),
-        created_at: jiff::Timestamp::now(),
+        created_at: Timestamp::now(),
     }
 }
 
@@ -92,6 +108,30 @@ async fn a_large_payment_reads_back_with_its_digest_and_its_blob_beside() {
     }
     let (page, rest) = stage.table.scan_page(None).await.unwrap();
     assert_eq!((page.len(), rest.is_none()), (payments.len(), true), "blobs are no payments");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_of_1024_bytes_stays_within_a_write_unit_whatever_it_gets() {
+    let stage = Stage::set().await;
+    let rest = check_size(&payment(0)).unwrap() + "DataBlob".len();
+    let payment = payment(1024 - rest);
+    assert_eq!(check_size(&payment), Ok(1024));
+    let (reference, now) = (payment.reference(), Timestamp::now());
+    let failure = Failure::new(FailureCode::Exhausted, "down");
+    // The longest transaction id that the contract allows.
+    let settlement = Settlement { transaction_id: "T".repeat(64), settled_at: now };
+    stage.table.insert(std::slice::from_ref(&payment)).await.unwrap();
+    for change in [
+        Change::Claim(&payment),
+        Change::Fail(&reference, &failure, 1),
+        Change::Replay(&reference, 1, FirstClaim::Stays),
+        Change::ClaimAgain(&payment, 1),
+        Change::Settle(&reference, &settlement),
+    ] {
+        stage.table.apply(&[change], now).await.unwrap().remove(0).unwrap();
+    }
+    // Both counts of attempts are a byte shorter than they may become.
+    assert_eq!(stage.bytes(&payment).await, 1024 - 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,4 +199,12 @@ async fn wrong_totals_a_dry_run_and_all_or_nothing_write_nothing() {
         assert_eq!(rejected, options[0] == "--all-or-nothing", "{options:?}");
         assert!(!beside(&path, ".dueflow-progress").exists(), "{options:?}");
     }
+
+    // One wrong row, and none that repeats another.
+    let path = flow.world.dir.join("tuesday.csv");
+    let rows = ["ACC-1,2999-11-23,1,EUR,BEN-1", "ACC-2,2999-11-23,0,EUR,BEN-1"];
+    let header = "AccountID,ScheduledDate,Amount,Currency,BeneficiaryID";
+    fs::write(&path, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
+    let output = run(&flow, &path, &["--all-or-nothing"]);
+    assert_eq!((output.status.code(), flow.payments().await.len()), (Some(1), 0), "{output:?}");
 }

@@ -271,6 +271,8 @@ fn an_id_belongs_to_its_first_row_and_may_come_again_with_the_same_content() {
 fn days_that_have_passed_are_taken_when_told_so_and_late_ones_refused_when_told_so() {
     let rows = csv(&["A,2020-11-23,1,EUR,B,,", GOOD]);
     assert_eq!(refused(rows.as_bytes(), &["--allow-past"]), []);
+    let last = refused(rows.as_bytes(), &["--allow-past", "--latest", "2999-11-23"]);
+    assert_eq!(last, [], "the last day that is taken is taken");
     let late = refused(rows.as_bytes(), &["--allow-past", "--latest", "2998-12-31"]);
     assert_eq!(late, [(3, "ScheduledDate: 2999-11-23 is after 2998-12-31 (--latest)".to_owned())]);
     let far = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap().0.far.unwrap();
