@@ -2,8 +2,9 @@
 
 use local::transactions::{Asynchronous, Faults};
 use operator::local_world::Process;
+use shared::domain::Status;
 
-use crate::flow::{Flow, impatient, stop, sweeping};
+use crate::flow::{Flow, impatient, stop, sweeping, until_result};
 
 const PAYMENTS: u32 = 200;
 
@@ -42,7 +43,11 @@ async fn payments_that_were_taken_with_202_end_by_callbacks() {
     // Nothing is PENDING for so long that it would be asked for.
     let (flow, mut services) = start(faults(0.0), impatient()).await;
     flow.until_ended().await;
-    let samples = services[2].samples().await.unwrap();
+    let failed = flow.count(Status::Failed).await as f64;
+    let confirmer = &mut services[2];
+    until_result(confirmer, "confirmer_payments_rejected_total", "now", failed).await;
+    until_result(confirmer, "confirmer_callbacks_total", "taken", f64::from(PAYMENTS)).await;
+    let samples = confirmer.samples().await.unwrap();
     let taken = samples.labelled("confirmer_callbacks_total", "result", "taken");
     assert_eq!(taken, f64::from(PAYMENTS));
     assert_eq!(samples.sum("confirmer_stuck_payments_total"), 0.0);

@@ -1,13 +1,13 @@
 //! kill -9 and SIGTERM in the middle of the work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use local::transactions::Faults;
 use operator::local_world::Process;
 use shared::domain::Status;
 
-use crate::flow::{Flow, PATIENCE, metric, stop};
+use crate::flow::{Flow, stop, until_counted};
 
 const PAYMENTS: u32 = 2_000;
 /// Few, so that 100 payments of each wait for one another: at least five seconds in all.
@@ -20,11 +20,7 @@ fn slowly() -> Faults {
 
 /// Waits until the confirmer has settled so many payments.
 async fn until_settled(services: &mut [Process], count: f64) {
-    let asked_at = Instant::now();
-    while metric(&mut services[2], "confirmer_payments_settled_total").await < count {
-        assert!(asked_at.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_counted(&mut services[2], "confirmer_payments_settled_total", count).await;
 }
 
 /// Kills `service` once some payments are PROCESSED and others are not, starts it again, and

@@ -1,13 +1,11 @@
 //! A day of the bank that begins.
 
-use std::time::{Duration, Instant};
-
 use local::transactions::Faults;
 use operator::local_world::Process;
 use shared::domain::Status;
 use tests::world::where_the_day_begins_in;
 
-use crate::flow::{Flow, PATIENCE, impatient, metric, stop};
+use crate::flow::{Flow, impatient, metric, stop, until_counted};
 
 const PAYMENTS: u32 = 4_000;
 const OPENED: &str = "stream_relay_opened_payments_total";
@@ -19,14 +17,6 @@ async fn relay(flow: &Flow, name: &str, zone: &str) -> Process {
     // Slowly, so that a crash finds it in the middle.
     settings.push(("DUEFLOW_RELAY_SENDS", "1".to_owned()));
     flow.service_with("stream-relay", name, &settings).await
-}
-
-async fn until_counted(relay: &mut Process, name: &str, count: f64) {
-    let asked_at = Instant::now();
-    while metric(relay, name).await < count {
-        assert!(asked_at.elapsed() < PATIENCE, "{name} does not reach {count}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

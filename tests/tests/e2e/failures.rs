@@ -7,7 +7,7 @@ use shared::domain::{Amount, Data, DataBlob, FailureCode, Payment, Status};
 use shared::queue::{Consumer, DeadLetter};
 use std::time::{Duration, Instant};
 
-use crate::flow::{Flow, PATIENCE, metric, stop};
+use crate::flow::{Flow, PATIENCE, stop, until_counted, until_result};
 
 /// The first `count` letters of the dead-letter queue.
 pub(crate) async fn letters(flow: &Flow, count: usize) -> Vec<DeadLetter> {
@@ -61,9 +61,7 @@ async fn an_answer_that_never_came_is_asked_for_again_under_the_same_key() {
     let mut services = flow.services().await;
     flow.schedule(40, 40).await;
     flow.until_ended().await;
-    let submissions = services[1].samples().await.unwrap();
-    let unknown = submissions.labelled("dispatcher_submissions_total", "result", "unknown");
-    assert!(unknown >= 40.0, "{unknown} answers were lost");
+    until_result(&mut services[1], "dispatcher_submissions_total", "unknown", 40.0).await;
     stop(services).await;
     flow.assert_all_settled_once().await;
 }
@@ -74,11 +72,7 @@ async fn an_unavailable_transaction_service_delays_payments_and_fails_none() {
     let mut services = flow.services().await;
     flow.schedule(30, 10).await;
     // Not all of them: after ten failures in a row the dispatcher receives no more.
-    let asked_at = Instant::now();
-    while metric(&mut services[1], "dispatcher_messages_released_total").await < 10.0 {
-        assert!(asked_at.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_counted(&mut services[1], "dispatcher_messages_released_total", 10.0).await;
     flow.world.local.transactions.set_faults(Faults::default());
     flow.until_ended().await;
     stop(services).await;
@@ -183,15 +177,7 @@ async fn a_message_of_a_payment_that_is_processed_is_a_leftover() {
     flow.until(Status::Processed, 1).await;
     let payment = flow.payments().await.remove(0).payment;
     send_message(&flow, "another-group", &serde_json::to_string(&payment).unwrap()).await;
-    let asked_at = Instant::now();
-    loop {
-        let samples = services[1].samples().await.unwrap();
-        if samples.labelled("dispatcher_claims_total", "result", "ended") >= 1.0 {
-            break;
-        }
-        assert!(asked_at.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_result(&mut services[1], "dispatcher_claims_total", "ended", 1.0).await;
     stop(services).await;
     flow.assert_all_settled_once().await;
 }

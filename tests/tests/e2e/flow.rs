@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use local::LocalOptions;
 use local::transactions::Faults;
 use operator::demo::{Plan, schedule};
-use operator::local_world::{Process, SERVICES, World, temporary_folder};
+use operator::local_world::{Process, SERVICES, Samples, World, temporary_folder};
 use shared::domain::{Payment, Status};
 use shared::payments::{Inserted, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
@@ -162,6 +162,34 @@ impl Flow {
 /// A counter of a service's, summed over its labels.
 pub(crate) async fn metric(process: &mut Process, name: &str) -> f64 {
     process.samples().await.unwrap().sum(name)
+}
+
+/// Waits until a counter, summed over its labels, has reached `count`. It follows what it
+/// counts by a moment, so nobody may read it just once.
+pub(crate) async fn until_counted(process: &mut Process, name: &str, count: f64) {
+    until_reached(process, name, count, |samples| samples.sum(name)).await;
+}
+
+/// The same, over the series with `result`.
+pub(crate) async fn until_result(process: &mut Process, name: &str, result: &str, count: f64) {
+    until_reached(process, name, count, |samples| samples.labelled(name, "result", result)).await;
+}
+
+async fn until_reached(
+    process: &mut Process,
+    name: &str,
+    count: f64,
+    of: impl Fn(&Samples) -> f64,
+) {
+    let asked_at = Instant::now();
+    loop {
+        let now = of(&process.samples().await.unwrap());
+        if now >= count {
+            return;
+        }
+        assert!(asked_at.elapsed() < PATIENCE, "{name} is {now} and does not reach {count}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Stops services, each of which must end in order.

@@ -4,7 +4,7 @@ use local::transactions::{Faults, Journal};
 use shared::domain::Status;
 use shared::payments::PaymentStore;
 
-use crate::flow::{Flow, metric, stop};
+use crate::flow::{Flow, stop, until_counted};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_payment_that_is_due_is_settled_exactly_once() {
@@ -17,8 +17,7 @@ async fn every_payment_that_is_due_is_settled_exactly_once() {
         (1, "dispatcher_payments_recorded_total", 500.0),
         (2, "confirmer_payments_settled_total", 500.0),
     ] {
-        let counted = metric(&mut services[service], metric_name).await;
-        assert!(counted >= expected, "{metric_name} is {counted}");
+        until_counted(&mut services[service], metric_name, expected).await;
     }
     stop(services).await;
     flow.assert_all_settled_once().await;

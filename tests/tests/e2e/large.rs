@@ -1,7 +1,7 @@
 //! Payments whose blob lies in an item of its own.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::transactions::{Faults, Journal};
@@ -10,7 +10,7 @@ use shared::payments::{PaymentStore, StoredPayment, check_size};
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 
 use crate::failures::letters;
-use crate::flow::{Flow, PATIENCE, metric, stop};
+use crate::flow::{Flow, stop, until_counted};
 
 /// Payments of so many accounts, taking turns, whose whole sizes are `sizes`, in the order of
 /// their ids, the text of each blob its own.
@@ -84,11 +84,7 @@ async fn a_killed_dispatcher_loses_no_large_payment_and_pays_none_twice() {
     let example = example(&mut flow).await;
     let payments = of_sizes(&example, 10, &[8_192, 1_024, 2_000].repeat(100));
     flow.insert(&payments).await;
-    let asked_at = Instant::now();
-    while metric(&mut services[2], "confirmer_payments_settled_total").await < 30.0 {
-        assert!(asked_at.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_counted(&mut services[2], "confirmer_payments_settled_total", 30.0).await;
     services.remove(1).kill().await.unwrap();
     assert!(flow.count(Status::Processed).await < payments.len(), "all was done before");
     services.insert(1, flow.service("dispatcher").await);

@@ -6,7 +6,7 @@ use local::transactions::{Faults, Reach};
 use operator::local_world::Process;
 use shared::domain::Status;
 
-use crate::flow::{Flow, PATIENCE, metric, stop};
+use crate::flow::{Flow, stop, until_counted};
 
 /// Long enough for a dozen probes. (The ten minutes of a real outage pass under virtual time
 /// in the tests of the dispatcher's gate.)
@@ -15,14 +15,6 @@ const DISPATCHERS: usize = 2;
 
 fn slow() -> Faults {
     Faults { latency: Duration::from_millis(20), ..Faults::default() }
-}
-
-async fn until(process: &mut Process, name: &str, wanted: f64) {
-    let asked_at = Instant::now();
-    while metric(process, name).await < wanted {
-        assert!(asked_at.elapsed() < PATIENCE, "{name} did not reach {wanted}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Starts everything with two dispatchers under a load that outlasts the outage.
@@ -40,10 +32,10 @@ async fn under_load() -> (Flow, Vec<Process>) {
 
 async fn outage(down: Faults) {
     let (flow, mut services) = under_load().await;
-    until(&mut services[3], "confirmer_payments_settled_total", 200.0).await;
+    until_counted(&mut services[3], "confirmer_payments_settled_total", 200.0).await;
     flow.world.local.transactions.set_faults(down);
     for dispatcher in &mut services[1..=DISPATCHERS] {
-        until(dispatcher, "dispatcher_circuit_open", 1.0).await;
+        until_counted(dispatcher, "dispatcher_circuit_open", 1.0).await;
     }
     let before = flow.world.local.transactions.requests().total;
     let began = Instant::now();

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 
 use jiff::Timestamp;
 use local::transactions::{Faults, Journal};
@@ -12,7 +11,7 @@ use shared::domain::{
 };
 use shared::payments::{Change, FirstClaim, PaymentStore};
 
-use crate::flow::{DUEFLOW, Flow, PATIENCE, metric, stop};
+use crate::flow::{DUEFLOW, Flow, stop, until_counted, until_result};
 
 fn payments(flow: &Flow, arguments: &[&str]) -> Output {
     let mut command = Command::new(DUEFLOW);
@@ -37,11 +36,7 @@ async fn a_cancelled_payment_whose_message_is_queued_is_dropped_counted_and_neve
     let mut flow = Flow::start(Faults::default()).await;
     flow.schedule(6, 2).await;
     let mut relay = flow.service("stream-relay").await;
-    let asked_at = Instant::now();
-    while metric(&mut relay, "stream_relay_records_total").await < 6.0 {
-        assert!(asked_at.elapsed() < PATIENCE, "the payments were not queued");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until_counted(&mut relay, "stream_relay_records_total", 6.0).await;
     let all = flow.payments().await.into_iter().map(|stored| stored.payment.reference());
     let all: Vec<_> = all.map(|reference| reference.to_string()).collect();
     let named: Vec<&str> = all[..4].iter().map(String::as_str).collect();
@@ -58,16 +53,7 @@ async fn a_cancelled_payment_whose_message_is_queued_is_dropped_counted_and_neve
     let mut dispatcher = flow.service("dispatcher").await;
     let confirmer = flow.service("confirmer").await;
     flow.until(Status::Processed, 2).await;
-    let asked_at = Instant::now();
-    loop {
-        let samples = dispatcher.samples().await.unwrap();
-        let dropped = samples.labelled("dispatcher_claims_total", "result", "cancelled");
-        if dropped >= 4.0 {
-            break;
-        }
-        assert!(asked_at.elapsed() < PATIENCE, "{dropped} messages were dropped");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until_result(&mut dispatcher, "dispatcher_claims_total", "cancelled", 4.0).await;
     stop(vec![relay, dispatcher, confirmer]).await;
     assert_eq!(Journal::read(flow.world.local.journal()).count(), 2);
     let findings = flow.findings().await;
