@@ -130,13 +130,27 @@ data "aws_iam_policy_document" "confirmer" {
 }
 
 # Whoever runs `dueflow payments import`; its GetItem, and for large blobs its BatchGetItem,
-# tells a repeated row from a conflict. `dueflow payments show` needs these two, and GetItem on
-# the archive.
+# tells a repeated row from a conflict.
 data "aws_iam_policy_document" "payments_import" {
   statement {
     sid       = "SchedulePayments"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"]
     resources = [aws_dynamodb_table.payments.arn]
+  }
+}
+
+# Whoever runs `dueflow payments show`: BatchGetItem reads a large blob.
+data "aws_iam_policy_document" "payments_show" {
+  statement {
+    sid       = "ReadPayments"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid       = "ReadTheArchive"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments_archive.arn]
   }
 }
 

@@ -28,6 +28,7 @@ output "policies" {
     "dispatcher"      = data.aws_iam_policy_document.dispatcher.json
     "confirmer"       = data.aws_iam_policy_document.confirmer.json
     "payments-import" = data.aws_iam_policy_document.payments_import.json
+    "payments-show"   = data.aws_iam_policy_document.payments_show.json
     "dlq-list"        = data.aws_iam_policy_document.dlq_list.json
     "dlq-replay"      = data.aws_iam_policy_document.dlq_replay.json
     "archive-run"     = data.aws_iam_policy_document.archive_run.json

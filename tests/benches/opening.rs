@@ -1,5 +1,6 @@
 //! At what rate one relay opens a day whose payments were all inserted before it began: with
-//! the local services as they are, and as far away as those of an AWS region.
+//! the local services behind proxies that delay nothing, and behind proxies that delay each
+//! answer, as the way to an AWS region does.
 //!
 //! `cargo bench -p tests --bench opening -- 100000` (20,000 payments by default)
 

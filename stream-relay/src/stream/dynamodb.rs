@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::Client;
-use aws_sdk_dynamodbstreams::operation::describe_stream::DescribeStreamError as Error;
+use aws_sdk_dynamodbstreams::operation::describe_stream::DescribeStreamError;
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription, StreamStatus};
@@ -50,16 +50,12 @@ impl ShardSource for TableStream {
         let mut after = None;
         loop {
             let page = self.client.describe_stream().stream_arn(&self.arn);
-            let page = match page.set_exclusive_start_shard_id(after).send().await {
-                Ok(page) => page,
-                Err(error) => {
-                    if error.as_service_error().is_some_and(Error::is_resource_not_found_exception)
-                    {
-                        self.must_be_latest().await?;
-                    }
-                    return Err(StreamError::List(Box::new(error)));
-                }
-            };
+            let page = page.set_exclusive_start_shard_id(after).send().await;
+            let refused = page.as_ref().err().and_then(|error| error.as_service_error());
+            if refused.is_some_and(DescribeStreamError::is_resource_not_found_exception) {
+                self.must_be_latest().await?;
+            }
+            let page = page.map_err(|error| StreamError::List(Box::new(error)))?;
             let description = whole(page.stream_description, "description")?;
             if has_ended(&description, &self.arn) {
                 self.must_be_latest().await?;

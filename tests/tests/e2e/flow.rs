@@ -164,7 +164,7 @@ pub(crate) async fn metric(process: &mut Process, name: &str) -> f64 {
     process.samples().await.unwrap().sum(name)
 }
 
-/// Waits until a counter, summed over its labels, has reached `count`. It follows what it
+/// Waits until a metric, summed over its labels, has reached `count`. A counter follows what it
 /// counts by a moment, so nobody may read it just once.
 pub(crate) async fn until_counted(process: &mut Process, name: &str, count: f64) {
     until_reached(process, name, count, |samples| samples.sum(name)).await;

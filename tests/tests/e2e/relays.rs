@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification};
 use local::transactions::Faults;
 use operator::local_world::{Process, Samples, World};
 use operator::setup::set_up;
@@ -57,16 +57,8 @@ async fn a_relay_takes_over_from_one_that_was_killed_and_from_one_that_ends() {
     flow.assert_all_settled_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_whose_table_was_replaced_ends_so_that_it_is_started_for_the_new_stream() {
-    let flow = Flow::start(Faults::default()).await;
-    let mut relay = flow.service("stream-relay").await;
-    until_it_reads(&mut relay, PATIENCE).await;
-    let World { aws, names, .. } = &flow.world;
-    let deleting = aws.dynamodb("test").delete_table().table_name(names.payments_table());
-    deleting.send().await.unwrap();
-    set_up(aws, names).await.unwrap();
-
+/// A relay that reads ends by itself, and its log says why.
+async fn until_it_ends(flow: &Flow, relay: &mut Process, why: &str) {
     let asked_at = Instant::now();
     let status = loop {
         if let Some(status) = relay.ended().unwrap() {
@@ -76,6 +68,32 @@ async fn a_relay_whose_table_was_replaced_ends_so_that_it_is_started_for_the_new
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert!(!status.success(), "it ended with {status}");
+    let log = std::fs::read_to_string(flow.world.dir.join("stream-relay.log")).unwrap();
+    assert!(log.contains(why), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_table_was_replaced_ends_so_that_it_is_started_for_the_new_stream() {
+    let flow = Flow::start(Faults::default()).await;
+    let mut relay = flow.service("stream-relay").await;
+    until_it_reads(&mut relay, PATIENCE).await;
+    let World { aws, names, .. } = &flow.world;
+    let deleting = aws.dynamodb("test").delete_table().table_name(names.payments_table());
+    deleting.send().await.unwrap();
+    set_up(aws, names).await.unwrap();
+    until_it_ends(&flow, &mut relay, "has a new stream").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_table_has_no_stream_any_more_ends_and_says_so() {
+    let flow = Flow::start(Faults::default()).await;
+    let mut relay = flow.service("stream-relay").await;
+    until_it_reads(&mut relay, PATIENCE).await;
+    let World { aws, names, .. } = &flow.world;
+    let off = StreamSpecification::builder().stream_enabled(false).build().unwrap();
+    let update = aws.dynamodb("test").update_table().table_name(names.payments_table());
+    update.stream_specification(off).send().await.unwrap();
+    until_it_ends(&flow, &mut relay, "has no stream").await;
 }
 
 /// A stream whose records were all dropped before they were read.
