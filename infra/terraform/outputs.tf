@@ -4,6 +4,8 @@ output "tables" {
     payments         = aws_dynamodb_table.payments.arn
     payments_archive = aws_dynamodb_table.payments_archive.arn
     leases           = aws_dynamodb_table.leases.arn
+    control          = aws_dynamodb_table.control.arn
+    imports          = aws_dynamodb_table.imports.arn
   }
 }
 

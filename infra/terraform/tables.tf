@@ -143,3 +143,53 @@ resource "aws_dynamodb_table" "leases" {
     prevent_destroy = true
   }
 }
+
+# What holds for the whole installation: its zone, its number of partitions, a stop.
+resource "aws_dynamodb_table" "control" {
+  name                        = "${var.prefix}-control"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "ControlKey"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "ControlKey"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# The batches of payments that were imported, so that none is imported twice.
+resource "aws_dynamodb_table" "imports" {
+  name                        = "${var.prefix}-imports"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "ImportKey"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "ImportKey"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}

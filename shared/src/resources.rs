@@ -47,6 +47,18 @@ pub mod lease {
     pub const KEY: &str = "LeaseKey";
 }
 
+/// Attribute names of the table `control`: what holds for the whole installation.
+pub mod control {
+    /// Partition key: what it is about.
+    pub const KEY: &str = "ControlKey";
+}
+
+/// Attribute names of the table `imports`: the batches that were imported.
+pub mod imports {
+    /// Partition key: a batch by its name, or by the hash of its rows.
+    pub const KEY: &str = "ImportKey";
+}
+
 /// The tables, in the order in which they are made.
 #[must_use]
 pub fn tables(names: &Names) -> Vec<Table> {
@@ -76,15 +88,14 @@ pub fn tables(names: &Names) -> Vec<Table> {
             stream: false,
             expiry: None,
         },
-        Table {
-            name: names.leases_table(),
-            partition_key: lease::KEY,
-            sort_key: None,
-            indexes: Vec::new(),
-            stream: false,
-            expiry: None,
-        },
+        keyed_by(names.leases_table(), lease::KEY),
+        keyed_by(names.control_table(), control::KEY),
+        keyed_by(names.imports_table(), imports::KEY),
     ]
+}
+
+fn keyed_by(name: String, partition_key: &'static str) -> Table {
+    Table { name, partition_key, sort_key: None, indexes: Vec::new(), stream: false, expiry: None }
 }
 
 fn due_index() -> Index {

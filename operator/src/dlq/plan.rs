@@ -128,6 +128,8 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
             }
             code @ (FailureCode::MalformedRecord
             | FailureCode::MalformedMessage
+            | FailureCode::InvalidItem
+            | FailureCode::Overwritten
             | FailureCode::Mismatch
             | FailureCode::Missing
             | FailureCode::Conflict) => Some(Plan::Refuse(Refusal::SeeRunbook(code))),
@@ -197,6 +199,8 @@ fn by_failure(stored: &StoredPayment) -> Step {
         | FailureCode::Unknown
         | FailureCode::MalformedRecord
         | FailureCode::MalformedMessage
+        | FailureCode::InvalidItem
+        | FailureCode::Overwritten
         | FailureCode::Mismatch
         | FailureCode::Missing
         | FailureCode::Conflict => Step::Ask,

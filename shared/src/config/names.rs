@@ -28,6 +28,18 @@ impl Names {
         format!("{}-leases", self.prefix)
     }
 
+    /// `<prefix>-control`.
+    #[must_use]
+    pub fn control_table(&self) -> String {
+        format!("{}-control", self.prefix)
+    }
+
+    /// `<prefix>-imports`.
+    #[must_use]
+    pub fn imports_table(&self) -> String {
+        format!("{}-imports", self.prefix)
+    }
+
     /// `<prefix>-payments.fifo`.
     #[must_use]
     pub fn payments_queue(&self) -> String {

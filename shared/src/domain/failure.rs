@@ -18,6 +18,11 @@ pub enum FailureCode {
     MalformedRecord,
     /// A queue message could not be read.
     MalformedMessage,
+    /// An item of the payments table reads as a payment, but breaks the item contract: a key
+    /// that does not follow from the others, or a time in the future.
+    InvalidItem,
+    /// An item that dueflow knows was written over by another program.
+    Overwritten,
     /// The queue's copy of a payment is not what the table holds.
     Mismatch,
     /// The message names a payment that the table does not hold.
@@ -32,11 +37,13 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Rejected,
         Self::Refused,
         Self::MalformedRecord,
         Self::MalformedMessage,
+        Self::InvalidItem,
+        Self::Overwritten,
         Self::Mismatch,
         Self::Missing,
         Self::Conflict,
@@ -52,6 +59,8 @@ impl FailureCode {
             Self::Refused => "refused",
             Self::MalformedRecord => "malformed_record",
             Self::MalformedMessage => "malformed_message",
+            Self::InvalidItem => "invalid_item",
+            Self::Overwritten => "overwritten",
             Self::Mismatch => "mismatch",
             Self::Missing => "missing",
             Self::Conflict => "conflict",

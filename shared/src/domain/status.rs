@@ -35,6 +35,8 @@ pub enum Event {
     Discard,
     /// Its owner withdraws it before it is due.
     Cancel,
+    /// It must not be paid before a person has decided, and was never claimed.
+    Withhold,
 }
 
 /// An event that the status does not allow.
@@ -53,18 +55,21 @@ pub struct TransitionRefused {
 /// # Errors
 /// [`TransitionRefused`] when the status does not allow the event.
 pub fn transition(from: Status, event: Event) -> Result<Status, TransitionRefused> {
-    use Event::{Cancel, Claim, Discard, Fail, Replay, Resume, Settle};
+    use Event::{Cancel, Claim, Discard, Fail, Replay, Resume, Settle, Withhold};
     use Status::{Cancelled, Failed, Pending, Processed, Scheduled};
     match (from, event) {
         (Scheduled, Claim) | (Pending, Resume) => Ok(Pending),
         (Pending, Settle) => Ok(Processed),
-        (Pending, Fail) => Ok(Failed),
+        (Pending, Fail) | (Scheduled, Withhold) => Ok(Failed),
         (Failed, Replay) => Ok(Scheduled),
         (Failed, Discard) | (Scheduled, Cancel) => Ok(Cancelled),
         (Scheduled, Resume | Settle | Fail | Replay | Discard)
-        | (Pending, Claim | Replay | Discard | Cancel)
-        | (Processed | Cancelled, Claim | Resume | Settle | Fail | Replay | Discard | Cancel)
-        | (Failed, Claim | Resume | Settle | Fail | Cancel) => {
+        | (Pending, Claim | Replay | Discard | Cancel | Withhold)
+        | (
+            Processed | Cancelled,
+            Claim | Resume | Settle | Fail | Replay | Discard | Cancel | Withhold,
+        )
+        | (Failed, Claim | Resume | Settle | Fail | Cancel | Withhold) => {
             Err(TransitionRefused { from, event })
         }
     }
@@ -133,7 +138,7 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 7] = [
+    const EVENTS: [Event; 8] = [
         Event::Claim,
         Event::Resume,
         Event::Settle,
@@ -141,6 +146,7 @@ mod tests {
         Event::Replay,
         Event::Discard,
         Event::Cancel,
+        Event::Withhold,
     ];
 
     #[test]

@@ -33,6 +33,9 @@ pub enum Change<'a> {
     /// SCHEDULED → CANCELLED, provided that it was never attempted: after a replay it is
     /// SCHEDULED again, and may have been settled before.
     Cancel(&'a PaymentRef),
+    /// SCHEDULED → FAILED, provided that it was never attempted: a person has to decide, and until
+    /// then it is not paid.
+    Withhold(&'a PaymentRef, &'a Failure),
 }
 
 /// What a replay does with the time of the first claim.
@@ -55,6 +58,7 @@ impl Change<'_> {
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
             Self::Replay(..) => Event::Replay,
             Self::Cancel(_) => Event::Cancel,
+            Self::Withhold(..) => Event::Withhold,
         }
     }
 
@@ -69,7 +73,8 @@ impl Change<'_> {
             | Self::Fail(reference, ..)
             | Self::Refuse(reference, _)
             | Self::Replay(reference, ..)
-            | Self::Cancel(reference) => (*reference).clone(),
+            | Self::Cancel(reference)
+            | Self::Withhold(reference, _) => (*reference).clone(),
         }
     }
 }
@@ -87,6 +92,7 @@ pub(super) struct Statements {
     replay: String,
     replay_anew: String,
     cancel: String,
+    withhold: String,
 }
 
 /// A statement that compares the blob: for payments without one, with one in the item, and
@@ -156,6 +162,7 @@ impl Statements {
             replay: update(Event::Replay, forget, FENCE),
             replay_anew: update(Event::Replay, &forget_claim, FENCE),
             cancel: update(Event::Cancel, "", UNTRIED),
+            withhold: update(Event::Withhold, failure, UNTRIED),
             table: table.to_owned(),
         }
     }
@@ -205,6 +212,10 @@ impl Statements {
                 (&self.replay_anew, vec![now(), now(), number(made)], vec![number(made)])
             }
             Change::Cancel(_) => (&self.cancel, vec![now()], vec![]),
+            Change::Withhold(_, why) => {
+                let [code, reason] = failure(why);
+                (&self.withhold, vec![now(), code, reason], vec![])
+            }
         };
         let reference = change.reference();
         let mut parameters = sets;
@@ -272,11 +283,11 @@ mod tests {
     fn all() -> Vec<String> {
         let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
             Statements::new("dueflow-payments");
-        let Statements { replay_anew, cancel, .. } = Statements::new("dueflow-payments");
+        let Statements { replay_anew, cancel, withhold, .. } = Statements::new("dueflow-payments");
         let with_data = [claim, claim_again, resume];
         let mut all: Vec<_> =
             with_data.into_iter().flat_map(|all| [all.without, all.with, all.beside]).collect();
-        all.extend([settle, fail, refuse, replay, replay_anew, cancel]);
+        all.extend([settle, fail, refuse, replay, replay_anew, cancel, withhold]);
         all
     }
 
@@ -310,9 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_payment_that_was_never_attempted_is_cancelled() {
-        let Statements { cancel, .. } = Statements::new("dueflow-payments");
-        assert!(cancel.ends_with(r#"AND "Attempts"=0"#), "{cancel}");
+    fn only_a_payment_that_was_never_attempted_is_cancelled_or_withheld() {
+        let Statements { cancel, withhold, .. } = Statements::new("dueflow-payments");
+        for statement in [cancel, withhold] {
+            assert!(statement.contains(r#"AND "Status"='SCHEDULED'"#), "{statement}");
+            assert!(statement.ends_with(r#"AND "Attempts"=0"#), "{statement}");
+        }
     }
 
     #[test]
@@ -349,6 +363,7 @@ mod tests {
             Change::Replay(&reference, 1, FirstClaim::Stays),
             Change::Replay(&reference, 1, FirstClaim::StartsAnew),
             Change::Cancel(&reference),
+            Change::Withhold(&reference, &failure),
         ] {
             let request = statements.change(&change, payment.created_at);
             let asked = request.statement().matches('?').count();

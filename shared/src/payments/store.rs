@@ -68,7 +68,8 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
         | Change::Fail(..)
         | Change::Refuse(..)
         | Change::Replay(..)
-        | Change::Cancel(_) => false,
+        | Change::Cancel(_)
+        | Change::Withhold(..) => false,
     };
     let (_, target) = change.event().edge();
     let same_result = stored.status == target
@@ -79,9 +80,9 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             Change::Settle(_, settlement) => {
                 stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
             }
-            Change::Fail(_, failure, _) | Change::Refuse(_, failure) => {
-                stored.failure.as_ref() == Some(failure)
-            }
+            Change::Fail(_, failure, _)
+            | Change::Refuse(_, failure)
+            | Change::Withhold(_, failure) => stored.failure.as_ref() == Some(failure),
             // One that was attempted, and given up after it FAILED, was not withdrawn by its
             // owner: it may have been settled.
             Change::Cancel(_) => stored.attempts == 0,

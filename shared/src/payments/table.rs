@@ -187,6 +187,7 @@ fn event_name(event: Event) -> &'static str {
         Event::Replay => "replay",
         Event::Discard => "discard",
         Event::Cancel => "cancel",
+        Event::Withhold => "withhold",
     }
 }
 

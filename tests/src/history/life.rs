@@ -6,7 +6,7 @@ use super::evidence::Change;
 use super::findings::{Findings, Violation};
 
 /// Every event.
-const EVENTS: [Event; 7] = [
+const EVENTS: [Event; 8] = [
     Event::Claim,
     Event::Resume,
     Event::Settle,
@@ -14,6 +14,7 @@ const EVENTS: [Event; 7] = [
     Event::Replay,
     Event::Discard,
     Event::Cancel,
+    Event::Withhold,
 ];
 
 /// Whether some event leads from one status to the other. A write that changes nothing of the

@@ -80,6 +80,8 @@ fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() 
     for code in [
         FailureCode::MalformedRecord,
         FailureCode::MalformedMessage,
+        FailureCode::InvalidItem,
+        FailureCode::Overwritten,
         FailureCode::Mismatch,
         FailureCode::Missing,
         FailureCode::Conflict,
