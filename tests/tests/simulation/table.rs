@@ -46,6 +46,7 @@ enum Owned {
     Refuse(PaymentRef, Failure),
     Replay(PaymentRef, u32, FirstClaim),
     Cancel(PaymentRef),
+    Withhold(PaymentRef, Failure),
 }
 
 impl Owned {
@@ -63,6 +64,9 @@ impl Owned {
             Change::Refuse(reference, failure) => Self::Refuse(reference.clone(), failure.clone()),
             Change::Replay(reference, made, first) => Self::Replay(reference.clone(), made, first),
             Change::Cancel(reference) => Self::Cancel(reference.clone()),
+            Change::Withhold(reference, failure) => {
+                Self::Withhold(reference.clone(), failure.clone())
+            }
         }
     }
 
@@ -76,6 +80,7 @@ impl Owned {
             Self::Refuse(reference, failure) => Change::Refuse(reference, failure),
             Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
             Self::Cancel(reference) => Change::Cancel(reference),
+            Self::Withhold(reference, failure) => Change::Withhold(reference, failure),
         }
     }
 
@@ -89,7 +94,7 @@ impl Owned {
                 stored.attempts == *seen && stored.payment.same_instruction(payment)
             }
             Self::Fail(_, _, made) | Self::Replay(_, made, _) => stored.attempts == *made,
-            Self::Cancel(_) => stored.attempts == 0,
+            Self::Cancel(_) | Self::Withhold(..) => stored.attempts == 0,
             Self::Settle(..) | Self::Refuse(..) => true,
         }
     }
@@ -105,7 +110,9 @@ impl Owned {
                 stored.transaction_id = Some(settlement.transaction_id);
                 stored.settled_at = Some(settlement.settled_at);
             }
-            Self::Fail(_, failure, _) | Self::Refuse(_, failure) => stored.failure = Some(failure),
+            Self::Fail(_, failure, _) | Self::Refuse(_, failure) | Self::Withhold(_, failure) => {
+                stored.failure = Some(failure)
+            }
             Self::Replay(_, made, first) => {
                 stored.failure = None;
                 stored.attempts_before = made;
