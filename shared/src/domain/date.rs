@@ -29,6 +29,11 @@ impl DueDate {
         Self(zone.to_datetime(now).date())
     }
 
+    /// A day of the calendar that a table of this program names.
+    pub(super) const fn on(year: i16, month: i8, day: i8) -> Self {
+        Self(civil::date(year, month, day))
+    }
+
     /// The day that lies `days` before this one; the calendar's first day if there is none.
     #[must_use]
     pub fn days_before(self, days: u16) -> Self {

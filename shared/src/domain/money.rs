@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::payable::withdrawn;
+
 /// Why a number is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
@@ -93,12 +95,24 @@ impl fmt::Display for Amount {
 
 /// Why a text is not a currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an ISO 4217 currency code such as EUR")]
 pub struct CurrencyError {
     text: String,
 }
 
-/// An ISO 4217 currency.
+impl fmt::Display for CurrencyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text } = self;
+        match withdrawn(text) {
+            Some((last, instead)) => {
+                write!(f, "{text} was withdrawn after {last}; {instead} came instead")
+            }
+            None => write!(f, "{text:?} is not an ISO 4217 currency code such as EUR"),
+        }
+    }
+}
+
+/// An ISO 4217 currency. Stored payments need every code read back; in which of them a payment
+/// can be made, and when, says [`Currency::check_payable_on`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(iso_currency::Currency);

@@ -74,6 +74,13 @@ impl Rules {
                 self.today
             ));
         }
+        // One that is overdue is paid today, in what is money today.
+        for day in [payment.due, payment.due.max(self.today)] {
+            payment
+                .currency
+                .check_payable_on(day)
+                .map_err(|reason| format!("{}: {reason}", Column::Currency.name()))?;
+        }
         match self.latest {
             Some(latest) if payment.due > latest => due(format!("is after {latest} (--latest)")),
             Some(_) | None => Ok(payment),

@@ -280,6 +280,32 @@ fn days_that_have_passed_are_taken_when_told_so_and_late_ones_refused_when_told_
 }
 
 #[test]
+fn a_currency_that_nobody_is_paid_in_on_the_day_is_refused() {
+    for (due, currency, reason) in [
+        ("2999-11-23", "BGN", "Currency: BGN was withdrawn after 2025-12-31; EUR came instead"),
+        ("2999-11-23", "HRK", "Currency: HRK was withdrawn"),
+        ("2999-11-23", "ZWL", "Currency: ZWL was withdrawn"),
+        ("2999-11-23", "SLL", "Currency: SLL was withdrawn"),
+        ("2999-11-23", "CUC", "Currency: CUC was withdrawn"),
+        ("2999-11-23", "ANG", "Currency: ANG was withdrawn after 2025-03-30; XCG came instead"),
+        ("2999-11-23", "XXX", "Currency: XXX is the code for no currency"),
+        ("2999-11-23", "XTS", "Currency: XTS is a code for tests"),
+        ("2999-11-23", "XAU", "Currency: XAU is a precious metal"),
+        ("2999-11-23", "CLF", "Currency: CLF is a fund code"),
+        ("2020-11-23", "XCG", "Currency: XCG is in use from 2025-03-31 on"),
+        // In use on its due date, but it would be paid today.
+        ("2020-11-23", "HRK", "Currency: HRK was withdrawn"),
+    ] {
+        let row = format!("ACC-1,{due},1,{currency},B,,");
+        let found = refused(csv(&[GOOD, &row, GOOD]).as_bytes(), &["--allow-past"]);
+        let [(line, said)] = &found[..] else { panic!("{row} gave {found:?}") };
+        assert!(*line == 3 && said.starts_with(reason), "{row} gave line {line}: {said}");
+    }
+    let rows = ["ACC-1,2999-11-23,1,XCG,B,,", "ACC-1,2999-11-23,1,ZWG,B,,"];
+    assert_eq!(refused(csv(&rows).as_bytes(), &[]), []);
+}
+
+#[test]
 fn the_banks_day_decides_what_has_passed() {
     let zone = |text| TimeZone::posix(text).unwrap();
     let today = |zone: &TimeZone| DueDate::today(Timestamp::now(), zone).to_string();
