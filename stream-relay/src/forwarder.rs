@@ -99,3 +99,54 @@ async fn pause(
     events::send_failed(unsent);
     if shutdown.pause(pause.unwrap_or_default()).await { Err(Stopped) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use shared::domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
+    use shared::queue::CallFailed;
+
+    /// A queue at which the sending task dies.
+    #[derive(Debug)]
+    struct Panics;
+
+    #[async_trait]
+    impl Outlet for Panics {
+        async fn send(&self, _: &[Outgoing]) -> Result<(), Unsent> {
+            panic!("a bug in the sending")
+        }
+
+        async fn bury(&self, _: &str, _: String, _: Failure) -> Result<(), Unsent> {
+            Ok(())
+        }
+
+        async fn queued(&self) -> Result<u64, CallFailed> {
+            Ok(0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_task_was_to_send_that_died_does_not_count_as_sent() {
+        let forwarder = Forwarder {
+            outlet: Arc::new(Panics),
+            clock: Clock::system(),
+            zone: TimeZone::UTC,
+            sends: 4,
+        };
+        let payment = Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        };
+        let shutdown = Shutdown::new(Duration::from_secs(1));
+        assert!(forwarder.send(vec![Due::first(payment)], &shutdown).await.is_err());
+        assert!(forwarder.send(Vec::new(), &shutdown).await.is_ok());
+    }
+}

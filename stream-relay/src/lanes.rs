@@ -70,4 +70,15 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn an_overdue_payment_comes_before_one_of_today_whatever_their_ids() {
+        let today = payment(1);
+        let overdue = Payment { due: "2026-11-22".parse().unwrap(), ..payment(1) };
+        assert!(today.id < overdue.id);
+        let lanes = spread([&today, &overdue].map(Clone::clone).map(Due::first).into(), 4);
+        let sent: Vec<_> =
+            lanes.concat().into_iter().map(|message| message.deduplication).collect();
+        assert_eq!(sent, [&overdue, &today].map(|p| format!("{}-{}", p.due, p.id)));
+    }
 }

@@ -261,4 +261,17 @@ async fn only_what_is_still_settled_by_the_same_transaction_is_deleted() {
         assert_eq!(deleted, [Deleted::Changed, Deleted::Gone], "also when it is gone already");
     }
     assert_eq!(bank.payment_items().await.len(), 1);
+    // Whoever wrote so: what is not PROCESSED any more stays too.
+    let open = bank.settled(1).await.remove(0);
+    let held = bank.tables.held(&[open.reference()]).await.unwrap();
+    let items: Vec<_> = held.into_iter().map(|(_, item)| item.unwrap()).collect();
+    let update = bank.client.update_item().table_name(bank.world.names.payments_table());
+    let update = update.key("PK", text(format!("ACCOUNT#{}", open.account)));
+    let update = update.key("SK", text(format!("{}#{}", open.due, open.id)));
+    let update = update.update_expression("SET #s = :pending");
+    let update = update.expression_attribute_names("#s", "Status");
+    let update = update.expression_attribute_values(":pending", text("PENDING".to_owned()));
+    update.send().await.unwrap();
+    assert_eq!(bank.tables.delete(&items).await.unwrap(), [Deleted::Changed]);
+    assert_eq!(bank.payment_items().await.len(), 2);
 }

@@ -311,6 +311,45 @@ mod tests {
     }
 
     #[test]
+    fn each_change_stands_under_exactly_these_conditions() {
+        let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
+            Statements::new("t");
+        let Statements { replay_anew, cancel, withhold, .. } = Statements::new("t");
+        let same = r#""Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
+        let (scheduled, pending) = (r#""Status"='SCHEDULED'"#, r#""Status"='PENDING'"#);
+        let (untried, fence) = (r#""Attempts"=0"#, r#""Attempts"=?"#);
+        for (statements, mut conditions) in [
+            (claim, vec![scheduled, untried, same]),
+            (claim_again, vec![scheduled, fence, same]),
+            (resume, vec![pending, fence, same]),
+        ] {
+            for (statement, blob) in [
+                (statements.without, r#""DataBlob" IS MISSING AND "BlobDigest" IS MISSING"#),
+                (statements.with, r#""DataBlob"=?"#),
+                (statements.beside, r#""BlobDigest"=?"#),
+            ] {
+                conditions.push(blob);
+                assert_stands_under(&statement, &conditions);
+                conditions.pop();
+            }
+        }
+        let failed = r#""Status"='FAILED'"#;
+        assert_stands_under(&settle, &[pending]);
+        assert_stands_under(&refuse, &[pending]);
+        assert_stands_under(&fail, &[pending, fence]);
+        assert_stands_under(&replay, &[failed, fence]);
+        assert_stands_under(&replay_anew, &[failed, fence]);
+        assert_stands_under(&cancel, &[scheduled, untried]);
+        assert_stands_under(&withhold, &[scheduled, untried]);
+    }
+
+    fn assert_stands_under(statement: &str, conditions: &[&str]) {
+        let expected = [&[r#""PK"=? AND "SK"=?"#], conditions].concat().join(" AND ");
+        let (_, conditions) = statement.split_once(" WHERE ").unwrap();
+        assert_eq!(conditions, expected, "{statement}");
+    }
+
+    #[test]
     fn whoever_acts_on_a_payment_again_is_fenced_by_its_attempts() {
         let statements = Statements::new("dueflow-payments");
         let Statements { claim_again, resume, fail, replay, replay_anew, .. } = &statements;

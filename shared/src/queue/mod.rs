@@ -10,6 +10,8 @@ mod dead_letter;
 mod error;
 mod heartbeat;
 mod producer;
+#[cfg(test)]
+mod scripted_tests;
 mod sqs;
 mod wire;
 

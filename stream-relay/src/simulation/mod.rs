@@ -9,6 +9,7 @@ mod leases;
 mod malformed;
 mod opening;
 mod outlet;
+mod positions;
 mod sharing;
 mod stream;
 mod table;

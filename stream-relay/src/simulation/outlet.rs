@@ -18,6 +18,7 @@ use crate::outlet::Outlet;
 pub(super) struct FakeOutlet {
     weather: Arc<Weather>,
     dead_letters_down: AtomicBool,
+    payments_down: AtomicBool,
     counted: AtomicUsize,
     arrivals: Mutex<Arrivals>,
 }
@@ -92,8 +93,13 @@ impl FakeOutlet {
     }
 
     pub(super) fn new(weather: Arc<Weather>) -> Self {
-        let dead_letters_down = AtomicBool::new(false);
-        Self { weather, dead_letters_down, counted: 0.into(), arrivals: Mutex::default() }
+        Self {
+            weather,
+            dead_letters_down: AtomicBool::new(false),
+            payments_down: AtomicBool::new(false),
+            counted: 0.into(),
+            arrivals: Mutex::default(),
+        }
     }
 
     pub(super) fn first_arrival(&self, id: &str) -> Option<usize> {
@@ -118,6 +124,15 @@ impl FakeOutlet {
         self.dead_letters_down.store(true, Ordering::Relaxed);
     }
 
+    /// Takes no payment from here on.
+    pub(super) fn break_payments(&self) {
+        self.payments_down.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn mend_payments(&self) {
+        self.payments_down.store(false, Ordering::Relaxed);
+    }
+
     pub(super) fn mend_dead_letters(&self) {
         self.dead_letters_down.store(false, Ordering::Relaxed);
     }
@@ -131,6 +146,9 @@ impl FakeOutlet {
 impl Outlet for FakeOutlet {
     async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
         self.weather.travel().await;
+        if self.payments_down.load(Ordering::Relaxed) {
+            return Err(Self::unsent((0..messages.len()).collect()));
+        }
         let lost = self.weather.strikes();
         let taken = if lost { self.weather.below(messages.len() + 1) } else { messages.len() };
         {

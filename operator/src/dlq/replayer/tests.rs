@@ -179,3 +179,117 @@ async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it
     replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
     assert_eq!(replayer.ask(payment).await, Found::UnderWay);
 }
+
+/// A table that lets nobody change it any more.
+#[derive(Debug)]
+struct Closed(StoredPayment);
+
+#[async_trait]
+impl PaymentStore for Closed {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let processed = StoredPayment { status: Status::Processed, ..self.0.clone() };
+        let refused = || Err(ChangeError::InStatus(Box::new(processed.clone())));
+        Ok(changes.iter().map(|_| refused()).collect())
+    }
+
+    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(Some(self.0.clone()))
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        panic!("a replay read a blob")
+    }
+}
+
+/// A queue that takes nothing.
+#[derive(Debug)]
+struct Down;
+
+#[async_trait]
+impl QueueApi for Down {
+    fn name(&self) -> &'static str {
+        "down.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn send(&self, _: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Err(CallFailed("down".to_owned()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_whose_message_was_not_sent_is_not_done() {
+    let (stored, sent) = (rejected(), Arc::default());
+    let mut replayer = replayer(vec![stored.clone()], &sent);
+    replayer.payments = Producer::new(Arc::new(Down));
+    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_the_table_refuses_sends_nothing() {
+    let (stored, sent) = (rejected(), Arc::<Sent>::default());
+    let replayer = replayer(Vec::new(), &sent);
+    let mut replayer = Replayer {
+        store: Closed(stored.clone()),
+        transactions: replayer.transactions,
+        payments: replayer.payments,
+        confirmations: replayer.confirmations,
+        limits: replayer.limits,
+        clock: replayer.clock,
+        mode: replayer.mode,
+        unanswered: replayer.unanswered,
+        asked_at: replayer.asked_at,
+        replayed: replayer.replayed,
+        latest: replayer.latest,
+    };
+    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
+    assert!(sent.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_whose_letter_is_in_somebody_elses_hand_changes_nothing() {
+    let (stored, sent) = (rejected(), Arc::default());
+    let mut replayer = replayer(vec![stored.clone()], &sent);
+    let entries = replayer.work(&[case_of(&stored)], |_| false).await;
+    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
+    assert!(sent.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn each_replay_has_an_id_of_its_own_for_its_letter_and_its_attempts() {
+    let stored = rejected();
+    let id = |letter: &str, attempts| {
+        let mut case = case_of(&stored);
+        letter.clone_into(&mut case.letter.as_mut().unwrap().message_id);
+        match message(&case, &StoredPayment { attempts, ..stored.clone() }) {
+            Message::Payment(_, outgoing) => outgoing.deduplication,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(id("m", 1), id("m", 1));
+    assert!(id("m", 1) != id("m", 2) && id("m", 1) != id("n", 1));
+}

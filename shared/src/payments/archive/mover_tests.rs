@@ -21,6 +21,8 @@ struct Memory {
     archive: Mutex<Shelf>,
     steps: AtomicUsize,
     dies_at: Option<usize>,
+    /// Says that it has put what it has not.
+    puts_nothing: bool,
 }
 
 /// One item written or read is a step: batches are not atomic.
@@ -84,6 +86,9 @@ impl Moves for Memory {
             let mut archive = self.archive.lock().unwrap();
             let key = item.reference().to_string();
             puts.push(if archive.contains_key(&key) { Put::There } else { Put::New });
+            if self.puts_nothing {
+                continue;
+            }
             archive.entry(key).or_insert_with(|| {
                 let attributes = item.attributes().into_iter();
                 attributes.map(|(name, value)| (name.to_owned(), value.clone())).collect()
@@ -203,4 +208,15 @@ async fn a_payment_inserted_again_after_it_was_archived_leaves_the_first_one_in_
     assert_eq!((moved.repeated, moved.archived), (1, PAYMENTS as u64 - 1));
     assert_eq!(memory.archive()[&first], before);
     assert!(memory.payments().is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_back_from_the_archive_is_not_deleted() {
+    let (mut memory, wanted) = Memory::filled();
+    memory.puts_nothing = true;
+    let before = memory.payments();
+    let moved = move_payments(&memory, &wanted).await.unwrap();
+    assert_eq!(moved.stayed.len(), PAYMENTS);
+    assert!(moved.stayed.iter().all(|(_, why)| *why == Stayed::Unverified), "{moved:?}");
+    assert_eq!(memory.payments(), before);
 }

@@ -1,0 +1,110 @@
+//! Each guard of the confirmer's worker, alone: the whole confirmer over ports that do what they
+//! are told and note each call in its order.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+
+use shared::domain::{Failure, FailureCode, Status};
+use shared::payments::{Applied, ChangeError};
+use shared::queue::Reported;
+use world::{Call, World, refused, settled, stored, work};
+
+/// Asserts that calls came, in this order.
+fn came_in_order(log: &[String], calls: &[&str]) {
+    let places = calls.iter().map(|call| {
+        let place = log.iter().position(|logged| logged == call);
+        place.unwrap_or_else(|| panic!("{call} did not come: {log:#?}"))
+    });
+    assert!(places.is_sorted(), "{calls:?} came in another order: {log:#?}");
+}
+
+fn never_came(log: &[String], call: &str) {
+    assert!(!log.iter().any(|logged| logged.starts_with(call)), "{call} came: {log:#?}");
+}
+
+fn in_status(status: Status) -> ChangeError {
+    ChangeError::InStatus(Box::new(stored(status, "T-other")))
+}
+
+fn throttled() -> ChangeError {
+    ChangeError::Database { code: "x".to_owned(), message: "throttled".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_is_written_before_its_message_goes_also_when_it_was_written_before() {
+    for applied in [Applied::Now, Applied::Before] {
+        let log = work(World::with(&[settled("T")]).writing(Ok(applied))).await;
+        assert_eq!(log, ["settle", "delete m0"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_could_not_be_written_keeps_its_message() {
+    let one = World::with(&[settled("T")]).writing(Err(throttled()));
+    let whole = World::with(&[settled("T")]).failing(Call::Write);
+    for world in [one, whole] {
+        let log = work(world).await;
+        assert_eq!(log, ["settle", "release m0"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_the_table_contradicts_is_dead_lettered_before_its_message_goes() {
+    for status in Status::ALL {
+        let world = || World::with(&[settled("T")]).writing(Err(in_status(status)));
+        assert_eq!(work(world()).await, ["settle", "letter conflict", "delete m0"], "{status}");
+        let log = work(world().failing(Call::Letter)).await;
+        assert_eq!(log, ["settle", "no letter", "release m0"], "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_written_then_dead_lettered_with_its_payment_and_then_its_message_goes() {
+    let world = || World::with(&[refused()]).writing(Ok(Applied::Now));
+    let log = work(world().holding(stored(Status::Failed, "T"))).await;
+    assert_eq!(log, ["refuse", "read", "letter refused of ACC", "delete m0"]);
+    let log = work(world().holding(stored(Status::Failed, "T")).failing(Call::Letter)).await;
+    assert_eq!(log, ["refuse", "read", "no letter", "release m0"]);
+    // The item is gone, or cannot be read.
+    assert_eq!(work(world()).await, ["refuse", "read", "release m0"]);
+    assert_eq!(work(world().failing(Call::Read)).await, ["refuse", "read", "release m0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_no_confirmation_is_dead_lettered_before_it_goes() {
+    let world = || World::with(&[settled("T")]).with_body("n#nsense");
+    assert_eq!(work(world()).await, ["letter malformed_message", "delete m0"]);
+    let log = work(world().failing(Call::Letter)).await;
+    assert_eq!(log, ["no letter", "release m0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_comes_twice_in_one_receive_is_written_once_and_its_second_message_waits() {
+    let log = work(World::with(&[settled("T"), settled("T2")])).await;
+    came_in_order(&log, &["release m1", "settle", "delete m0"]);
+    never_came(&log, "delete m1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_whose_payment_the_table_lacks_goes_only_if_the_archive_has_it() {
+    let absent = || World::with(&[settled("T")]).writing(Err(ChangeError::Missing));
+    let log = work(absent().archived(stored(Status::Processed, "T"))).await;
+    assert_eq!(log, ["settle", "look back", "delete m0"]);
+    let log = work(absent().archived(stored(Status::Processed, "T-other"))).await;
+    assert_eq!(log, ["settle", "look back", "letter conflict", "delete m0"]);
+    let log = work(absent()).await;
+    assert_eq!(log, ["settle", "look back", "letter conflict", "delete m0"]);
+    let log = work(absent().failing(Call::Archive)).await;
+    assert_eq!(log, ["settle", "look back", "release m0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reported_refusal_never_counts_as_the_answer_to_a_submission() {
+    // Whatever code its sender gave it: `rejected` would be replayed without asking.
+    let failure = Failure::new(FailureCode::Rejected, "422 closed: x");
+    let log = work(World::with(&[Reported::Rejected(failure)])).await;
+    came_in_order(&log, &["refuse", "read"]);
+    let world = World::with(&[refused()]).holding(stored(Status::Failed, "T"));
+    came_in_order(&work(world).await, &["letter refused of ACC"]);
+}

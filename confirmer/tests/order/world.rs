@@ -1,0 +1,319 @@
+//! Ports that do what they are told, and note each call.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use confirmer::{Confirming, Deps, Sweeping};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use shared::clock::Clock;
+use shared::config::{Receiving, SweptDays};
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode, Found,
+    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+};
+use shared::payments::archive::Archive;
+use shared::payments::{
+    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, PaymentStore,
+    PaymentsError, StoredPayment,
+};
+use shared::queue::{
+    CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer,
+    QueueApi, RefusedEntry, Reported, Visibility,
+};
+use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Readiness;
+use shared::transaction::Transactions;
+
+/// How long a run goes on: longer than every retry of a call.
+const LONG: Duration = Duration::from_secs(40);
+
+/// A kind of call that can be told to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Call {
+    Write,
+    Read,
+    Letter,
+    Archive,
+}
+
+/// All ports of one confirmer.
+#[derive(Debug)]
+pub(crate) struct World {
+    log: Mutex<Vec<String>>,
+    incoming: Mutex<Vec<Incoming>>,
+    failing: HashSet<Call>,
+    writes: Result<Applied, ChangeError>,
+    held: Option<StoredPayment>,
+    archived: Option<StoredPayment>,
+}
+
+fn at() -> Timestamp {
+    "2026-11-23T01:00:00Z".parse().unwrap()
+}
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::from_parts(1_795_392_000_000, &[1; 10]),
+        account: AccountId::parse("ACC").unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("B").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: at(),
+    }
+}
+
+/// The payment in a status.
+pub(crate) fn stored(status: Status, transaction: &str) -> StoredPayment {
+    StoredPayment {
+        payment: payment(),
+        status,
+        updated_at: at(),
+        attempts: 1,
+        attempts_before: 0,
+        claimed_at: Some(at()),
+        transaction_id: (status == Status::Processed).then(|| transaction.to_owned()),
+        settled_at: None,
+        failure: None,
+    }
+}
+
+/// It was settled.
+pub(crate) fn settled(transaction: &str) -> Reported {
+    Reported::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at: at() })
+}
+
+/// It was refused after a 202.
+pub(crate) fn refused() -> Reported {
+    Reported::Rejected(Failure::new(FailureCode::Refused, "422 closed: x"))
+}
+
+impl World {
+    /// A queue with one confirmation of the payment for each result, to be received together.
+    pub(crate) fn with(results: &[Reported]) -> Self {
+        let body = |result: &Reported| Confirmation {
+            payment: payment().reference(),
+            result: result.clone(),
+            trace_key: None,
+        };
+        let incoming = results.iter().enumerate().map(|(number, result)| Incoming {
+            receipt: format!("m{number}"),
+            message_id: format!("m{number}"),
+            group: "g".to_owned(),
+            receive_count: 1,
+            body: serde_json::to_string(&body(result)).unwrap(),
+        });
+        Self {
+            log: Mutex::default(),
+            incoming: Mutex::new(incoming.collect()),
+            failing: HashSet::new(),
+            writes: Ok(Applied::Now),
+            held: None,
+            archived: None,
+        }
+    }
+
+    /// One kind of call fails.
+    pub(crate) fn failing(mut self, call: Call) -> Self {
+        self.failing.insert(call);
+        self
+    }
+
+    /// Every write has this result.
+    pub(crate) fn writing(mut self, result: Result<Applied, ChangeError>) -> Self {
+        self.writes = result;
+        self
+    }
+
+    /// The table holds this.
+    pub(crate) fn holding(mut self, stored: StoredPayment) -> Self {
+        self.held = Some(stored);
+        self
+    }
+
+    /// The archive holds this.
+    pub(crate) fn archived(mut self, stored: StoredPayment) -> Self {
+        self.archived = Some(stored);
+        self
+    }
+
+    /// The messages have another body.
+    pub(crate) fn with_body(self, body: &str) -> Self {
+        for message in self.incoming.lock().unwrap().iter_mut() {
+            body.clone_into(&mut message.body);
+        }
+        self
+    }
+
+    fn note(&self, call: impl Into<String>) {
+        self.log.lock().unwrap().push(call.into());
+    }
+
+    fn fails(&self, call: Call) -> Result<(), PaymentsError> {
+        if self.failing.contains(&call) { Err(PaymentsError::Unread(1)) } else { Ok(()) }
+    }
+}
+
+/// Runs a confirmer until nothing more happens, and says what it did, in order.
+pub(crate) async fn work(world: World) -> Vec<String> {
+    let world = Arc::new(world);
+    let queue = |name| Arc::new(Port { world: Arc::clone(&world), name }) as Arc<dyn QueueApi>;
+    let receiving =
+        Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(20) };
+    let deps = Deps {
+        store: Arc::clone(&world) as Arc<dyn PaymentStore>,
+        archive: Arc::clone(&world) as Arc<dyn Archive>,
+        due: Arc::clone(&world) as Arc<dyn DueTable>,
+        confirmations: Consumer::new(queue("confirmations.fifo"), receiving),
+        findings: Producer::new(queue("confirmations.fifo")),
+        payments: Producer::new(queue("payments.fifo")),
+        transactions: Arc::clone(&world) as Arc<dyn Transactions>,
+        dead_letters: DeadLetterQueue::new(Producer::new(queue("dlq.fifo")), "confirmer"),
+        callbacks: None,
+        clock: Clock::new(at),
+    };
+    let (interval, limit) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
+    let config = Confirming {
+        receivers: 1,
+        sweeping: Sweeping { interval, limit },
+        days: SweptDays { zone: TimeZone::UTC, before: 1 },
+    };
+    let shutdown = Shutdown::new(Duration::from_secs(25));
+    let running =
+        tokio::spawn(confirmer::run(config, deps, Readiness::default(), shutdown.clone()));
+    tokio::time::sleep(LONG).await;
+    shutdown.request();
+    running.await.unwrap().unwrap();
+    let log = world.log.lock().unwrap();
+    let mut log = log.clone();
+    // A call that is repeated says nothing new.
+    log.dedup();
+    log
+}
+
+/// One queue.
+#[derive(Debug)]
+struct Port {
+    world: Arc<World>,
+    name: &'static str,
+}
+
+#[async_trait]
+impl QueueApi for Port {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        let incoming = std::mem::take(&mut *self.world.incoming.lock().unwrap());
+        if incoming.is_empty() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(incoming)
+    }
+
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        receipts.iter().for_each(|receipt| self.world.note(format!("delete {receipt}")));
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        entries: &[(&str, Duration)],
+        purpose: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        if purpose == Visibility::Release {
+            entries.iter().for_each(|(receipt, _)| self.world.note(format!("release {receipt}")));
+        }
+        Ok(Vec::new())
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        if self.world.failing.contains(&Call::Letter) {
+            self.world.note("no letter");
+            return Err(CallFailed("down".to_owned()));
+        }
+        for message in messages {
+            let letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
+            let whose = letter.payment.filter(|_| letter.raw.is_none());
+            let whose = whose.map_or(String::new(), |payment| format!(" of {}", payment.account));
+            self.world.note(format!("letter {}{whose}", letter.failure.code));
+        }
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl PaymentStore for World {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        for change in changes {
+            self.note(if matches!(change, Change::Settle(..)) { "settle" } else { "refuse" });
+        }
+        self.fails(Call::Write)?;
+        Ok(changes.iter().map(|_| self.writes.clone()).collect())
+    }
+
+    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        self.note("read");
+        self.fails(Call::Read)?;
+        Ok(self.held.clone())
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Archive for World {
+    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        self.note("look back");
+        self.fails(Call::Archive)?;
+        Ok(self.archived.clone())
+    }
+}
+
+#[async_trait]
+impl DueTable for World {
+    fn due_shards(&self) -> Range<u16> {
+        0..1
+    }
+
+    async fn due_page(
+        &self,
+        _: DueDate,
+        _: u16,
+        _: Status,
+        _: Option<Cursor>,
+    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
+        Ok((Vec::new(), None))
+    }
+
+    async fn get_many(&self, _: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Transactions for World {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        panic!("a confirmer submitted {}", payment.id)
+    }
+
+    async fn find(&self, _: PaymentId) -> Found {
+        Found::Nothing
+    }
+}

@@ -1,0 +1,214 @@
+//! Each condition of each change, alone, at the local `DynamoDB`: an item that is right but for
+//! one thing is left as it is.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use operator::local_world::World;
+use shared::domain::{
+    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
+    PaymentId, Settlement, Status, TraceKey,
+};
+use shared::payments::{Applied, Change, FirstClaim, PaymentStore, PaymentsTable};
+use tempfile::TempDir;
+use tests::world::without_services;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// One thing about an item that is not as the change wants it.
+#[derive(Debug, Clone)]
+enum Spoilt {
+    Set(&'static str, AttributeValue),
+    Without(&'static str),
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn number(number: u32) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn statuses_but(right: Status) -> impl Iterator<Item = Spoilt> {
+    let others = Status::ALL.into_iter().filter(move |status| *status != right);
+    others.map(|status| Spoilt::Set("Status", text(status.as_str())))
+}
+
+/// The instruction of the message is not that of the item.
+fn other_instructions(payment: &Payment) -> Vec<Spoilt> {
+    let digest = BlobDigest::of(&DataBlob::new("other").unwrap()).to_string();
+    let mut spoilt = vec![
+        Spoilt::Set("Amount", number(9)),
+        Spoilt::Set("Currency", text("JPY")),
+        Spoilt::Set("BeneficiaryID", text("OTHER")),
+    ];
+    spoilt.extend(match payment.data {
+        None => [Spoilt::Set("DataBlob", text("other")), Spoilt::Set("BlobDigest", text(&digest))],
+        Some(Data::Whole(_)) => {
+            [Spoilt::Set("DataBlob", text("other")), Spoilt::Without("DataBlob")]
+        }
+        Some(Data::Beside(_)) => {
+            [Spoilt::Set("BlobDigest", text(&digest)), Spoilt::Without("BlobDigest")]
+        }
+    });
+    spoilt
+}
+
+struct Bank {
+    table: PaymentsTable,
+    client: Client,
+    world: World,
+    _dir: TempDir,
+}
+
+impl Bank {
+    async fn open() -> Self {
+        let (world, dir) = without_services().await.unwrap();
+        let client = world.aws.dynamodb("test");
+        let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
+        Self { table, client, world, _dir: dir }
+    }
+
+    /// Inserts a payment and brings its item to a status after so many attempts. Returned is the
+    /// payment as a message has it.
+    async fn holds(&self, data: Option<Data>, status: Status, attempts: u32) -> (Payment, Item) {
+        let payment = Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC-1").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1250).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        };
+        self.table.insert(std::slice::from_ref(&payment)).await.unwrap();
+        let stored = self.table.get(&payment.reference()).await.unwrap().unwrap();
+        let mut item = self.item(&payment).await;
+        item.insert("Status".to_owned(), text(status.as_str()));
+        item.insert("Attempts".to_owned(), number(attempts));
+        self.put(item.clone()).await;
+        (stored.payment, item)
+    }
+
+    async fn put(&self, item: Item) {
+        let put = self.client.put_item().table_name(self.world.names.payments_table());
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+
+    async fn item(&self, payment: &Payment) -> Item {
+        let get = self.client.get_item().table_name(self.world.names.payments_table());
+        let get = get.key("PK", text(&format!("ACCOUNT#{}", payment.account)));
+        let get = get.key("SK", text(&format!("{}#{}", payment.due, payment.id)));
+        get.consistent_read(true).send().await.unwrap().item.unwrap()
+    }
+
+    /// Makes the change of an item that is right, and of each that is wrong in one thing.
+    async fn stands_under(
+        &self,
+        (payment, right): (Payment, Item),
+        change: Change<'_>,
+        spoils: Vec<Spoilt>,
+    ) {
+        let now = Timestamp::now();
+        for spoilt in spoils {
+            let mut item = right.clone();
+            match spoilt.clone() {
+                Spoilt::Set(name, value) => drop(item.insert(name.to_owned(), value)),
+                Spoilt::Without(name) => drop(item.remove(name)),
+            }
+            self.put(item.clone()).await;
+            let result =
+                self.table.apply(std::slice::from_ref(&change), now).await.unwrap().remove(0);
+            assert_ne!(result.as_ref().ok(), Some(&Applied::Now), "{change:?} with {spoilt:?}");
+            assert_eq!(self.item(&payment).await, item, "{change:?} with {spoilt:?}");
+        }
+        self.put(right).await;
+        let result = self.table.apply(std::slice::from_ref(&change), now).await.unwrap().remove(0);
+        assert_eq!(result.unwrap(), Applied::Now, "{change:?}");
+    }
+}
+
+const TWICE: u32 = 2;
+
+fn attempted(attempts: u32) -> Spoilt {
+    Spoilt::Set("Attempts", number(attempts))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_payment_up_stands_under_each_of_its_conditions() {
+    let bank = Bank::open().await;
+    let blob = |bytes| Some(Data::Whole(DataBlob::new("x".repeat(bytes)).unwrap()));
+    // Without a blob, with one in the item, and with one beside it.
+    for data in [None, blob(10), blob(2_000)] {
+        let spoils = |payment: &Payment, status, attempts| {
+            let mut spoils = other_instructions(payment);
+            spoils.extend(statuses_but(status));
+            spoils.push(attempted(attempts + 1));
+            spoils
+        };
+        let held = bank.holds(data.clone(), Status::Scheduled, 0).await;
+        let payment = held.0.clone();
+        let wrong = spoils(&payment, Status::Scheduled, 0);
+        bank.stands_under(held, Change::Claim(&payment), wrong).await;
+
+        let held = bank.holds(data.clone(), Status::Scheduled, TWICE).await;
+        let payment = held.0.clone();
+        let wrong = spoils(&payment, Status::Scheduled, TWICE);
+        bank.stands_under(held, Change::ClaimAgain(&payment, TWICE), wrong).await;
+
+        let held = bank.holds(data, Status::Pending, TWICE).await;
+        let payment = held.0.clone();
+        let wrong = spoils(&payment, Status::Pending, TWICE);
+        bank.stands_under(held, Change::Resume(&payment, TWICE), wrong).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_ends_or_reopens_a_payment_stands_under_each_of_its_conditions() {
+    let bank = Bank::open().await;
+    let failure = Failure::new(FailureCode::Rejected, "x");
+    let settled_at = "2026-11-23T02:00:00Z".parse().unwrap();
+    let settlement = Settlement { transaction_id: "T".to_owned(), settled_at };
+    let fence = || Some(attempted(TWICE + 1));
+    for (kind, status, attempts, other_attempts) in [
+        ("settle", Status::Pending, TWICE, None),
+        ("refuse", Status::Pending, TWICE, None),
+        ("fail", Status::Pending, TWICE, fence()),
+        ("replay", Status::Failed, TWICE, fence()),
+        ("replay anew", Status::Failed, TWICE, fence()),
+        ("cancel", Status::Scheduled, 0, Some(attempted(1))),
+        ("withhold", Status::Scheduled, 0, Some(attempted(1))),
+    ] {
+        let held = bank.holds(None, status, attempts).await;
+        let reference = held.0.reference();
+        let change = match kind {
+            "settle" => Change::Settle(&reference, &settlement),
+            "refuse" => Change::Refuse(&reference, &failure),
+            "fail" => Change::Fail(&reference, &failure, attempts),
+            "replay" => Change::Replay(&reference, attempts, FirstClaim::Stays),
+            "replay anew" => Change::Replay(&reference, attempts, FirstClaim::StartsAnew),
+            "cancel" => Change::Cancel(&reference),
+            _ => Change::Withhold(&reference, &failure),
+        };
+        let spoils = statuses_but(status).chain(other_attempts).collect();
+        bank.stands_under(held, change, spoils).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_changes_nothing_under_a_key_that_is_taken() {
+    let bank = Bank::open().await;
+    let (payment, item) = bank.holds(None, Status::Processed, 1).await;
+    let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..payment.clone() };
+    for again in [payment.clone(), dearer] {
+        bank.table.insert(&[again]).await.unwrap();
+        assert_eq!(bank.item(&payment).await, item);
+    }
+}
