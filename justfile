@@ -47,3 +47,7 @@ simulate seeds="0..10000":
 # The larger scenarios of the protocol's model.
 model:
     cargo test -p tests --test model -- --ignored
+
+# Removes each guard in a copy and demands that its test fails: `just guards`, `just guards archive`.
+guards name="":
+    DUEFLOW_GUARDS={{ name }} cargo test -p tests --test guards each_guard -- --ignored --nocapture
