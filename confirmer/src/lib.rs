@@ -18,6 +18,9 @@ mod worker;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use callback::fuzzing;
 pub use callback::{CallbackSettings, Callbacks, Secret};
 pub use config::{ConfirmerConfig, Confirming, Sweeping};
 pub use events::METRICS;

@@ -21,6 +21,9 @@ mod config;
 mod events;
 mod expiry;
 mod forwarder;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keeper;
 mod lanes;
 mod lease;

@@ -11,6 +11,9 @@
 
 mod desk;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod port;
 mod secret;
 mod signature;

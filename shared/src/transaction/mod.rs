@@ -2,6 +2,9 @@
 
 mod answer;
 mod client;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 
 use std::fmt;
 
