@@ -48,7 +48,7 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -
         Err(error @ ChangeError::Missing) => {
             Verdict::Absent(conflict(format!("{}, but {error}", words(reported))))
         }
-        Err(error @ (ChangeError::Mismatch | ChangeError::Item(_))) => {
+        Err(error @ (ChangeError::Mismatch(_) | ChangeError::Item(_))) => {
             Verdict::Conflict(conflict(format!("{}, but {error}", words(reported))), None)
         }
         Err(error @ ChangeError::Database { .. }) => Verdict::Retry { reason: error.to_string() },

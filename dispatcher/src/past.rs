@@ -97,10 +97,12 @@ mod tests {
             updated_at: payment.created_at,
             attempts: 1,
             attempts_before: 0,
+            not_done: 0,
             claimed_at: None,
             transaction_id: Some("T".to_owned()),
             settled_at: None,
             failure: None,
+            dead_letters: shared::payments::DeadLetters::default(),
         }
     }
 

@@ -50,7 +50,9 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, made: Attempt) -> Verd
     let stored = match result {
         Ok(Applied::Now | Applied::Before) => return Verdict::Work(Claim::Made(made)),
         Err(ChangeError::InStatus(stored)) => stored,
-        Err(error @ ChangeError::Mismatch) => return contradicted(FailureCode::Mismatch, &error),
+        Err(error @ ChangeError::Mismatch(_)) => {
+            return contradicted(FailureCode::Mismatch, &error);
+        }
         Err(error @ ChangeError::Missing) => {
             return Verdict::Absent(Failure::new(FailureCode::Missing, error.to_string()));
         }
@@ -84,7 +86,12 @@ mod tests {
     use shared::payments::StoredPayment;
 
     fn made() -> Attempt {
-        Attempt { number: 1, before_replay: 0, claimed_at: "2026-11-23T01:00:00Z".parse().unwrap() }
+        Attempt {
+            number: 1,
+            before_replay: 0,
+            not_done: 0,
+            claimed_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        }
     }
 
     fn in_status(status: Status) -> Result<Applied, ChangeError> {
@@ -106,10 +113,12 @@ mod tests {
             updated_at: now,
             attempts: 1,
             attempts_before: 0,
+            not_done: 0,
             claimed_at: Some(now),
             transaction_id: None,
             settled_at: None,
             failure: Some(Failure::new(FailureCode::Rejected, "no funds")),
+            dead_letters: shared::payments::DeadLetters::default(),
         })))
     }
 
@@ -145,7 +154,9 @@ mod tests {
 
     #[test]
     fn what_the_table_contradicts_is_never_submitted_and_never_dropped() {
-        assert!(matches!(judge(Err(ChangeError::Mismatch), made()), Verdict::Contradicted(_)));
+        let Err(ChangeError::InStatus(stored)) = in_status(Status::Scheduled) else { panic!() };
+        let differs = Err(ChangeError::Mismatch(stored));
+        assert!(matches!(judge(differs, made()), Verdict::Contradicted(_)));
         assert!(matches!(judge(Err(ChangeError::Missing), made()), Verdict::Absent(_)));
     }
 }

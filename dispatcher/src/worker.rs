@@ -131,7 +131,7 @@ impl Worker {
                 return Vec::new();
             }
         };
-        let made = Attempt { number: 1, before_replay: 0, claimed_at: now };
+        let made = Attempt { number: 1, before_replay: 0, not_done: 0, claimed_at: now };
         let verdicts = results.into_iter().map(|result| judge(result, made));
         self.carry_out(jobs.into_iter().zip(verdicts).collect()).await
     }

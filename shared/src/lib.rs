@@ -9,6 +9,7 @@
 //! | [`resources`] | which tables and queues there are, and how they are made |
 //! | [`config`] | settings |
 //! | [`clock`] | the wall clock |
+//! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`port`] | opening a port |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
@@ -16,6 +17,7 @@
 pub mod aws;
 pub mod clock;
 pub mod config;
+pub mod dead_letters;
 pub mod domain;
 pub mod payments;
 pub mod port;

@@ -206,7 +206,7 @@ async fn a_claim_compares_the_digest_of_a_large_payment() {
     for forged in [None, Some(text("other")), Some(other), whole.data.clone()] {
         let forged = Payment { data: forged, ..stored.clone() };
         let result = stage.table.apply(&[Change::Claim(&forged)], now).await.unwrap();
-        assert_eq!(result, [Err(ChangeError::Mismatch)], "{forged:?}");
+        assert!(matches!(result[..], [Err(ChangeError::Mismatch(_))]), "{forged:?}");
     }
     let result = stage.table.apply(&[Change::Claim(&stored)], now).await.unwrap();
     assert_eq!(result, [Ok(Applied::Now)]);

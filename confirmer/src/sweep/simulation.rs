@@ -54,10 +54,12 @@ pub(crate) fn stored(account: u32) -> StoredPayment {
         updated_at: start(),
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: Some(start()),
         transaction_id: None,
         settled_at: None,
         failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

@@ -22,10 +22,12 @@ fn stored(status: Status) -> Held {
         updated_at: now,
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: Some(now),
         transaction_id: (status == Status::Processed).then(|| "T".to_owned()),
         settled_at: None,
         failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
     })
 }
 

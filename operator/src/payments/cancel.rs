@@ -81,7 +81,8 @@ fn made(result: Result<Applied, ChangeError>) -> Decision {
             decision => decision,
         },
         Err(
-            error @ (ChangeError::Mismatch | ChangeError::Item(_) | ChangeError::Database { .. }),
+            error
+            @ (ChangeError::Mismatch(_) | ChangeError::Item(_) | ChangeError::Database { .. }),
         ) => Decision::Failed(error.to_string()),
     }
 }

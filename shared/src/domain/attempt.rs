@@ -28,15 +28,23 @@ pub struct Attempt {
     pub number: u32,
     /// Attempts before its last replay, which do not count against the limit.
     pub before_replay: u32,
+    /// Attempts since then that did nothing, for certain: they do not count against it either.
+    pub not_done: u32,
     /// When it was first claimed: nothing was submitted before.
     pub claimed_at: Timestamp,
 }
 
 impl Attempt {
-    /// Attempts that count: of the limit, and for the pause before the next one.
+    /// Attempts since its last replay: the pause before the next one grows with them.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.number.saturating_sub(self.before_replay)
+    }
+
+    /// Attempts that count against the limit: those that may have done something.
+    #[must_use]
+    pub fn counted(&self) -> u32 {
+        self.tries().saturating_sub(self.not_done)
     }
 
     /// The one after it.
@@ -92,11 +100,11 @@ impl AttemptLimits {
     /// too, after 40 attempts more.
     #[must_use]
     pub fn course(&self, attempt: Attempt, now: Timestamp) -> Course {
-        if attempt.tries() > self.attempts.saturating_add(QUESTIONS) {
+        if attempt.counted() > self.attempts.saturating_add(QUESTIONS) {
             Course::GiveUp
         } else if !self.remembers(attempt.claimed_at, now) {
             Course::AskOnly(GivenUp::Unknown)
-        } else if attempt.tries() > self.attempts {
+        } else if attempt.counted() > self.attempts {
             Course::AskOnly(GivenUp::Exhausted)
         } else if attempt.number <= 1 {
             Course::Submit
@@ -178,7 +186,7 @@ mod tests {
     }
 
     fn course(number: u32, now: i64) -> Course {
-        LIMITS.course(Attempt { number, before_replay: 0, claimed_at: at(0) }, at(now))
+        LIMITS.course(Attempt { number, before_replay: 0, not_done: 0, claimed_at: at(0) }, at(now))
     }
 
     #[test]
@@ -206,10 +214,21 @@ mod tests {
 
     #[test]
     fn a_replay_grants_new_attempts_but_never_one_without_asking() {
-        let attempt = Attempt { number: 21, before_replay: 20, claimed_at: at(0) };
+        let attempt = Attempt { number: 21, before_replay: 20, not_done: 0, claimed_at: at(0) };
         assert_eq!(LIMITS.course(attempt, at(0)), Course::AskFirst);
         let attempt = Attempt { number: 41, ..attempt };
         assert_eq!(LIMITS.course(attempt, at(0)), Course::AskOnly(GivenUp::Exhausted));
+    }
+
+    #[test]
+    fn what_was_certainly_not_done_exhausts_no_payment_while_its_key_is_young() {
+        let attempt = Attempt { number: 200, before_replay: 0, not_done: 199, claimed_at: at(0) };
+        assert_eq!(LIMITS.course(attempt, at(64_000)), Course::AskFirst);
+        let counted = Attempt { not_done: 179, ..attempt };
+        assert_eq!(LIMITS.course(counted, at(0)), Course::AskOnly(GivenUp::Exhausted));
+        let old = Course::AskOnly(GivenUp::Unknown);
+        assert_eq!(LIMITS.course(attempt, at(86_400 / 4 * 3)), old);
+        assert_eq!(attempt.tries(), 200, "the pause grows all the same");
     }
 
     #[test]

@@ -35,8 +35,12 @@ pub enum Event {
     Discard,
     /// Its owner withdraws it before it is due.
     Cancel,
-    /// It must not be paid before a person has decided, and was never claimed.
+    /// It must not be paid before a person has decided, and is not claimed.
     Withhold,
+    /// Its last attempt did nothing, for certain: it stays PENDING.
+    NotDone,
+    /// The dead letter of its failure is in the dead-letter queue: it stays FAILED.
+    DeadLetter,
 }
 
 /// An event that the status does not allow.
@@ -55,21 +59,24 @@ pub struct TransitionRefused {
 /// # Errors
 /// [`TransitionRefused`] when the status does not allow the event.
 pub fn transition(from: Status, event: Event) -> Result<Status, TransitionRefused> {
-    use Event::{Cancel, Claim, Discard, Fail, Replay, Resume, Settle, Withhold};
+    use Event::{
+        Cancel, Claim, DeadLetter, Discard, Fail, NotDone, Replay, Resume, Settle, Withhold,
+    };
     use Status::{Cancelled, Failed, Pending, Processed, Scheduled};
     match (from, event) {
-        (Scheduled, Claim) | (Pending, Resume) => Ok(Pending),
+        (Scheduled, Claim) | (Pending, Resume | NotDone) => Ok(Pending),
         (Pending, Settle) => Ok(Processed),
-        (Pending, Fail) | (Scheduled, Withhold) => Ok(Failed),
+        (Pending, Fail) | (Scheduled, Withhold) | (Failed, DeadLetter) => Ok(Failed),
         (Failed, Replay) => Ok(Scheduled),
         (Failed, Discard) | (Scheduled, Cancel) => Ok(Cancelled),
-        (Scheduled, Resume | Settle | Fail | Replay | Discard)
-        | (Pending, Claim | Replay | Discard | Cancel | Withhold)
+        (Scheduled, Resume | Settle | Fail | Replay | Discard | NotDone | DeadLetter)
+        | (Pending, Claim | Replay | Discard | Cancel | Withhold | DeadLetter)
         | (
             Processed | Cancelled,
-            Claim | Resume | Settle | Fail | Replay | Discard | Cancel | Withhold,
+            Claim | Resume | Settle | Fail | Replay | Discard | Cancel | Withhold | NotDone
+            | DeadLetter,
         )
-        | (Failed, Claim | Resume | Settle | Fail | Cancel | Withhold) => {
+        | (Failed, Claim | Resume | Settle | Fail | Cancel | Withhold | NotDone) => {
             Err(TransitionRefused { from, event })
         }
     }
@@ -138,7 +145,7 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 8] = [
+    const EVENTS: [Event; 10] = [
         Event::Claim,
         Event::Resume,
         Event::Settle,
@@ -147,6 +154,8 @@ mod tests {
         Event::Discard,
         Event::Cancel,
         Event::Withhold,
+        Event::NotDone,
+        Event::DeadLetter,
     ];
 
     #[test]

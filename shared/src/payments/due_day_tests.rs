@@ -116,10 +116,12 @@ impl DueTable for FakeTable {
                 updated_at,
                 attempts: 1,
                 attempts_before: 0,
+                not_done: 0,
                 claimed_at: None,
                 transaction_id: None,
                 settled_at: None,
                 failure: None,
+                dead_letters: crate::payments::DeadLetters::default(),
             }
         };
         Ok(references.iter().map(|r| (r.clone(), Ok(stored(r)))).collect())

@@ -70,9 +70,9 @@ pub enum ChangeError {
     /// The payment is in another status than the change needs.
     #[error("the payment is {}", .0.status)]
     InStatus(Box<StoredPayment>),
-    /// The table holds another instruction than the message.
+    /// The table holds another instruction than the message: this one.
     #[error("the table holds another amount, currency, beneficiary or blob than the message")]
-    Mismatch,
+    Mismatch(Box<StoredPayment>),
     /// The table holds no such payment.
     #[error("the table holds no such payment")]
     Missing,

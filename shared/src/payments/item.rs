@@ -51,6 +51,8 @@ pub mod attribute {
     pub const ATTEMPTS: &str = "Attempts";
     /// How often it had been attempted when it was last replayed.
     pub const ATTEMPTS_BEFORE: &str = "AttemptsBefore";
+    /// How many attempts since it was last replayed did nothing, for certain.
+    pub const ATTEMPTS_NOT_DONE: &str = "AttemptsNotDone";
     /// When it was first claimed.
     pub const CLAIMED_AT: &str = "ClaimedAt";
     /// The transaction service's id, once PROCESSED.
@@ -61,6 +63,10 @@ pub mod attribute {
     pub const FAILURE_CODE: &str = "FailureCode";
     /// Why it FAILED: the words.
     pub const FAILURE_REASON: &str = "FailureReason";
+    /// How many dead letters were written of it.
+    pub const DEAD_LETTERS: &str = "DeadLetters";
+    /// When the last of them was written; while it is FAILED, that of this failure.
+    pub const DEAD_LETTERED_AT: &str = "DeadLetteredAt";
 }
 
 /// Partition key of an account's payments.
@@ -220,6 +226,8 @@ pub struct StoredPayment {
     pub attempts: u32,
     /// How often it had been attempted when it was last replayed.
     pub attempts_before: u32,
+    /// How many attempts since then did nothing, for certain.
+    pub not_done: u32,
     /// When it was first claimed, UTC; nothing was submitted before.
     pub claimed_at: Option<Timestamp>,
     /// The transaction service's id, once PROCESSED.
@@ -228,6 +236,18 @@ pub struct StoredPayment {
     pub settled_at: Option<Timestamp>,
     /// Why it FAILED, if it did.
     pub failure: Option<Failure>,
+    /// The dead letters of its failures.
+    pub dead_letters: DeadLetters,
+}
+
+/// What an item knows of its dead letters: one for each change to FAILED.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// How many were written.
+    pub count: u32,
+    /// When the last one was, UTC. A change to FAILED removes it: what is FAILED and has one
+    /// has its dead letter.
+    pub last: Option<Timestamp>,
 }
 
 impl StoredPayment {
@@ -237,6 +257,7 @@ impl StoredPayment {
         Attempt {
             number: self.attempts,
             before_replay: self.attempts_before,
+            not_done: self.not_done,
             claimed_at: self.claimed_at.unwrap_or(self.updated_at),
         }
     }
@@ -259,21 +280,28 @@ impl StoredPayment {
             status: parsed(a::STATUS, text(item, a::STATUS)?.parse())?,
             updated_at: parsed(a::UPDATED_AT, text(item, a::UPDATED_AT)?.parse())?,
             attempts: parsed(a::ATTEMPTS, digits(item, a::ATTEMPTS)?.parse())?,
-            attempts_before: item
-                .digits(a::ATTEMPTS_BEFORE)
-                .map_or(Ok(0), |count| parsed(a::ATTEMPTS_BEFORE, count.parse()))?,
-            claimed_at: item
-                .text(a::CLAIMED_AT)
-                .map(|at| parsed(a::CLAIMED_AT, at.parse()))
-                .transpose()?,
+            attempts_before: count(item, a::ATTEMPTS_BEFORE)?,
+            not_done: count(item, a::ATTEMPTS_NOT_DONE)?,
+            claimed_at: time(item, a::CLAIMED_AT)?,
             transaction_id: item.text(a::TRANSACTION_ID).map(str::to_owned),
-            settled_at: item
-                .text(a::SETTLED_AT)
-                .map(|at| parsed(a::SETTLED_AT, at.parse()))
-                .transpose()?,
+            settled_at: time(item, a::SETTLED_AT)?,
             failure,
+            dead_letters: DeadLetters {
+                count: count(item, a::DEAD_LETTERS)?,
+                last: time(item, a::DEAD_LETTERED_AT)?,
+            },
         })
     }
+}
+
+/// A count that is 0 while it is absent.
+fn count(item: &impl Attributes, attribute: &'static str) -> Result<u32, ItemError> {
+    item.digits(attribute).map_or(Ok(0), |count| parsed(attribute, count.parse()))
+}
+
+/// A time that may be absent.
+fn time(item: &impl Attributes, attribute: &'static str) -> Result<Option<Timestamp>, ItemError> {
+    item.text(attribute).map(|at| parsed(attribute, at.parse())).transpose()
 }
 
 /// The attributes of an item with their names, in the order in which [`super::statement`] names
@@ -349,11 +377,11 @@ pub(super) fn time_text(at: Timestamp) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::domain::{BlobDigest, PaymentId};
 
-    pub(in crate::payments) fn longest_payment() -> Payment {
+    pub(crate) fn longest_payment() -> Payment {
         Payment {
             id: PaymentId::generate(),
             account: AccountId::parse("A".repeat(64)).unwrap(),

@@ -26,9 +26,14 @@ pub use due_day::DueDay;
 pub use due_scan::{DueCursor, DuePage, DueScan};
 pub use error::{ChangeError, PaymentsError};
 pub use insert::Inserted;
-pub use item::{Attributes, ItemError, StoredPayment, attribute, is_blob, payment_from};
+pub use item::{
+    Attributes, DeadLetters, ItemError, StoredPayment, attribute, is_blob, payment_from,
+};
 pub use size::{TooLarge, check_size};
-pub use statement::{Change, FirstClaim};
+pub use statement::{Change, Decision, FirstClaim, RightVersion};
 pub use store::{Applied, PaymentStore, met};
 pub use table::{Cursor, PaymentsTable};
 pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};
+
+#[cfg(test)]
+pub(crate) use item::tests;

@@ -22,9 +22,12 @@ const GROWTH_BYTES: usize = attribute::CLAIMED_AT.len()
     + attribute::TRANSACTION_ID.len()
     + attribute::SETTLED_AT.len()
     + attribute::ATTEMPTS_BEFORE.len()
-    + 2 * TIME_BYTES
+    + attribute::ATTEMPTS_NOT_DONE.len()
+    + attribute::DEAD_LETTERS.len()
+    + attribute::DEAD_LETTERED_AT.len()
+    + 3 * TIME_BYTES
     + TRANSACTION_ID_BYTES
-    + COUNT_BYTES
+    + 3 * COUNT_BYTES
     // Attempts, which is 0 at first and then two bytes long.
     + COUNT_BYTES
     - 2;

@@ -36,6 +36,50 @@ pub enum Change<'a> {
     /// SCHEDULED → FAILED, provided that it was never attempted: a person has to decide, and until
     /// then it is not paid.
     Withhold(&'a PaymentRef, &'a Failure),
+    /// As [`Change::Withhold`], of a payment that a replay left SCHEDULED after so many attempts.
+    WithholdReplayed(&'a PaymentRef, &'a Failure, u32),
+    /// FAILED → SCHEDULED, because a person has decided what is right.
+    Decide(Decision<'a>),
+    /// PENDING → PENDING: the last of so many attempts did nothing, for certain, and with it so
+    /// many since the last replay.
+    NotDone(&'a PaymentRef, u32, u32),
+    /// FAILED → FAILED after so many attempts: its dead letter is written, and with it so many.
+    DeadLettered(&'a PaymentRef, u32, u32),
+}
+
+/// What a person has decided about a payment that FAILED.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// The payment as the table held it when the person decided: it must do so still.
+    pub table: &'a Payment,
+    /// Attempts so far: the fence. They become one more, so that a payment that a person has
+    /// decided about is never taken for a new one, and is asked for first.
+    pub attempts: u32,
+    /// What becomes of the time of the first claim.
+    pub first_claim: FirstClaim,
+    /// What is to be paid.
+    pub right: RightVersion<'a>,
+}
+
+/// Which version of a payment is right.
+#[derive(Debug, Clone, Copy)]
+pub enum RightVersion<'a> {
+    /// The table's.
+    Table,
+    /// This one, from a message or a dead letter: amount, currency, beneficiary and blob are
+    /// written back.
+    Message(&'a Payment),
+}
+
+impl<'a> Decision<'a> {
+    /// The payment as it will be paid.
+    #[must_use]
+    pub fn paid(&self) -> &'a Payment {
+        match self.right {
+            RightVersion::Table => self.table,
+            RightVersion::Message(payment) => payment,
+        }
+    }
 }
 
 /// What a replay does with the time of the first claim.
@@ -56,9 +100,11 @@ impl Change<'_> {
             Self::Resume(..) => Event::Resume,
             Self::Settle(..) => Event::Settle,
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
-            Self::Replay(..) => Event::Replay,
+            Self::Replay(..) | Self::Decide(_) => Event::Replay,
             Self::Cancel(_) => Event::Cancel,
-            Self::Withhold(..) => Event::Withhold,
+            Self::Withhold(..) | Self::WithholdReplayed(..) => Event::Withhold,
+            Self::NotDone(..) => Event::NotDone,
+            Self::DeadLettered(..) => Event::DeadLetter,
         }
     }
 
@@ -74,7 +120,11 @@ impl Change<'_> {
             | Self::Refuse(reference, _)
             | Self::Replay(reference, ..)
             | Self::Cancel(reference)
-            | Self::Withhold(reference, _) => (*reference).clone(),
+            | Self::Withhold(reference, _)
+            | Self::WithholdReplayed(reference, ..)
+            | Self::NotDone(reference, ..)
+            | Self::DeadLettered(reference, ..) => (*reference).clone(),
+            Self::Decide(decision) => decision.table.reference(),
         }
     }
 }
@@ -93,6 +143,9 @@ pub(super) struct Statements {
     replay_anew: String,
     cancel: String,
     withhold: String,
+    withhold_replayed: String,
+    not_done: String,
+    dead_lettered: String,
 }
 
 /// A statement that compares the blob: for payments without one, with one in the item, and
@@ -107,11 +160,9 @@ struct WithData {
 impl WithData {
     fn new(statement: &str) -> Self {
         Self {
-            without: format!(
-                r#"{statement} AND "DataBlob" IS MISSING AND "BlobDigest" IS MISSING"#
-            ),
-            with: format!(r#"{statement} AND "DataBlob"=?"#),
-            beside: format!(r#"{statement} AND "BlobDigest"=?"#),
+            without: format!("{statement}{WITHOUT_BLOB}"),
+            with: format!("{statement}{WITH_BLOB}"),
+            beside: format!("{statement}{BLOB_BESIDE}"),
         }
     }
 
@@ -124,14 +175,21 @@ impl WithData {
     }
 }
 
-/// What the table must hold for a payment of a message, less the blob.
-const SAME: &str = r#" AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
+/// What the table must hold for a payment of a message, less the blob. The date is in the key,
+/// and in an attribute of its own by which the table is read: both must be the message's.
+const SAME: &str =
+    r#" AND "ScheduledDate"=? AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
+const WITHOUT_BLOB: &str = r#" AND "DataBlob" IS MISSING AND "BlobDigest" IS MISSING"#;
+const WITH_BLOB: &str = r#" AND "DataBlob"=?"#;
+const BLOB_BESIDE: &str = r#" AND "BlobDigest"=?"#;
 /// What fences off other workers.
 const FENCE: &str = r#" AND "Attempts"=?"#;
 /// What only a payment meets that was never attempted.
 const UNTRIED: &str = r#" AND "Attempts"=0"#;
 /// The next attempt, as a number: behind the fence it is known.
 const NEXT: &str = r#" SET "Attempts"=?"#;
+/// What a replay takes away.
+const FORGET: &str = r#" REMOVE "FailureCode" REMOVE "FailureReason" REMOVE "AttemptsNotDone""#;
 
 impl Statements {
     pub(super) fn new(table: &str) -> Self {
@@ -149,8 +207,16 @@ impl Statements {
         let resume = format!(
             r#"UPDATE "{table}"{NEXT} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}{SAME}"#
         );
-        let failure = r#" SET "FailureCode"=? SET "FailureReason"=?"#;
-        let forget = r#" SET "AttemptsBefore"=? REMOVE "FailureCode" REMOVE "FailureReason""#;
+        // A status that stays, and nothing else but what `sets` says.
+        let note = |event: Event, sets: &str| {
+            let (from, _) = event.edge();
+            format!(
+                r#"UPDATE "{table}"{sets} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}"#
+            )
+        };
+        // The dead letter of an earlier failure is not that of this one.
+        let failure = r#" SET "FailureCode"=? SET "FailureReason"=? REMOVE "DeadLetteredAt""#;
+        let forget = format!(r#" SET "AttemptsBefore"=?{FORGET}"#);
         let forget_claim = format!(r#" SET "ClaimedAt"=?{forget}"#);
         Self {
             claim: WithData::new(&claim),
@@ -159,10 +225,16 @@ impl Statements {
             settle: update(Event::Settle, r#" SET "TransactionID"=? SET "SettledAt"=?"#, ""),
             fail: update(Event::Fail, failure, FENCE),
             refuse: update(Event::Fail, failure, ""),
-            replay: update(Event::Replay, forget, FENCE),
+            replay: update(Event::Replay, &forget, FENCE),
             replay_anew: update(Event::Replay, &forget_claim, FENCE),
             cancel: update(Event::Cancel, "", UNTRIED),
             withhold: update(Event::Withhold, failure, UNTRIED),
+            withhold_replayed: update(Event::Withhold, failure, FENCE),
+            not_done: note(Event::NotDone, r#" SET "AttemptsNotDone"=?"#),
+            dead_lettered: note(
+                Event::DeadLetter,
+                r#" SET "DeadLetters"=? SET "DeadLetteredAt"=?"#,
+            ),
             table: table.to_owned(),
         }
     }
@@ -216,16 +288,64 @@ impl Statements {
                 let [code, reason] = failure(why);
                 (&self.withhold, vec![now(), code, reason], vec![])
             }
+            Change::WithholdReplayed(_, why, made) => {
+                let [code, reason] = failure(why);
+                (&self.withhold_replayed, vec![now(), code, reason], vec![number(made)])
+            }
+            Change::NotDone(_, made, so_many) => {
+                (&self.not_done, vec![number(so_many)], vec![number(made)])
+            }
+            Change::DeadLettered(_, made, so_many) => {
+                (&self.dead_lettered, vec![number(so_many), now()], vec![number(made)])
+            }
+            Change::Decide(decision) => return self.decide(decision, now()),
         };
-        let reference = change.reference();
-        let mut parameters = sets;
-        parameters.push(text(partition_key(&reference.account)));
-        parameters.push(text(sort_key(&reference)));
-        parameters.extend(and);
-        request(statement.clone(), parameters)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .unwrap_or_else(|_| unreachable!("the statement is set"))
+        conditional(statement.clone(), sets, &change.reference(), and)
+    }
+
+    /// The statement of a decision, made when it is needed: one payment at a time is decided.
+    fn decide(&self, decision: &Decision<'_>, now: AttributeValue) -> BatchStatementRequest {
+        let number = |value: u32| AttributeValue::N(value.to_string());
+        let Decision { table, attempts, first_claim, right } = decision;
+        let next = number(attempts.saturating_add(1));
+        let mut sets = r#" SET "Attempts"=? SET "AttemptsBefore"=?"#.to_owned();
+        let mut values = vec![now.clone(), next.clone(), next];
+        match first_claim {
+            FirstClaim::Stays => {}
+            FirstClaim::StartsAnew => {
+                sets.push_str(r#" SET "ClaimedAt"=?"#);
+                values.push(now);
+            }
+        }
+        let mut removes = FORGET.to_owned();
+        match right {
+            RightVersion::Table => {}
+            RightVersion::Message(payment) => {
+                sets.push_str(r#" SET "Amount"=? SET "Currency"=? SET "BeneficiaryID"=?"#);
+                // The date is the key's, and stays.
+                values.extend(same_instruction(payment).into_iter().skip(1));
+                let (set, remove) = match payment.data {
+                    None => ("", r#" REMOVE "DataBlob" REMOVE "BlobDigest""#),
+                    Some(Data::Whole(_)) => (r#" SET "DataBlob"=?"#, r#" REMOVE "BlobDigest""#),
+                    Some(Data::Beside(_)) => (r#" SET "BlobDigest"=?"#, r#" REMOVE "DataBlob""#),
+                };
+                sets.push_str(set);
+                removes.push_str(remove);
+            }
+        }
+        let blob = match table.data {
+            None => WITHOUT_BLOB,
+            Some(Data::Whole(_)) => WITH_BLOB,
+            Some(Data::Beside(_)) => BLOB_BESIDE,
+        };
+        let (from, to) = Event::Replay.edge();
+        let name = &self.table;
+        let statement = format!(
+            r#"UPDATE "{name}" SET "Status"='{to}' SET "UpdatedAt"=?{sets}{removes} WHERE "PK"=? AND "SK"=? AND "Status"='{from}'{FENCE}{SAME}{blob}"#
+        );
+        let mut and = vec![number(*attempts)];
+        and.extend(same_instruction(table));
+        conditional(statement, values, &table.reference(), and)
     }
 
     /// The statement that inserts `payment` if its key is free.
@@ -251,6 +371,7 @@ impl Statements {
 /// What the table must hold for a payment of a message.
 fn same_instruction(payment: &Payment) -> Vec<AttributeValue> {
     let mut same = vec![
+        AttributeValue::S(payment.due.to_string()),
         AttributeValue::N(payment.amount.to_string()),
         AttributeValue::S(payment.currency.to_string()),
         AttributeValue::S(payment.beneficiary.to_string()),
@@ -262,6 +383,23 @@ fn same_instruction(payment: &Payment) -> Vec<AttributeValue> {
         })
     }));
     same
+}
+
+/// An update of the item that `reference` names. A failed condition returns the item.
+fn conditional(
+    statement: String,
+    sets: Vec<AttributeValue>,
+    reference: &PaymentRef,
+    and: Vec<AttributeValue>,
+) -> BatchStatementRequest {
+    let mut parameters = sets;
+    parameters.push(AttributeValue::S(partition_key(&reference.account)));
+    parameters.push(AttributeValue::S(sort_key(reference)));
+    parameters.extend(and);
+    request(statement, parameters)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .unwrap_or_else(|_| unreachable!("the statement is set"))
 }
 
 fn request(
@@ -283,12 +421,33 @@ mod tests {
     fn all() -> Vec<String> {
         let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
             Statements::new("dueflow-payments");
-        let Statements { replay_anew, cancel, withhold, .. } = Statements::new("dueflow-payments");
+        let Statements { replay_anew, cancel, withhold, withhold_replayed, .. } =
+            Statements::new("dueflow-payments");
+        let Statements { not_done, dead_lettered, .. } = Statements::new("dueflow-payments");
         let with_data = [claim, claim_again, resume];
         let mut all: Vec<_> =
             with_data.into_iter().flat_map(|all| [all.without, all.with, all.beside]).collect();
         all.extend([settle, fail, refuse, replay, replay_anew, cancel, withhold]);
+        all.extend([withhold_replayed, not_done, dead_lettered]);
         all
+    }
+
+    #[test]
+    fn a_change_to_failed_takes_the_mark_of_an_earlier_dead_letter_away() {
+        let Statements { fail, refuse, withhold, withhold_replayed, .. } =
+            Statements::new("dueflow-payments");
+        for statement in [fail, refuse, withhold, withhold_replayed] {
+            assert!(statement.contains(r#"REMOVE "DeadLetteredAt""#), "{statement}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_another_day_than_the_items_is_not_claimed() {
+        let statements = Statements::new("dueflow-payments");
+        let Statements { claim, claim_again, resume, .. } = &statements;
+        for statement in [&claim.with, &claim_again.without, &resume.beside] {
+            assert!(statement.contains(r#"AND "ScheduledDate"=?"#), "{statement}");
+        }
     }
 
     #[test]
@@ -353,7 +512,17 @@ mod tests {
     fn whoever_acts_on_a_payment_again_is_fenced_by_its_attempts() {
         let statements = Statements::new("dueflow-payments");
         let Statements { claim_again, resume, fail, replay, replay_anew, .. } = &statements;
-        for statement in [&claim_again.with, &resume.with, fail, replay, replay_anew] {
+        let Statements { withhold_replayed, not_done, dead_lettered, .. } = &statements;
+        for statement in [
+            &claim_again.with,
+            &resume.with,
+            fail,
+            replay,
+            replay_anew,
+            withhold_replayed,
+            not_done,
+            dead_lettered,
+        ] {
             assert!(statement.contains(r#"AND "Attempts"=?"#), "{statement}");
         }
         assert!(statements.claim.with.contains(r#"AND "Attempts"=0"#));
@@ -389,6 +558,10 @@ mod tests {
         let settlement =
             Settlement { transaction_id: "T".to_owned(), settled_at: payment.created_at };
         let statements = Statements::new("dueflow-payments");
+        let decided = |table, right| {
+            let first_claim = FirstClaim::StartsAnew;
+            Change::Decide(Decision { table, attempts: 0, first_claim, right })
+        };
         for change in [
             Change::Claim(&payment),
             Change::Claim(&beside),
@@ -403,6 +576,13 @@ mod tests {
             Change::Replay(&reference, 1, FirstClaim::StartsAnew),
             Change::Cancel(&reference),
             Change::Withhold(&reference, &failure),
+            Change::WithholdReplayed(&reference, &failure, 1),
+            Change::NotDone(&reference, 2, 1),
+            Change::DeadLettered(&reference, 1, 1),
+            decided(&payment, RightVersion::Table),
+            decided(&payment, RightVersion::Message(&whole)),
+            decided(&beside, RightVersion::Message(&payment)),
+            decided(&whole, RightVersion::Message(&beside)),
         ] {
             let request = statements.change(&change, payment.created_at);
             let asked = request.statement().matches('?').count();

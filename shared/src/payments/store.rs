@@ -69,26 +69,35 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
         | Change::Refuse(..)
         | Change::Replay(..)
         | Change::Cancel(_)
-        | Change::Withhold(..) => false,
+        | Change::Withhold(..)
+        | Change::WithholdReplayed(..)
+        | Change::Decide(_)
+        | Change::NotDone(..)
+        | Change::DeadLettered(..) => false,
     };
     let (_, target) = change.event().edge();
     let same_result = stored.status == target
         && match change {
-            Change::Claim(_) | Change::ClaimAgain(..) | Change::Resume(..) | Change::Replay(..) => {
-                false
-            }
+            Change::Claim(_)
+            | Change::ClaimAgain(..)
+            | Change::Resume(..)
+            | Change::Replay(..)
+            | Change::Decide(_)
+            | Change::NotDone(..)
+            | Change::DeadLettered(..) => false,
             Change::Settle(_, settlement) => {
                 stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
             }
             Change::Fail(_, failure, _)
             | Change::Refuse(_, failure)
-            | Change::Withhold(_, failure) => stored.failure.as_ref() == Some(failure),
+            | Change::Withhold(_, failure)
+            | Change::WithholdReplayed(_, failure, _) => stored.failure.as_ref() == Some(failure),
             // One that was attempted, and given up after it FAILED, was not withdrawn by its
             // owner: it may have been settled.
             Change::Cancel(_) => stored.attempts == 0,
         };
     if mismatch {
-        Err(ChangeError::Mismatch)
+        Err(ChangeError::Mismatch(Box::new(stored)))
     } else if same_result {
         Ok(Applied::Before)
     } else {

@@ -188,6 +188,8 @@ fn event_name(event: Event) -> &'static str {
         Event::Discard => "discard",
         Event::Cancel => "cancel",
         Event::Withhold => "withhold",
+        Event::NotDone => "not_done",
+        Event::DeadLetter => "dead_letter",
     }
 }
 

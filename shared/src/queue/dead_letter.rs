@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::producer::{Outgoing, Producer, Unsent};
 use crate::domain::{Failure, Payment};
+use crate::payments::StoredPayment;
 
 /// Most bytes of an unreadable text in a letter. Escaped as JSON it may grow sixfold, and SQS
 /// takes 1 MiB; a payment has at most 8 KB.
@@ -43,10 +44,28 @@ impl DeadLetterQueue {
         Self { producer, service }
     }
 
+    /// Puts a payment there that is FAILED, with the message that contradicts it if one does.
+    /// The deduplication id is that of the change to FAILED: between two of them a payment is
+    /// attempted or decided about, so its attempts or its code differ (INV-7). Whoever wants one
+    /// dead letter for each of them uses [`crate::dead_letters::dead_letter`].
+    ///
+    /// # Errors
+    /// [`Unsent`]: the message must then not be acknowledged.
+    pub async fn bury_failed(
+        &self,
+        stored: &StoredPayment,
+        failure: Failure,
+        raw: Option<String>,
+    ) -> Result<(), Unsent> {
+        let payment = &stored.payment;
+        let source = format!("{}-{}", payment.id, stored.attempts);
+        self.send(payment.account.to_string(), &source, failure, Some(payment.clone()), raw).await
+    }
+
     /// Puts one payment there, with the message that contradicts it if one does. The group is
     /// the account, so the order of its payments holds in the dead-letter queue too. `source`
     /// is the id of the message that asked for the payment: a crash and a redelivery bury it
-    /// once, a replay that fails again buries it again (INV-7).
+    /// once (INV-7).
     ///
     /// # Errors
     /// [`Unsent`]: the message must then not be acknowledged.
@@ -70,10 +89,9 @@ impl DeadLetterQueue {
     pub async fn bury_raw(
         &self,
         source: &str,
-        mut raw: String,
+        raw: String,
         failure: Failure,
     ) -> Result<(), Unsent> {
-        raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
         self.send("unreadable".to_owned(), source, failure, None, Some(raw)).await
     }
 
@@ -83,8 +101,11 @@ impl DeadLetterQueue {
         source: &str,
         failure: Failure,
         payment: Option<Payment>,
-        raw: Option<String>,
+        mut raw: Option<String>,
     ) -> Result<(), Unsent> {
+        if let Some(raw) = &mut raw {
+            raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
+        }
         let deduplication = format!("{source}-{}", failure.code);
         let service = self.service.to_owned();
         let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };

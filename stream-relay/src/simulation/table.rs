@@ -42,10 +42,12 @@ impl FakeTable {
             updated_at: payment.created_at,
             attempts: 0,
             attempts_before: 0,
+            not_done: 0,
             claimed_at: None,
             transaction_id: None,
             settled_at: None,
             failure: None,
+            dead_letters: shared::payments::DeadLetters::default(),
         };
         let mut items = self.items.lock().unwrap();
         let shard = items.due.entry((payment.due, payment.id.due_shard(SHARDS))).or_default();

@@ -27,10 +27,12 @@ fn stored(status: Status, attempts: u32, created: &str) -> StoredPayment {
         status,
         attempts,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: None,
         transaction_id: None,
         settled_at: None,
         failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::evidence::Change;
 use super::findings::{Findings, Violation};
 
 /// Every event.
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 10] = [
     Event::Claim,
     Event::Resume,
     Event::Settle,
@@ -15,6 +15,8 @@ const EVENTS: [Event; 8] = [
     Event::Discard,
     Event::Cancel,
     Event::Withhold,
+    Event::NotDone,
+    Event::DeadLetter,
 ];
 
 /// Whether some event leads from one status to the other. A write that changes nothing of the

@@ -50,10 +50,12 @@ fn stored(payment: &Payment, status: Status) -> StoredPayment {
         updated_at: payment.created_at,
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: None,
         transaction_id: change(payment, status).transaction_id,
         settled_at: None,
         failure: (status == Status::Failed).then_some(failure),
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

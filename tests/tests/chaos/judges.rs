@@ -149,9 +149,9 @@ async fn duplicate_message(bug: Option<Bug>) -> Findings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claiming_without_a_condition_is_found() {
-    let without = duplicate_message(None).await;
+    let without = Box::pin(duplicate_message(None)).await;
     assert!(without.clean(), "{without}");
-    let findings = duplicate_message(Some(Bug::ClaimWithoutCondition)).await;
+    let findings = Box::pin(duplicate_message(Some(Bug::ClaimWithoutCondition))).await;
     assert!(findings.count(Violation::ForbiddenChange) > 0, "{findings}");
 }
 

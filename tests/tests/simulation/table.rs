@@ -12,8 +12,8 @@ use shared::domain::{
     Status, transition,
 };
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, FirstClaim,
-    PaymentStore, PaymentsError, StoredPayment, met,
+    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    FirstClaim, PaymentStore, PaymentsError, StoredPayment, met,
 };
 use tests::history;
 
@@ -47,6 +47,9 @@ enum Owned {
     Replay(PaymentRef, u32, FirstClaim),
     Cancel(PaymentRef),
     Withhold(PaymentRef, Failure),
+    WithholdReplayed(PaymentRef, Failure, u32),
+    NotDone(PaymentRef, u32, u32),
+    DeadLettered(PaymentRef, u32, u32),
 }
 
 impl Owned {
@@ -67,6 +70,18 @@ impl Owned {
             Change::Withhold(reference, failure) => {
                 Self::Withhold(reference.clone(), failure.clone())
             }
+            Change::WithholdReplayed(reference, failure, made) => {
+                Self::WithholdReplayed(reference.clone(), failure.clone(), made)
+            }
+            Change::NotDone(reference, made, count) => {
+                Self::NotDone(reference.clone(), made, count)
+            }
+            Change::DeadLettered(reference, made, count) => {
+                Self::DeadLettered(reference.clone(), made, count)
+            }
+            Change::Decide(decision) => {
+                unreachable!("nobody decides about {} here", decision.table.id)
+            }
         }
     }
 
@@ -81,6 +96,13 @@ impl Owned {
             Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
             Self::Cancel(reference) => Change::Cancel(reference),
             Self::Withhold(reference, failure) => Change::Withhold(reference, failure),
+            Self::WithholdReplayed(reference, failure, made) => {
+                Change::WithholdReplayed(reference, failure, *made)
+            }
+            Self::NotDone(reference, made, count) => Change::NotDone(reference, *made, *count),
+            Self::DeadLettered(reference, made, count) => {
+                Change::DeadLettered(reference, *made, *count)
+            }
         }
     }
 
@@ -93,7 +115,11 @@ impl Owned {
             Self::ClaimAgain(payment, seen) | Self::Resume(payment, seen) => {
                 stored.attempts == *seen && stored.payment.same_instruction(payment)
             }
-            Self::Fail(_, _, made) | Self::Replay(_, made, _) => stored.attempts == *made,
+            Self::Fail(_, _, made)
+            | Self::Replay(_, made, _)
+            | Self::WithholdReplayed(_, _, made)
+            | Self::NotDone(_, made, _)
+            | Self::DeadLettered(_, made, _) => stored.attempts == *made,
             Self::Cancel(_) | Self::Withhold(..) => stored.attempts == 0,
             Self::Settle(..) | Self::Refuse(..) => true,
         }
@@ -110,11 +136,20 @@ impl Owned {
                 stored.transaction_id = Some(settlement.transaction_id);
                 stored.settled_at = Some(settlement.settled_at);
             }
-            Self::Fail(_, failure, _) | Self::Refuse(_, failure) | Self::Withhold(_, failure) => {
-                stored.failure = Some(failure)
+            Self::Fail(_, failure, _)
+            | Self::Refuse(_, failure)
+            | Self::Withhold(_, failure)
+            | Self::WithholdReplayed(_, failure, _) => {
+                stored.failure = Some(failure);
+                stored.dead_letters.last = None;
+            }
+            Self::NotDone(_, _, count) => stored.not_done = count,
+            Self::DeadLettered(_, _, count) => {
+                stored.dead_letters = DeadLetters { count, last: Some(now) };
             }
             Self::Replay(_, made, first) => {
                 stored.failure = None;
+                stored.not_done = 0;
                 stored.attempts_before = made;
                 match first {
                     FirstClaim::Stays => {}
@@ -141,10 +176,12 @@ impl Items {
             status: Status::Scheduled,
             attempts: 0,
             attempts_before: 0,
+            not_done: 0,
             claimed_at: None,
             transaction_id: None,
             settled_at: None,
             failure: None,
+            dead_letters: DeadLetters::default(),
         };
         self.record(&stored);
         self.items.insert(stored.payment.id, stored);

@@ -24,10 +24,12 @@ fn stored(payment: &Payment, status: Status, attempts: u32) -> StoredPayment {
         updated_at: Timestamp::UNIX_EPOCH,
         attempts,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: None,
         transaction_id: (status == Status::Processed).then(|| "T-1".to_owned()),
         settled_at: None,
         failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

@@ -35,10 +35,12 @@ fn stored(status: Status, attempts: u32, failure: Option<Failure>) -> StoredPaym
         updated_at: now(),
         attempts,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: Some(now() - Duration::from_secs(3_600)),
         transaction_id: (status == Status::Processed).then(|| "T1".to_owned()),
         settled_at: None,
         failure,
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

@@ -34,10 +34,12 @@ fn rejected() -> StoredPayment {
         updated_at: now(),
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: Some(now()),
         transaction_id: None,
         settled_at: None,
         failure: Some(Failure::new(FailureCode::Rejected, "422 limit: x")),
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 
