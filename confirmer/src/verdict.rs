@@ -1,6 +1,6 @@
 //! What the result of a confirmation's write means: pure.
 
-use shared::domain::{Failure, FailureCode, Payment};
+use shared::domain::{Failure, FailureCode, Payment, Status};
 use shared::payments::{Applied, ChangeError, StoredPayment};
 use shared::queue::Reported;
 
@@ -13,6 +13,9 @@ pub(crate) enum Verdict {
     Absent(Failure),
     /// The table contradicts it. Nothing is overwritten; an operator decides.
     Conflict(Failure, Option<Box<Payment>>),
+    /// The table contradicts it, and the payment was never claimed: it may have been settled, so
+    /// it is not paid before an operator has decided (INV-16).
+    Withhold(Failure),
     /// The database could not say: deliver it again.
     Retry {
         /// Its words.
@@ -44,6 +47,12 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -
     match result {
         Ok(Applied::Now) => Verdict::Written(Done::Now),
         Ok(Applied::Before) => Verdict::Written(Done::Before),
+        Err(ChangeError::InStatus(stored))
+            if stored.status == Status::Scheduled && stored.attempts == 0 =>
+        {
+            let words = words(reported);
+            Verdict::Withhold(conflict(format!("{words}, but the table has it never claimed")))
+        }
         Err(ChangeError::InStatus(stored)) => contradicted(*stored, reported, "table"),
         Err(error @ ChangeError::Missing) => {
             Verdict::Absent(conflict(format!("{}, but {error}", words(reported))))

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use shared::clock::Clock;
+use shared::dead_letters::{DeadLettered, dead_letter};
 use shared::domain::{Failure, FailureCode, Payment, PaymentRef};
 use shared::payments::archive::Archive;
 use shared::payments::{Change, PaymentStore};
@@ -70,14 +71,17 @@ impl Worker {
                     events::written(&confirmation, how.as_str());
                     match confirmation.result {
                         Reported::Settled(_) => done.push(delivery),
-                        Reported::Rejected(failure) => {
-                            self.bury_rejected(delivery, &confirmation.payment, failure).await;
+                        Reported::Rejected(_) => {
+                            self.dead_letter(delivery, &confirmation.payment, None).await;
                         }
                     }
                 }
                 Verdict::Absent(failure) => self.bury(delivery, failure, None).await,
                 Verdict::Conflict(failure, payment) => {
                     self.bury(delivery, failure, payment.as_deref()).await;
+                }
+                Verdict::Withhold(failure) => {
+                    self.withhold(delivery, &confirmation.payment, failure).await;
                 }
                 Verdict::Retry { reason } => {
                     let payment_id = confirmation.payment.id;
@@ -97,7 +101,10 @@ impl Worker {
                 Ok(archived) => judge_absent(archived, &confirmation.result, failure),
                 Err(error) => Verdict::Retry { reason: error.to_string() },
             },
-            Verdict::Written(_) | Verdict::Conflict(..) | Verdict::Retry { .. } => verdict,
+            Verdict::Written(_)
+            | Verdict::Conflict(..)
+            | Verdict::Withhold(_)
+            | Verdict::Retry { .. } => verdict,
         }
     }
 
@@ -123,22 +130,37 @@ impl Worker {
         read
     }
 
-    /// The dead letter of a payment that is FAILED now; it holds the whole payment.
-    async fn bury_rejected(&self, delivery: Delivery, payment: &PaymentRef, failure: Failure) {
-        match self.store.get(payment).await {
-            Ok(Some(stored)) => {
-                let buried =
-                    self.dead_letters.bury(&delivery.message_id, &stored.payment, None, failure);
-                match buried.await {
-                    Ok(()) => self.queue.acknowledge(vec![delivery]).await,
-                    Err(error) => {
-                        events::error("bury", &error);
-                        self.give_back(vec![delivery]).await;
-                    }
-                }
+    /// SCHEDULED → FAILED of a payment that was reported and never claimed, then its dead letter.
+    async fn withhold(&self, delivery: Delivery, payment: &PaymentRef, failure: Failure) {
+        if !delivery.is_held() {
+            return;
+        }
+        let change = [Change::Withhold(payment, &failure)];
+        match self.store.apply(&change, self.clock.now()).await.map(|mut results| results.pop()) {
+            Ok(Some(Ok(_))) => {
+                events::buried(&delivery.message_id, &failure);
+                let body = delivery.body.clone();
+                self.dead_letter(delivery, payment, Some(&body)).await;
+            }
+            // It was claimed meanwhile: the next delivery judges anew.
+            Ok(Some(Err(_)) | None) => self.give_back(vec![delivery]).await,
+            Err(error) => {
+                events::error("withhold", &error);
+                self.give_back(vec![delivery]).await;
+            }
+        }
+    }
+
+    /// The dead letter of a payment that is FAILED now, unless it has one; then the message goes.
+    async fn dead_letter(&self, delivery: Delivery, payment: &PaymentRef, raw: Option<&str>) {
+        let (store, now) = (&*self.store, self.clock.now());
+        match dead_letter(store, &self.dead_letters, payment, raw, now).await {
+            // Somebody has sent it again: its dead letter has served.
+            Ok(DeadLettered::Now | DeadLettered::Before | DeadLettered::NotFailed(_)) => {
+                self.queue.acknowledge(vec![delivery]).await;
             }
             // Just written, and gone: whatever did that, the message must not go too.
-            Ok(None) => self.give_back(vec![delivery]).await,
+            Ok(DeadLettered::Missing) => self.give_back(vec![delivery]).await,
             Err(error) => {
                 events::error("bury", &error);
                 self.give_back(vec![delivery]).await;
@@ -192,3 +214,7 @@ fn change(confirmation: &Confirmation) -> Change<'_> {
 #[cfg(test)]
 #[path = "worker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "failed_tests.rs"]
+mod failed_tests;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::domain::{
-    AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, NextStep, Outcome, after_asking,
-    next_step,
+    AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, NextStep, Outcome, Timing,
+    after_asking, next_step,
 };
 use shared::payments::{Change, PaymentStore};
 use shared::shutdown::Shutdown;
@@ -32,6 +32,8 @@ pub(crate) enum Finding {
     Stopped,
     /// The message may be somebody else's by now: whoever has it acts on it.
     Withdrawn,
+    /// Its day has not begun at the bank: nothing was submitted (INV-14).
+    Early(Timing),
 }
 
 /// Makes attempts.
@@ -51,6 +53,10 @@ impl Attempts {
         // Before its turn begins, so that waiting for its blob costs no attempt.
         if job.blob == Blob::Unread {
             return Finding::Undecided;
+        }
+        let timing = self.timing(job);
+        if matches!(claim, Claim::Replayed(_)) && timing != Timing::Begun {
+            return Finding::Early(timing);
         }
         // First, so that an archive that cannot be read costs no attempt. What it says does not
         // grow old: nobody archives a payment that is not PROCESSED.
@@ -75,12 +81,20 @@ impl Attempts {
         }
     }
 
+    /// Where the payment's day stands at the bank.
+    fn timing(&self, job: &Job) -> Timing {
+        job.payment.due.timing(self.clock.now(), &self.past.zone)
+    }
+
     /// Submits, or asks first, as far as the attempt may.
     async fn go_on(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
         let give_up = match self.limits.course(attempt, self.clock.now()) {
             Course::GiveUp => {
                 let failure = GivenUp::Unknown.failure();
                 return Finding::Step(NextStep::Fail(failure), attempt);
+            }
+            Course::Submit | Course::AskFirst | Course::AskOnly(_) if job.table.is_some() => {
+                Some(GivenUp::Disputed)
             }
             Course::Submit => return self.submit(job, attempt, shutdown).await,
             Course::AskFirst => None,
@@ -93,6 +107,10 @@ impl Attempts {
         let found = self.transactions.find(job.payment.id).await;
         pass.ended(health_of_answer(&found));
         events::asked(&job.payment, &found);
+        // Nothing was submitted. Once it is only asked for, questions are bounded too.
+        if matches!(found, Found::NoAnswer { .. }) && give_up.is_none() {
+            self.not_done(job, attempt).await;
+        }
         match after_asking(found, give_up, attempt.tries()) {
             AfterAsking::Step(step) => Finding::Step(step, attempt),
             AfterAsking::Submit => self.submit(job, attempt, shutdown).await,
@@ -111,6 +129,10 @@ impl Attempts {
         let (change, attempt) = match claim {
             Claim::Made(attempt) => return Ok(attempt),
             Claim::Found(before) => (Change::Resume(payment, before.number), before.next()),
+            Claim::Disputed(before) => {
+                let table = job.table.as_deref().unwrap_or(payment);
+                (Change::Resume(table, before.number), before.next())
+            }
             Claim::Replayed(before) => (Change::ClaimAgain(payment, before.number), before.next()),
         };
         // While the service is down waiting costs no attempt.
@@ -132,13 +154,17 @@ impl Attempts {
         match judge(result, attempt) {
             Verdict::Work(Claim::Made(attempt)) => Ok(attempt),
             // Another worker has begun a turn since it was looked at.
-            Verdict::Work(Claim::Found(_) | Claim::Replayed(_)) => Err(Finding::Undecided),
+            Verdict::Work(Claim::Found(_) | Claim::Replayed(_) | Claim::Disputed(_)) => {
+                Err(Finding::Undecided)
+            }
             Verdict::Retry { reason } => {
                 tracing::warn!(payment_id = %payment.id, reason, "a turn could not begin");
                 Err(Finding::Undecided)
             }
             ended @ (Verdict::Leftover(_)
-            | Verdict::BuryAgain(_)
+            | Verdict::DeadLetter(_)
+            | Verdict::Withhold(_)
+            | Verdict::Disputed(_)
             | Verdict::Absent(_)
             | Verdict::Contradicted(_)) => Err(Finding::Ended(ended)),
         }
@@ -157,6 +183,10 @@ impl Attempts {
             Ok(pass) => pass,
             Err(finding) => return finding,
         };
+        match self.timing(job) {
+            Timing::Begun => {}
+            early @ (Timing::BeginsIn(_) | Timing::Ahead) => return Finding::Early(early),
+        }
         match self.limits.course(attempt, self.clock.now()) {
             Course::Submit | Course::AskFirst => {}
             // The key grew old while it waited: the next delivery asks only.
@@ -166,7 +196,26 @@ impl Attempts {
         let outcome = self.transactions.submit(&payment).await;
         pass.ended(health(&outcome));
         events::submitted(&job.payment, &outcome, asked_at.elapsed());
+        if is_certainly_not_done(&outcome) {
+            self.not_done(job, attempt).await;
+        }
         Finding::Step(next_step(outcome, attempt.tries()), attempt)
+    }
+
+    /// Notes that an attempt did nothing, for certain, so that it does not count against the
+    /// limit. A note that is lost costs the payment one try.
+    async fn not_done(&self, job: &Job, attempt: Attempt) {
+        let reference = job.payment.reference();
+        let count = attempt.not_done.saturating_add(1);
+        let note = [Change::NotDone(&reference, attempt.number, count)];
+        match self.store.apply(&note, self.clock.now()).await {
+            Ok(results) => {
+                for error in results.into_iter().filter_map(Result::err) {
+                    events::error("not_done", &error);
+                }
+            }
+            Err(error) => events::error("not_done", &error),
+        }
     }
 
     /// Waits for the turn of a call; then the message must still be this worker's (INV-10).
@@ -185,6 +234,12 @@ impl Attempts {
             Some(pass) => Ok(pass),
         }
     }
+}
+
+/// Whether a submission did nothing, for certain.
+fn is_certainly_not_done(_: &Outcome) -> bool {
+    // No answer says so yet.
+    false
 }
 
 fn health(outcome: &Outcome) -> Health {

@@ -41,6 +41,10 @@ const WITHDRAWN: Metric = Metric::counter(
     "dispatcher_payments_withdrawn_total",
     "Payments left alone because their message may be another worker's by now",
 );
+const EARLY: Metric = Metric::counter(
+    "dispatcher_payments_early_total",
+    "Payments that came before their day began at the bank: delayed until it does, or left to its opening",
+);
 const ASKED: Metric = Metric::counter(
     "dispatcher_asked_total",
     "Payments asked for before they were submitted again, by what was found",
@@ -70,7 +74,7 @@ const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments i
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
     CLAIMS, BLOBS, OUTCOMES, LATENCY, ASKED, ARCHIVED, RECORDED, FAILED, BURIED, RELEASED,
-    WITHDRAWN, ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
+    WITHDRAWN, EARLY, ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
 ];
 
 pub(crate) fn claim(result: &'static str) {
@@ -153,6 +157,12 @@ pub(crate) fn withdrawn(payment: &Payment) {
     WITHDRAWN.add(1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
     tracing::warn!(%payment_id, %trace_key, "the message is no longer this worker's: another one acts on it");
+}
+
+pub(crate) fn early(payment: &Payment, result: &'static str) {
+    EARLY.add_for("result", result, 1);
+    let (payment_id, trace_key, due) = (payment.id, payment.trace_key, payment.due);
+    tracing::warn!(%payment_id, %trace_key, %due, result, "a payment came before its day began at the bank: it is not submitted");
 }
 
 pub(crate) fn asked(payment: &Payment, found: &Found) {

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use shared::clock::Clock;
-use shared::domain::{Attempt, Failure, NextStep, redelivery_pause};
-use shared::payments::{Applied, Change, PaymentStore};
+use shared::dead_letters::{DeadLettered, dead_letter};
+use shared::domain::{
+    Attempt, Failure, FailureCode, NextStep, Settlement, Timing, redelivery_pause,
+};
+use shared::payments::{Applied, Change, ChangeError, PaymentStore, StoredPayment};
 use shared::queue::{Consumer, DeadLetterQueue, Delivery};
 use shared::shutdown::Shutdown;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use crate::events;
 use crate::job::{Claimed, Job, Received};
 use crate::past::Before;
 use crate::recorder::{Done, End};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, Versions};
 
 /// The delivery from which on such a pause does not grow: 16 seconds.
 const LAST_GROWTH: u32 = 5;
@@ -41,8 +44,15 @@ impl Group {
             let finding = self.attempts.make(&job, claim, &self.shutdown).await;
             let held_up = match finding {
                 Finding::Step(NextStep::Confirm(settlement), attempt) => {
-                    self.hand_on(job, attempt, End::Settled(settlement)).await;
-                    continue;
+                    if let Err(job) = self.tell_of_settled(job, attempt, settlement).await {
+                        Err(later(job))
+                    } else {
+                        continue;
+                    }
+                }
+                // The message is the only one that knows of the other version.
+                Finding::Step(NextStep::Await, attempt) if job.table.is_some() => {
+                    Err((job, redelivery_pause(attempt.tries())))
                 }
                 Finding::Step(NextStep::Await, attempt) => {
                     self.hand_on(job, attempt, End::Accepted).await;
@@ -55,6 +65,17 @@ impl Group {
                 Finding::Ended(verdict) => self.close(job, verdict).await,
                 Finding::Undecided => Err(later(job)),
                 Finding::Stopped => Err((job, Duration::ZERO)),
+                Finding::Early(Timing::Ahead) => {
+                    // The opening of its day, or the sweep for PENDING payments, sends it.
+                    events::early(&job.payment, "left");
+                    self.queue.acknowledge(vec![job.received.delivery]).await;
+                    continue;
+                }
+                Finding::Early(Timing::BeginsIn(rest)) => {
+                    events::early(&job.payment, "delayed");
+                    Err((job, rest))
+                }
+                Finding::Early(Timing::Begun) => Err((job, Duration::ZERO)),
                 Finding::Withdrawn => {
                     events::withdrawn(&job.payment);
                     // Somebody else may have this one; the queue holds back the rest.
@@ -83,10 +104,11 @@ impl Group {
                 self.queue.acknowledge(vec![job.received.delivery]).await;
                 Ok(())
             }
-            Verdict::BuryAgain(failure) => self.bury(job, failure).await,
+            Verdict::DeadLetter(versions) => self.dead_letter(job, versions).await,
+            Verdict::Withhold(stored) => self.withhold(job, &stored).await,
             Verdict::Absent(failure) => self.close_absent(job, failure).await,
             Verdict::Contradicted(failure) => self.bury_whole(job, failure).await,
-            Verdict::Work(_) | Verdict::Retry { .. } => Err(later(job)),
+            Verdict::Work(_) | Verdict::Disputed(_) | Verdict::Retry { .. } => Err(later(job)),
         }
     }
 
@@ -108,29 +130,55 @@ impl Group {
         }
     }
 
+    /// SCHEDULED → FAILED, then the dead letter with both versions, then the message goes. A
+    /// process that dies in between leaves the message: delivered again, the payment is found
+    /// SCHEDULED and withheld, or found FAILED without its dead letter.
+    async fn withhold(&self, job: Job, stored: &StoredPayment) -> Result<(), (Job, Duration)> {
+        let reference = job.payment.reference();
+        let error = ChangeError::Mismatch(Box::new(stored.clone()));
+        let failure = Failure::new(FailureCode::Mismatch, error.to_string());
+        let change = match stored.attempts {
+            0 => Change::Withhold(&reference, &failure),
+            attempts => Change::WithholdReplayed(&reference, &failure, attempts),
+        };
+        self.end(job, &change, &failure, Versions::Differ).await
+    }
+
     /// PENDING → FAILED, then the dead letter, then the message goes. A process that dies in
     /// between leaves the message: delivered again, the payment is found PENDING and asked
-    /// for, or found FAILED and buried again.
+    /// for, or found FAILED without its dead letter.
     async fn fail(
         &self,
         job: Job,
         failure: Failure,
         attempt: Attempt,
     ) -> Result<(), (Job, Duration)> {
+        let reference = job.payment.reference();
+        let change = Change::Fail(&reference, &failure, attempt.number);
+        let versions = job.table.as_ref().map_or(Versions::Same, |_| Versions::Differ);
+        self.end(job, &change, &failure, versions).await
+    }
+
+    /// Makes a change to FAILED and writes its dead letter.
+    async fn end(
+        &self,
+        job: Job,
+        change: &Change<'_>,
+        failure: &Failure,
+        versions: Versions,
+    ) -> Result<(), (Job, Duration)> {
         if !job.received.delivery.is_held() {
             // Another worker may be settling it: only who holds it may fail it (INV-10).
             events::withdrawn(&job.payment);
             return Err(later(job));
         }
-        let reference = job.payment.reference();
-        let change = [Change::Fail(&reference, &failure, attempt.number)];
-        let changed = self.store.apply(&change, self.clock.now()).await;
+        let changed = self.store.apply(std::slice::from_ref(change), self.clock.now()).await;
         match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
             Ok(Ok(applied)) => {
                 if applied == [Applied::Now] {
-                    events::failed(&job.payment, &failure);
+                    events::failed(&job.payment, failure);
                 }
-                self.bury(job, failure).await
+                self.dead_letter(job, versions).await
             }
             Ok(Err(refused)) => {
                 events::error("fail", &refused);
@@ -143,18 +191,24 @@ impl Group {
         }
     }
 
-    /// Writes the dead letter of a payment that is FAILED, then deletes its message.
+    /// Writes the dead letter of a payment that is FAILED unless it has one, then deletes its
+    /// message.
     ///
     /// # Errors
-    /// The job, and how long it should stay away, when the letter could not be written.
-    async fn bury(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
-        let message_id = &job.received.delivery.message_id;
-        let buried = self.dead_letters.bury(message_id, &job.payment, None, failure);
-        match buried.await {
-            Ok(()) => {
+    /// The job, and how long it should stay away, when the dead letter could not be written.
+    async fn dead_letter(&self, job: Job, versions: Versions) -> Result<(), (Job, Duration)> {
+        let (store, queue, now) = (&*self.store, &self.dead_letters, self.clock.now());
+        let raw = match versions {
+            Versions::Same => None,
+            Versions::Differ => Some(job.received.delivery.body.as_str()),
+        };
+        match dead_letter(store, queue, &job.payment.reference(), raw, now).await {
+            Ok(DeadLettered::Now | DeadLettered::Before) => {
                 self.queue.acknowledge(vec![job.received.delivery]).await;
                 Ok(())
             }
+            // Somebody has sent it again, or it is gone: the next delivery judges anew.
+            Ok(DeadLettered::NotFailed(_) | DeadLettered::Missing) => Err(later(job)),
             Err(error) => {
                 events::error("bury", &error);
                 Err(later(job))
@@ -163,10 +217,36 @@ impl Group {
     }
 
     async fn bury_whole(&self, job: Job, failure: Failure) -> Result<(), (Job, Duration)> {
-        let Job { payment, blob, received } = job;
+        let Job { payment, blob, table, received } = job;
         self.bury_message(received, failure)
             .await
-            .map_err(|received| later(Job { payment, blob, received }))
+            .map_err(|received| later(Job { payment, blob, table, received }))
+    }
+
+    /// Hands a settlement on. Of one whose table holds another instruction than was submitted
+    /// a person hears first: money has moved, and the table says otherwise.
+    async fn tell_of_settled(
+        &self,
+        job: Job,
+        attempt: Attempt,
+        settlement: Settlement,
+    ) -> Result<(), Job> {
+        if job.table.is_some() {
+            let Delivery { message_id, body, .. } = &job.received.delivery;
+            let reason = format!(
+                "settled as {}, and the table holds another instruction than the message",
+                settlement.transaction_id
+            );
+            let failure = Failure::new(FailureCode::Mismatch, reason);
+            events::buried(message_id, &failure);
+            if let Err(error) = self.dead_letters.bury_raw(message_id, body.clone(), failure).await
+            {
+                events::error("bury", &error);
+                return Err(job);
+            }
+        }
+        self.hand_on(job, attempt, End::Settled(settlement)).await;
+        Ok(())
     }
 
     /// Puts a message whole into the dead-letter queue, then deletes it.

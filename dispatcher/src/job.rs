@@ -21,6 +21,9 @@ pub(crate) struct Job {
     /// As its message has it, which is what the table is compared with.
     pub(crate) payment: Payment,
     pub(crate) blob: Blob,
+    /// The payment as the table has it, when that is another one and the payment is PENDING
+    /// (INV-16).
+    pub(crate) table: Option<Box<Payment>>,
     pub(crate) received: Received,
 }
 
@@ -63,6 +66,9 @@ pub(crate) enum Claim {
     Found(Attempt),
     /// It was SCHEDULED again by a replay, and is claimed when its turn comes.
     Replayed(Attempt),
+    /// It is PENDING, and the table holds another instruction than the message: it is asked for
+    /// and never submitted.
+    Disputed(Attempt),
 }
 
 impl Job {
@@ -105,7 +111,7 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
             Ok(payment) if seen.insert(payment.id) => {
                 // Read only when the payment is claimed.
                 let blob = payment.blob_beside().map_or(Blob::InMessage, |_| Blob::Unread);
-                sorted.jobs.push(Job { payment, blob, received });
+                sorted.jobs.push(Job { payment, blob, table: None, received });
             }
             Ok(_) => sorted.duplicates.push(received),
             Err(error) => sorted.malformed.push((received, error.to_string())),

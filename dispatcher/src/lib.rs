@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `worker` | receive, claim |
 //! | `job` | a payment in hand; what a receive brought, told apart |
+//! | `early` | payments whose day has not begun at the bank |
 //! | `blobs` | large blobs of what was claimed |
 //! | `verdict` | what a claim's result means |
 //! | `group` | working on the payments of one account in order |
@@ -18,6 +19,7 @@ mod attempt;
 mod blobs;
 mod breaker;
 mod config;
+mod early;
 mod events;
 mod gate;
 mod group;
@@ -28,6 +30,15 @@ mod prober;
 mod recorder;
 mod verdict;
 mod worker;
+
+#[cfg(test)]
+mod early_tests;
+#[cfg(test)]
+mod guards_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod undecided_tests;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What a claim's result means for the delivered payment: pure.
 
 use shared::domain::{Attempt, Failure, FailureCode, Status};
-use shared::payments::{Applied, ChangeError};
+use shared::payments::{Applied, ChangeError, StoredPayment};
 
 use crate::job::Claim;
 
@@ -12,9 +12,15 @@ pub(crate) enum Verdict {
     Work(Claim),
     /// It ended before; the message is a leftover.
     Leftover(Status),
-    /// It FAILED before, and whoever failed it may have died before the dead letter was
-    /// written: write it (again), then the message is a leftover.
-    BuryAgain(Failure),
+    /// It FAILED before, and whoever failed it died before the dead letter was written: write
+    /// it, then the message is a leftover.
+    DeadLetter(Versions),
+    /// It is SCHEDULED, and the table holds another instruction than the message: it becomes
+    /// FAILED, and a person decides (INV-16).
+    Withhold(Box<StoredPayment>),
+    /// It is PENDING, and the table holds another instruction than the message: it is asked
+    /// for, and never submitted before a person has decided.
+    Disputed(Box<StoredPayment>),
     /// The table holds no such payment. It may have been settled and archived, and the message
     /// be a leftover; if not, this is what is wrong.
     Absent(Failure),
@@ -27,6 +33,15 @@ pub(crate) enum Verdict {
     },
 }
 
+/// Whether message and table say the same of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Versions {
+    /// They do.
+    Same,
+    /// They do not: the dead letter holds both.
+    Differ,
+}
+
 impl Verdict {
     /// Its label in the metric of claims.
     pub(crate) const fn as_str(&self) -> &'static str {
@@ -34,9 +49,11 @@ impl Verdict {
             Self::Work(Claim::Made(_)) => "claimed",
             Self::Work(Claim::Found(_)) => "again",
             Self::Work(Claim::Replayed(_)) => "replayed",
+            Self::Work(Claim::Disputed(_)) | Self::Disputed(_) => "disputed",
+            Self::Withhold(_) => "withheld",
             Self::Leftover(Status::Cancelled) => "cancelled",
+            Self::Leftover(Status::Failed) | Self::DeadLetter(_) => "failed",
             Self::Leftover(_) => "ended",
-            Self::BuryAgain(_) => "failed",
             Self::Absent(_) => "absent",
             Self::Contradicted(_) => "contradicted",
             Self::Retry { .. } => "error",
@@ -50,9 +67,7 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, made: Attempt) -> Verd
     let stored = match result {
         Ok(Applied::Now | Applied::Before) => return Verdict::Work(Claim::Made(made)),
         Err(ChangeError::InStatus(stored)) => stored,
-        Err(error @ ChangeError::Mismatch(_)) => {
-            return contradicted(FailureCode::Mismatch, &error);
-        }
+        Err(ChangeError::Mismatch(stored)) => return judge_differing(stored),
         Err(error @ ChangeError::Missing) => {
             return Verdict::Absent(Failure::new(FailureCode::Missing, error.to_string()));
         }
@@ -64,14 +79,31 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, made: Attempt) -> Verd
     match stored.status {
         Status::Pending => Verdict::Work(Claim::Found(stored.attempt())),
         Status::Processed | Status::Cancelled => Verdict::Leftover(stored.status),
-        Status::Failed => Verdict::BuryAgain(stored.failure.unwrap_or_else(|| {
-            Failure::new(FailureCode::Rejected, "the item is FAILED without a reason")
-        })),
+        Status::Failed if stored.dead_letters.last.is_some() => Verdict::Leftover(Status::Failed),
+        Status::Failed => Verdict::DeadLetter(Versions::Same),
         Status::Scheduled if stored.attempts > 0 => {
             Verdict::Work(Claim::Replayed(stored.attempt()))
         }
         // The condition failed on a status that would have met it: it changed in between.
         Status::Scheduled => Verdict::Retry { reason: "SCHEDULED again".to_owned() },
+    }
+}
+
+/// Judges a payment of which the table holds another instruction than its message. What was
+/// never claimed, or was replayed, is withheld; what is PENDING or has ended keeps its status.
+fn judge_differing(stored: Box<StoredPayment>) -> Verdict {
+    let code = stored.failure.as_ref().map(|failure| failure.code);
+    match stored.status {
+        Status::Scheduled => Verdict::Withhold(stored),
+        Status::Pending => Verdict::Disputed(stored),
+        Status::Failed if stored.dead_letters.last.is_none() => {
+            Verdict::DeadLetter(Versions::Differ)
+        }
+        // Its dead letter has both.
+        Status::Failed if code == Some(FailureCode::Mismatch) => Verdict::Leftover(Status::Failed),
+        Status::Failed | Status::Processed | Status::Cancelled => {
+            contradicted(FailureCode::Mismatch, &ChangeError::Mismatch(stored))
+        }
     }
 }
 
@@ -83,7 +115,6 @@ fn contradicted(code: FailureCode, error: &ChangeError) -> Verdict {
 mod tests {
     use super::*;
     use shared::domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
-    use shared::payments::StoredPayment;
 
     fn made() -> Attempt {
         Attempt {
@@ -147,16 +178,31 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_payment_is_buried_again_with_its_own_reason() {
-        let failure = Failure::new(FailureCode::Rejected, "no funds");
-        assert_eq!(judge(in_status(Status::Failed), made()), Verdict::BuryAgain(failure));
+    fn a_failed_payment_has_its_dead_letter_written_unless_it_has_one() {
+        let failed = judge(in_status(Status::Failed), made());
+        assert_eq!(failed, Verdict::DeadLetter(Versions::Same));
+        let Err(ChangeError::InStatus(mut stored)) = in_status(Status::Failed) else { panic!() };
+        stored.dead_letters.last = Some(stored.updated_at);
+        let has_one = judge(Err(ChangeError::InStatus(stored)), made());
+        assert_eq!(has_one, Verdict::Leftover(Status::Failed));
+    }
+
+    #[test]
+    fn what_differs_from_its_message_waits_for_a_person_whatever_its_status() {
+        let differing = |status| {
+            let Err(ChangeError::InStatus(stored)) = in_status(status) else { panic!() };
+            judge(Err(ChangeError::Mismatch(stored)), made())
+        };
+        assert!(matches!(differing(Status::Scheduled), Verdict::Withhold(_)));
+        assert!(matches!(differing(Status::Pending), Verdict::Disputed(_)));
+        assert_eq!(differing(Status::Failed), Verdict::DeadLetter(Versions::Differ));
+        for ended in [Status::Processed, Status::Cancelled] {
+            assert!(matches!(differing(ended), Verdict::Contradicted(_)), "{ended}");
+        }
     }
 
     #[test]
     fn what_the_table_contradicts_is_never_submitted_and_never_dropped() {
-        let Err(ChangeError::InStatus(stored)) = in_status(Status::Scheduled) else { panic!() };
-        let differs = Err(ChangeError::Mismatch(stored));
-        assert!(matches!(judge(differs, made()), Verdict::Contradicted(_)));
         assert!(matches!(judge(Err(ChangeError::Missing), made()), Verdict::Absent(_)));
     }
 }

@@ -16,7 +16,7 @@ use crate::blobs;
 use crate::events;
 use crate::gate::Gate;
 use crate::group::{Group, undecided_pause};
-use crate::job::{Claimed, Job, Received, Sorted, by_group, sort};
+use crate::job::{Claim, Claimed, Job, Received, Sorted, by_group, sort};
 use crate::verdict::{Verdict, judge};
 
 /// A receiver of payments. Cloned for each receive loop.
@@ -72,7 +72,7 @@ impl Worker {
         }
     }
 
-    async fn work(self, received: Vec<Received>) {
+    pub(crate) async fn work(self, received: Vec<Received>) {
         let Sorted { jobs, duplicates, malformed } = sort(received);
         // Behind its own payment in the group, which is in hand: delivered again, it finds that
         // one ended.
@@ -84,7 +84,10 @@ impl Worker {
             }
         }
         let jobs = self.still_held(jobs).await;
-        let groups = by_group(self.claim(jobs).await).into_iter();
+        let (jobs, pending) = self.due(jobs).await;
+        let mut claimed = self.claim(jobs).await;
+        claimed.extend(pending);
+        let groups = by_group(claimed).into_iter();
         let (complete, mut others): (Vec<_>, Vec<_>) = groups.partition(|g| blobs::is_complete(g));
         self.start(complete);
         blobs::read(&*self.store, &mut others).await;
@@ -137,18 +140,24 @@ impl Worker {
     }
 
     /// Does what each verdict says, and returns what is to be worked on.
-    async fn carry_out(&self, judged: Vec<(Job, Verdict)>) -> Vec<Claimed> {
+    pub(crate) async fn carry_out(&self, judged: Vec<(Job, Verdict)>) -> Vec<Claimed> {
         let mut claimed = Vec::with_capacity(judged.len());
         let mut undecided: Vec<Job> = Vec::new();
-        for (job, verdict) in judged {
+        for (mut job, verdict) in judged {
             events::claim(verdict.as_str());
             // Nothing overtakes an undecided payment of its own account (INV-6).
             let waits = undecided.iter().any(|before| before.same_group(&job));
             match verdict {
-                Verdict::Work(_) if waits => undecided.push(job),
+                Verdict::Work(_) | Verdict::Disputed(_) if waits => undecided.push(job),
                 Verdict::Work(claim) => claimed.push(Claimed { job, claim }),
+                Verdict::Disputed(stored) => {
+                    let claim = Claim::Disputed(stored.attempt());
+                    job.table = Some(Box::new(stored.payment));
+                    claimed.push(Claimed { job, claim });
+                }
                 ended @ (Verdict::Leftover(_)
-                | Verdict::BuryAgain(_)
+                | Verdict::DeadLetter(_)
+                | Verdict::Withhold(_)
                 | Verdict::Absent(_)
                 | Verdict::Contradicted(_)) => {
                     if let Err((job, _)) = self.group.close(job, ended).await {
@@ -167,7 +176,7 @@ impl Worker {
 
     /// Gives messages back that nothing could be decided about: the first of each group after
     /// a pause, the others at once, because they wait for the first anyway.
-    async fn give_back(&self, received: Vec<Received>) {
+    pub(crate) async fn give_back(&self, received: Vec<Received>) {
         let mut groups: Vec<String> = Vec::new();
         let paused = received.into_iter().map(|Received { delivery, .. }| {
             let pause = if groups.contains(&delivery.group) {
@@ -186,7 +195,7 @@ impl Worker {
         self.release(now.collect()).await;
     }
 
-    async fn release(&self, deliveries: Vec<(Delivery, Duration)>) {
+    pub(crate) async fn release(&self, deliveries: Vec<(Delivery, Duration)>) {
         if !deliveries.is_empty() {
             events::released(deliveries.len());
             self.queue.release(deliveries).await;

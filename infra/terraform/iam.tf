@@ -57,8 +57,9 @@ data "aws_iam_policy_document" "stream_relay" {
 
 data "aws_iam_policy_document" "dispatcher" {
   statement {
+    # GetItem: what FAILED, for its dead letter, and what is not due yet.
     sid       = "ClaimAndFailPaymentsAndReadLargeBlobs"
-    actions   = ["dynamodb:BatchGetItem", "dynamodb:PartiQLUpdate"]
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
     resources = [aws_dynamodb_table.payments.arn]
   }
 

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
 use crate::archive::ArchiveCommand;
-use crate::dlq::Reason;
+use crate::dlq::{Reason, Version};
 use crate::payments::{
     CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
 };
@@ -130,8 +130,9 @@ A payment that FAILED goes back to SCHEDULED, a message for it goes into the que
 goes. First the transaction service is asked whether it was settled (DUEFLOW_TRANSACTION_URL); only \
 one that was submitted once and rejected needs no question. Refused is a payment that has ended, \
 one of which nothing is known any more once the service may have forgotten its key \
-(DUEFLOW_KEY_RETENTION), and a letter of the codes mismatch, missing, conflict, malformed_record \
-and malformed_message: docs/runbooks/dead-letters.md says what a person does with those. It may be \
+(DUEFLOW_KEY_RETENTION), and a letter of the codes conflict, invalid_item, malformed_record \
+and malformed_message. A payment of which there are two versions is refused until --version says \
+which is right: docs/runbooks/dead-letters.md says what a person does with those. It may be \
 run again at any time, also after it was killed.
 
 Exit status: 0 when all that was asked for is done (or would be), 1 when something was refused or \
@@ -165,6 +166,10 @@ pub struct DlqReplayOptions {
     /// All letters.
     #[arg(long)]
     pub all: bool,
+    /// Which version is right of payments that have two: the table's, or the message's, which is
+    /// then written back. Without this nothing is done about them.
+    #[arg(long, value_name = "WHICH", conflicts_with = "all")]
+    pub version: Option<Version>,
     /// Do it. Without this it is only said what would be done.
     #[arg(long)]
     pub execute: bool,

@@ -123,15 +123,19 @@ async fn a_payment_of_1024_bytes_stays_within_a_write_unit_whatever_it_gets() {
     stage.table.insert(std::slice::from_ref(&payment)).await.unwrap();
     for change in [
         Change::Claim(&payment),
+        Change::NotDone(&reference, 1, 1),
         Change::Fail(&reference, &failure, 1),
+        Change::DeadLettered(&reference, 1, 1),
         Change::Replay(&reference, 1, FirstClaim::Stays),
         Change::ClaimAgain(&payment, 1),
+        Change::NotDone(&reference, 2, 1),
         Change::Settle(&reference, &settlement),
     ] {
         stage.table.apply(&[change], now).await.unwrap().remove(0).unwrap();
     }
-    // Both counts of attempts are a byte shorter than they may become.
-    assert_eq!(stage.bytes(&payment).await, 1024 - 2);
+    // The three counts of attempts and that of dead letters are a byte shorter than they may
+    // become.
+    assert_eq!(stage.bytes(&payment).await, 1024 - 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,9 @@ use shared::domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
     PaymentId, Settlement, Status, TraceKey,
 };
-use shared::payments::{Applied, Change, FirstClaim, PaymentStore, PaymentsTable};
+use shared::payments::{
+    Applied, Change, Decision, FirstClaim, PaymentStore, PaymentsTable, RightVersion,
+};
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -43,6 +45,7 @@ fn statuses_but(right: Status) -> impl Iterator<Item = Spoilt> {
 fn other_instructions(payment: &Payment) -> Vec<Spoilt> {
     let digest = BlobDigest::of(&DataBlob::new("other").unwrap()).to_string();
     let mut spoilt = vec![
+        Spoilt::Set("ScheduledDate", text("2026-11-24")),
         Spoilt::Set("Amount", number(9)),
         Spoilt::Set("Currency", text("JPY")),
         Spoilt::Set("BeneficiaryID", text("OTHER")),
@@ -185,6 +188,9 @@ async fn whoever_ends_or_reopens_a_payment_stands_under_each_of_its_conditions()
         ("replay anew", Status::Failed, TWICE, fence()),
         ("cancel", Status::Scheduled, 0, Some(attempted(1))),
         ("withhold", Status::Scheduled, 0, Some(attempted(1))),
+        ("withhold replayed", Status::Scheduled, TWICE, fence()),
+        ("not done", Status::Pending, TWICE, fence()),
+        ("dead-lettered", Status::Failed, TWICE, fence()),
     ] {
         let held = bank.holds(None, status, attempts).await;
         let reference = held.0.reference();
@@ -195,10 +201,42 @@ async fn whoever_ends_or_reopens_a_payment_stands_under_each_of_its_conditions()
             "replay" => Change::Replay(&reference, attempts, FirstClaim::Stays),
             "replay anew" => Change::Replay(&reference, attempts, FirstClaim::StartsAnew),
             "cancel" => Change::Cancel(&reference),
+            "withhold replayed" => Change::WithholdReplayed(&reference, &failure, attempts),
+            "not done" => Change::NotDone(&reference, attempts, 1),
+            "dead-lettered" => Change::DeadLettered(&reference, attempts, 1),
             _ => Change::Withhold(&reference, &failure),
         };
         let spoils = statuses_but(status).chain(other_attempts).collect();
         bank.stands_under(held, change, spoils).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_stands_under_each_of_its_conditions_and_writes_the_right_version_back() {
+    let bank = Bank::open().await;
+    let blob = |bytes| Some(Data::Whole(DataBlob::new("x".repeat(bytes)).unwrap()));
+    for (data, other) in [(None, blob(10)), (blob(10), None), (blob(2_000), blob(20))] {
+        for attempts in [0, TWICE] {
+            let held = bank.holds(data.clone(), Status::Failed, attempts).await;
+            let payment = held.0.clone();
+            let amount = Amount::from_minor_units(99).unwrap();
+            let message = Payment { amount, data: other.clone(), ..payment.clone() };
+            let mut spoils = other_instructions(&payment);
+            spoils.extend(statuses_but(Status::Failed));
+            spoils.push(attempted(attempts + 1));
+            let decision = Decision {
+                table: &payment,
+                attempts,
+                first_claim: FirstClaim::StartsAnew,
+                right: RightVersion::Message(&message),
+            };
+            bank.stands_under(held, Change::Decide(decision), spoils).await;
+            let stored = bank.table.get(&payment.reference()).await.unwrap().unwrap();
+            assert!(stored.payment.same_instruction(&message), "{stored:?}");
+            assert_eq!(stored.status, Status::Scheduled);
+            assert_eq!((stored.attempts, stored.attempts_before), (attempts + 1, attempts + 1));
+            assert!(stored.claimed_at.is_some() && stored.failure.is_none());
+        }
     }
 }
 

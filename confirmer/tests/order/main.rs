@@ -63,7 +63,7 @@ async fn a_settlement_that_the_table_contradicts_is_dead_lettered_before_its_mes
 async fn a_refusal_is_written_then_dead_lettered_with_its_payment_and_then_its_message_goes() {
     let world = || World::with(&[refused()]).writing(Ok(Applied::Now));
     let log = work(world().holding(stored(Status::Failed, "T"))).await;
-    assert_eq!(log, ["refuse", "read", "letter refused of ACC", "delete m0"]);
+    assert_eq!(log, ["refuse", "read", "letter refused of ACC", "mark", "delete m0"]);
     let log = work(world().holding(stored(Status::Failed, "T")).failing(Call::Letter)).await;
     assert_eq!(log, ["refuse", "read", "no letter", "release m0"]);
     // The item is gone, or cannot be read.

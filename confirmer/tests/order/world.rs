@@ -17,8 +17,8 @@ use shared::domain::{
 };
 use shared::payments::archive::Archive;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, PaymentStore,
-    PaymentsError, StoredPayment,
+    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    PaymentStore, PaymentsError, StoredPayment,
 };
 use shared::queue::{
     CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer,
@@ -77,10 +77,12 @@ pub(crate) fn stored(status: Status, transaction: &str) -> StoredPayment {
         updated_at: at(),
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: Some(at()),
         transaction_id: (status == Status::Processed).then(|| transaction.to_owned()),
         settled_at: None,
-        failure: None,
+        failure: (status == Status::Failed).then(refusal),
+        dead_letters: DeadLetters::default(),
     }
 }
 
@@ -91,7 +93,11 @@ pub(crate) fn settled(transaction: &str) -> Reported {
 
 /// It was refused after a 202.
 pub(crate) fn refused() -> Reported {
-    Reported::Rejected(Failure::new(FailureCode::Refused, "422 closed: x"))
+    Reported::Rejected(refusal())
+}
+
+fn refusal() -> Failure {
+    Failure::new(FailureCode::Refused, "422 closed: x")
 }
 
 impl World {
@@ -257,7 +263,14 @@ impl PaymentStore for World {
         _: Timestamp,
     ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
         for change in changes {
-            self.note(if matches!(change, Change::Settle(..)) { "settle" } else { "refuse" });
+            self.note(match change {
+                Change::Settle(..) => "settle",
+                Change::DeadLettered(..) => "mark",
+                _ => "refuse",
+            });
+        }
+        if matches!(changes, [Change::DeadLettered(..)]) {
+            return Ok(vec![Ok(Applied::Now)]);
         }
         self.fails(Call::Write)?;
         Ok(changes.iter().map(|_| self.writes.clone()).collect())

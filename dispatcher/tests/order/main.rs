@@ -48,7 +48,7 @@ async fn a_settlement_that_could_not_be_recorded_keeps_its_message() {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_payment_is_failed_then_dead_lettered_and_then_its_message_goes() {
     let log = work(World::with(&[payment("A", 0)]).answering("A0", rejected())).await;
-    came_in_order(&log, &["submit A0", "fail A0", "letter A0 rejected", "delete A0"]);
+    came_in_order(&log, &["submit A0", "fail A0", "letter A0 rejected", "mark A0", "delete A0"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,12 +11,13 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Found, Outcome,
-    Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, Found,
+    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment,
+    Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
+    StoredPayment,
 };
 use shared::queue::{
     CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer,
@@ -51,6 +52,9 @@ pub(crate) enum Call {
 pub(crate) struct World {
     log: Mutex<Vec<String>>,
     names: HashMap<PaymentId, String>,
+    payments: Vec<Payment>,
+    /// Payments that are FAILED, as the table holds them.
+    failed: Mutex<HashMap<PaymentId, StoredPayment>>,
     incoming: Mutex<Vec<Incoming>>,
     failing: HashSet<Call>,
     claims: HashMap<String, ChangeError>,
@@ -105,10 +109,12 @@ pub(crate) fn settled_in_archive(payment: Payment) -> StoredPayment {
         status: Status::Processed,
         attempts: 1,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: None,
         transaction_id: Some("T".to_owned()),
         settled_at: None,
         failure: None,
+        dead_letters: DeadLetters::default(),
     }
 }
 
@@ -130,6 +136,8 @@ impl World {
         Self {
             log: Mutex::default(),
             names: payments.iter().map(|payment| (payment.id, name(payment))).collect(),
+            payments: payments.to_vec(),
+            failed: Mutex::default(),
             incoming: Mutex::new(incoming.collect()),
             failing: HashSet::new(),
             claims: HashMap::new(),
@@ -200,6 +208,18 @@ impl World {
 
     fn note(&self, call: String) {
         self.log.lock().unwrap().push(call);
+    }
+
+    fn fail(&self, id: PaymentId, failure: &Failure, attempts: u32) {
+        let payment = self.payments.iter().find(|payment| payment.id == id).unwrap().clone();
+        let failed = StoredPayment {
+            status: Status::Failed,
+            attempts,
+            transaction_id: None,
+            failure: Some(failure.clone()),
+            ..settled_in_archive(payment)
+        };
+        self.failed.lock().unwrap().insert(id, failed);
     }
 
     fn name(&self, id: PaymentId) -> &str {
@@ -326,6 +346,7 @@ impl PaymentStore for World {
                 Change::Claim(_) => (Some(Call::Claim), "claim"),
                 Change::Resume(..) => (None, "resume"),
                 Change::Fail(..) => (Some(Call::Fail), "fail"),
+                Change::DeadLettered(..) => (None, "mark"),
                 _ => (None, "change"),
             };
             self.note(format!("{what} {}", self.name(id)));
@@ -337,6 +358,9 @@ impl PaymentStore for World {
                 results.push(Err(ChangeError::Database { code, message }));
                 continue;
             }
+            if let Change::Fail(_, failure, attempts) = change {
+                self.fail(id, failure, *attempts);
+            }
             let refused = match change {
                 Change::Claim(_) => self.claims.get(self.name(id)),
                 Change::Resume(..) => self.turns.get(self.name(id)),
@@ -347,8 +371,8 @@ impl PaymentStore for World {
         Ok(results)
     }
 
-    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(None)
+    async fn get(&self, payment: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(self.failed.lock().unwrap().get(&payment.id).cloned())
     }
 
     async fn blobs(

@@ -110,6 +110,28 @@ impl Letter {
         }
     }
 
+    /// The payment as the table held it when the dead letter was written.
+    pub(crate) fn payment(&self) -> Option<&Payment> {
+        match &self.body {
+            Body::Written(letter) => letter.payment.as_ref(),
+            Body::Payment(_) | Body::Confirmation(_) | Body::Unreadable(_) => None,
+        }
+    }
+
+    /// The payment as a message has it that contradicts the table, or that SQS moved.
+    pub(crate) fn message(&self) -> Option<Payment> {
+        match &self.body {
+            Body::Written(letter) => serde_json::from_str(letter.raw.as_deref()?).ok(),
+            Body::Payment(payment) => Some((**payment).clone()),
+            Body::Confirmation(_) | Body::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether it says that message and table contradict each other.
+    pub(crate) fn is_of_mismatch(&self) -> bool {
+        self.reason() == Reason::Given(FailureCode::Mismatch)
+    }
+
     /// When it was written; SQS does not say when it moved a message.
     pub(crate) fn at(&self) -> Option<Timestamp> {
         match &self.body {
@@ -160,6 +182,7 @@ impl Letter {
             "reference": self.reference().map(|reference| reference.to_string()),
             "payment": payment,
             "raw": raw,
+            "message": self.message(),
         })
     }
 }

@@ -10,6 +10,7 @@ use shared::config::Common;
 
 use super::letter::Letter;
 use super::reader::{End, Left, MAX_LETTERS, Reader};
+use super::versions::shown;
 use crate::cli::DlqListOptions;
 
 /// The command.
@@ -56,7 +57,12 @@ fn print(letter: &Letter, options: &DlqListOptions) -> std::io::Result<()> {
     let at = letter.at().map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
     let reference = letter.reference().map_or_else(|| "-".to_owned(), |r| r.to_string());
     let (reason, service, words) = (letter.reason(), letter.service(), letter.words());
-    writeln!(out, "{at:<20}  {reason:<17}  {service:<12}  {reference}  {words}")
+    writeln!(out, "{at:<20}  {reason:<17}  {service:<12}  {reference}  {words}")?;
+    if let (true, Some(message)) = (letter.is_of_mismatch(), letter.message()) {
+        let table = letter.payment().map_or_else(|| "not known".to_owned(), shown);
+        writeln!(out, "{:<20}  table: {table}; message: {}", "", shown(&message))?;
+    }
+    Ok(())
 }
 
 fn summarise(

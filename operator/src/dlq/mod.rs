@@ -17,7 +17,9 @@ mod reader;
 mod replay;
 mod replayer;
 mod report;
+mod versions;
 
 pub use letter::Reason;
 pub(crate) use list::list;
 pub(crate) use replay::{ReplaySettings, replay};
+pub use versions::Version;

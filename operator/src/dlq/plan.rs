@@ -11,6 +11,7 @@ use shared::domain::{AttemptLimits, FailureCode, Found, Status};
 use shared::payments::{FirstClaim, StoredPayment};
 
 use super::letter::{Body, Letter};
+use super::versions::{Right, Undecided, Version, right};
 
 /// How the transaction service words that it settled another body under the key
 /// (`docs/transaction-service.yaml`): money has moved.
@@ -34,6 +35,9 @@ pub(super) enum Plan {
         attempts: u32,
         /// What becomes of the time of the first claim.
         first_claim: FirstClaim,
+        /// What is to be paid. What was in question is decided by a write that raises the
+        /// attempts.
+        right: Right,
         /// Why it is safe.
         because: Safe,
     },
@@ -62,6 +66,8 @@ pub(super) enum Safe {
     UnderWay,
     /// Nothing was settled under its key, and the transaction service would remember.
     NothingSettled,
+    /// It was never claimed, and nothing was settled under its key.
+    NeverClaimed,
 }
 
 /// How a payment ended.
@@ -105,6 +111,8 @@ pub(super) enum Refusal {
     },
     /// It was sent again by this very run, and has failed again.
     FailedAgain,
+    /// There are two versions of it, and nobody has said which is right.
+    Undecided(Undecided),
 }
 
 /// What is known before the transaction service is asked.
@@ -113,7 +121,7 @@ pub(super) enum Step {
     /// Enough.
     Decided(Plan),
     /// Too little: it may have been settled.
-    Ask,
+    Ask(Right),
 }
 
 /// What the letter alone decides, before the table is read; `None` when it decides nothing.
@@ -126,12 +134,15 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
             | FailureCode::Unknown => {
                 written.payment.is_none().then_some(Plan::Refuse(Refusal::Unreadable))
             }
+            // What the table says of the payment decides, if the letter is about one.
+            code @ (FailureCode::Overwritten | FailureCode::Mismatch | FailureCode::Missing) => {
+                let known = written.payment.is_some()
+                    || (code == FailureCode::Mismatch && letter.message().is_some());
+                (!known).then_some(Plan::Refuse(Refusal::SeeRunbook(code)))
+            }
             code @ (FailureCode::MalformedRecord
             | FailureCode::MalformedMessage
             | FailureCode::InvalidItem
-            | FailureCode::Overwritten
-            | FailureCode::Mismatch
-            | FailureCode::Missing
             | FailureCode::Conflict) => Some(Plan::Refuse(Refusal::SeeRunbook(code))),
         },
         Body::Payment(_) => None,
@@ -140,20 +151,35 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
     }
 }
 
-/// What the table decides. `replayed` tells whether this run has replayed it before.
+/// What the table decides, with what a person has `said` where there are two versions.
+/// `replayed` tells whether this run has replayed it before.
 pub(super) fn by_table(
     carrier: Carrier<'_>,
     stored: Option<&StoredPayment>,
+    said: Option<Version>,
     replayed: Replayed,
 ) -> Step {
     let Some(stored) = stored else {
         return Step::Decided(Plan::Refuse(Refusal::NotInTable));
     };
+    let letter = match carrier {
+        Carrier::Letter(letter) => Some(letter),
+        Carrier::Name => None,
+    };
+    let right = right(letter, stored, said);
+    let undecided =
+        |undecided: &Undecided| Step::Decided(Plan::Refuse(Refusal::Undecided(undecided.clone())));
     let ended = |ended| match carrier {
         Carrier::Letter(_) => Plan::Close(ended),
         Carrier::Name => Plan::Refuse(Refusal::Ended(ended)),
     };
     Step::Decided(match (stored.status, carrier) {
+        // The message's sender has to be found before the letter may go.
+        (Status::Processed | Status::Cancelled, Carrier::Letter(letter))
+            if letter.is_of_mismatch() && said.is_none() =>
+        {
+            Plan::Refuse(Refusal::SeeRunbook(FailureCode::Mismatch))
+        }
         (Status::Processed, _) => {
             ended(Ended::Processed { transaction_id: stored.transaction_id.clone() })
         }
@@ -162,11 +188,18 @@ pub(super) fn by_table(
         (Status::Scheduled, Carrier::Name) if stored.attempts == 0 => {
             Plan::Refuse(Refusal::NotStarted)
         }
-        (Status::Scheduled | Status::Pending, _) => Plan::SendAgain(stored.status),
+        (Status::Scheduled | Status::Pending, _) => match &right {
+            Ok(Right::Unquestioned | Right::Table) => Plan::SendAgain(stored.status),
+            Ok(Right::Message(_)) => return undecided(&Undecided::NotFailed(stored.status)),
+            Err(why) => return undecided(why),
+        },
         (Status::Failed, _) if replayed == Replayed::InThisRun => {
             Plan::Refuse(Refusal::FailedAgain)
         }
-        (Status::Failed, _) => return by_failure(stored),
+        (Status::Failed, _) => match right {
+            Ok(right) => return by_failure(stored, right),
+            Err(why) => return undecided(&why),
+        },
     })
 }
 
@@ -179,8 +212,8 @@ pub(super) enum Replayed {
     NotYet,
 }
 
-fn by_failure(stored: &StoredPayment) -> Step {
-    let Some(failure) = &stored.failure else { return Step::Ask };
+fn by_failure(stored: &StoredPayment, right: Right) -> Step {
+    let Some(failure) = &stored.failure else { return Step::Ask(right) };
     match failure.code {
         FailureCode::Rejected if failure.reason.contains(KEY_REUSED) => {
             Step::Decided(Plan::Refuse(Refusal::KeyReused))
@@ -189,8 +222,13 @@ fn by_failure(stored: &StoredPayment) -> Step {
         FailureCode::Rejected if stored.attempts == 1 => Step::Decided(Plan::Replay {
             attempts: 1,
             first_claim: FirstClaim::StartsAnew,
+            right,
             because: Safe::RejectedOnce,
         }),
+        // Its keys are wrong, and stay so: it would not be found on its day.
+        FailureCode::InvalidItem => {
+            Step::Decided(Plan::Refuse(Refusal::SeeRunbook(FailureCode::InvalidItem)))
+        }
         // A refusal after a 202 is no answer to the one submission: the result is final, and a
         // later one may have come since.
         FailureCode::Rejected
@@ -199,32 +237,47 @@ fn by_failure(stored: &StoredPayment) -> Step {
         | FailureCode::Unknown
         | FailureCode::MalformedRecord
         | FailureCode::MalformedMessage
-        | FailureCode::InvalidItem
         | FailureCode::Overwritten
         | FailureCode::Mismatch
         | FailureCode::Missing
-        | FailureCode::Conflict => Step::Ask,
+        | FailureCode::Conflict => Step::Ask(right),
     }
 }
 
 /// What the answer decides about a payment that FAILED.
 pub(super) fn by_answer(
     stored: &StoredPayment,
+    right: Right,
     found: Found,
     limits: &AttemptLimits,
     now: Timestamp,
 ) -> Plan {
     // Without the time of its first claim nothing says how old the key is.
     let remembered = stored.claimed_at.is_some_and(|claimed| limits.remembers(claimed, now));
+    let code = stored.failure.as_ref().map(|failure| failure.code);
+    let never_claimed = stored.attempts == 0 && stored.claimed_at.is_none();
     let because = match found {
         Found::Settled(settlement) => Safe::Settled { transaction_id: settlement.transaction_id },
         Found::UnderWay => Safe::UnderWay,
+        // What it was before, nobody knows.
+        Found::Nothing if code == Some(FailureCode::Overwritten) => {
+            return Plan::Refuse(Refusal::SeeRunbook(FailureCode::Overwritten));
+        }
         Found::Nothing if remembered => Safe::NothingSettled,
+        Found::Nothing if never_claimed && code == Some(FailureCode::Mismatch) => {
+            Safe::NeverClaimed
+        }
         Found::Nothing => return Plan::Refuse(Refusal::Forgotten),
         Found::Rejected { reason } => return Plan::Refuse(Refusal::RejectedForGood { reason }),
         Found::NoAnswer { reason, .. } => return Plan::Refuse(Refusal::NoAnswer { reason }),
     };
-    Plan::Replay { attempts: stored.attempts, first_claim: FirstClaim::Stays, because }
+    let first_claim = if never_claimed { FirstClaim::StartsAnew } else { FirstClaim::Stays };
+    let right = match right {
+        // A replay always leaves attempts, so that it is never taken for a new payment.
+        Right::Unquestioned if stored.attempts == 0 => Right::Table,
+        right @ (Right::Unquestioned | Right::Table | Right::Message(_)) => right,
+    };
+    Plan::Replay { attempts: stored.attempts, first_claim, right, because }
 }
 
 impl Plan {
@@ -243,6 +296,9 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Replay { because, right: Right::Message(_), .. } => {
+                write!(f, "{because}; the message's version is written back")
+            }
             Self::Replay { because, .. } => because.fmt(f),
             Self::SendAgain(status) => {
                 write!(f, "it is {status} already; one message more does no harm")
@@ -263,6 +319,9 @@ impl fmt::Display for Safe {
             }
             Self::UnderWay => f.write_str("the transaction service has taken it and will report"),
             Self::NothingSettled => f.write_str("nothing was settled under its key"),
+            Self::NeverClaimed => {
+                f.write_str("it was never claimed, and nothing was settled under its key")
+            }
         }
     }
 }
@@ -310,6 +369,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the transaction service could not say ({reason}); run it again later")
             }
             Self::FailedAgain => f.write_str("this run has replayed it, and it has failed again"),
+            Self::Undecided(undecided) => undecided.fmt(f),
         }
     }
 }

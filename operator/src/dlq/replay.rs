@@ -105,6 +105,7 @@ pub(crate) async fn replay(
         limits: settings.limits,
         clock: Clock::system(),
         mode,
+        version: options.version,
         unanswered: 0,
         asked_at: None,
         replayed: HashSet::new(),

@@ -6,8 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use shared::clock::Clock;
-use shared::domain::{AccountId, AttemptLimits, DueDate, Found, PaymentId, PaymentRef, Status};
-use shared::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
+use shared::domain::{
+    AccountId, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, Status,
+};
+use shared::payments::{
+    Change, ChangeError, Decision, PaymentStore, PaymentsError, RightVersion, StoredPayment,
+};
 use shared::queue::{Outgoing, Producer};
 use shared::transaction::Transactions;
 use tokio::time::Instant;
@@ -15,6 +19,7 @@ use tokio::time::Instant;
 use super::letter::{Body, Letter};
 use super::plan::{Carrier, Plan, Refusal, Replayed, Step, by_answer, by_letter, by_table};
 use super::report::{Entry, State};
+use super::versions::{Right, Version};
 
 /// Questions in a row without an answer after which one is asked only now and then: each may
 /// take as long as the time limit of a call.
@@ -62,6 +67,8 @@ pub(super) struct Replayer<S, T> {
     pub(super) limits: AttemptLimits,
     pub(super) clock: Clock,
     pub(super) mode: Mode,
+    /// Which version of a payment is right, where there are two.
+    pub(super) version: Option<Version>,
     /// Questions in a row that had no answer.
     pub(super) unanswered: u32,
     /// When the last of them was asked.
@@ -163,12 +170,12 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
         } else {
             Replayed::NotYet
         };
-        let plan = match (by_table(carrier, stored.as_ref(), replayed), &stored) {
+        let plan = match (by_table(carrier, stored.as_ref(), self.version, replayed), &stored) {
             (Step::Decided(plan), _) => plan,
-            (Step::Ask, None) => Plan::Refuse(Refusal::NotInTable),
-            (Step::Ask, Some(stored)) => {
+            (Step::Ask(_), None) => Plan::Refuse(Refusal::NotInTable),
+            (Step::Ask(right), Some(stored)) => {
                 let found = self.ask(reference.id).await;
-                by_answer(stored, found, &self.limits, self.clock.now())
+                by_answer(stored, right, found, &self.limits, self.clock.now())
             }
         };
         Ok((plan, stored))
@@ -199,9 +206,14 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
         stored: Option<&StoredPayment>,
     ) -> Result<Message, String> {
         let stored = || stored.ok_or("it is not in the table");
-        let (stored, attempts, first_claim) = match plan {
-            Plan::Replay { attempts, first_claim, .. } => (stored()?, *attempts, *first_claim),
-            Plan::SendAgain(_) => return Ok(message(case, stored()?)),
+        let (stored, replay) = match plan {
+            Plan::Replay { attempts, first_claim, right, .. } => {
+                (stored()?, (*attempts, *first_claim, right))
+            }
+            Plan::SendAgain(_) => {
+                let stored = stored()?;
+                return Ok(message(case, &stored.payment, stored.attempts));
+            }
             Plan::ConfirmAgain => {
                 let message = confirmation(case).ok_or("its letter holds no confirmation")?;
                 return Ok(Message::Confirmation(message));
@@ -209,19 +221,31 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
             Plan::Close(_) | Plan::Refuse(_) => return Ok(Message::None),
         };
         let reference = stored.payment.reference();
-        let change = [Change::Replay(&reference, attempts, first_claim)];
+        let (attempts, first_claim, right) = replay;
+        let decision = |right| Decision { table: &stored.payment, attempts, first_claim, right };
+        let (change, paid) = match right {
+            Right::Unquestioned => {
+                (Change::Replay(&reference, attempts, first_claim), &stored.payment)
+            }
+            Right::Table => (Change::Decide(decision(RightVersion::Table)), &stored.payment),
+            Right::Message(other) => {
+                (Change::Decide(decision(RightVersion::Message(other))), &**other)
+            }
+        };
+        let change = [change];
         let results = self.store.apply(&change, self.clock.now()).await;
         match results.map_err(|error| error.to_string())?.pop() {
             Some(Ok(_)) => {
                 self.replayed.insert(reference.id);
-                Ok(message(case, stored))
+                Ok(message(case, paid, attempts))
             }
             // A lost answer of this write, or another operator: the message is missing still.
             Some(Err(ChangeError::InStatus(now)))
-                if matches!(now.status, Status::Scheduled | Status::Pending) =>
+                if matches!(now.status, Status::Scheduled | Status::Pending)
+                    && now.payment.same_instruction(paid) =>
             {
                 self.replayed.insert(reference.id);
-                Ok(message(case, stored))
+                Ok(message(case, paid, attempts))
             }
             Some(Err(error)) => Err(format!("it changed in the meantime: {error}")),
             None => Err("the database gave no result".to_owned()),
@@ -249,16 +273,15 @@ enum Message {
     None,
 }
 
-/// The payment as the table holds it. The deduplication id is that of this letter and of this
+/// The payment as the table holds it now. The deduplication id is that of this letter and of this
 /// many attempts: a run that is repeated within five minutes sends one message, and none is
 /// swallowed by one that led to a failure since (INV-7).
-fn message(case: &Case, stored: &StoredPayment) -> Message {
-    let payment = &stored.payment;
+fn message(case: &Case, payment: &Payment, attempts: u32) -> Message {
     let source =
         case.letter.as_ref().map_or_else(|| payment.id.to_string(), |l| l.message_id.clone());
     let outgoing = Outgoing {
         group: payment.account.to_string(),
-        deduplication: format!("replay-{source}-{}", stored.attempts),
+        deduplication: format!("replay-{source}-{attempts}"),
         body: serde_json::to_string(payment)
             .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
     };

@@ -25,11 +25,15 @@ pub(crate) fn fields(stored: &StoredPayment) -> anyhow::Result<Map<String, Value
     add(a::UPDATED_AT, Some(time(stored.updated_at)));
     add(a::ATTEMPTS, Some(json!(stored.attempts)));
     add(a::ATTEMPTS_BEFORE, (stored.attempts_before > 0).then(|| json!(stored.attempts_before)));
+    add(a::ATTEMPTS_NOT_DONE, (stored.not_done > 0).then(|| json!(stored.not_done)));
     add(a::CLAIMED_AT, stored.claimed_at.map(time));
     add(a::TRANSACTION_ID, stored.transaction_id.as_ref().map(|id| json!(id)));
     add(a::SETTLED_AT, stored.settled_at.map(time));
     add(a::FAILURE_CODE, stored.failure.as_ref().map(|failure| json!(failure.code)));
     add(a::FAILURE_REASON, stored.failure.as_ref().map(|failure| json!(failure.reason)));
+    let letters = stored.dead_letters;
+    add(a::DEAD_LETTERS, (letters.count > 0).then(|| json!(letters.count)));
+    add(a::DEAD_LETTERED_AT, letters.last.map(time));
     Ok(fields)
 }
 

@@ -74,6 +74,9 @@ pub enum GivenUp {
     Exhausted,
     /// It may have been settled, and nobody can say.
     Unknown,
+    /// The table holds another instruction than the one that was submitted: a person has to
+    /// decide. Nothing was settled under its key so far.
+    Disputed,
 }
 
 impl GivenUp {
@@ -88,6 +91,11 @@ impl GivenUp {
             Self::Unknown => Failure::new(
                 FailureCode::Unknown,
                 "it may have been settled, and asking can no longer tell",
+            ),
+            Self::Disputed => Failure::new(
+                FailureCode::Mismatch,
+                "the table holds another amount, currency, beneficiary or blob than the message \
+                 of this payment, which is PENDING; nothing was settled under its key so far",
             ),
         }
     }

@@ -16,6 +16,7 @@ mod payment;
 mod payment_id;
 mod reference;
 mod status;
+mod timing;
 
 pub use account::{AccountId, BeneficiaryId, IdError};
 pub use attempt::{AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking};
@@ -30,3 +31,4 @@ pub use payment::{Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};
 pub use reference::{PaymentRef, ReferenceError};
 pub use status::{Event, Status, StatusError, TransitionRefused, transition};
+pub use timing::{CLOCK_TOLERANCE, Timing};

@@ -3,6 +3,7 @@
 pub mod archive;
 mod blobs;
 mod capacity;
+mod change;
 mod count;
 mod cursor;
 mod due;
@@ -20,6 +21,7 @@ mod upcoming;
 
 pub use blobs::BlobError;
 pub use capacity::Units;
+pub use change::{Change, Decision, FirstClaim, RightVersion};
 pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use due_day::DueDay;
@@ -30,7 +32,6 @@ pub use item::{
     Attributes, DeadLetters, ItemError, StoredPayment, attribute, is_blob, payment_from,
 };
 pub use size::{TooLarge, check_size};
-pub use statement::{Change, Decision, FirstClaim, RightVersion};
 pub use store::{Applied, PaymentStore, met};
 pub use table::{Cursor, PaymentsTable};
 pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};

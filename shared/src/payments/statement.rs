@@ -8,126 +8,9 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
+use super::change::{Change, Decision, FirstClaim, RightVersion};
 use super::item::{NewItem, blob_item, new_item, partition_key, sort_key, time_text};
-use crate::domain::{Data, Event, Failure, Payment, PaymentRef, Settlement};
-
-/// A change of one payment: the event, with what it writes.
-#[derive(Debug, Clone)]
-pub enum Change<'a> {
-    /// SCHEDULED → PENDING for the first time, provided that the table holds the same
-    /// instruction as the message: the queue is never the source of truth for money.
-    Claim(&'a Payment),
-    /// SCHEDULED → PENDING after a replay, with one more attempt than so many.
-    ClaimAgain(&'a Payment, u32),
-    /// PENDING → PENDING with one more attempt than so many, provided that the table holds the
-    /// same instruction and no other worker has taken the payment up since.
-    Resume(&'a Payment, u32),
-    /// PENDING → PROCESSED.
-    Settle(&'a PaymentRef, &'a Settlement),
-    /// PENDING → FAILED, by the worker that has made the last of so many attempts.
-    Fail(&'a PaymentRef, &'a Failure, u32),
-    /// PENDING → FAILED, because the transaction service reports by itself that it was refused.
-    Refuse(&'a PaymentRef, &'a Failure),
-    /// FAILED → SCHEDULED, after so many attempts.
-    Replay(&'a PaymentRef, u32, FirstClaim),
-    /// SCHEDULED → CANCELLED, provided that it was never attempted: after a replay it is
-    /// SCHEDULED again, and may have been settled before.
-    Cancel(&'a PaymentRef),
-    /// SCHEDULED → FAILED, provided that it was never attempted: a person has to decide, and until
-    /// then it is not paid.
-    Withhold(&'a PaymentRef, &'a Failure),
-    /// As [`Change::Withhold`], of a payment that a replay left SCHEDULED after so many attempts.
-    WithholdReplayed(&'a PaymentRef, &'a Failure, u32),
-    /// FAILED → SCHEDULED, because a person has decided what is right.
-    Decide(Decision<'a>),
-    /// PENDING → PENDING: the last of so many attempts did nothing, for certain, and with it so
-    /// many since the last replay.
-    NotDone(&'a PaymentRef, u32, u32),
-    /// FAILED → FAILED after so many attempts: its dead letter is written, and with it so many.
-    DeadLettered(&'a PaymentRef, u32, u32),
-}
-
-/// What a person has decided about a payment that FAILED.
-#[derive(Debug, Clone, Copy)]
-pub struct Decision<'a> {
-    /// The payment as the table held it when the person decided: it must do so still.
-    pub table: &'a Payment,
-    /// Attempts so far: the fence. They become one more, so that a payment that a person has
-    /// decided about is never taken for a new one, and is asked for first.
-    pub attempts: u32,
-    /// What becomes of the time of the first claim.
-    pub first_claim: FirstClaim,
-    /// What is to be paid.
-    pub right: RightVersion<'a>,
-}
-
-/// Which version of a payment is right.
-#[derive(Debug, Clone, Copy)]
-pub enum RightVersion<'a> {
-    /// The table's.
-    Table,
-    /// This one, from a message or a dead letter: amount, currency, beneficiary and blob are
-    /// written back.
-    Message(&'a Payment),
-}
-
-impl<'a> Decision<'a> {
-    /// The payment as it will be paid.
-    #[must_use]
-    pub fn paid(&self) -> &'a Payment {
-        match self.right {
-            RightVersion::Table => self.table,
-            RightVersion::Message(payment) => payment,
-        }
-    }
-}
-
-/// What a replay does with the time of the first claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstClaim {
-    /// It stays: something may have been submitted since then.
-    Stays,
-    /// It is the time of the replay: nothing was settled before, for certain.
-    StartsAnew,
-}
-
-impl Change<'_> {
-    /// The event this change writes down.
-    #[must_use]
-    pub fn event(&self) -> Event {
-        match self {
-            Self::Claim(_) | Self::ClaimAgain(..) => Event::Claim,
-            Self::Resume(..) => Event::Resume,
-            Self::Settle(..) => Event::Settle,
-            Self::Fail(..) | Self::Refuse(..) => Event::Fail,
-            Self::Replay(..) | Self::Decide(_) => Event::Replay,
-            Self::Cancel(_) => Event::Cancel,
-            Self::Withhold(..) | Self::WithholdReplayed(..) => Event::Withhold,
-            Self::NotDone(..) => Event::NotDone,
-            Self::DeadLettered(..) => Event::DeadLetter,
-        }
-    }
-
-    /// Which payment it changes.
-    #[must_use]
-    pub fn reference(&self) -> PaymentRef {
-        match self {
-            Self::Claim(payment) | Self::ClaimAgain(payment, _) | Self::Resume(payment, _) => {
-                payment.reference()
-            }
-            Self::Settle(reference, _)
-            | Self::Fail(reference, ..)
-            | Self::Refuse(reference, _)
-            | Self::Replay(reference, ..)
-            | Self::Cancel(reference)
-            | Self::Withhold(reference, _)
-            | Self::WithholdReplayed(reference, ..)
-            | Self::NotDone(reference, ..)
-            | Self::DeadLettered(reference, ..) => (*reference).clone(),
-            Self::Decide(decision) => decision.table.reference(),
-        }
-    }
-}
+use crate::domain::{Data, Event, Failure, Payment, PaymentRef};
 
 /// The texts of the statements for one table.
 #[derive(Debug)]
@@ -412,7 +295,7 @@ fn request(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FailureCode;
+    use crate::domain::{FailureCode, Settlement};
     use crate::payments::attribute;
 
     /// A change that wrote one of these would cost three units in the index instead of one.
@@ -473,8 +356,10 @@ mod tests {
     fn each_change_stands_under_exactly_these_conditions() {
         let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
             Statements::new("t");
-        let Statements { replay_anew, cancel, withhold, .. } = Statements::new("t");
-        let same = r#""Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
+        let Statements { replay_anew, cancel, withhold, withhold_replayed, .. } =
+            Statements::new("t");
+        let Statements { not_done, dead_lettered, .. } = Statements::new("t");
+        let same = r#""ScheduledDate"=? AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
         let (scheduled, pending) = (r#""Status"='SCHEDULED'"#, r#""Status"='PENDING'"#);
         let (untried, fence) = (r#""Attempts"=0"#, r#""Attempts"=?"#);
         for (statements, mut conditions) in [
@@ -500,12 +385,33 @@ mod tests {
         assert_stands_under(&replay_anew, &[failed, fence]);
         assert_stands_under(&cancel, &[scheduled, untried]);
         assert_stands_under(&withhold, &[scheduled, untried]);
+        assert_stands_under(&withhold_replayed, &[scheduled, fence]);
+        assert_stands_under(&not_done, &[pending, fence]);
+        assert_stands_under(&dead_lettered, &[failed, fence]);
     }
 
     fn assert_stands_under(statement: &str, conditions: &[&str]) {
         let expected = [&[r#""PK"=? AND "SK"=?"#], conditions].concat().join(" AND ");
         let (_, conditions) = statement.split_once(" WHERE ").unwrap();
         assert_eq!(conditions, expected, "{statement}");
+    }
+
+    #[test]
+    fn a_decision_stands_under_the_version_that_the_person_has_seen_and_raises_the_attempts() {
+        let table = crate::payments::item::tests::longest_payment();
+        let (attempts, first_claim) = (2, FirstClaim::Stays);
+        let decision =
+            Decision { table: &table, attempts, first_claim, right: RightVersion::Table };
+        let request = Statements::new("t").change(&Change::Decide(decision), table.created_at);
+        let conditions = [
+            r#""Status"='FAILED'"#,
+            r#""Attempts"=?"#,
+            r#""ScheduledDate"=? AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#,
+            r#""DataBlob" IS MISSING AND "BlobDigest" IS MISSING"#,
+        ];
+        assert_stands_under(request.statement(), &conditions);
+        let three = AttributeValue::N("3".to_owned());
+        assert_eq!(request.parameters()[1..3], [three.clone(), three]);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::blobs::BlobError;
+use super::change::Change;
 use super::error::{ChangeError, PaymentsError};
 use super::item::StoredPayment;
-use super::statement::Change;
 use crate::domain::{BlobDigest, DataBlob, PaymentRef};
 
 /// A change that was made, or had been made before by the same hands.

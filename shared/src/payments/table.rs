@@ -12,9 +12,10 @@ use jiff::Timestamp;
 
 use super::blobs::BlobError;
 use super::capacity::Units;
+use super::change::Change;
 use super::error::{ChangeError, PaymentsError};
 use super::item::{StoredPayment, attribute, due_key, is_blob, partition_key, sort_key};
-use super::statement::{Change, Statements};
+use super::statement::Statements;
 use super::store::{Applied, PaymentStore, met};
 use crate::domain::{BlobDigest, DataBlob, Event, PaymentRef};
 use crate::retry;

@@ -20,10 +20,17 @@ pub(crate) const CLOCK_MARGIN: Duration = Duration::from_secs(15 * 60);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Whether the opening of a day that starts at `start` carries a payment: what was inserted
-/// before the day began, the stream has left for it.
+/// before the day began, the stream has left for it, and what was replayed before it began, the
+/// dispatchers (INV-14).
 pub(super) fn opens(stored: &StoredPayment, start: Timestamp) -> Option<Dispatch> {
-    let early = stored.payment.created_at < start + CLOCK_MARGIN;
-    (is_new(stored) && early).then_some(Dispatch::First)
+    let before = |time: Timestamp| time < start + CLOCK_MARGIN;
+    match stored.status {
+        Status::Scheduled if stored.attempts == 0 => {
+            before(stored.payment.created_at).then_some(Dispatch::First)
+        }
+        Status::Scheduled => before(stored.updated_at).then_some(Dispatch::Again(stored.attempts)),
+        Status::Pending | Status::Processed | Status::Failed | Status::Cancelled => None,
+    }
 }
 
 /// Whether the stream has lost a payment of a day that starts at `start`: it would have brought
@@ -51,7 +58,7 @@ pub(super) fn waits(stored: &StoredPayment, since: Timestamp) -> Option<Dispatch
     }
 }
 
-/// Scheduled, and never claimed: neither the stream nor an opening concerns a replay.
+/// Scheduled, and never claimed: the stream does not concern a replay.
 fn is_new(stored: &StoredPayment) -> bool {
     match stored.status {
         Status::Scheduled => stored.attempts == 0,

@@ -45,10 +45,20 @@ fn an_opening_carries_what_was_inserted_before_the_day_or_within_the_margin() {
     let opens = |created| opens(&stored(Status::Scheduled, 0, created), start).is_some();
     assert!(opens("00:00:00") && opens("00:14:59"));
     assert!(!opens("00:15:00") && !opens("08:00:00"));
-    assert_eq!(super::opens(&stored(Status::Scheduled, 1, "00:00:00"), start), None);
     for status in NOT_WAITING {
         assert_eq!(super::opens(&stored(status, 0, "00:00:00"), start), None);
     }
+}
+
+#[test]
+fn an_opening_carries_what_was_replayed_before_the_day() {
+    let replayed = |updated| {
+        let stored = stored(Status::Scheduled, 2, "00:00:00");
+        opens(&StoredPayment { updated_at: at(updated), ..stored }, at("08:00:00"))
+    };
+    assert_eq!(replayed("07:00:00"), Some(Dispatch::Again(2)));
+    assert_eq!(replayed("08:14:59"), Some(Dispatch::Again(2)));
+    assert_eq!(replayed("08:15:00"), None, "its own message carries it");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
 
 /// The lines of a `dueflow dlq … --json`, the summary last, and its exit status.
-fn dlq(flow: &Flow, arguments: &[&str]) -> (Vec<Value>, i32) {
+pub(crate) fn dlq(flow: &Flow, arguments: &[&str]) -> (Vec<Value>, i32) {
     let output: Output = Command::new(DUEFLOW)
         .arg("dlq")
         .args(arguments)
@@ -30,12 +30,12 @@ fn dlq(flow: &Flow, arguments: &[&str]) -> (Vec<Value>, i32) {
     (lines, code)
 }
 
-fn summary(lines: &[Value]) -> &Value {
+pub(crate) fn summary(lines: &[Value]) -> &Value {
     &lines[lines.len() - 1]["summary"]
 }
 
 /// Waits until the queue holds so many letters that can be looked at.
-fn until_letters(flow: &Flow, count: u64) {
+pub(crate) fn until_letters(flow: &Flow, count: u64) {
     let asked_at = Instant::now();
     loop {
         let (lines, _) = dlq(flow, &["list"]);

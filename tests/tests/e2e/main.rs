@@ -20,3 +20,4 @@ mod queues;
 mod relays;
 mod slow;
 mod stuck;
+mod undecided;

@@ -4,7 +4,9 @@ use shared::domain::Status;
 
 use crate::protocol::Protocol;
 use crate::rules::{Broken, Retention};
-use crate::world::{Confirmation, Confirmer, Operator, Place, Settled, Stage, Worker, World};
+use crate::world::{
+    Code, Confirmation, Confirmer, Operator, Place, Settled, Stage, Version, Worker, World,
+};
 
 /// One step of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) enum Action {
     Posts(Worker, Fate),
     Records(Worker),
     Fails(Worker),
+    /// SCHEDULED → FAILED, because message and table differ.
+    Withholds(Worker),
     Buries(Worker),
     Deletes(Worker),
     Releases(Worker),
@@ -42,6 +46,13 @@ pub(crate) enum Action {
     OperatorDeletesLetter,
     OperatorCrashes,
     OwnerCancels(Place),
+    /// FAILED → SCHEDULED, with the version that a person says is right.
+    OperatorDecides(Place, Version),
+    /// Another program changes what a payment says.
+    WriterChanges(Place),
+    /// The scan for lost messages queues a payment.
+    ScanSends(Place),
+    DayBegins,
 }
 
 /// What deduplication does with a message.
@@ -91,7 +102,9 @@ impl Action {
             | Self::Posts(_, Fate::Settles)
             | Self::Records(_)
             | Self::Fails(_)
+            | Self::Withholds(_)
             | Self::Buries(_)
+            | Self::DayBegins
             | Self::Deletes(_)
             | Self::Releases(_)
             | Self::ConfirmerWrites(_)
@@ -120,6 +133,9 @@ impl Action {
             | Self::ServiceForgetsKey(_)
             | Self::ConfirmerAsks(_)
             | Self::OperatorReschedules(_)
+            | Self::OperatorDecides(..)
+            | Self::WriterChanges(_)
+            | Self::ScanSends(_)
             | Self::OwnerCancels(_) => Kind::Choice,
         }
     }
@@ -185,13 +201,30 @@ impl Protocol {
             if payment.status == Status::Scheduled && world.budget.cancels > 0 {
                 actions.push(Action::OwnerCancels(place));
             }
+            if payment.version == Version::Original && world.budget.changes > 0 {
+                actions.push(Action::WriterChanges(place));
+            }
+            // It looks for what has waited so long that the stream has brought it.
+            let waits = payment.status == Status::Scheduled && world.relay.reached > place;
+            if waits && world.budget.scans > 0 && !payment.ahead {
+                actions.push(Action::ScanSends(place));
+            }
             if world.operator == Operator::Idle && payment.letters > 0 {
-                if payment.status == Status::Failed && world.budget.replays > 0 {
+                let failed = payment.status == Status::Failed && world.budget.replays > 0;
+                if failed && payment.failure == Some(Code::Mismatch) {
+                    let versions = [Version::Original, Version::Changed];
+                    actions.extend(versions.map(|it| Action::OperatorDecides(place, it)));
+                } else if failed {
                     actions.push(Action::OperatorReschedules(place));
-                } else if self.takes_up(payment.status) {
+                } else if self.takes_up(payment.status)
+                    && (payment.version == Version::Original || payment.decided)
+                {
                     actions.push(Action::OperatorTakesUpAgain(place));
                 }
             }
+        }
+        if world.payments.iter().any(|payment| payment.ahead) {
+            actions.push(Action::DayBegins);
         }
         match world.operator {
             Operator::Idle => {}
@@ -250,6 +283,7 @@ fn of_dispatcher(world: &World, worker: Worker, actions: &mut Vec<Action>) {
         }
         Stage::Recording { .. } => actions.push(Action::Records(worker)),
         Stage::Failing(_) => actions.push(Action::Fails(worker)),
+        Stage::Withholding { .. } => actions.push(Action::Withholds(worker)),
         Stage::Burying | Stage::BuryingRaw => actions.push(Action::Buries(worker)),
         Stage::Deleting => actions.push(Action::Deletes(worker)),
         Stage::Releasing => actions.push(Action::Releases(worker)),

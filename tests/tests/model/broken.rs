@@ -2,8 +2,8 @@
 
 use crate::check::fails;
 use crate::properties::{
-    CANCELLED_IS_UNPAID, CARRIED, COMES_TO_REST, IN_ORDER, PROCESSED_IS_SETTLED, RESTS_ENDED,
-    SETTLED_IS_NOTICED, SETTLED_ONCE,
+    CANCELLED_IS_UNPAID, CARRIED, COMES_TO_REST, IN_ORDER, NOT_EARLY, PROCESSED_IS_SETTLED,
+    RESTS_ENDED, SETTLED_IS_NOTICED, SETTLED_ONCE, UNDECIDED_IS_UNPAID,
 };
 use crate::rules::{Broken, Pauses, Scenario};
 
@@ -84,6 +84,30 @@ fn inv_7_a_replay_under_the_old_deduplication_id_never_arrives() {
 fn inv_8_a_malformed_message_deleted_without_a_letter_is_lost() {
     let scenario = Scenario::one_payment(0).with_malformed(0);
     fails(scenario, Some(Broken::MalformedDeleted), CARRIED);
+}
+
+#[test]
+fn inv_14_a_date_that_is_not_looked_at_pays_early() {
+    let scenario = Scenario::one_payment(0).of_a_day_ahead();
+    fails(scenario, Some(Broken::DateIgnored), NOT_EARLY);
+}
+
+#[test]
+fn inv_16_a_mismatch_that_stays_scheduled_is_paid_as_changed_after_the_next_scan() {
+    let scenario = Scenario::one_payment(0).with_changes(1).with_scans(1);
+    fails(scenario, Some(Broken::MismatchNotWithheld), UNDECIDED_IS_UNPAID);
+}
+
+#[test]
+fn inv_16_a_pending_payment_is_paid_as_changed_when_it_is_submitted_as_the_table_has_it() {
+    let scenario = Scenario::one_payment(1).with_changes(1);
+    fails(scenario, Some(Broken::PendingMismatchSubmitted), UNDECIDED_IS_UNPAID);
+}
+
+#[test]
+fn inv_16_a_replay_of_what_was_changed_since_pays_it_as_changed() {
+    let scenario = Scenario::one_payment(0).with_rejections(1).with_replays(1).with_changes(1);
+    fails(scenario, Some(Broken::ReplayedUndecided), UNDECIDED_IS_UNPAID);
 }
 
 #[test]

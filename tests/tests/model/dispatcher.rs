@@ -23,6 +23,7 @@ impl Protocol {
             hand.push(Job {
                 message: message.id,
                 payment: message.payment,
+                version: message.version,
                 claim: Claim::NotTried,
             });
         }
@@ -51,6 +52,15 @@ impl Protocol {
         if self.breaks(Broken::ClaimWithoutCondition) {
             world.payments[job.payment].status = Status::Scheduled;
         }
+        let payment = &world.payments[job.payment];
+        if payment.status == Status::Scheduled {
+            if payment.ahead && !self.breaks(Broken::DateIgnored) {
+                return Claim::Early;
+            }
+            if payment.version != job.version {
+                return Claim::Differs { seen: payment.attempts };
+            }
+        }
         let claimed = world.write(job.payment, Event::Claim);
         let payment = &mut world.payments[job.payment];
         match payment.status {
@@ -72,7 +82,12 @@ impl Protocol {
             Some(job) => match job.claim {
                 Claim::NotTried => Stage::Claiming,
                 Claim::Malformed => Stage::BuryingRaw,
-                Claim::Leftover => Stage::Deleting,
+                // The opening of its day queues it.
+                Claim::Leftover | Claim::Early => Stage::Deleting,
+                Claim::Differs { .. } if self.breaks(Broken::MismatchNotWithheld) => {
+                    Stage::BuryingRaw
+                }
+                Claim::Differs { seen } => Stage::Withholding { seen },
                 Claim::FoundFailed => Stage::Burying,
                 Claim::Found { seen } => Stage::Resuming { seen },
                 Claim::Mine { attempt } => self.approach(world, job, attempt),
@@ -117,6 +132,12 @@ impl Protocol {
         let stage = match (reply, payment.found(self.key(&job))) {
             (Reply::Lost, _) => Stage::Releasing,
             (Reply::Heard, Some(transaction)) => Stage::Recording { transaction },
+            (Reply::Heard, None)
+                if payment.version != job.version
+                    && !self.breaks(Broken::PendingMismatchSubmitted) =>
+            {
+                Stage::Failing(Code::Mismatch)
+            }
             (Reply::Heard, None) if self.too_old(world, &job) => Stage::Failing(Code::Unknown),
             (Reply::Heard, None) if attempt(&job) > payment.limit => {
                 if self.breaks(Broken::AttemptsUnbounded) {
@@ -166,6 +187,12 @@ impl Protocol {
         });
         let key = self.key(&job);
         let payment = &mut world.payments[job.payment];
+        let ahead = payment.ahead;
+        let version = if self.breaks(Broken::PendingMismatchSubmitted) {
+            payment.version
+        } else {
+            job.version
+        };
         let known = payment.found(key);
         let stage = match fate {
             Fate::NeverArrives => self.after_no_answer(payment.journal.len() as u8),
@@ -178,7 +205,12 @@ impl Protocol {
             Fate::Settles | Fate::SettlesUnheard => {
                 let transaction = known.unwrap_or(payment.journal.len() as u8);
                 if known.is_none() {
-                    payment.journal.push(Settled { key, remembered: true, outlived: false });
+                    payment.journal.push(Settled {
+                        key,
+                        version,
+                        remembered: true,
+                        outlived: false,
+                    });
                     payment.has_ended = true;
                 }
                 match fate {
@@ -190,6 +222,7 @@ impl Protocol {
             }
         };
         world.overtaken |= overtakes;
+        world.early |= ahead;
         world.dispatchers[worker].stage = stage;
         true
     }
@@ -237,6 +270,22 @@ impl Protocol {
         if self.breaks(Broken::DeletedBeforeBuried) {
             self.take_away(world, worker, job.message);
         }
+        true
+    }
+
+    /// SCHEDULED → FAILED, fenced by the attempts seen.
+    pub(crate) fn withhold(&self, world: &mut World, worker: Worker) -> bool {
+        let Stage::Withholding { seen } = world.dispatchers[worker].stage else {
+            return false;
+        };
+        let place = self.head(world, worker).payment;
+        let fenced = world.payments[place].attempts == seen;
+        world.dispatchers[worker].stage = if fenced && world.write(place, Event::Withhold) {
+            world.payments[place].failure = Some(Code::Mismatch);
+            Stage::Burying
+        } else {
+            Stage::Releasing
+        };
         true
     }
 
@@ -309,6 +358,8 @@ fn attempt(job: &Job) -> u8 {
         Claim::Mine { attempt } => attempt,
         Claim::NotTried
         | Claim::Found { .. }
+        | Claim::Differs { .. }
+        | Claim::Early
         | Claim::Leftover
         | Claim::FoundFailed
         | Claim::Malformed => 0,

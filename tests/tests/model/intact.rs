@@ -44,6 +44,17 @@ fn accounts_do_not_disturb_each_other() {
 }
 
 #[test]
+fn a_payment_that_is_queued_before_its_day_is_paid_on_it() {
+    holds(Scenario::one_payment(2).of_a_day_ahead().followed_to_rest(), None);
+}
+
+#[test]
+fn what_another_program_changes_is_paid_as_changed_only_when_a_person_says_so() {
+    let scenario = Scenario::one_payment(1).with_changes(1).with_scans(1).with_replays(1);
+    holds(scenario.followed_to_rest(), None);
+}
+
+#[test]
 fn a_malformed_message_is_kept_and_holds_up_nobody() {
     holds(Scenario::two_in_order(1).with_malformed(0).followed_to_rest(), None);
 }

@@ -5,13 +5,16 @@ use stateright::Property;
 
 use crate::protocol::Protocol;
 use crate::rules::{Scenario, WayToRest};
-use crate::world::{Payment, Place, World};
+use crate::world::{Payment, Place, Settled, Version, World};
 
 pub(crate) const SETTLED_ONCE: &str = "no payment is settled twice";
 pub(crate) const PROCESSED_IS_SETTLED: &str = "PROCESSED bears a transaction of the journal";
 pub(crate) const SETTLED_IS_NOTICED: &str = "no settlement of a FAILED payment goes unnoticed";
 pub(crate) const CANCELLED_IS_UNPAID: &str = "a cancelled payment is not paid";
 pub(crate) const IN_ORDER: &str = "an account's payments are posted in order";
+pub(crate) const UNDECIDED_IS_UNPAID: &str =
+    "what was changed is paid so only after a person has said that it is right";
+pub(crate) const NOT_EARLY: &str = "nothing is posted before its day";
 pub(crate) const CARRIED: &str = "what has not ended is carried by something durable";
 pub(crate) const RESTS_ENDED: &str = "where nothing is left to do, every payment has ended";
 pub(crate) const COMES_TO_REST: &str = "left alone, the work comes to an end";
@@ -48,6 +51,13 @@ fn safe() -> Vec<Property<Protocol>> {
                 .iter()
                 .all(|payment| !payment.was_cancelled || payment.journal.is_empty())
         }),
+        Property::always(UNDECIDED_IS_UNPAID, |_: &Protocol, world: &World| {
+            world.payments.iter().all(|payment| {
+                let changed = |one: &Settled| one.version == Version::Changed;
+                payment.decided || !payment.journal.iter().any(changed)
+            })
+        }),
+        Property::always(NOT_EARLY, |_: &Protocol, world: &World| !world.early),
         Property::always(IN_ORDER, |_: &Protocol, world: &World| !world.overtaken),
         Property::always(CARRIED, |_: &Protocol, world: &World| {
             world.payments.iter().enumerate().all(|(place, payment)| carried(world, place, payment))
@@ -81,6 +91,8 @@ fn carried(world: &World, place: Place, payment: &Payment) -> bool {
     carried
         || payment.letters > 0
         || payment.raw_letter
+        // The opening of its day queues it.
+        || (payment.status == Status::Scheduled && payment.ahead)
         || world.relay.checkpoint <= place
         || world.queue.iter().any(|message| message.payment == place)
 }

@@ -4,8 +4,8 @@ use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Kind};
 use crate::properties;
-use crate::rules::{Broken, Scenario};
-use crate::world::{Budget, Confirmer, Dispatcher, Operator, Payment, Relay, World};
+use crate::rules::{Broken, Day, Scenario};
+use crate::world::{Budget, Confirmer, Dispatcher, Operator, Payment, Relay, Version, World};
 
 /// The protocol in one scenario, whole or with one rule broken.
 #[derive(Debug, Clone)]
@@ -55,6 +55,7 @@ impl Protocol {
             Action::Posts(worker, fate) => self.post(&mut world, worker, fate),
             Action::Records(worker) => self.record(&mut world, worker),
             Action::Fails(worker) => self.fail(&mut world, worker),
+            Action::Withholds(worker) => self.withhold(&mut world, worker),
             Action::Buries(worker) => self.bury(&mut world, worker),
             Action::Deletes(worker) => self.delete(&mut world, worker),
             Action::Releases(worker) => self.release(&mut world, worker),
@@ -77,6 +78,10 @@ impl Protocol {
             }
             Action::ServiceForgetsKey(place) => self.forget(&mut world, place),
             Action::OperatorReschedules(place) => self.reschedule(&mut world, place),
+            Action::OperatorDecides(place, version) => self.decide(&mut world, place, version),
+            Action::WriterChanges(place) => change(&mut world, place),
+            Action::ScanSends(place) => self.scan(&mut world, place),
+            Action::DayBegins => self.day_begins(&mut world),
             Action::OperatorTakesUpAgain(place) => {
                 world.operator = Operator::Rescheduled(place);
                 true
@@ -117,6 +122,13 @@ fn confirmer_deletes(world: &mut World) -> bool {
     true
 }
 
+/// Another program changes what the item of a payment says.
+fn change(world: &mut World, place: usize) -> bool {
+    world.budget.changes -= 1;
+    world.payments[place].version = Version::Changed;
+    true
+}
+
 /// Asks for a payment that may be stuck in PENDING.
 fn sweep(world: &mut World, place: usize) -> bool {
     world.budget.sweeps -= 1;
@@ -131,8 +143,10 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<World> {
         let Scenario { accounts, faults, rejections, replays, cancels, sweeps, attempts, .. } =
             &self.scenario;
+        let Scenario { changes, scans, day, .. } = &self.scenario;
+        let payment = || Payment { ahead: *day == Day::Ahead, ..Payment::new(*attempts) };
         vec![World {
-            payments: accounts.iter().map(|_| Payment::new(*attempts)).collect(),
+            payments: accounts.iter().map(|_| payment()).collect(),
             relay: Relay { next: 0, checkpoint: 0, reached: 0 },
             queue: Vec::new(),
             sent: 0,
@@ -146,8 +160,11 @@ impl Model for Protocol {
                 replays: *replays,
                 cancels: *cancels,
                 sweeps: *sweeps,
+                changes: *changes,
+                scans: *scans,
             },
             overtaken: false,
+            early: false,
         }]
     }
 

@@ -59,6 +59,17 @@ pub(crate) enum Broken {
     ReplayNotTakenUp,
     /// The letter is deleted before the replay's message is sent.
     LetterDeletedBeforeReplay,
+    /// INV-14: the date of a payment is not looked at.
+    DateIgnored,
+    /// INV-16: a message that contradicts the table is dead-lettered, and the payment left
+    /// SCHEDULED.
+    MismatchNotWithheld,
+    /// INV-16: a PENDING payment whose message contradicts the table is submitted as the table
+    /// has it.
+    PendingMismatchSubmitted,
+    /// INV-16: a payment is replayed as the table has it though its dead letter has another
+    /// version, and nobody has said which is right.
+    ReplayedUndecided,
 }
 
 /// How long a worker may stand still between its last check and its request's arrival.
@@ -77,6 +88,13 @@ pub(crate) enum Retention {
     LongerThanTheCheck,
 }
 
+/// Whether the day of the payments has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Day {
+    Begun,
+    Ahead,
+}
+
 /// What a check covers.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -90,6 +108,12 @@ pub(crate) struct Scenario {
     pub(crate) cancels: u8,
     /// Questions of the confirmer's sweep, each at any time.
     pub(crate) sweeps: u8,
+    /// Changes by another program, of one payment each.
+    pub(crate) changes: u8,
+    /// Scans for lost messages, each of one payment.
+    pub(crate) scans: u8,
+    /// Whether the payments' day lies ahead at first.
+    pub(crate) day: Day,
     /// Attempts that are posted before a payment is given up.
     pub(crate) attempts: u8,
     pub(crate) retention: Retention,
@@ -114,6 +138,9 @@ impl Scenario {
             replays: 0,
             cancels: 0,
             sweeps: 0,
+            changes: 0,
+            scans: 0,
+            day: Day::Begun,
             attempts: 2,
             retention: Retention::LongerThanTheCheck,
             way_to_rest: WayToRest::NotFollowed,
@@ -149,6 +176,19 @@ impl Scenario {
 
     pub(crate) fn with_sweeps(self, sweeps: u8) -> Self {
         Self { sweeps, ..self }
+    }
+
+    pub(crate) fn with_changes(self, changes: u8) -> Self {
+        Self { changes, ..self }
+    }
+
+    pub(crate) fn with_scans(self, scans: u8) -> Self {
+        Self { scans, ..self }
+    }
+
+    /// The payments are queued before their day begins.
+    pub(crate) fn of_a_day_ahead(self) -> Self {
+        Self { day: Day::Ahead, ..self }
     }
 
     pub(crate) fn with_malformed(self, place: usize) -> Self {

@@ -1,17 +1,18 @@
 //! The steps of the relay, the confirmer, the transaction service's memory and people.
 
-use shared::domain::Event;
+use shared::domain::{Event, Status};
 
 use crate::action::Arrival;
 use crate::protocol::Protocol;
 use crate::rules::{Broken, Pauses, Retention};
-use crate::world::{Code, Confirmation, Confirmer, Operator, Place, Stage, World};
+use crate::world::{Code, Confirmation, Confirmer, Operator, Place, Stage, Version, World};
 
 impl Protocol {
     pub(crate) fn relay_sends(&self, world: &mut World, arrival: Arrival) -> bool {
         let place = world.relay.next;
         match arrival {
-            Arrival::Queued => world.send(place, self.group(place)),
+            // From the stream: as it was inserted.
+            Arrival::Queued => world.send_version(place, Version::Original, self.group(place)),
             Arrival::Dropped => {}
         }
         world.relay.next += 1;
@@ -94,6 +95,13 @@ impl Protocol {
     /// to a person.
     pub(crate) fn reschedule(&self, world: &mut World, place: Place) -> bool {
         let payment = &world.payments[place];
+        // Its dead letter has the version that failed.
+        if payment.version == Version::Changed
+            && !payment.decided
+            && !self.breaks(Broken::ReplayedUndecided)
+        {
+            return false;
+        }
         let sure = payment.surely_unpaid()
             || (self.breaks(Broken::RejectionTakenForCertain)
                 && payment.failure == Some(Code::Rejected));
@@ -124,6 +132,44 @@ impl Protocol {
             payment.letters -= 1;
         }
         world.operator = Operator::Rescheduled(place);
+        true
+    }
+
+    /// FAILED → SCHEDULED with the version that a person says is right, and with one attempt
+    /// more, so that a dispatcher asks before it submits.
+    pub(crate) fn decide(&self, world: &mut World, place: Place, version: Version) -> bool {
+        let payment = &world.payments[place];
+        let other = payment.version == Version::Original && version == Version::Changed;
+        let asked = payment.found(0).is_some() || !payment.old;
+        if other || !asked || !world.write(place, Event::Replay) {
+            return false;
+        }
+        world.budget.replays -= 1;
+        let payment = &mut world.payments[place];
+        payment.decided |= version == Version::Changed;
+        payment.version = version;
+        payment.failure = None;
+        payment.attempts += 1;
+        payment.limit = payment.attempts + 1;
+        world.operator = Operator::Rescheduled(place);
+        true
+    }
+
+    /// The scan finds a payment SCHEDULED for a while, and queues it as the table has it.
+    pub(crate) fn scan(&self, world: &mut World, place: Place) -> bool {
+        world.budget.scans -= 1;
+        world.send(place, self.group(place));
+        true
+    }
+
+    /// The day of all payments begins: its opening queues what is SCHEDULED.
+    pub(crate) fn day_begins(&self, world: &mut World) -> bool {
+        for place in 0..world.payments.len() {
+            world.payments[place].ahead = false;
+            if world.payments[place].status == Status::Scheduled {
+                world.send(place, self.group(place));
+            }
+        }
         true
     }
 

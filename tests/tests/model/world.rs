@@ -24,12 +24,20 @@ pub(crate) struct World {
     pub(crate) budget: Budget,
     /// A payment was posted while one before it in its account had not ended.
     pub(crate) overtaken: bool,
+    /// A payment was posted before its day began.
+    pub(crate) early: bool,
 }
 
 /// A payment: its item, the transaction service's journal for it, its dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Payment {
     pub(crate) status: Status,
+    /// What the item says is to be paid.
+    pub(crate) version: Version,
+    /// A person has said that the changed version is right.
+    pub(crate) decided: bool,
+    /// Its day has not begun.
+    pub(crate) ahead: bool,
     pub(crate) attempts: u8,
     /// Attempts beyond this many are not posted.
     pub(crate) limit: u8,
@@ -60,6 +68,17 @@ pub(crate) enum Code {
     Unknown,
     /// The attempts are used up and the service does not know the key.
     Exhausted,
+    /// Message and table have different versions.
+    Mismatch,
+}
+
+/// What is to be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Version {
+    /// As it was inserted.
+    Original,
+    /// As somebody changed it afterwards.
+    Changed,
 }
 
 /// A settlement in the transaction service's journal.
@@ -67,6 +86,7 @@ pub(crate) enum Code {
 pub(crate) struct Settled {
     /// The idempotency key, among those of one payment.
     pub(crate) key: u8,
+    pub(crate) version: Version,
     pub(crate) remembered: bool,
     /// The age of the claim started anew after it: the item no longer tells its age.
     pub(crate) outlived: bool,
@@ -85,6 +105,7 @@ pub(crate) struct Relay {
 pub(crate) struct Message {
     pub(crate) id: u8,
     pub(crate) payment: Place,
+    pub(crate) version: Version,
     pub(crate) group: u8,
     /// In flight with this dispatcher; its group is blocked meanwhile.
     pub(crate) held_by: Option<Worker>,
@@ -113,6 +134,10 @@ pub(crate) enum Stage {
         transaction: u8,
     },
     Failing(Code),
+    /// SCHEDULED → FAILED, after so many attempts.
+    Withholding {
+        seen: u8,
+    },
     Burying,
     BuryingRaw,
     Deleting,
@@ -124,6 +149,7 @@ pub(crate) enum Stage {
 pub(crate) struct Job {
     pub(crate) message: u8,
     pub(crate) payment: Place,
+    pub(crate) version: Version,
     pub(crate) claim: Claim,
 }
 
@@ -139,6 +165,12 @@ pub(crate) enum Claim {
     Mine {
         attempt: u8,
     },
+    /// Found SCHEDULED with so many attempts and another version.
+    Differs {
+        seen: u8,
+    },
+    /// Its day has not begun.
+    Early,
     Leftover,
     FoundFailed,
     Malformed,
@@ -185,6 +217,10 @@ pub(crate) struct Budget {
     pub(crate) replays: u8,
     pub(crate) cancels: u8,
     pub(crate) sweeps: u8,
+    /// Another program changes what a payment says.
+    pub(crate) changes: u8,
+    /// The scan for lost messages queues what is SCHEDULED.
+    pub(crate) scans: u8,
 }
 
 impl World {
@@ -206,8 +242,13 @@ impl World {
         true
     }
 
+    /// Queues a payment as the table has it.
     pub(crate) fn send(&mut self, payment: Place, group: u8) {
-        self.queue.push(Message { id: self.sent, payment, group, held_by: None });
+        self.send_version(payment, self.payments[payment].version, group);
+    }
+
+    pub(crate) fn send_version(&mut self, payment: Place, version: Version, group: u8) {
+        self.queue.push(Message { id: self.sent, payment, version, group, held_by: None });
         self.sent += 1;
     }
 
@@ -226,6 +267,9 @@ impl Payment {
     pub(crate) fn new(limit: u8) -> Self {
         Self {
             status: Status::Scheduled,
+            version: Version::Original,
+            decided: false,
+            ahead: false,
             attempts: 0,
             limit,
             accounted: 0,

@@ -1,6 +1,7 @@
 //! SQS FIFO: the engine of crate `local`, behind the port that the services use.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,14 +126,23 @@ impl Sqs {
     }
 }
 
+/// Looks at the body of a message before it is deleted.
+pub(crate) type Deleting = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// One queue, as one life of a process uses it.
-#[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) sqs: Sqs,
     pub(crate) name: &'static str,
     pub(crate) life: Life,
     pub(crate) faults: Faults,
     pub(crate) bug: Bug,
+    pub(crate) deleting: Deleting,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 fn lost() -> CallFailed {
@@ -190,10 +200,14 @@ impl QueueApi for Queue {
     async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
         let (sqs, name) = (self.sqs.clone(), self.name);
         let receipts: Vec<_> = receipts.iter().map(|receipt| (*receipt).to_owned()).collect();
+        let deleting = Arc::clone(&self.deleting);
         let delete = move || {
-            let results = receipts
-                .iter()
-                .map(|receipt| sqs.act(|engine, now| engine.delete(name, receipt, now)));
+            let results = receipts.iter().map(|receipt| {
+                if let Some((_, body)) = sqs.handed_out.lock().unwrap().get(receipt) {
+                    deleting(body);
+                }
+                sqs.act(|engine, now| engine.delete(name, receipt, now))
+            });
             refused(results.map(|result| result.map_err(|error| error.to_string())))
         };
         self.faults.call(&self.life, LIMIT, delete).await.ok_or_else(lost)

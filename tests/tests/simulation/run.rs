@@ -17,6 +17,9 @@ use crate::world::{Down, Process, World};
 /// before a payment is delivered again is five minutes, and one may wait for several others.
 const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
 
+/// Time between two scans for lost messages.
+const SCANS: Duration = Duration::from_secs(900);
+
 /// What came of one or more seeds.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -78,8 +81,13 @@ async fn play(seed: u64, bug: Bug) -> Outcome {
         happen(next, &mut world, &mut processes, &mut due);
     }
     let calm = Instant::now();
+    let mut scans = 0;
     while !world.has_ended() && calm.elapsed() < PATIENCE {
         sleep(Duration::from_secs(5)).await;
+        if calm.elapsed() >= SCANS * (scans + 1) {
+            world.scan(u64::from(scans));
+            scans += 1;
+        }
     }
     // What is under way arrives, and letters are written.
     sleep(Duration::from_secs(600)).await;
@@ -135,7 +143,10 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
         }
         Due::Wake(process) => processes[process].life.set(State::Running),
         Due::ServiceUp => world.service_down(Down::No),
-        Due::Calm => world.faults.end(),
+        Due::Calm => {
+            world.faults.end();
+            processes.iter().for_each(Process::set_right);
+        }
     }
 }
 

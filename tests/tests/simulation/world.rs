@@ -1,6 +1,7 @@
 //! All of it together: the outside in memory, and the processes, which are the services' own
 //! `run` over their ports.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,11 +15,11 @@ use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
-    PaymentRef, TraceKey,
+    PaymentRef, Status, TraceKey,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
-use shared::queue::{Consumer, DeadLetterQueue, Outgoing, Producer, QueueApi};
+use shared::queue::{Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use shared::transaction::Transactions;
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 use crate::bugs::Bug;
 use crate::faults::Faults;
 use crate::life::{Life, State};
-use crate::queue::{Queue, Sqs};
+use crate::queue::{Deleting, Queue, Sqs};
 use crate::script::{DISPATCHERS, Script};
 use crate::service::{Books, RETENTION, Service};
 use crate::table::{Items, Table};
@@ -52,6 +53,9 @@ pub(crate) struct World {
     began: Instant,
     queued: Vec<Payment>,
     inserted: u64,
+    /// Payments whose message a dispatcher with a wrong clock has let go, to be queued again on
+    /// their day: behind what came meanwhile, so nobody compares their order.
+    left: Arc<Mutex<HashSet<String>>>,
 }
 
 /// A process in one life.
@@ -73,6 +77,11 @@ impl Process {
     pub(crate) fn jump(&self, seconds: i64) {
         self.skew.fetch_add(seconds, Ordering::Relaxed);
     }
+
+    /// Somebody has noticed that the clock was wrong.
+    pub(crate) fn set_right(&self) {
+        self.skew.store(0, Ordering::Relaxed);
+    }
 }
 
 impl World {
@@ -88,6 +97,7 @@ impl World {
             began: Instant::now(),
             queued: Vec::new(),
             inserted: 0,
+            left: Arc::default(),
         }
     }
 
@@ -159,6 +169,17 @@ impl World {
         self.queued.iter().for_each(|payment| self.send(payment));
     }
 
+    /// The scan for lost messages queues what is SCHEDULED, each time under other ids.
+    pub(crate) fn scan(&self, number: u64) {
+        let items = self.items.lock().unwrap();
+        let waiting = items.items.values().filter(|stored| stored.status == Status::Scheduled);
+        for stored in waiting {
+            let mut message = Dispatch::First.message(&stored.payment);
+            message.deduplication = format!("scan-{number}-{}", stored.payment.id);
+            self.sqs.send(PAYMENTS, &message);
+        }
+    }
+
     pub(crate) fn service_down(&self, down: Down) {
         self.books.lock().unwrap().down = down == Down::Yes;
     }
@@ -166,7 +187,19 @@ impl World {
     fn queue(&self, name: &'static str, life: &Life) -> Arc<dyn QueueApi> {
         let (sqs, life, faults) = (self.sqs.clone(), life.clone(), self.faults.clone());
         let bug = if name == PAYMENTS { self.bug } else { Bug::None };
-        Arc::new(Queue { sqs, name, life, faults, bug })
+        let (items, books) = (Arc::clone(&self.items), Arc::clone(&self.books));
+        let left = Arc::clone(&self.left);
+        // Looked at before a message is deleted.
+        let deleting: Deleting = Arc::new(move |body| {
+            let Ok(payment) = serde_json::from_str::<Payment>(body) else { return };
+            let status = items.lock().unwrap().items.get(&payment.id).map(|stored| stored.status);
+            let key = payment.id.to_string();
+            let open = matches!(status, Some(Status::Scheduled | Status::Pending));
+            if open && !books.lock().unwrap().journal.iter().any(|settled| settled.key == key) {
+                left.lock().unwrap().insert(key);
+            }
+        });
+        Arc::new(Queue { sqs, name, life, faults, bug, deleting })
     }
 
     /// Starts the process `index`: a dispatcher or a confirmer.
@@ -247,7 +280,7 @@ impl World {
 
     /// Whether every payment has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        use shared::domain::Status::{Pending, Scheduled};
+        use Status::{Pending, Scheduled};
         let items = self.items.lock().unwrap();
         items.items.values().all(|stored| !matches!(stored.status, Scheduled | Pending))
     }
@@ -266,6 +299,7 @@ impl World {
             table: items.items.values().cloned().collect(),
             stream: items.stream.clone(),
             letters: letters.collect(),
+            overtaken: self.left.lock().unwrap().clone(),
             ..Evidence::default()
         }
     }

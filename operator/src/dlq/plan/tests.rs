@@ -49,7 +49,11 @@ fn failed(code: FailureCode, reason: &str, attempts: u32) -> StoredPayment {
 }
 
 fn letter(code: FailureCode) -> Letter {
-    let payment = Some(payment());
+    letter_of(code, payment())
+}
+
+fn letter_of(code: FailureCode, payment: Payment) -> Letter {
+    let payment = Some(payment);
     let service = "dispatcher".to_owned();
     let failure = Failure::new(code, "x");
     let written = DeadLetter { failure, service, at: now(), payment, raw: None };
@@ -60,12 +64,17 @@ fn letter(code: FailureCode) -> Letter {
     }
 }
 
+/// Asked for, and nobody has to say what is to be paid.
+const ASK: Step = Step::Ask(Right::Unquestioned);
+
 fn with_letter(stored: Option<&StoredPayment>) -> Step {
-    by_table(Carrier::Letter(&letter(FailureCode::Rejected)), stored, Replayed::NotYet)
+    let payment = stored.map_or_else(payment, |stored| stored.payment.clone());
+    let letter = letter_of(FailureCode::Rejected, payment);
+    by_table(Carrier::Letter(&letter), stored, None, Replayed::NotYet)
 }
 
 fn by_name(stored: Option<&StoredPayment>) -> Step {
-    by_table(Carrier::Name, stored, Replayed::NotYet)
+    by_table(Carrier::Name, stored, None, Replayed::NotYet)
 }
 
 fn settled() -> Found {
@@ -74,18 +83,21 @@ fn settled() -> Found {
 
 #[test]
 fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() {
-    for code in
-        [FailureCode::Rejected, FailureCode::Refused, FailureCode::Exhausted, FailureCode::Unknown]
-    {
+    for code in [
+        FailureCode::Rejected,
+        FailureCode::Refused,
+        FailureCode::Exhausted,
+        FailureCode::Unknown,
+        FailureCode::Overwritten,
+        FailureCode::Mismatch,
+        FailureCode::Missing,
+    ] {
         assert_eq!(by_letter(&letter(code)), None, "{code}");
     }
     for code in [
         FailureCode::MalformedRecord,
         FailureCode::MalformedMessage,
         FailureCode::InvalidItem,
-        FailureCode::Overwritten,
-        FailureCode::Mismatch,
-        FailureCode::Missing,
         FailureCode::Conflict,
     ] {
         let refused = Plan::Refuse(Refusal::SeeRunbook(code));
@@ -145,6 +157,7 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
         Step::Decided(Plan::Replay {
             attempts: 1,
             first_claim: FirstClaim::StartsAnew,
+            right: Right::Unquestioned,
             because: Safe::RejectedOnce,
         })
     );
@@ -154,20 +167,21 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
         (FailureCode::Exhausted, 1),
         (FailureCode::Unknown, 1),
         (FailureCode::Conflict, 1),
+        (FailureCode::Overwritten, 0),
     ] {
         let asked = with_letter(Some(&failed(code, "x", attempts)));
-        assert_eq!(asked, Step::Ask, "{code} after {attempts}");
+        assert_eq!(asked, ASK, "{code} after {attempts}");
     }
-    assert_eq!(with_letter(Some(&stored(Status::Failed, 1, None))), Step::Ask);
+    assert_eq!(with_letter(Some(&stored(Status::Failed, 1, None))), ASK);
 }
 
 #[test]
 fn a_payment_that_was_taken_and_then_refused_is_asked_for_though_it_was_submitted_once() {
     let refused = failed(FailureCode::Refused, "422 closed: x", 1);
-    assert_eq!(with_letter(Some(&refused)), Step::Ask);
-    assert_eq!(by_name(Some(&refused)), Step::Ask);
+    assert_eq!(with_letter(Some(&refused)), ASK);
+    assert_eq!(by_name(Some(&refused)), ASK);
     let found = Found::Rejected { reason: "422 closed: x".to_owned() };
-    let plan = by_answer(&refused, found, &LIMITS, now());
+    let plan = by_answer(&refused, Right::Unquestioned, found, &LIMITS, now());
     assert!(matches!(&plan, Plan::Refuse(Refusal::RejectedForGood { .. })), "{plan:?}");
     assert!(plan.to_string().ends_with("dead-letters.md#refused"), "{plan}");
 }
@@ -185,7 +199,7 @@ fn a_key_that_was_settled_for_another_body_is_never_replayed() {
 fn a_payment_that_failed_again_in_this_run_is_left_for_the_next() {
     let once = failed(FailureCode::Rejected, "422 limit: x", 1);
     let letter = letter(FailureCode::Rejected);
-    let step = by_table(Carrier::Letter(&letter), Some(&once), Replayed::InThisRun);
+    let step = by_table(Carrier::Letter(&letter), Some(&once), None, Replayed::InThisRun);
     assert_eq!(step, Step::Decided(Plan::Refuse(Refusal::FailedAgain)));
 }
 
@@ -194,10 +208,11 @@ fn what_was_settled_is_replayed_however_old_it_is() {
     let mut old = failed(FailureCode::Unknown, "x", 7);
     old.claimed_at = Some("2026-11-01T00:00:00Z".parse().unwrap());
     assert_eq!(
-        by_answer(&old, settled(), &LIMITS, now()),
+        by_answer(&old, Right::Unquestioned, settled(), &LIMITS, now()),
         Plan::Replay {
             attempts: 7,
             first_claim: FirstClaim::Stays,
+            right: Right::Unquestioned,
             because: Safe::Settled { transaction_id: "T1".to_owned() },
         }
     );
@@ -207,10 +222,11 @@ fn what_was_settled_is_replayed_however_old_it_is() {
 fn what_is_not_found_is_replayed_only_while_the_key_is_remembered_for_sure() {
     let young = failed(FailureCode::Exhausted, "x", 21);
     assert_eq!(
-        by_answer(&young, Found::Nothing, &LIMITS, now()),
+        by_answer(&young, Right::Unquestioned, Found::Nothing, &LIMITS, now()),
         Plan::Replay {
             attempts: 21,
             first_claim: FirstClaim::Stays,
+            right: Right::Unquestioned,
             because: Safe::NothingSettled,
         }
     );
@@ -219,9 +235,9 @@ fn what_is_not_found_is_replayed_only_while_the_key_is_remembered_for_sure() {
         claimed_at: Some(now() - Duration::from_secs(86_400 / 4 * 3)),
         ..young.clone()
     };
-    assert_eq!(by_answer(&old, Found::Nothing, &LIMITS, now()), forgotten);
+    assert_eq!(by_answer(&old, Right::Unquestioned, Found::Nothing, &LIMITS, now()), forgotten);
     let undated = StoredPayment { claimed_at: None, ..young };
-    assert_eq!(by_answer(&undated, Found::Nothing, &LIMITS, now()), forgotten);
+    assert_eq!(by_answer(&undated, Right::Unquestioned, Found::Nothing, &LIMITS, now()), forgotten);
 }
 
 #[test]
@@ -229,10 +245,73 @@ fn without_an_answer_or_after_a_final_refusal_nothing_is_replayed() {
     let young = failed(FailureCode::Exhausted, "x", 21);
     let found = Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
     let refused = Refusal::NoAnswer { reason: "503".to_owned() };
-    assert_eq!(by_answer(&young, found, &LIMITS, now()), Plan::Refuse(refused));
+    assert_eq!(
+        by_answer(&young, Right::Unquestioned, found, &LIMITS, now()),
+        Plan::Refuse(refused)
+    );
     let found = Found::Rejected { reason: "no".to_owned() };
     let refused = Refusal::RejectedForGood { reason: "no".to_owned() };
-    assert_eq!(by_answer(&young, found, &LIMITS, now()), Plan::Refuse(refused));
-    let under_way = by_answer(&young, Found::UnderWay, &LIMITS, now());
+    assert_eq!(
+        by_answer(&young, Right::Unquestioned, found, &LIMITS, now()),
+        Plan::Refuse(refused)
+    );
+    let under_way = by_answer(&young, Right::Unquestioned, Found::UnderWay, &LIMITS, now());
     assert!(matches!(under_way, Plan::Replay { first_claim: FirstClaim::Stays, .. }));
+}
+
+/// A payment that was withheld before it was ever claimed.
+fn withheld(code: FailureCode) -> StoredPayment {
+    StoredPayment { claimed_at: None, ..failed(code, "x", 0) }
+}
+
+#[test]
+fn a_withheld_payment_is_never_replayed_as_if_it_were_new() {
+    let settled_or_under_way = [settled(), Found::UnderWay];
+    for code in [FailureCode::Mismatch, FailureCode::Overwritten, FailureCode::Conflict] {
+        for found in settled_or_under_way.clone() {
+            let plan = by_answer(&withheld(code), Right::Unquestioned, found, &LIMITS, now());
+            let raised = matches!(plan, Plan::Replay { right: Right::Table, .. });
+            assert!(raised, "{code}: {plan:?} would leave Attempts at 0");
+        }
+    }
+}
+
+#[test]
+fn of_the_withheld_ones_only_a_mismatch_is_sent_when_nothing_is_known_of_it() {
+    let nothing = |code| by_answer(&withheld(code), Right::Table, Found::Nothing, &LIMITS, now());
+    let replayed = nothing(FailureCode::Mismatch);
+    let expected = Plan::Replay {
+        attempts: 0,
+        first_claim: FirstClaim::StartsAnew,
+        right: Right::Table,
+        because: Safe::NeverClaimed,
+    };
+    assert_eq!(replayed, expected);
+    let see = |code| Plan::Refuse(Refusal::SeeRunbook(code));
+    assert_eq!(nothing(FailureCode::Overwritten), see(FailureCode::Overwritten));
+    assert_eq!(nothing(FailureCode::Conflict), Plan::Refuse(Refusal::Forgotten));
+    let invalid = by_name(Some(&withheld(FailureCode::InvalidItem)));
+    assert_eq!(invalid, Step::Decided(see(FailureCode::InvalidItem)));
+}
+
+#[test]
+fn what_is_undecided_is_neither_replayed_nor_sent_again() {
+    let other = |stored: &StoredPayment| {
+        let amount = Amount::from_minor_units(2).unwrap();
+        letter_of(FailureCode::Mismatch, Payment { amount, ..stored.payment.clone() })
+    };
+    for stored in [
+        withheld(FailureCode::Mismatch),
+        failed(FailureCode::Rejected, "422 limit: x", 1),
+        stored(Status::Scheduled, 1, None),
+        stored(Status::Pending, 1, None),
+    ] {
+        let letter = other(&stored);
+        let carrier = Carrier::Letter(&letter);
+        let step = by_table(carrier, Some(&stored), None, Replayed::NotYet);
+        let undecided = matches!(step, Step::Decided(Plan::Refuse(Refusal::Undecided(_))));
+        assert!(undecided, "{} is decided by a machine: {step:?}", stored.status);
+    }
+    let named = by_name(Some(&withheld(FailureCode::Mismatch)));
+    assert!(matches!(named, Step::Decided(Plan::Refuse(Refusal::Undecided(_)))), "{named:?}");
 }

@@ -148,6 +148,7 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken,
         limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
         clock: Clock::new(now),
         mode: Mode::Execute,
+        version: None,
         unanswered: 0,
         asked_at: None,
         replayed: HashSet::new(),
@@ -262,6 +263,7 @@ async fn a_replay_that_the_table_refuses_sends_nothing() {
         limits: replayer.limits,
         clock: replayer.clock,
         mode: replayer.mode,
+        version: replayer.version,
         unanswered: replayer.unanswered,
         asked_at: replayer.asked_at,
         replayed: replayer.replayed,
@@ -287,7 +289,7 @@ fn each_replay_has_an_id_of_its_own_for_its_letter_and_its_attempts() {
     let id = |letter: &str, attempts| {
         let mut case = case_of(&stored);
         letter.clone_into(&mut case.letter.as_mut().unwrap().message_id);
-        match message(&case, &StoredPayment { attempts, ..stored.clone() }) {
+        match message(&case, &stored.payment, attempts) {
             Message::Payment(_, outgoing) => outgoing.deduplication,
             other => panic!("{other:?}"),
         }

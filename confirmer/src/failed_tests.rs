@@ -1,0 +1,179 @@
+//! What a confirmation does to payments that end FAILED, and their dead letters.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shared::config::Receiving;
+use shared::domain::{BlobDigest, DataBlob, Settlement, Status, transition};
+use shared::payments::{
+    Applied, BlobError, ChangeError, DeadLetters, PaymentsError, StoredPayment, met,
+};
+use shared::queue::{
+    CallFailed, DeadLetter, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
+};
+
+use super::*;
+
+const RECEIVING: Receiving =
+    Receiving { visibility: Duration::from_secs(30), wait: Duration::from_secs(1) };
+
+/// One payment, one confirmation of it, and the dead-letter queue.
+#[derive(Debug)]
+struct Outside {
+    stored: Mutex<StoredPayment>,
+    confirmation: Confirmation,
+    deleted: Mutex<usize>,
+    letters: Mutex<Vec<DeadLetter>>,
+}
+
+impl Outside {
+    fn of(status: Status, attempts: u32, result: Reported) -> Arc<Self> {
+        let stored = crate::sweep::simulation::stored(1);
+        let stored = StoredPayment { status, attempts, ..stored };
+        let payment = stored.payment.reference();
+        Arc::new(Self {
+            stored: Mutex::new(stored),
+            confirmation: Confirmation { payment, result, trace_key: None },
+            deleted: Mutex::default(),
+            letters: Mutex::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl PaymentStore for Outside {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let mut stored = self.stored.lock().unwrap();
+        let [change] = changes else { panic!("{changes:?}") };
+        let Ok(status) = transition(stored.status, change.event()) else {
+            return Ok(vec![met(change, stored.clone())]);
+        };
+        stored.status = status;
+        match change {
+            Change::Settle(..) => {}
+            Change::Refuse(_, failure) | Change::Withhold(_, failure) => {
+                stored.failure = Some((*failure).clone());
+                stored.dead_letters.last = None;
+            }
+            Change::DeadLettered(_, _, count) => {
+                stored.dead_letters = DeadLetters { count: *count, last: Some(now) };
+            }
+            other => panic!("a confirmer does not make {other:?}"),
+        }
+        Ok(vec![Ok(Applied::Now)])
+    }
+
+    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(Some(self.stored.lock().unwrap().clone()))
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Archive for Outside {
+    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(None)
+    }
+}
+
+#[derive(Debug)]
+struct Queue(Arc<Outside>);
+
+#[async_trait]
+impl QueueApi for Queue {
+    fn name(&self) -> &'static str {
+        "queue.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Ok(vec![Incoming {
+            receipt: "receipt".to_owned(),
+            message_id: "message".to_owned(),
+            group: "group".to_owned(),
+            receive_count: 1,
+            body: serde_json::to_string(&self.0.confirmation).unwrap(),
+        }])
+    }
+
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        *self.0.deleted.lock().unwrap() += receipts.len();
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        Ok(Vec::new())
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
+        self.0.letters.lock().unwrap().extend(letters);
+        Ok(Vec::new())
+    }
+}
+
+/// Delivers the confirmation so many times.
+async fn deliver(outside: &Arc<Outside>, times: usize) {
+    let letters = Producer::new(Arc::new(Queue(Arc::clone(outside))));
+    let worker = Worker {
+        queue: Consumer::new(Arc::new(Queue(Arc::clone(outside))), RECEIVING),
+        store: Arc::clone(outside) as Arc<dyn PaymentStore>,
+        archive: Arc::clone(outside) as Arc<dyn Archive>,
+        dead_letters: DeadLetterQueue::new(letters, "confirmer"),
+        clock: Clock::system(),
+    };
+    for _ in 0..times {
+        let deliveries = worker.queue.receive().await.unwrap();
+        worker.settle(deliveries).await;
+    }
+}
+
+fn refused() -> Reported {
+    Reported::Rejected(Failure::new(FailureCode::Refused, "422 closed: x"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_comes_again_leaves_one_dead_letter() {
+    let outside = Outside::of(Status::Pending, 1, refused());
+    deliver(&outside, 8).await;
+    let letters = outside.letters.lock().unwrap();
+    assert_eq!((letters.len(), letters[0].failure.code), (1, FailureCode::Refused));
+    assert_eq!(*outside.deleted.lock().unwrap(), 8);
+    assert_eq!(outside.stored.lock().unwrap().dead_letters.count, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
+    let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+    let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
+    for reported in [Reported::Settled(settled.clone()), refused()] {
+        let outside = Outside::of(Status::Scheduled, 0, reported);
+        deliver(&outside, 1).await;
+        let stored = outside.stored.lock().unwrap().clone();
+        assert_eq!((stored.status, stored.attempts), (Status::Failed, 0));
+        assert_eq!(stored.failure.unwrap().code, FailureCode::Conflict);
+        let letters = outside.letters.lock().unwrap();
+        assert_eq!((letters.len(), letters[0].failure.code), (1, FailureCode::Conflict));
+        assert!(letters[0].raw.is_some() && letters[0].payment.is_some());
+    }
+    // After a replay it is asked for first: that settles it.
+    let replayed = Outside::of(Status::Scheduled, 1, Reported::Settled(settled));
+    deliver(&replayed, 1).await;
+    assert_eq!(replayed.stored.lock().unwrap().status, Status::Scheduled);
+    assert_eq!(replayed.letters.lock().unwrap().len(), 1);
+}

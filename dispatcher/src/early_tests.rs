@@ -1,0 +1,113 @@
+//! INV-14: nothing is submitted before its day begins at the bank, whoever queued it.
+
+use std::time::Duration;
+
+use shared::domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
+use shared::shutdown::Shutdown;
+
+use crate::attempt::Finding;
+use crate::job::Claim;
+use crate::recorder::End;
+use crate::testing::{Stage, TODAY, dearer, noon, payment};
+
+const TOMORROW: &str = "2026-11-24";
+/// Ten minutes before midnight, in seconds after noon.
+const SHORTLY_BEFORE: i64 = 12 * 3_600 - 600;
+
+fn attempt(number: u32) -> Attempt {
+    Attempt { number, before_replay: 0, not_done: 0, claimed_at: noon() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_of_a_day_far_ahead_is_not_claimed_and_its_message_goes() {
+    for status_and_attempts in [(Status::Scheduled, 0), (Status::Scheduled, 2)] {
+        let (status, attempts) = status_and_attempts;
+        let (stage, ahead, today) =
+            (Stage::set(), payment("ACC", "2027-06-01"), payment("ACC", TODAY));
+        stage.hold(&ahead, status, attempts);
+        stage.hold(&today, Status::Scheduled, 0);
+        stage.work(&[&ahead, &today]).await;
+        let item = stage.outside.item(&ahead);
+        assert_eq!((item.status, item.attempts), (status, attempts));
+        assert!(stage.is_gone(&ahead), "it blocks its account until its day");
+        let submitted = stage.outside.submitted.lock().unwrap().clone();
+        assert_eq!(submitted, [today], "the rest of its account goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_whose_day_begins_within_the_tolerance_of_clocks_comes_back_when_it_does() {
+    let stage = Stage::set();
+    let (soon, today) = (payment("ACC", TOMORROW), payment("ACC", TODAY));
+    stage.hold(&soon, Status::Scheduled, 0);
+    stage.hold(&today, Status::Scheduled, 0);
+    stage.clock(SHORTLY_BEFORE);
+    stage.work(&[&soon, &today]).await;
+    assert_eq!(stage.outside.item(&soon).status, Status::Scheduled);
+    assert_eq!(stage.released(&soon), Some(Duration::from_secs(601)));
+    assert!(!stage.is_gone(&soon));
+    assert_eq!(stage.submissions(), 1);
+    assert!(Duration::from_secs(600) < CLOCK_TOLERANCE);
+    stage.clock(SHORTLY_BEFORE + 600);
+    stage.work(&[&soon]).await;
+    assert_eq!(stage.submissions(), 2, "its day has begun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replayed_payment_whose_clock_goes_back_before_its_turn_is_not_claimed_again() {
+    let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
+    stage.hold(&ahead, Status::Scheduled, 1);
+    let job = stage.job(&ahead).await;
+    let attempts = &stage.worker.group.attempts;
+    let replayed = Claim::Replayed(attempt(1));
+    let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(finding, Finding::Early(Timing::Ahead)), "{finding:?}");
+    assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claimed_payment_is_looked_at_again_right_before_it_is_submitted() {
+    for (seconds, early) in
+        [(0, Timing::Ahead), (SHORTLY_BEFORE, Timing::BeginsIn(Duration::from_secs(600)))]
+    {
+        let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
+        stage.hold(&ahead, Status::Pending, 1);
+        stage.clock(seconds);
+        let job = stage.job(&ahead).await;
+        let attempts = &stage.worker.group.attempts;
+        let made = Claim::Made(attempt(1));
+        let finding = attempts.make(&job, made, &Shutdown::new(Duration::ZERO)).await;
+        assert!(matches!(finding, Finding::Early(timing) if timing == early), "{finding:?}");
+        assert_eq!(stage.submissions(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_payment_of_a_day_ahead_is_asked_for_and_never_submitted_before_it() {
+    let mut stage = Stage::set();
+    let ahead = payment("ACC", TOMORROW);
+    stage.hold(&ahead, Status::Pending, 1);
+    stage.work(&[&ahead]).await;
+    assert_eq!((stage.questions(), stage.submissions()), (1, 0));
+    assert_eq!(stage.outside.item(&ahead).status, Status::Pending);
+    assert!(stage.is_gone(&ahead), "the sweep of its day queues it again");
+    // Claimed and settled by a version before this one.
+    let settlement = Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
+    *stage.outside.found.lock().unwrap() = Found::Settled(settlement.clone());
+    stage.work(&[&ahead]).await;
+    let done = stage.done.try_recv().unwrap();
+    assert!(matches!(done.end, End::Settled(settled) if settled == settlement));
+    assert_eq!(stage.submissions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_payment_of_a_day_ahead_is_said_before_its_message_goes() {
+    let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
+    stage.hold(&dearer(&ahead), Status::Scheduled, 0);
+    stage.work(&[&ahead]).await;
+    assert_eq!(stage.outside.item(&ahead).status, Status::Failed, "the opening would send it");
+    assert_eq!(stage.letters().len(), 1);
+    let written: Vec<_> =
+        stage.outside.written.lock().unwrap().iter().map(|(_, event)| *event).collect();
+    assert_eq!(written, [Event::Withhold, Event::DeadLetter]);
+}

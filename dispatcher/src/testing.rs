@@ -1,0 +1,447 @@
+//! The outside of a dispatcher in memory, for its unit tests: a table, an archive, a transaction
+//! service and a queue, each call of which can take its time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use shared::clock::Clock;
+use shared::config::Receiving;
+use shared::domain::{
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found, Outcome,
+    Payment, PaymentId, PaymentRef, Status, TraceKey, transition,
+};
+use shared::payments::archive::Archive;
+use shared::payments::{
+    Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
+    StoredPayment, met,
+};
+use shared::queue::{
+    CallFailed, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer, QueueApi,
+    RefusedEntry, Visibility,
+};
+use shared::shutdown::Shutdown;
+use shared::transaction::Transactions;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use crate::attempt::Attempts;
+use crate::gate::Gate;
+use crate::group::Group;
+use crate::job::{Job, Received, sort};
+use crate::limit::Bounds;
+use crate::past::Past;
+use crate::recorder::Done;
+use crate::worker::Worker;
+
+/// How long a message stays hidden. No heartbeat gets through here.
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);
+/// The day on which the tests play, at the bank.
+pub(crate) const TODAY: &str = "2026-11-23";
+
+/// A call that can take its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Call {
+    Archive,
+    Write,
+    Submit,
+    Ask,
+}
+
+/// The outside.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    pub(crate) items: Mutex<HashMap<PaymentId, StoredPayment>>,
+    /// The events that were written, in order.
+    pub(crate) written: Mutex<Vec<(PaymentId, shared::domain::Event)>>,
+    pub(crate) submitted: Mutex<Vec<Payment>>,
+    pub(crate) asked: Mutex<Vec<PaymentId>>,
+    pub(crate) outcome: Mutex<Outcome>,
+    pub(crate) found: Mutex<Found>,
+    /// Calls that take longer than a message stays hidden.
+    pub(crate) slow: Mutex<Vec<Call>>,
+    /// Messages that are to be received.
+    waiting: Mutex<Vec<Incoming>>,
+    /// Messages that were deleted, by receipt.
+    pub(crate) deleted: Mutex<Vec<String>>,
+    /// Messages that were given back, by receipt, and for how long.
+    pub(crate) released: Mutex<Vec<(String, Duration)>>,
+    pub(crate) letters: Mutex<Vec<DeadLetter>>,
+    /// Whether the dead-letter queue takes nothing.
+    pub(crate) no_letters: Mutex<bool>,
+    skew: AtomicI64,
+}
+
+impl Outside {
+    async fn take_time(&self, call: Call) {
+        let slow = self.slow.lock().unwrap().contains(&call);
+        tokio::time::sleep(if slow { VISIBILITY } else { Duration::ZERO }).await;
+    }
+
+    pub(crate) fn item(&self, payment: &Payment) -> StoredPayment {
+        self.items.lock().unwrap()[&payment.id].clone()
+    }
+
+    fn write(&self, change: &Change<'_>, now: Timestamp) -> Result<Applied, ChangeError> {
+        let mut items = self.items.lock().unwrap();
+        let Some(stored) = items.get_mut(&change.reference().id) else {
+            return Err(ChangeError::Missing);
+        };
+        let same = |payment: &Payment| stored.payment.same_instruction(payment);
+        let fits = match change {
+            Change::Claim(payment) => stored.attempts == 0 && same(payment),
+            Change::ClaimAgain(payment, seen) | Change::Resume(payment, seen) => {
+                stored.attempts == *seen && same(payment)
+            }
+            Change::Fail(_, _, made)
+            | Change::WithholdReplayed(_, _, made)
+            | Change::NotDone(_, made, _)
+            | Change::DeadLettered(_, made, _) => stored.attempts == *made,
+            Change::Withhold(..) => stored.attempts == 0,
+            other => panic!("a dispatcher does not make {other:?}"),
+        };
+        let Ok(status) = transition(stored.status, change.event()) else {
+            return met(change, stored.clone());
+        };
+        if !fits {
+            return met(change, stored.clone());
+        }
+        stored.status = status;
+        self.written.lock().unwrap().push((stored.payment.id, change.event()));
+        match change {
+            Change::Claim(_) => {
+                stored.attempts = 1;
+                stored.claimed_at = Some(now);
+            }
+            Change::ClaimAgain(..) | Change::Resume(..) => stored.attempts += 1,
+            Change::NotDone(_, _, count) => stored.not_done = *count,
+            Change::DeadLettered(_, _, count) => {
+                stored.dead_letters = DeadLetters { count: *count, last: Some(now) };
+            }
+            Change::Fail(_, failure, _)
+            | Change::Withhold(_, failure)
+            | Change::WithholdReplayed(_, failure, _) => {
+                stored.failure = Some((*failure).clone());
+                stored.dead_letters.last = None;
+            }
+            other => panic!("a dispatcher does not make {other:?}"),
+        }
+        Ok(Applied::Now)
+    }
+}
+
+#[async_trait]
+impl PaymentStore for Outside {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        let results = changes.iter().map(|change| self.write(change, now)).collect();
+        self.take_time(Call::Write).await;
+        Ok(results)
+    }
+
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(self.items.lock().unwrap().get(&reference.id).cloned())
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Archive for Outside {
+    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        self.take_time(Call::Archive).await;
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Transactions for Outside {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        self.submitted.lock().unwrap().push(payment.clone());
+        self.take_time(Call::Submit).await;
+        self.outcome.lock().unwrap().clone()
+    }
+
+    async fn find(&self, payment: PaymentId) -> Found {
+        self.asked.lock().unwrap().push(payment);
+        self.take_time(Call::Ask).await;
+        self.found.lock().unwrap().clone()
+    }
+}
+
+/// The payments queue.
+#[derive(Debug)]
+struct Payments(Arc<Outside>);
+
+#[async_trait]
+impl QueueApi for Payments {
+    fn name(&self) -> &'static str {
+        "payments.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        Ok(std::mem::take(&mut *self.0.waiting.lock().unwrap()))
+    }
+
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        let receipts = receipts.iter().map(|receipt| (*receipt).to_owned());
+        self.0.deleted.lock().unwrap().extend(receipts);
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        entries: &[(&str, Duration)],
+        purpose: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        match purpose {
+            Visibility::Extend => Err(CallFailed("no heartbeat gets through".to_owned())),
+            Visibility::Release => {
+                let entries = entries.iter().map(|(receipt, time)| ((*receipt).to_owned(), *time));
+                self.0.released.lock().unwrap().extend(entries);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn send(&self, _: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        panic!("a dispatcher sends no payments")
+    }
+}
+
+/// The dead-letter queue.
+#[derive(Debug)]
+struct Letters(Arc<Outside>);
+
+#[async_trait]
+impl QueueApi for Letters {
+    fn name(&self) -> &'static str {
+        "payments-dlq.fifo"
+    }
+
+    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        panic!("a dispatcher reads no dead letters")
+    }
+
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        panic!("a dispatcher deletes no dead letters")
+    }
+
+    async fn change_visibility(
+        &self,
+        _: &[(&str, Duration)],
+        _: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        panic!("a dispatcher holds no dead letters")
+    }
+
+    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        if *self.0.no_letters.lock().unwrap() {
+            return Err(CallFailed("down".to_owned()));
+        }
+        let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
+        self.0.letters.lock().unwrap().extend(letters);
+        Ok(Vec::new())
+    }
+}
+
+/// A dispatcher before its outside.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) outside: Arc<Outside>,
+    pub(crate) worker: Worker,
+    pub(crate) done: mpsc::Receiver<Done>,
+}
+
+impl Stage {
+    /// Noon of [`TODAY`]; everything is settled, and nothing is known of any key.
+    pub(crate) fn set() -> Self {
+        let settled =
+            shared::domain::Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
+        let outside = Arc::new(Outside {
+            items: Mutex::default(),
+            written: Mutex::default(),
+            submitted: Mutex::default(),
+            asked: Mutex::default(),
+            outcome: Mutex::new(Outcome::Settled(settled)),
+            found: Mutex::new(Found::Nothing),
+            slow: Mutex::default(),
+            waiting: Mutex::default(),
+            deleted: Mutex::default(),
+            released: Mutex::default(),
+            letters: Mutex::default(),
+            no_letters: Mutex::default(),
+            skew: AtomicI64::new(0),
+        });
+        let (sender, done) = mpsc::channel(100);
+        let worker = worker(&outside, sender);
+        Self { outside, worker, done }
+    }
+
+    /// Sets everybody's wall clock so many seconds after noon.
+    pub(crate) fn clock(&self, seconds: i64) {
+        self.outside.skew.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Puts a payment into the table.
+    pub(crate) fn hold(&self, payment: &Payment, status: Status, attempts: u32) {
+        let failure = || Failure::new(shared::domain::FailureCode::Rejected, "422 limit: x");
+        let stored = StoredPayment {
+            payment: payment.clone(),
+            status,
+            updated_at: noon(),
+            attempts,
+            attempts_before: 0,
+            not_done: 0,
+            claimed_at: (attempts > 0).then(noon),
+            transaction_id: None,
+            settled_at: None,
+            failure: (status == Status::Failed).then(failure),
+            dead_letters: DeadLetters::default(),
+        };
+        self.outside.items.lock().unwrap().insert(payment.id, stored);
+    }
+
+    /// Delivers messages; their receipts are the payments' ids.
+    pub(crate) async fn deliver(&self, payments: &[&Payment]) -> Vec<Received> {
+        let incoming = payments.iter().map(|payment| Incoming {
+            receipt: payment.id.to_string(),
+            message_id: format!("message-{}", payment.id),
+            group: payment.account.to_string(),
+            receive_count: 1,
+            body: serde_json::to_string(payment).unwrap(),
+        });
+        *self.outside.waiting.lock().unwrap() = incoming.collect();
+        let deliveries = self.worker.queue.receive().await.unwrap();
+        let mut received = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let place = Arc::clone(&self.worker.places).acquire_owned().await.unwrap();
+            received.push(Received { delivery, place });
+        }
+        received
+    }
+
+    /// Delivers the message of one payment as a job.
+    pub(crate) async fn job(&self, payment: &Payment) -> Job {
+        sort(self.deliver(&[payment]).await).jobs.remove(0)
+    }
+
+    /// Delivers messages and has them worked on to the end.
+    pub(crate) async fn work(&self, payments: &[&Payment]) {
+        let received = self.deliver(payments).await;
+        self.work_on(received).await;
+    }
+
+    /// Works on what was delivered to the end.
+    pub(crate) async fn work_on(&self, received: Vec<Received>) {
+        self.worker.clone().work(received).await;
+        self.worker.tasks.close();
+        self.worker.tasks.wait().await;
+        self.worker.tasks.reopen();
+    }
+
+    /// Whether the message of a payment was deleted.
+    pub(crate) fn is_gone(&self, payment: &Payment) -> bool {
+        self.outside.deleted.lock().unwrap().contains(&payment.id.to_string())
+    }
+
+    /// For how long the message of a payment was given back.
+    pub(crate) fn released(&self, payment: &Payment) -> Option<Duration> {
+        let released = self.outside.released.lock().unwrap();
+        let of = released.iter().find(|(receipt, _)| *receipt == payment.id.to_string());
+        of.map(|(_, time)| *time)
+    }
+
+    /// How often the transaction service was given a payment.
+    pub(crate) fn submissions(&self) -> usize {
+        self.outside.submitted.lock().unwrap().len()
+    }
+
+    /// How often it was asked for one.
+    pub(crate) fn questions(&self) -> usize {
+        self.outside.asked.lock().unwrap().len()
+    }
+
+    /// How many dead letters there are.
+    pub(crate) fn letters(&self) -> Vec<DeadLetter> {
+        self.outside.letters.lock().unwrap().clone()
+    }
+}
+
+pub(crate) fn noon() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+/// A payment of an account that is due on a day.
+pub(crate) fn payment(account: &str, due: &str) -> Payment {
+    Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse(account).unwrap(),
+        due: due.parse().unwrap(),
+        amount: Amount::from_minor_units(1250).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: noon(),
+    }
+}
+
+/// The same payment, changed by somebody.
+pub(crate) fn dearer(payment: &Payment) -> Payment {
+    Payment { amount: Amount::from_minor_units(99_900).unwrap(), ..payment.clone() }
+}
+
+fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
+    let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(1) };
+    let queue = Consumer::new(Arc::new(Payments(Arc::clone(outside))), receiving);
+    let letters = Producer::new(Arc::new(Letters(Arc::clone(outside))));
+    let store = Arc::clone(outside) as Arc<dyn PaymentStore>;
+    let for_clock = Arc::clone(outside);
+    let clock = Clock::new(move || {
+        noon() + SignedDuration::from_secs(for_clock.skew.load(Ordering::Relaxed))
+    });
+    let gate = Gate::new(Bounds { least: 10, most: 10 }, None, noon());
+    let attempts = Attempts {
+        store: Arc::clone(&store),
+        transactions: Arc::clone(outside) as Arc<dyn Transactions>,
+        gate: gate.clone(),
+        past: Past {
+            archive: Arc::clone(outside) as Arc<dyn Archive>,
+            zone: TimeZone::UTC,
+            clock: clock.clone(),
+        },
+        limits: AttemptLimits { attempts: 5, key_retention: Duration::from_secs(86_400) },
+        clock: clock.clone(),
+    };
+    Worker {
+        group: Group {
+            attempts,
+            store: Arc::clone(&store),
+            queue: queue.clone(),
+            dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
+            done,
+            clock: clock.clone(),
+            shutdown: Shutdown::new(Duration::ZERO),
+        },
+        gate,
+        clock,
+        queue,
+        store,
+        places: Arc::new(Semaphore::new(100)),
+        concurrency: 100,
+        tasks: TaskTracker::new(),
+    }
+}

@@ -1,0 +1,118 @@
+use shared::domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status, TraceKey};
+use shared::payments::DeadLetters;
+use shared::queue::DeadLetter;
+
+use super::super::letter::Body;
+use super::*;
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC").unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1250).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+    }
+}
+
+fn dearer(payment: &Payment, amount: i64) -> Payment {
+    Payment { amount: Amount::from_minor_units(amount).unwrap(), ..payment.clone() }
+}
+
+fn stored(payment: &Payment, status: Status, code: FailureCode) -> StoredPayment {
+    StoredPayment {
+        payment: payment.clone(),
+        status,
+        updated_at: payment.created_at,
+        attempts: 0,
+        attempts_before: 0,
+        not_done: 0,
+        claimed_at: None,
+        transaction_id: None,
+        settled_at: None,
+        failure: (status == Status::Failed).then(|| Failure::new(code, "x")),
+        dead_letters: DeadLetters::default(),
+    }
+}
+
+/// A dead letter with the table's version and the message's.
+fn letter(code: FailureCode, table: &Payment, message: Option<&Payment>) -> Letter {
+    let written = DeadLetter {
+        failure: Failure::new(code, "x"),
+        service: "dispatcher".to_owned(),
+        at: table.created_at,
+        payment: Some(table.clone()),
+        raw: message.map(|message| serde_json::to_string(message).unwrap()),
+    };
+    let (message_id, group) = ("m".to_owned(), "ACC".to_owned());
+    Letter { message_id, group, body: Body::Written(Box::new(written)) }
+}
+
+#[test]
+fn a_mismatch_is_undecided_until_somebody_says_which_version_is_right() {
+    let message = payment();
+    let table = dearer(&message, 99_900);
+    let failed = stored(&table, Status::Failed, FailureCode::Mismatch);
+    let letter = letter(FailureCode::Mismatch, &table, Some(&message));
+    let says = |said| right(Some(&letter), &failed, said);
+    let undecided = says(None).unwrap_err();
+    let words = undecided.to_string();
+    assert!(
+        words.contains("999.00 EUR to BEN-1") && words.contains("12.50 EUR to BEN-1"),
+        "{words}"
+    );
+    assert_eq!(says(Some(Version::Table)), Ok(Right::Table));
+    assert_eq!(says(Some(Version::Message)), Ok(Right::Message(Box::new(message))));
+    // Named, when its dead letter is gone.
+    assert!(matches!(right(None, &failed, None), Err(Undecided::Open { other: None, .. })));
+    assert_eq!(right(None, &failed, Some(Version::Table)), Ok(Right::Table));
+    assert_eq!(right(None, &failed, Some(Version::Message)), Err(Undecided::NoMessage));
+}
+
+#[test]
+fn a_table_that_was_changed_once_more_is_not_what_the_person_decided_about() {
+    let message = payment();
+    let letter = letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
+    let failed = stored(&dearer(&message, 3), Status::Failed, FailureCode::Mismatch);
+    let table = right(Some(&letter), &failed, Some(Version::Table));
+    assert!(matches!(table, Err(Undecided::ChangedSince { .. })), "{table:?}");
+}
+
+#[test]
+fn whatever_code_it_failed_with_a_payment_that_was_changed_since_is_undecided() {
+    for code in [FailureCode::Rejected, FailureCode::Exhausted, FailureCode::Unknown] {
+        let then = payment();
+        let now = stored(&dearer(&then, 2), Status::Failed, code);
+        let changed = letter(code, &then, None);
+        assert!(matches!(right(Some(&changed), &now, None), Err(Undecided::Open { .. })), "{code}");
+        let same = letter(code, &now.payment, None);
+        assert_eq!(right(Some(&same), &now, None), Ok(Right::Unquestioned), "{code}");
+    }
+    // A message that SQS moved was never compared with the table.
+    let moved = Letter {
+        message_id: "m".to_owned(),
+        group: "ACC".to_owned(),
+        body: Body::Payment(Box::new(payment())),
+    };
+    let Body::Payment(message) = &moved.body else { panic!() };
+    let scheduled = stored(&dearer(message, 2), Status::Scheduled, FailureCode::Rejected);
+    assert!(matches!(right(Some(&moved), &scheduled, None), Err(Undecided::Open { .. })));
+}
+
+#[test]
+fn a_decision_that_died_before_its_message_was_sent_is_finished_as_it_was_made() {
+    let message = payment();
+    let letter = letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
+    // The message's version was written back.
+    let restored = stored(&message, Status::Scheduled, FailureCode::Mismatch);
+    assert!(right(Some(&letter), &restored, None).is_err());
+    assert_eq!(right(Some(&letter), &restored, Some(Version::Message)), Ok(Right::Table));
+    // It was decided otherwise before.
+    let kept = stored(&dearer(&message, 2), Status::Scheduled, FailureCode::Mismatch);
+    let late = right(Some(&letter), &kept, Some(Version::Message));
+    assert_eq!(late, Err(Undecided::NotFailed(Status::Scheduled)));
+}
