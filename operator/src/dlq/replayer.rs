@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use shared::clock::Clock;
-use shared::domain::{AccountId, AttemptLimits, DueDate, Found, PaymentId, PaymentRef, Status};
+use shared::domain::{
+    AccountId, Asked, AttemptLimits, DueDate, Found, PaymentId, PaymentRef, RefusalCodes, Status,
+};
 use shared::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use shared::queue::{Outgoing, Producer};
 use shared::transaction::Transactions;
@@ -60,6 +62,8 @@ pub(super) struct Replayer<S, T> {
     pub(super) payments: Producer,
     pub(super) confirmations: Producer,
     pub(super) limits: AttemptLimits,
+    /// What a certain rejection looks like.
+    pub(super) codes: RefusalCodes,
     pub(super) clock: Clock,
     pub(super) mode: Mode,
     /// Questions in a row that had no answer.
@@ -163,24 +167,24 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
         } else {
             Replayed::NotYet
         };
-        let plan = match (by_table(carrier, stored.as_ref(), replayed), &stored) {
+        let plan = match (by_table(carrier, stored.as_ref(), replayed, &self.codes), &stored) {
             (Step::Decided(plan), _) => plan,
             (Step::Ask, None) => Plan::Refuse(Refusal::NotInTable),
             (Step::Ask, Some(stored)) => {
-                let found = self.ask(reference.id).await;
+                let found = self.ask((&stored.payment).into()).await;
                 by_answer(stored, found, &self.limits, self.clock.now())
             }
         };
         Ok((plan, stored))
     }
 
-    async fn ask(&mut self, payment: PaymentId) -> Found {
+    async fn ask(&mut self, asked: Asked) -> Found {
         let lately = self.asked_at.is_some_and(|asked_at| asked_at.elapsed() < ASK_AGAIN);
         if self.unanswered >= SILENCE && lately {
             let reason = format!("no answer {} times in a row, not asked", self.unanswered);
             return Found::NoAnswer { retry_after: None, reason };
         }
-        let found = self.transactions.find(payment).await;
+        let found = self.transactions.find(asked).await;
         self.asked_at = Some(Instant::now());
         match &found {
             Found::NoAnswer { .. } => self.unanswered += 1,

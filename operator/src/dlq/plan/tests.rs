@@ -59,11 +59,16 @@ fn letter(code: FailureCode) -> Letter {
 }
 
 fn with_letter(stored: Option<&StoredPayment>) -> Step {
-    by_table(Carrier::Letter(&letter(FailureCode::Rejected)), stored, Replayed::NotYet)
+    by_table(
+        Carrier::Letter(&letter(FailureCode::Rejected)),
+        stored,
+        Replayed::NotYet,
+        &RefusalCodes::Form,
+    )
 }
 
 fn by_name(stored: Option<&StoredPayment>) -> Step {
-    by_table(Carrier::Name, stored, Replayed::NotYet)
+    by_table(Carrier::Name, stored, Replayed::NotYet, &RefusalCodes::Form)
 }
 
 fn settled() -> Found {
@@ -160,6 +165,17 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
 }
 
 #[test]
+fn a_rejection_without_the_contracts_words_is_asked_for_before_it_is_replayed() {
+    for reason in ["400 without a readable reason", "410 gone: x", "404 no_such_path: x", "x"] {
+        let once = failed(FailureCode::Rejected, reason, 1);
+        assert_eq!(with_letter(Some(&once)), Step::Ask, "{reason}");
+    }
+    let once = failed(FailureCode::Rejected, "422 limit: x", 1);
+    let listed = RefusalCodes::parse("AC04").unwrap();
+    assert_eq!(by_table(Carrier::Name, Some(&once), Replayed::NotYet, &listed), Step::Ask);
+}
+
+#[test]
 fn a_payment_that_was_taken_and_then_refused_is_asked_for_though_it_was_submitted_once() {
     let refused = failed(FailureCode::Refused, "422 closed: x", 1);
     assert_eq!(with_letter(Some(&refused)), Step::Ask);
@@ -183,7 +199,8 @@ fn a_key_that_was_settled_for_another_body_is_never_replayed() {
 fn a_payment_that_failed_again_in_this_run_is_left_for_the_next() {
     let once = failed(FailureCode::Rejected, "422 limit: x", 1);
     let letter = letter(FailureCode::Rejected);
-    let step = by_table(Carrier::Letter(&letter), Some(&once), Replayed::InThisRun);
+    let step =
+        by_table(Carrier::Letter(&letter), Some(&once), Replayed::InThisRun, &RefusalCodes::Form);
     assert_eq!(step, Step::Decided(Plan::Refuse(Refusal::FailedAgain)));
 }
 
