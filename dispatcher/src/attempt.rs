@@ -104,7 +104,7 @@ impl Attempts {
             Ok(pass) => pass,
             Err(finding) => return finding,
         };
-        let found = self.transactions.find(job.payment.id).await;
+        let found = self.transactions.find((&job.payment).into()).await;
         pass.ended(health_of_answer(&found));
         events::asked(&job.payment, &found);
         // Nothing was submitted. Once it is only asked for, questions are bounded too.
@@ -245,7 +245,9 @@ fn is_certainly_not_done(_: &Outcome) -> bool {
 fn health(outcome: &Outcome) -> Health {
     match outcome {
         Outcome::Settled(_) | Outcome::Accepted => Health::Settled,
-        Outcome::InProgress | Outcome::Rejected { .. } => Health::Answered,
+        Outcome::InProgress | Outcome::Rejected { .. } | Outcome::Refused { .. } => {
+            Health::Answered
+        }
         Outcome::NotDone { .. } | Outcome::Unknown { .. } => Health::Failed,
     }
 }
@@ -262,14 +264,19 @@ fn health_of_answer(found: &Found) -> Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::domain::{Doubt, RefusalCodes};
 
     #[test]
     fn only_a_submission_that_was_taken_tells_the_latency_of_the_service() {
         let reason = || "x".to_owned();
         assert_eq!(health(&Outcome::Accepted), Health::Settled);
-        assert_eq!(health(&Outcome::Rejected { reason: reason() }), Health::Answered);
+        let code = RefusalCodes::Form.take("limit").unwrap();
+        let rejected = Outcome::Rejected { code: code.clone(), reason: reason() };
+        assert_eq!(health(&rejected), Health::Answered);
+        assert_eq!(health(&Outcome::Refused { code, reason: reason() }), Health::Answered);
         assert_eq!(health(&Outcome::InProgress), Health::Answered);
-        assert_eq!(health(&Outcome::Unknown { reason: reason() }), Health::Failed);
+        let unknown = Outcome::Unknown { doubt: Doubt::Lost, reason: reason() };
+        assert_eq!(health(&unknown), Health::Failed);
         for found in [Found::Nothing, Found::UnderWay, Found::Rejected { reason: reason() }] {
             assert_eq!(health_of_answer(&found), Health::Answered, "{found:?}");
         }

@@ -104,9 +104,10 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
         Outcome::Settled(_) => ("settled", None),
         Outcome::Accepted => ("accepted", None),
         Outcome::InProgress => ("in_progress", None),
-        Outcome::Rejected { reason } => ("rejected", Some(reason)),
+        Outcome::Rejected { reason, .. } => ("rejected", Some(reason)),
+        Outcome::Refused { reason, .. } => ("refused", Some(reason)),
         Outcome::NotDone { reason, .. } => ("not_done", Some(reason)),
-        Outcome::Unknown { reason } => ("unknown", Some(reason)),
+        Outcome::Unknown { reason, .. } => ("unknown", Some(reason)),
     };
     OUTCOMES.add_for("result", result, 1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{Found, PaymentId};
+use shared::domain::{Asked, Found};
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 
@@ -22,8 +22,8 @@ pub(crate) async fn probe(transactions: Arc<dyn Transactions>, gate: Gate, shutd
             return;
         }
         after_trial = Duration::ZERO;
-        let nobodys = PaymentId::generate();
-        let Some(found) = shutdown.unless_requested(transactions.find(nobodys)).await else {
+        let question = transactions.find(Asked::nobody());
+        let Some(found) = shutdown.unless_requested(question).await else {
             return;
         };
         events::probed(&found);

@@ -8,7 +8,7 @@ use shared::domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Outcome, Payment, PaymentId,
     TraceKey,
 };
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{Echo, Terms, TransactionClient, TransactionSettings, Transactions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -38,7 +38,8 @@ async fn service() -> (TransactionClient, mpsc::Receiver<String>) {
     });
     let timeout = Duration::from_secs(10);
     let url = url.parse().unwrap();
-    let settings = TransactionSettings { url, timeout, connect_timeout: timeout };
+    let terms = Terms { echo: Echo::Accepted, ..Terms::default() };
+    let settings = TransactionSettings { url, timeout, connect_timeout: timeout, terms };
     (TransactionClient::new(&settings).unwrap(), requests)
 }
 

@@ -105,8 +105,9 @@ impl Round<'_> {
     async fn ask(&self, stuck: &[StoredPayment]) -> Vec<Found> {
         let mut asking = JoinSet::new();
         for (index, stored) in stuck.iter().enumerate() {
-            let (transactions, id) = (self.sweeper.transactions.clone(), stored.payment.id);
-            asking.spawn(async move { (index, transactions.find(id).await) });
+            let (transactions, asked) =
+                (self.sweeper.transactions.clone(), (&stored.payment).into());
+            asking.spawn(async move { (index, transactions.find(asked).await) });
         }
         let panicked = || Found::NoAnswer { retry_after: None, reason: "asking failed".to_owned() };
         let mut answers: Vec<Found> = stuck.iter().map(|_| panicked()).collect();

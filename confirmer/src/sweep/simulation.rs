@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome, Payment,
-    PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, Asked, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome,
+    Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
@@ -123,7 +123,7 @@ impl Transactions for FakeBank {
         panic!("the sweep submitted {}", payment.id)
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
+    async fn find(&self, asked: Asked) -> Found {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_at_once.fetch_max(now, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl Transactions for FakeBank {
         if *self.down.lock().unwrap() {
             return Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
         }
-        self.answers.lock().unwrap().get(&payment).cloned().unwrap_or(Found::Nothing)
+        self.answers.lock().unwrap().get(&asked.key).cloned().unwrap_or(Found::Nothing)
     }
 }
 

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode, Found,
-    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
+    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{
@@ -326,7 +326,7 @@ impl Transactions for World {
         panic!("a confirmer submitted {}", payment.id)
     }
 
-    async fn find(&self, _: PaymentId) -> Found {
+    async fn find(&self, _: Asked) -> Found {
         Found::Nothing
     }
 }

@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Duration;
 
-use shared::domain::{Amount, Outcome, Payment};
+use shared::domain::{Amount, Certainty, Outcome, Payment, RefusalCodes};
 use shared::payments::{BlobError, ChangeError};
 use world::{Call, World, blob, payment, pending, settled_in_archive, work};
 
@@ -25,7 +25,8 @@ fn never_came(log: &[String], call: &str) {
 }
 
 fn rejected() -> Outcome {
-    Outcome::Rejected { reason: "422 limit: reached".to_owned() }
+    let code = RefusalCodes::Form.take("limit").unwrap();
+    Outcome::Rejected { code, reason: "422 limit: reached".to_owned() }
 }
 
 fn passing() -> ChangeError {
@@ -123,7 +124,8 @@ async fn a_payment_is_submitted_when_the_one_before_it_in_its_account_is_answere
 
 #[tokio::test(start_paused = true)]
 async fn what_must_wait_takes_the_rest_of_its_account_back_and_nobody_elses() {
-    let busy = Outcome::NotDone { retry_after: None, reason: "503".to_owned() };
+    let (certainty, reason) = (Certainty::Certain, "503 unavailable: x".to_owned());
+    let busy = Outcome::NotDone { certainty, retry_after: None, reason };
     let payments = [payment("A", 0), payment("A", 1), payment("B", 2)];
     let log = work(World::with(&payments).answering("A0", busy)).await;
     came_in_order(&log, &["submit A0", "release A1", "release A0"]);

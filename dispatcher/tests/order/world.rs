@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, Found,
+    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
+    Found,
     Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::archive::Archive;
@@ -409,8 +410,8 @@ impl Transactions for World {
         self.outcomes.get(name).cloned().unwrap_or_else(settled)
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
-        self.note(format!("ask {}", self.name(payment)));
+    async fn find(&self, asked: Asked) -> Found {
+        self.note(format!("ask {}", self.name(asked.key)));
         Found::Nothing
     }
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::Uuid;
 
+use super::echo::Echo;
+
 /// When a payment was settled: UTC, to the millisecond, written as RFC 3339
 /// (`2026-03-01T01:02:03.004Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,29 +56,37 @@ impl<'de> Deserialize<'de> for SettledAt {
 }
 
 /// The one answer of a key: equal on every request that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Settlement {
+    #[serde(flatten)]
+    pub(crate) echo: Echo,
     pub(crate) transaction_id: Uuid,
     pub(crate) status: Status,
     pub(crate) settled_at: SettledAt,
 }
 
 /// The answer of a payment whose result comes by callback.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Acceptance {
+    #[serde(flatten)]
+    pub(crate) echo: Echo,
     pub(crate) status: Status,
 }
 
 impl Acceptance {
-    pub(crate) const ACCEPTED: Self = Self { status: Status::Accepted };
+    pub(crate) fn of(echo: Echo) -> Self {
+        Self { echo, status: Status::Accepted }
+    }
 }
 
-/// Where a payment stands. A rejected one is answered with an error instead.
+/// Where a payment stands that was settled or taken. One that was rejected in answer to its
+/// request is answered with an error alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     Accepted,
     Settled,
+    Rejected,
 }
 
 #[cfg(test)]

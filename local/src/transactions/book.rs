@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     answer::{SettledAt, Settlement},
     asynchronous::{Accepted, Case, Cases, Intake, Letter, Standing, Step},
+    echo::Echo,
     entry::Record,
     faults::{Asynchronous, Faults},
     instruction::{IdempotencyKey, Instruction},
@@ -72,7 +73,7 @@ impl Book {
         if faults.forget_keys {
             return None;
         }
-        let known = self.keys.get(key.as_str())?;
+        let known = self.keys.get(key.as_str())?.clone();
         if faults.has_expired(known.settled_at(), SettledAt::now) {
             self.keys.forget(key.as_str());
             return None;
@@ -85,7 +86,9 @@ impl Book {
     pub(crate) fn case(&mut self, faults: &Faults, key: &IdempotencyKey) -> Option<&Case> {
         let forgotten = match self.cases.get(key.as_str())?.standing {
             Standing::UnderWay(_) => false,
-            Standing::Rejected(at) => faults.forget_keys || faults.has_expired(at, SettledAt::now),
+            Standing::Rejected { at, .. } => {
+                faults.forget_keys || faults.has_expired(at, SettledAt::now)
+            }
         };
         if forgotten {
             self.cases.forget(key.as_str());
@@ -109,15 +112,16 @@ impl Book {
         key: &IdempotencyKey,
         instruction: Instruction,
         due: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Echo, Refusal> {
         if self.cases.is_full() {
             return Err(Refusal::Overloaded);
         }
         let accepted = Accepted::new(key, instruction);
         let step = Step::Accepted(accepted.clone());
         self.intake.append(&step).map_err(Refusal::JournalUnwritable)?;
+        let echo = Echo::from(&accepted);
         self.cases.take(accepted, due);
-        Ok(())
+        Ok(echo)
     }
 
     /// When the next payment that was taken ends.
@@ -170,8 +174,9 @@ impl Book {
         self.journal.append(record)?;
         self.settled += 1;
         let known = Known::of(record);
+        let settlement = known.settlement(&key);
         let remembered = self.keys.remember(key, known);
-        Ok((known.settlement(), remembered))
+        Ok((settlement, remembered))
     }
 }
 

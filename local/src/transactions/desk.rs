@@ -16,6 +16,7 @@ use super::{
     answer::Settlement,
     asynchronous::{Letter, Standing},
     book::{Book, Ended, Opened},
+    echo::Echo,
     faults::{Asynchronous, Faults},
     gate::{Gate, Worker},
     instruction::{IdempotencyKey, Instruction},
@@ -67,7 +68,7 @@ pub(crate) enum Served {
     SettledNow(Settlement),
     SettledBefore(Settlement),
     /// Taken, now or before: the result comes later.
-    UnderWay,
+    UnderWay(Echo),
     /// Settled or taken now, but the client never hears of it.
     Unheard,
 }
@@ -76,7 +77,7 @@ pub(crate) enum Served {
 #[derive(Debug)]
 pub(crate) enum Sought {
     Settled(Settlement),
-    UnderWay,
+    UnderWay(Echo),
 }
 
 impl Desk {
@@ -147,11 +148,11 @@ impl Desk {
     pub(crate) fn find(&self, faults: &Faults, key: &IdempotencyKey) -> Result<Sought, Refusal> {
         let mut book = self.book();
         if let Some(known) = book.recall(faults, key) {
-            return Ok(Sought::Settled(known.settlement()));
+            return Ok(Sought::Settled(known.settlement(key.as_str())));
         }
         match &book.case(faults, key).ok_or(Refusal::UnknownKey)?.standing {
-            Standing::UnderWay(_) => Ok(Sought::UnderWay),
-            Standing::Rejected(_) => Err(Refusal::RejectedByBeneficiaryBank),
+            Standing::UnderWay(accepted) => Ok(Sought::UnderWay(Echo::from(&**accepted))),
+            Standing::Rejected { echo, .. } => Err(Refusal::RejectedSince(echo.clone())),
         }
     }
 
@@ -167,7 +168,7 @@ impl Desk {
         let mut book = self.book();
         if let Some(known) = book.recall(faults, &key) {
             return if known.was_for(instruction.fingerprint()) {
-                Ok(Served::SettledBefore(known.settlement()))
+                Ok(Served::SettledBefore(known.settlement(key.as_str())))
             } else {
                 Err(Refusal::KeyReused)
             };
@@ -177,8 +178,8 @@ impl Desk {
                 return Err(Refusal::KeyReused);
             }
             return match &case.standing {
-                Standing::UnderWay(_) => Ok(Served::UnderWay),
-                Standing::Rejected(_) => Err(Refusal::RejectedByBeneficiaryBank),
+                Standing::UnderWay(accepted) => Ok(Served::UnderWay(Echo::from(&**accepted))),
+                Standing::Rejected { echo, .. } => Err(Refusal::RejectedSince(echo.clone())),
             };
         }
         match &faults.asynchronous {
@@ -263,8 +264,8 @@ fn take(
     instruction: Instruction,
 ) -> Result<Served, Refusal> {
     let heard = !faults.loses_answer(key.as_str());
-    book.take(key, instruction, asynchronous.due(faults))?;
-    Ok(if heard { Served::UnderWay } else { Served::Unheard })
+    let echo = book.take(key, instruction, asynchronous.due(faults))?;
+    Ok(if heard { Served::UnderWay(echo) } else { Served::Unheard })
 }
 
 fn log(error: &JournalError) {

@@ -38,12 +38,16 @@ pub(crate) struct Record {
     #[serde(flatten)]
     pub(crate) entry: Entry,
     pub(crate) body: Fingerprint,
+    /// The payment's id where it is not the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) payment_id: Option<Box<str>>,
 }
 
 impl Record {
     /// Settles the instruction in name: a new transaction id, at this moment.
     pub(crate) fn new(key: &IdempotencyKey, instruction: Instruction) -> Self {
         let body = instruction.fingerprint();
+        let payment_id = unless_key(&instruction.payment_id, key.as_str());
         let entry = Entry {
             transaction_id: Uuid::now_v7(),
             idempotency_key: key.as_str().to_owned(),
@@ -54,13 +58,14 @@ impl Record {
             scheduled_date: instruction.scheduled_date,
             settled_at: SettledAt::now(),
         };
-        Self { entry, body }
+        Self { entry, body, payment_id }
     }
 
     /// Settles in name what was taken earlier: its transaction id, at this
     /// moment.
     pub(crate) fn of(accepted: &Accepted) -> Self {
         let accepted = accepted.clone();
+        let payment_id = unless_key(&accepted.payment_id, &accepted.idempotency_key);
         let entry = Entry {
             transaction_id: accepted.transaction_id,
             idempotency_key: accepted.idempotency_key,
@@ -71,6 +76,10 @@ impl Record {
             scheduled_date: accepted.scheduled_date,
             settled_at: SettledAt::now(),
         };
-        Self { entry, body: accepted.body }
+        Self { entry, body: accepted.body, payment_id }
     }
+}
+
+fn unless_key(payment_id: &str, key: &str) -> Option<Box<str>> {
+    (payment_id != key).then(|| payment_id.into())
 }

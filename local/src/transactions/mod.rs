@@ -18,7 +18,7 @@
 //! | `keys` | what the service remembers of each settled payment |
 //! | `book` | what is written and what is remembered, changed together |
 //! | `journal`, `entry` | the file that is written before any answer |
-//! | `answer`, `refusal` | what goes out |
+//! | `answer`, `refusal`, `echo` | what goes out, and what of the payment it repeats |
 //! | `stopwatch` | how long requests waited and were served |
 //! | `stable_hash` | the same draw for the same key, on every machine |
 
@@ -27,6 +27,7 @@ mod asynchronous;
 mod book;
 mod desk;
 mod door;
+mod echo;
 mod entry;
 mod faults;
 mod gate;

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::{answer::Status, echo::Echo};
 use crate::lines::JournalError;
 
 /// Seconds after which a request that found the queue full may come again.
@@ -29,6 +30,9 @@ pub(crate) enum Refusal {
     KeyReused,
     #[error("the beneficiary's bank takes no payments for this account")]
     RejectedByBeneficiaryBank,
+    /// It was taken with 202 before: the answer says so.
+    #[error("the beneficiary's bank takes no payments for this account")]
+    RejectedSince(Echo),
     #[error("the service is out of order for a moment; nothing was done")]
     Unavailable,
     #[error("more requests or payments are waiting than the service can take; nothing was done")]
@@ -55,7 +59,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
-            Self::RejectedByBeneficiaryBank => {
+            Self::RejectedByBeneficiaryBank | Self::RejectedSince(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "rejected_by_beneficiary_bank")
             }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -72,6 +76,16 @@ impl Refusal {
 struct ErrorBody {
     code: &'static str,
     reason: String,
+    #[serde(flatten)]
+    taken: Option<Taken>,
+}
+
+/// What the answer for a payment says beside that was taken and rejected since.
+#[derive(Serialize)]
+struct Taken {
+    #[serde(flatten)]
+    echo: Echo,
+    status: Status,
 }
 
 impl IntoResponse for Refusal {
@@ -81,8 +95,13 @@ impl IntoResponse for Refusal {
             tracing::error!(error = cause as &dyn std::error::Error, "{self}");
         }
         let reason = self.to_string();
-        let body = (status, Json(ErrorBody { code, reason }));
-        if matches!(self, Self::Overloaded) {
+        let soon = matches!(self, Self::Overloaded);
+        let taken = match self {
+            Self::RejectedSince(echo) => Some(Taken { echo, status: Status::Rejected }),
+            _ => None,
+        };
+        let body = (status, Json(ErrorBody { code, reason, taken }));
+        if soon {
             return ([(RETRY_AFTER, RETRY_SOON)], body).into_response();
         }
         body.into_response()

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     answer::Acceptance,
     desk::{Desk, Served, Sought, Visit},
+    echo::Echo,
     instruction::{IdempotencyKey, Instruction},
     refusal::Refusal,
 };
@@ -49,7 +50,7 @@ async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRea
             (StatusCode::CREATED, Json(settlement)).into_response()
         }
         Ok(Served::SettledBefore(settlement)) => Json(settlement).into_response(),
-        Ok(Served::UnderWay) => accepted(),
+        Ok(Served::UnderWay(echo)) => accepted(echo),
         Ok(Served::Unheard) => {
             // Its worker goes on to others.
             drop(visit);
@@ -94,13 +95,13 @@ async fn find(State(desk): State<Arc<Desk>>, uri: axum::http::Uri) -> Response {
     desk.answered(&visit);
     match found {
         Ok(Sought::Settled(settlement)) => Json(settlement).into_response(),
-        Ok(Sought::UnderWay) => accepted(),
+        Ok(Sought::UnderWay(echo)) => accepted(echo),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn accepted() -> Response {
-    (StatusCode::ACCEPTED, Json(Acceptance::ACCEPTED)).into_response()
+fn accepted(echo: Echo) -> Response {
+    (StatusCode::ACCEPTED, Json(Acceptance::of(echo))).into_response()
 }
 
 /// Says that the service runs, whatever its faults: a demo waits for it.

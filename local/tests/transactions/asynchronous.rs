@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::transactions::{Asynchronous, Faults};
 use serde_json::json;
 
-use crate::bank::{Answer, Bank, payment, payment_with};
+use crate::bank::{Answer, Bank, assert_echo, payment, payment_with};
 
 /// Ends payments soon.
 pub(crate) fn soon() -> Faults {
@@ -19,8 +19,12 @@ pub(crate) fn never() -> Faults {
     Faults { asynchronous: Some(Asynchronous { delay, lose_callbacks: 0.0 }), ..Faults::default() }
 }
 
+/// The answer for `payment(100)`.
 fn under_way() -> Answer {
-    Answer { status: 202, body: json!({ "status": "accepted" }) }
+    let body = json!({
+        "payment_id": "p-1", "amount": 100, "currency": "EUR", "status": "accepted"
+    });
+    Answer { status: 202, body }
 }
 
 #[tokio::test]
@@ -60,6 +64,9 @@ async fn an_asynchronous_rejection_is_final_and_can_be_asked_for() {
     let rejected = bank.ended_under("k").await;
     assert_eq!(rejected.status, 422);
     assert_eq!(rejected.body["code"], "rejected_by_beneficiary_bank");
+    // Unlike one in answer to a request, it says that the payment was taken.
+    assert_eq!(rejected.body["status"], "rejected");
+    assert_echo(&rejected.body, 100);
     for faults in [soon(), Faults::default()] {
         bank.service.set_faults(faults);
         assert_eq!(bank.post("k", &payment(100)).await, rejected);

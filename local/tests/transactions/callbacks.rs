@@ -47,6 +47,8 @@ async fn a_settlement_is_called_back_with_a_signature_that_holds() {
                 "payment_id": "p-1",
                 "account_id": "a-1",
                 "scheduled_date": "2026-03-01",
+                "amount": 100,
+                "currency": "EUR",
                 "transaction_id": settled.body["transaction_id"],
                 "settled_at": settled.body["settled_at"],
             }
@@ -70,6 +72,8 @@ async fn a_rejection_is_called_back_with_code_and_reason() {
             "payment_id": "p-1",
             "account_id": "a-1",
             "scheduled_date": "2026-03-01",
+            "amount": 100,
+            "currency": "EUR",
             "code": rejected["code"],
             "reason": rejected["reason"],
         })

@@ -12,7 +12,7 @@ mod retention;
 
 use std::{sync::Arc, time::Duration};
 
-use bank::{Answer, Bank, PATIENCE, payment, payment_with, send};
+use bank::{Answer, Bank, PATIENCE, assert_echo, payment, payment_with, send};
 use local::transactions::Faults;
 use serde_json::{Value, json};
 use tokio::{sync::Barrier, time::timeout};
@@ -26,6 +26,7 @@ async fn the_same_key_gets_the_same_answer_and_moves_money_once() {
     let again = bank.post("k", &payment(100)).await;
     assert_eq!(again, Answer { status: 200, ..first.clone() });
     assert_eq!(bank.get("k").await, again);
+    assert_echo(&first.body, 100);
 
     let other = bank.post("k2", &payment(100)).await;
     assert_eq!(other.status, 201);
@@ -204,6 +205,7 @@ async fn a_restart_remembers_keys_answers_and_bodies() {
     assert_eq!(bank.service.settled(), 1);
     assert_eq!(bank.service.torn_line(), None);
     assert_eq!(bank.post("k", &payment(100)).await, Answer { status: 200, ..first });
+    assert_echo(&bank.get("k").await.body, 100);
     let changed = payment_with("data", json!("invoice 8"));
     assert_eq!(bank.post("k", &changed).await.body["code"], "idempotency_key_reused");
     assert_eq!(bank.post("k2", &payment(100)).await.status, 201);

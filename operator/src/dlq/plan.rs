@@ -2,12 +2,14 @@
 //! written, what the table holds, and what the transaction service says when asked.
 //!
 //! A refusal answers for its own request only, so a payment that FAILED may have been settled
-//! by an earlier attempt. Only one that was attempted once and rejected is certain.
+//! by an earlier attempt. Only one that was attempted once and rejected is certain, and only if
+//! the rejection was in the contract's words: an older version also marked payments `rejected`
+//! that a gateway had turned away (INV-15).
 
 use std::fmt;
 
 use jiff::Timestamp;
-use shared::domain::{AttemptLimits, FailureCode, Found, Status};
+use shared::domain::{AttemptLimits, FailureCode, Found, RefusalCodes, Status};
 use shared::payments::{FirstClaim, StoredPayment};
 
 use super::letter::{Body, Letter};
@@ -152,12 +154,14 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
 }
 
 /// What the table decides, with what a person has `said` where there are two versions.
-/// `replayed` tells whether this run has replayed it before.
+/// `replayed` tells whether this run has replayed it before, `codes` what a certain rejection
+/// looks like.
 pub(super) fn by_table(
     carrier: Carrier<'_>,
     stored: Option<&StoredPayment>,
     said: Option<Version>,
     replayed: Replayed,
+    codes: &RefusalCodes,
 ) -> Step {
     let Some(stored) = stored else {
         return Step::Decided(Plan::Refuse(Refusal::NotInTable));
@@ -197,7 +201,7 @@ pub(super) fn by_table(
             Plan::Refuse(Refusal::FailedAgain)
         }
         (Status::Failed, _) => match right {
-            Ok(right) => return by_failure(stored, right),
+            Ok(right) => return by_failure(stored, right, codes),
             Err(why) => return undecided(&why),
         },
     })
@@ -212,19 +216,21 @@ pub(super) enum Replayed {
     NotYet,
 }
 
-fn by_failure(stored: &StoredPayment, right: Right) -> Step {
+fn by_failure(stored: &StoredPayment, right: Right, codes: &RefusalCodes) -> Step {
     let Some(failure) = &stored.failure else { return Step::Ask(right) };
     match failure.code {
         FailureCode::Rejected if failure.reason.contains(KEY_REUSED) => {
             Step::Decided(Plan::Refuse(Refusal::KeyReused))
         }
         // One submission for each attempt: this one was answered, and there was no other.
-        FailureCode::Rejected if stored.attempts == 1 => Step::Decided(Plan::Replay {
-            attempts: 1,
-            first_claim: FirstClaim::StartsAnew,
-            right,
-            because: Safe::RejectedOnce,
-        }),
+        FailureCode::Rejected if stored.attempts == 1 && codes.is_certain(&failure.reason) => {
+            Step::Decided(Plan::Replay {
+                attempts: 1,
+                first_claim: FirstClaim::StartsAnew,
+                right,
+                because: Safe::RejectedOnce,
+            })
+        }
         // Its keys are wrong, and stay so: it would not be found on its day.
         FailureCode::InvalidItem => {
             Step::Decided(Plan::Refuse(Refusal::SeeRunbook(FailureCode::InvalidItem)))

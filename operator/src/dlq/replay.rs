@@ -103,6 +103,7 @@ pub(crate) async fn replay(
         payments: Producer::open(&aws, names.payments_queue()).await?,
         confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
         limits: settings.limits,
+        codes: settings.transaction.terms.codes.clone(),
         clock: Clock::system(),
         mode,
         version: options.version,

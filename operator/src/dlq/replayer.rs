@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::domain::{
-    AccountId, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, Status,
+    AccountId, Asked, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, RefusalCodes,
+    Status,
 };
 use shared::payments::{
     Change, ChangeError, Decision, PaymentStore, PaymentsError, RightVersion, StoredPayment,
@@ -65,6 +66,8 @@ pub(super) struct Replayer<S, T> {
     pub(super) payments: Producer,
     pub(super) confirmations: Producer,
     pub(super) limits: AttemptLimits,
+    /// What a certain rejection looks like.
+    pub(super) codes: RefusalCodes,
     pub(super) clock: Clock,
     pub(super) mode: Mode,
     /// Which version of a payment is right, where there are two.
@@ -170,24 +173,25 @@ impl<S: PaymentStore, T: Transactions> Replayer<S, T> {
         } else {
             Replayed::NotYet
         };
-        let plan = match (by_table(carrier, stored.as_ref(), self.version, replayed), &stored) {
+        let step = by_table(carrier, stored.as_ref(), self.version, replayed, &self.codes);
+        let plan = match (step, &stored) {
             (Step::Decided(plan), _) => plan,
             (Step::Ask(_), None) => Plan::Refuse(Refusal::NotInTable),
             (Step::Ask(right), Some(stored)) => {
-                let found = self.ask(reference.id).await;
+                let found = self.ask((&stored.payment).into()).await;
                 by_answer(stored, right, found, &self.limits, self.clock.now())
             }
         };
         Ok((plan, stored))
     }
 
-    async fn ask(&mut self, payment: PaymentId) -> Found {
+    async fn ask(&mut self, asked: Asked) -> Found {
         let lately = self.asked_at.is_some_and(|asked_at| asked_at.elapsed() < ASK_AGAIN);
         if self.unanswered >= SILENCE && lately {
             let reason = format!("no answer {} times in a row, not asked", self.unanswered);
             return Found::NoAnswer { retry_after: None, reason };
         }
-        let found = self.transactions.find(payment).await;
+        let found = self.transactions.find(asked).await;
         self.asked_at = Some(Instant::now());
         match &found {
             Found::NoAnswer { .. } => self.unanswered += 1,

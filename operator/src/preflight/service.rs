@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dispatcher::Dispatching;
 use jiff::Timestamp;
-use shared::domain::{Found, PaymentId};
+use shared::domain::{Asked, Found};
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 
 use super::figures::{grouped, several, time};
@@ -34,7 +34,7 @@ pub(super) async fn ask(settings: &TransactionSettings) -> Facts {
     let mut times = Vec::with_capacity(QUESTIONS);
     for _ in 0..QUESTIONS {
         let asked_at = Instant::now();
-        match client.find(PaymentId::generate()).await {
+        match client.find(Asked::nobody()).await {
             Found::Nothing => times.push(asked_at.elapsed()),
             Found::NoAnswer { reason, .. } => return Facts { latency: Err(reason), ahead: None },
             Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } => {
@@ -125,6 +125,7 @@ pub(super) fn judge_concurrency(
 #[cfg(test)]
 mod tests {
     use shared::domain::AttemptLimits;
+    use shared::transaction::Terms;
 
     use super::super::finding::Verdict;
     use super::super::load::tests::a_million;
@@ -137,6 +138,7 @@ mod tests {
             url: "https://transactions.bank.internal/base".parse().unwrap(),
             timeout: 5_000 * MILLI,
             connect_timeout: 2_000 * MILLI,
+            terms: Terms::default(),
         }
     }
 

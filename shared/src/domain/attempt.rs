@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failure, FailureCode, NextStep, Outcome, Settlement, next_step};
+use super::{
+    Amount, Certainty, Currency, Failure, FailureCode, NextStep, Outcome, Payment, PaymentId,
+    Settlement, next_step,
+};
 
 /// Attempts at asking alone, five minutes apart in the end: more than three hours.
 const QUESTIONS: u32 = 40;
@@ -131,6 +134,29 @@ impl AttemptLimits {
     }
 }
 
+/// What the transaction service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The key.
+    pub key: PaymentId,
+    /// What a settlement under it must be of; `None` for a key that nobody has.
+    pub money: Option<(Amount, Currency)>,
+}
+
+impl Asked {
+    /// A key that nobody has: whether the service answers at all.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { key: PaymentId::generate(), money: None }
+    }
+}
+
+impl From<&Payment> for Asked {
+    fn from(payment: &Payment) -> Self {
+        Self { key: payment.id, money: Some((payment.amount, payment.currency)) }
+    }
+}
+
 /// What the transaction service says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -176,7 +202,8 @@ pub fn after_asking(found: Found, give_up: Option<GivenUp>, tries: u32) -> After
             NextStep::Fail(Failure::new(FailureCode::Refused, reason))
         }
         (Found::NoAnswer { retry_after, reason }, _) => {
-            next_step(Outcome::NotDone { retry_after, reason }, tries)
+            let certainty = Certainty::Uncertain;
+            next_step(Outcome::NotDone { certainty, retry_after, reason }, tries)
         }
     };
     AfterAsking::Step(step)

@@ -15,20 +15,24 @@ mod payable;
 mod payment;
 mod payment_id;
 mod reference;
+mod refusal;
 mod status;
 mod timing;
 
 pub use account::{AccountId, BeneficiaryId, IdError};
-pub use attempt::{AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking};
+pub use attempt::{
+    AfterAsking, Asked, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking,
+};
 pub use data::{BlobDigest, BlobDigestError, Data, DataBlob, DataBlobError, MAX_PAYMENT_BYTES};
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;
 pub use money::{Amount, AmountError, Currency, CurrencyError, Money};
-pub use outcome::{NextStep, Outcome, Settlement, next_step, redelivery_pause};
+pub use outcome::{Certainty, Doubt, NextStep, Outcome, Settlement, next_step, redelivery_pause};
 pub use payable::NotPayable;
 pub use payment::{Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};
 pub use reference::{PaymentRef, ReferenceError};
+pub use refusal::{CERTAIN_STATUSES, RefusalCode, RefusalCodeError, RefusalCodes, Refused};
 pub use status::{Event, Status, StatusError, TransitionRefused, transition};
 pub use timing::{CLOCK_TOLERANCE, Timing};

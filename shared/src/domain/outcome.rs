@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, FailureCode};
+use super::{Failure, FailureCode, RefusalCode};
 
 /// A payment that the transaction service has settled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Settlement {
     /// The id the transaction service gave.
     pub transaction_id: String,
@@ -21,12 +22,30 @@ impl Settlement {
     /// Longest transaction id that is accepted: it lies on the item.
     pub const MAX_TRANSACTION_ID_BYTES: usize = 64;
 
-    /// A settlement, or `None` when its id is empty or too long.
+    /// A settlement, or `None` when its id is blank, too long or has control characters: it
+    /// stands for the money in the bank's books, and on terminals.
     #[must_use]
     pub fn new(transaction_id: String, settled_at: Timestamp) -> Option<Self> {
-        (1..=Self::MAX_TRANSACTION_ID_BYTES)
-            .contains(&transaction_id.len())
-            .then_some(Self { transaction_id, settled_at })
+        let usable = transaction_id.len() <= Self::MAX_TRANSACTION_ID_BYTES
+            && !transaction_id.trim().is_empty()
+            && !transaction_id.chars().any(char::is_control);
+        usable.then_some(Self { transaction_id, settled_at })
+    }
+}
+
+/// A settlement as a queue message has it.
+#[derive(Deserialize)]
+struct Unchecked {
+    transaction_id: String,
+    settled_at: Timestamp,
+}
+
+impl TryFrom<Unchecked> for Settlement {
+    type Error = &'static str;
+
+    fn try_from(read: Unchecked) -> Result<Self, Self::Error> {
+        Self::new(read.transaction_id, read.settled_at)
+            .ok_or("transaction_id: blank, too long or with control characters")
     }
 }
 
@@ -39,23 +58,62 @@ pub enum Outcome {
     Accepted,
     /// Another request under this key is under way (409): the result is not known yet.
     InProgress,
-    /// Refused for good: no money moved and none will (4xx).
+    /// Refused by decision, in the contract's words (400, 413, 422): this request moved no
+    /// money, for certain.
     Rejected {
-        /// The service's words.
+        /// The service's word for why.
+        code: RefusalCode,
+        /// Its words, status and code first.
         reason: String,
     },
-    /// The service did nothing and says come back (429, 503), or cannot be asked at all.
+    /// Taken before with 202 and refused since, as the service's own answer says: final.
+    Refused {
+        /// The service's word for why.
+        code: RefusalCode,
+        /// Its words, status and code first.
+        reason: String,
+    },
+    /// Come back: too busy, or something is wrong with dueflow's address or credentials.
     NotDone {
+        /// Whether this request did nothing for certain.
+        certainty: Certainty,
         /// The service's hint, as sent.
         retry_after: Option<Duration>,
         /// What was said.
         reason: String,
     },
-    /// It may have happened: the answer was lost, late or unreadable (timeout, 5xx).
+    /// It may have happened.
     Unknown {
+        /// Of which kind the doubt is.
+        doubt: Doubt,
         /// What was seen.
         reason: String,
     },
+}
+
+/// Whether a request that was turned away did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// It did nothing: it never left, or the service itself says so in the contract's body.
+    Certain,
+    /// Something on the way may have answered for it, and the service have settled it all the
+    /// same: a gateway's bare 503 proves nothing.
+    Uncertain,
+}
+
+/// Why nobody knows what became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Doubt {
+    /// No answer, or only a part of one: timeout, broken connection.
+    Lost,
+    /// A status that tells nothing: 5xx, a redirect.
+    Status,
+    /// A refusal (4xx) that is not in the contract's words.
+    Refusal,
+    /// A success that is not what it should be.
+    Answer,
+    /// A settlement whose transaction id another payment has.
+    Reused,
 }
 
 /// What to do with a payment after a submission.
@@ -86,7 +144,12 @@ const REDELIVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 pub fn next_step(outcome: Outcome, tries: u32) -> NextStep {
     match outcome {
         Outcome::Settled(settlement) => NextStep::Confirm(settlement),
-        Outcome::Rejected { reason } => NextStep::Fail(Failure::new(FailureCode::Rejected, reason)),
+        Outcome::Rejected { reason, .. } => {
+            NextStep::Fail(Failure::new(FailureCode::Rejected, reason))
+        }
+        Outcome::Refused { reason, .. } => {
+            NextStep::Fail(Failure::new(FailureCode::Refused, reason))
+        }
         Outcome::Accepted => NextStep::Await,
         Outcome::InProgress | Outcome::Unknown { .. } => {
             NextStep::Redeliver(redelivery_pause(tries))
@@ -112,6 +175,7 @@ mod tests {
 
     fn not_done(retry_after: Option<u64>) -> Outcome {
         Outcome::NotDone {
+            certainty: Certainty::Certain,
             retry_after: retry_after.map(Duration::from_secs),
             reason: "503".to_owned(),
         }
@@ -140,9 +204,11 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_never_a_failure() {
-        for count in [1, 5, 1_000, u32::MAX] {
-            let step = next_step(Outcome::Unknown { reason: "timeout".to_owned() }, count);
-            assert!(matches!(step, NextStep::Redeliver(_)));
+        for doubt in [Doubt::Lost, Doubt::Status, Doubt::Refusal, Doubt::Answer, Doubt::Reused] {
+            for count in [1, 5, 1_000, u32::MAX] {
+                let step = next_step(Outcome::Unknown { doubt, reason: "x".to_owned() }, count);
+                assert!(matches!(step, NextStep::Redeliver(_)));
+            }
         }
     }
 }

@@ -7,9 +7,11 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
 use super::Transactions;
-use super::answer::{Instruction, found, outcome};
+use super::answer::{Answer, found, outcome};
+use super::instruction::Instruction;
+use super::terms::Terms;
 use crate::config::Settings;
-use crate::domain::{Found, Outcome, Payment, PaymentId};
+use crate::domain::{Asked, Certainty, Doubt, Found, Outcome, Payment};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -23,6 +25,8 @@ pub struct TransactionSettings {
     pub timeout: Duration,
     /// Limit of connecting.
     pub connect_timeout: Duration,
+    /// What its answers are judged by.
+    pub terms: Terms,
 }
 
 impl TransactionSettings {
@@ -40,7 +44,8 @@ impl TransactionSettings {
             settings.duration("DUEFLOW_TRANSACTION_TIMEOUT", millis(100)..=millis(600_000));
         let connect =
             settings.duration("DUEFLOW_TRANSACTION_CONNECT_TIMEOUT", millis(10)..=millis(60_000));
-        Some(Self { url: url?, timeout: timeout?, connect_timeout: connect? })
+        let terms = Terms::read(settings);
+        Some(Self { url: url?, timeout: timeout?, connect_timeout: connect?, terms: terms? })
     }
 }
 
@@ -60,6 +65,7 @@ pub enum TransactionClientError {
 pub struct TransactionClient {
     http: Client,
     transactions: Url,
+    terms: Terms,
 }
 
 impl TransactionClient {
@@ -83,7 +89,7 @@ impl TransactionClient {
             .map_err(|()| TransactionClientError::Address(settings.url.to_string()))?
             .pop_if_empty()
             .extend(["v1", "transactions"]);
-        Ok(Self { http, transactions })
+        Ok(Self { http, transactions, terms: settings.terms.clone() })
     }
 
     async fn whole(response: Result<Response, reqwest::Error>) -> Result<Answer, NotAnswered> {
@@ -101,7 +107,7 @@ impl Transactions for TransactionClient {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let Some(instruction) = Instruction::of(payment) else {
             let reason = "the blob of the payment was not read".to_owned();
-            return Outcome::NotDone { retry_after: None, reason };
+            return not_sent(reason);
         };
         let body = serde_json::to_vec(&instruction)
             .unwrap_or_else(|_| unreachable!("an instruction holds nothing that JSON lacks"));
@@ -114,17 +120,17 @@ impl Transactions for TransactionClient {
             .send()
             .await;
         match Self::whole(sent).await {
-            Ok(answer) => outcome(answer.status, answer.retry_after.as_deref(), &answer.body),
-            Err(NotAnswered::NotSent(reason)) => Outcome::NotDone { retry_after: None, reason },
-            Err(NotAnswered::Lost(reason)) => Outcome::Unknown { reason },
+            Ok(answer) => outcome(&answer, &payment.into(), &self.terms),
+            Err(NotAnswered::NotSent(reason)) => not_sent(reason),
+            Err(NotAnswered::Lost(reason)) => Outcome::Unknown { doubt: Doubt::Lost, reason },
         }
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
+    async fn find(&self, asked: Asked) -> Found {
         let mut url = self.transactions.clone();
-        url.query_pairs_mut().append_pair("idempotency_key", &payment.to_string());
+        url.query_pairs_mut().append_pair("idempotency_key", &asked.key.to_string());
         match Self::whole(self.http.get(url).send().await).await {
-            Ok(answer) => found(answer.status, answer.retry_after.as_deref(), &answer.body),
+            Ok(answer) => found(&answer, &asked, &self.terms),
             Err(NotAnswered::NotSent(reason) | NotAnswered::Lost(reason)) => {
                 Found::NoAnswer { retry_after: None, reason }
             }
@@ -132,11 +138,8 @@ impl Transactions for TransactionClient {
     }
 }
 
-/// An answer, read whole.
-struct Answer {
-    status: u16,
-    retry_after: Option<String>,
-    body: Vec<u8>,
+fn not_sent(reason: String) -> Outcome {
+    Outcome::NotDone { certainty: Certainty::Certain, retry_after: None, reason }
 }
 
 /// Why there is none.

@@ -1,18 +1,22 @@
 //! The transaction service, as `docs/transaction-service.yaml` describes it.
 
 mod answer;
+mod body;
 mod client;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod instruction;
+mod terms;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
 pub use client::{TransactionClient, TransactionClientError, TransactionSettings};
+pub use terms::{Echo, Terms};
 
-use crate::domain::{Found, Outcome, Payment, PaymentId};
+use crate::domain::{Asked, Found, Outcome, Payment};
 
 /// What dueflow asks of the transaction service. [`TransactionClient`] is the real one; a
 /// simulation puts its own here.
@@ -25,5 +29,5 @@ pub trait Transactions: fmt::Debug + Send + Sync {
 
     /// What was settled under a payment's key so far. [`Found::Nothing`] does not say that a
     /// submission that is still on its way will not settle it.
-    async fn find(&self, payment: PaymentId) -> Found;
+    async fn find(&self, asked: Asked) -> Found;
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use shared::domain::{Failure, FailureCode, Outcome, Payment, PaymentRef, Status};
 use shared::payments::{Change, FirstClaim, PaymentStore};
 use shared::queue::{DeadLetterQueue, Producer};
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};
 
 use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
@@ -159,6 +159,7 @@ fn transactions(flow: &Flow) -> TransactionClient {
         url: flow.world.local.transactions.endpoint().parse().unwrap(),
         timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(2),
+        terms: Terms::default(),
     })
     .unwrap()
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use local::transactions::{Faults, Journal};
 use shared::domain::{AccountId, Data, DataBlob, FailureCode, Outcome, Payment, PaymentId, Status};
 use shared::payments::{PaymentStore, StoredPayment, check_size};
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};
 
 use crate::failures::letters;
 use crate::flow::{Flow, stop, until_counted};
@@ -44,6 +44,7 @@ async fn was_settled_as(flow: &Flow, payment: &Payment) -> bool {
         url: flow.world.local.transactions.endpoint().parse().unwrap(),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
+        terms: Terms::default(),
     });
     let settled_before = Journal::read(flow.world.local.journal()).count();
     let outcome = client.unwrap().submit(payment).await;

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use proptest::prelude::{Strategy, prop};
 use proptest::test_runner::{Config, RngSeed};
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use shared::domain::{Found, Outcome, Payment, PaymentId, Settlement};
+use shared::domain::{
+    Asked, Certainty, Doubt, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
+};
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 
@@ -66,11 +68,18 @@ impl Transactions for Moody {
             first
         };
         match self.moods[&payment.id] {
-            Mood::Rejects => Outcome::Rejected { reason: "422".to_owned() },
-            Mood::Busy if first => Outcome::NotDone { retry_after: None, reason: "503".to_owned() },
+            Mood::Rejects => Outcome::Rejected {
+                code: RefusalCodes::Form.take("limit").unwrap(),
+                reason: "422 limit: x".to_owned(),
+            },
+            Mood::Busy if first => Outcome::NotDone {
+                certainty: Certainty::Certain,
+                retry_after: None,
+                reason: "503 unavailable: x".to_owned(),
+            },
             Mood::LosesAnswer if first => {
                 self.settle(payment);
-                Outcome::Unknown { reason: "timeout".to_owned() }
+                Outcome::Unknown { doubt: Doubt::Lost, reason: "timeout".to_owned() }
             }
             Mood::Settles | Mood::Busy | Mood::LosesAnswer | Mood::BlobUnread => {
                 Outcome::Settled(self.settle(payment))
@@ -78,10 +87,10 @@ impl Transactions for Moody {
         }
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
+    async fn find(&self, asked: Asked) -> Found {
         tokio::time::sleep(LATENCY).await;
         let settled = self.settled.lock().unwrap();
-        settled.get(&payment).cloned().map_or(Found::Nothing, Found::Settled)
+        settled.get(&asked.key).cloned().map_or(Found::Nothing, Found::Settled)
     }
 }
 

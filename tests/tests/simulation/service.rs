@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::clock::Clock;
-use shared::domain::{Found, Outcome, Payment, PaymentId, Settlement};
+use shared::domain::{Asked, Certainty, Doubt, Found, Outcome, Payment, RefusalCodes, Settlement};
 use shared::transaction::Transactions;
 use tests::chance::fraction;
 use tests::history::Settled;
@@ -69,7 +69,8 @@ pub(crate) struct Service {
 }
 
 fn turned_away() -> Outcome {
-    Outcome::NotDone { retry_after: None, reason: "503".to_owned() }
+    let reason = "503 unavailable: x".to_owned();
+    Outcome::NotDone { certainty: Certainty::Certain, retry_after: None, reason }
 }
 
 #[async_trait]
@@ -92,16 +93,18 @@ impl Transactions for Service {
             } else if let Some(settlement) = books.remembered(&key) {
                 Outcome::Settled(settlement)
             } else if rejected {
-                Outcome::Rejected { reason: "422 limit: reached".to_owned() }
+                let code = RefusalCodes::Form.take("limit").unwrap();
+                Outcome::Rejected { code, reason: "422 limit: reached".to_owned() }
             } else {
                 Outcome::Settled(books.settle(key, &payment, &clock))
             }
         };
         let answer = self.faults.call(&self.life, LIMIT, submit).await;
-        answer.unwrap_or_else(|| Outcome::Unknown { reason: "no answer".to_owned() })
+        let no_answer = || Outcome::Unknown { doubt: Doubt::Lost, reason: "no answer".to_owned() };
+        answer.unwrap_or_else(no_answer)
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
+    async fn find(&self, asked: Asked) -> Found {
         let books = Arc::clone(&self.books);
         let no_answer = || Found::NoAnswer { retry_after: None, reason: "no answer".to_owned() };
         let find = move || {
@@ -109,7 +112,7 @@ impl Transactions for Service {
             if books.down {
                 return Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
             }
-            books.remembered(&payment.to_string()).map_or(Found::Nothing, Found::Settled)
+            books.remembered(&asked.key.to_string()).map_or(Found::Nothing, Found::Settled)
         };
         self.faults.call(&self.life, LIMIT, find).await.unwrap_or_else(no_answer)
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use super::Accepted;
-use crate::transactions::{answer::SettledAt, instruction::Fingerprint};
+use crate::transactions::{answer::SettledAt, echo::Echo, instruction::Fingerprint};
 
 /// Payments under way at a time; more are answered 503. It bounds the memory
 /// (about 500 bytes each) and, at 2,000 payments a second, the wait to 50 s.
@@ -32,7 +32,7 @@ pub(crate) struct Case {
 #[derive(Debug)]
 pub(crate) enum Standing {
     UnderWay(Box<Accepted>),
-    Rejected(SettledAt),
+    Rejected { at: SettledAt, echo: Echo },
 }
 
 impl Case {
@@ -68,7 +68,8 @@ impl Cases {
 
     /// Remembers a rejection of an earlier run.
     pub(crate) fn recall_rejected(&mut self, accepted: &Accepted, at: SettledAt) {
-        let case = Case { body: accepted.body, standing: Standing::Rejected(at) };
+        let standing = Standing::Rejected { at, echo: accepted.into() };
+        let case = Case { body: accepted.body, standing };
         self.by_key.insert(accepted.idempotency_key.as_str().into(), case);
     }
 
@@ -83,7 +84,7 @@ impl Cases {
         let next = self.due.first_entry().filter(|next| next.key().0 <= now)?;
         match &self.by_key.get(&next.remove())?.standing {
             Standing::UnderWay(accepted) => Some(Accepted::clone(accepted)),
-            Standing::Rejected(_) => None,
+            Standing::Rejected { .. } => None,
         }
     }
 
@@ -96,7 +97,9 @@ impl Cases {
     /// The payment under this key was rejected.
     pub(crate) fn rejected(&mut self, key: &str, at: SettledAt) {
         if let Some(case) = self.by_key.get_mut(key) {
-            case.standing = Standing::Rejected(at);
+            if let Standing::UnderWay(accepted) = &case.standing {
+                case.standing = Standing::Rejected { at, echo: (&**accepted).into() };
+            }
             self.under_way -= 1;
         }
     }

@@ -22,6 +22,8 @@ impl Letter {
             "payment_id": accepted.payment_id,
             "account_id": accepted.account_id,
             "scheduled_date": accepted.scheduled_date,
+            "amount": accepted.amount,
+            "currency": accepted.currency,
             "transaction_id": accepted.transaction_id,
             "settled_at": at,
         });
@@ -35,6 +37,8 @@ impl Letter {
             "payment_id": accepted.payment_id,
             "account_id": accepted.account_id,
             "scheduled_date": accepted.scheduled_date,
+            "amount": accepted.amount,
+            "currency": accepted.currency,
             "code": refusal.code(),
             "reason": refusal.to_string(),
         });

@@ -70,11 +70,11 @@ const ASK: Step = Step::Ask(Right::Unquestioned);
 fn with_letter(stored: Option<&StoredPayment>) -> Step {
     let payment = stored.map_or_else(payment, |stored| stored.payment.clone());
     let letter = letter_of(FailureCode::Rejected, payment);
-    by_table(Carrier::Letter(&letter), stored, None, Replayed::NotYet)
+    by_table(Carrier::Letter(&letter), stored, None, Replayed::NotYet, &RefusalCodes::Form)
 }
 
 fn by_name(stored: Option<&StoredPayment>) -> Step {
-    by_table(Carrier::Name, stored, None, Replayed::NotYet)
+    by_table(Carrier::Name, stored, None, Replayed::NotYet, &RefusalCodes::Form)
 }
 
 fn settled() -> Found {
@@ -176,6 +176,17 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
 }
 
 #[test]
+fn a_rejection_without_the_contracts_words_is_asked_for_before_it_is_replayed() {
+    for reason in ["400 without a readable reason", "410 gone: x", "404 no_such_path: x", "x"] {
+        let once = failed(FailureCode::Rejected, reason, 1);
+        assert_eq!(with_letter(Some(&once)), ASK, "{reason}");
+    }
+    let once = failed(FailureCode::Rejected, "422 limit: x", 1);
+    let listed = RefusalCodes::parse("AC04").unwrap();
+    assert_eq!(by_table(Carrier::Name, Some(&once), None, Replayed::NotYet, &listed), ASK);
+}
+
+#[test]
 fn a_payment_that_was_taken_and_then_refused_is_asked_for_though_it_was_submitted_once() {
     let refused = failed(FailureCode::Refused, "422 closed: x", 1);
     assert_eq!(with_letter(Some(&refused)), ASK);
@@ -199,7 +210,8 @@ fn a_key_that_was_settled_for_another_body_is_never_replayed() {
 fn a_payment_that_failed_again_in_this_run_is_left_for_the_next() {
     let once = failed(FailureCode::Rejected, "422 limit: x", 1);
     let letter = letter(FailureCode::Rejected);
-    let step = by_table(Carrier::Letter(&letter), Some(&once), None, Replayed::InThisRun);
+    let (letter, codes) = (Carrier::Letter(&letter), &RefusalCodes::Form);
+    let step = by_table(letter, Some(&once), None, Replayed::InThisRun, codes);
     assert_eq!(step, Step::Decided(Plan::Refuse(Refusal::FailedAgain)));
 }
 

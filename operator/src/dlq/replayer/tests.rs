@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::domain::{
-    Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment, TraceKey,
+    Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment,
+    TraceKey,
 };
 use shared::payments::{Applied, BlobError};
 use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
@@ -99,7 +100,7 @@ impl Transactions for Answers {
         panic!("a replay submitted {}", payment.id)
     }
 
-    async fn find(&self, _: PaymentId) -> Found {
+    async fn find(&self, _: Asked) -> Found {
         self.0.lock().unwrap().pop().unwrap_or_else(silent)
     }
 }
@@ -146,6 +147,7 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken,
         payments: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         confirmations: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
+        codes: RefusalCodes::Form,
         clock: Clock::new(now),
         mode: Mode::Execute,
         version: None,
@@ -171,7 +173,7 @@ async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_a
 async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it() {
     let sent = Arc::default();
     let mut replayer = replayer(Vec::new(), &sent);
-    let payment = PaymentId::generate();
+    let payment = Asked::nobody();
     for _ in 0..SILENCE {
         replayer.ask(payment).await;
     }
@@ -261,6 +263,7 @@ async fn a_replay_that_the_table_refuses_sends_nothing() {
         payments: replayer.payments,
         confirmations: replayer.confirmations,
         limits: replayer.limits,
+        codes: RefusalCodes::Form,
         clock: replayer.clock,
         mode: replayer.mode,
         version: replayer.version,

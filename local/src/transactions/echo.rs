@@ -1,0 +1,65 @@
+//! What each answer repeats of the payment that it speaks of, so that the client can tell that
+//! it speaks of this one.
+
+use serde::{Serialize, Serializer};
+
+use super::{asynchronous::Accepted, entry::Record};
+
+/// The members of a payment that an answer repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Echo {
+    pub(crate) payment_id: Box<str>,
+    pub(crate) amount: i64,
+    pub(crate) currency: Letters,
+}
+
+/// Three capital letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Letters([u8; 3]);
+
+impl Letters {
+    fn of(currency: &str) -> Self {
+        let mut letters = [b'X'; 3];
+        letters.iter_mut().zip(currency.bytes()).for_each(|(letter, byte)| *letter = byte);
+        Self(letters)
+    }
+}
+
+impl Serialize for Letters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// The same, as it is remembered of a million payments: without the id when that is the key.
+#[derive(Clone, Debug)]
+pub(crate) struct Brief {
+    payment_id: Option<Box<str>>,
+    amount: i64,
+    currency: Letters,
+}
+
+impl Brief {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            payment_id: record.payment_id.clone(),
+            amount: record.entry.amount,
+            currency: Letters::of(&record.entry.currency),
+        }
+    }
+
+    pub(crate) fn echo(&self, key: &str) -> Echo {
+        let payment_id = self.payment_id.clone().unwrap_or_else(|| key.into());
+        Echo { payment_id, amount: self.amount, currency: self.currency }
+    }
+}
+
+impl From<&Accepted> for Echo {
+    fn from(accepted: &Accepted) -> Self {
+        Self {
+            payment_id: accepted.payment_id.as_str().into(),
+            amount: accepted.amount,
+            currency: Letters::of(&accepted.currency),
+        }
+    }
+}
