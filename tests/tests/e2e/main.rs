@@ -14,6 +14,7 @@ mod happy;
 mod import_batches;
 mod imports;
 mod large;
+mod lifecycle;
 mod outage;
 mod payments;
 mod preflight;
