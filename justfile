@@ -28,6 +28,10 @@ bench:
 sqs-conformance port="4566":
     bash local/tests/sqs_conformance/ministack.sh {{ port }}
 
+# AWS CLI v1, the newest boto3 and an old one against `dueflow local` (needs Python).
+aws-clients:
+    bash local/tests/aws_clients/run.sh
+
 # Licences, sources and duplicate versions of dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

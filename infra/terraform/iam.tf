@@ -138,6 +138,13 @@ data "aws_iam_policy_document" "payments_import" {
     actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"]
     resources = [aws_dynamodb_table.payments.arn]
   }
+
+  # Which batch has brought which rows.
+  statement {
+    sid       = "EnterBatches"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [aws_dynamodb_table.imports.arn]
+  }
 }
 
 # Whoever runs `dueflow payments show`: BatchGetItem reads a large blob.

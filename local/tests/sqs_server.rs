@@ -105,3 +105,24 @@ async fn a_stop_ends_polls_at_once_and_closes_idle_connections() {
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
+
+/// boto3 before 1.29 and the AWS CLI before 1.30 speak the Query protocol.
+#[tokio::test]
+async fn a_client_of_the_query_protocol_is_told_so_in_its_own_form() {
+    let world = start().await;
+    let address = world.sqs.endpoint().trim_start_matches("http://").to_owned();
+    let body = "Action=ListQueues&Version=2012-11-05";
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    for part in ["text/xml", "<Code>UnsupportedOperation</Code>", "boto3 1.29", "docs/local.md"] {
+        assert!(answer.contains(part), "{part} is missing in {answer}");
+    }
+}

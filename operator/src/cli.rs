@@ -31,6 +31,13 @@ pub enum Command {
     /// Start DynamoDB, SQS, a transaction service and dueflow on this machine until Ctrl-C.
     #[cfg(feature = "local")]
     Local(crate::local_world::LocalCommand),
+    /// Remove the folder of a demo or of `local` once these have ended; they start it themselves.
+    #[cfg(feature = "local")]
+    #[command(hide = true)]
+    Janitor {
+        /// The folder.
+        folder: std::path::PathBuf,
+    },
     /// Make the tables and queues; what is there already is left or brought up to date.
     Setup {
         /// Print what was done as JSON.

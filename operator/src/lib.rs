@@ -53,6 +53,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::StreamRelay { arguments } => stream_relay::main(arguments),
         Command::Dispatcher { arguments } => dispatcher::main(arguments),
         Command::Confirmer { arguments } => confirmer::main(arguments),
+        #[cfg(feature = "local")]
+        Command::Janitor { folder } => local_world::janitor(&folder),
         command => run(command),
     }
 }
@@ -106,6 +108,8 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Command::Preflight(options) => {
             Box::pin(preflight::preflight(common, settings.preflight()?, &options)).await
         }
+        #[cfg(feature = "local")]
+        Command::Janitor { .. } => unreachable!("the janitor was started before"),
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")
         }

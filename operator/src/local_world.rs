@@ -1,16 +1,19 @@
 //! The outside world and the services as processes of this machine; `dueflow local`.
 
 mod command;
+mod folder;
 mod process;
 mod scrape;
 
 pub use command::{LocalCommand, serve};
+pub(crate) use folder::OwnedFolder;
+pub use folder::{ROOM, janitor, temporary_folder};
 pub(crate) use process::usage_of;
 pub use process::{Process, Usage};
 pub use scrape::Samples;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -227,19 +230,4 @@ impl World {
         let callback = Callback { urls, secret: self.callback_secret.clone() };
         Ok(self.local.transactions.set_callback(Some(callback))?)
     }
-}
-
-/// A folder for databases: in shared memory where there is such a thing, because the local
-/// database syncs often.
-///
-/// # Errors
-/// No temporary folder can be made.
-pub fn temporary_folder() -> std::io::Result<tempfile::TempDir> {
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("dueflow-");
-        builder
-    };
-    let memory = Path::new("/dev/shm");
-    builder().tempdir_in(memory).or_else(|_| builder().tempdir())
 }

@@ -28,8 +28,11 @@ const ATTEMPTS: u32 = 4;
 /// What a long poll may take beyond its own wait.
 const POLL_MARGIN: Duration = Duration::from_secs(5);
 
-/// Region that services on this machine go by.
-pub const LOCAL_REGION: &str = "us-east-1";
+/// Region that clients of services on this machine are given: one that AWS does not have. The AWS
+/// CLI v1 has a host of its own at AWS for SQS in most regions that there are, and prefers it to
+/// `AWS_ENDPOINT_URL_SQS`; a client that does not know that variable finds no host at all here,
+/// where it would reach AWS in a region that exists.
+pub const LOCAL_REGION: &str = "local-1";
 /// Access key and secret that services on this machine accept (they check neither).
 pub const LOCAL_KEY: &str = "local";
 

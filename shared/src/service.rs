@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::process::ExitCode;
 
-use crate::config::{self, Common, Settings};
+use crate::config::{self, Common, ParentPipe, Settings};
 use crate::shutdown::Shutdown;
 use crate::telemetry::admin::{self, Readiness};
 use crate::telemetry::{Metric, Metrics, start_logs};
@@ -98,6 +98,10 @@ impl Service {
             .build()?;
         runtime.block_on(async {
             let shutdown = Shutdown::new(common.drain_timeout).on_signals()?;
+            let shutdown = match common.parent_pipe {
+                ParentPipe::Stdin => shutdown.on_end_of_input()?,
+                ParentPipe::None => shutdown,
+            };
             let readiness = Readiness::default();
             let announce = common.admin_address_file.as_deref();
             admin::start(

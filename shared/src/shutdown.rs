@@ -26,7 +26,7 @@ impl Shutdown {
         Self { token: CancellationToken::new(), drain }
     }
 
-    /// Sets it off on SIGTERM or SIGINT as well.
+    /// Sets it off on SIGTERM, SIGINT or SIGHUP (a terminal that is closed) as well.
     ///
     /// # Errors
     /// The process cannot listen for signals.
@@ -34,14 +34,40 @@ impl Shutdown {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let shutdown = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("SIGTERM received: draining"),
                 _ = interrupt.recv() => tracing::info!("SIGINT received: draining"),
+                _ = hangup.recv() => tracing::info!("SIGHUP received: draining"),
             }
             shutdown.request();
         });
+        Ok(self)
+    }
+
+    /// Sets it off when standard input ends as well: it is a pipe of which the process that
+    /// started this one holds the other end, and the system closes that with it, however it ends.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn on_end_of_input(self) -> std::io::Result<Self> {
+        let shutdown = self.clone();
+        // A thread of its own: a read that waits must not hold up the end of the runtime.
+        std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+            let mut input = std::io::stdin().lock();
+            let mut buffer = [0; 64];
+            loop {
+                match std::io::Read::read(&mut input, &mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+            tracing::info!("the process that started this one has ended: draining");
+            shutdown.request();
+        })?;
         Ok(self)
     }
 

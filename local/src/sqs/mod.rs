@@ -11,6 +11,7 @@ mod clock;
 mod handler;
 mod journal;
 mod operations;
+mod query;
 mod server;
 mod shell;
 

@@ -1,16 +1,22 @@
 //! HTTP/1.1 with keep-alive, a task per connection.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustack_sqs_http::body::SqsResponseBody;
 use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::handler::Handler;
+use super::query;
 
 /// How long a connection may take to finish its answer once the server stops.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
@@ -54,6 +60,7 @@ async fn connection(stream: TcpStream, service: Service, stop: CancellationToken
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
+    let service = service_fn(move |request| answer(service.clone(), request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -69,4 +76,12 @@ async fn connection(stream: TcpStream, service: Service, stop: CancellationToken
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
+}
+
+/// Answers one request, in the protocol that it came in.
+async fn answer(
+    service: Service,
+    request: Request<Incoming>,
+) -> Result<Response<SqsResponseBody>, Infallible> {
+    if query::is_query(&request) { Ok(query::refusal()) } else { service.call(request).await }
 }

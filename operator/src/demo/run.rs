@@ -13,8 +13,8 @@ use local::LocalOptions;
 use serde::Serialize;
 use shared::config::Names;
 use shared::payments::PaymentsTable;
+use shared::shutdown::Shutdown;
 use shared::telemetry::Metrics;
-use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::day::Day;
@@ -25,34 +25,32 @@ use super::progress::Progress;
 use super::reconcile::{read_dead_letters, reconcile};
 use super::report::{Cost, Report};
 use super::services::{Ended, start_services, stop_services};
-use crate::local_world::{Process, Samples, World, temporary_folder};
+use crate::local_world::{OwnedFolder, Process, ROOM, Samples, World};
 
 /// How often the progress is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// A run in which nothing moves for this long is over, and will not balance.
 pub(super) const STALLED: Duration = Duration::from_secs(90);
+/// What a payment takes in the folder, at the most: its item, its stream records, its messages
+/// and lines of journals and logs.
+const BYTES_PER_PAYMENT: u64 = 32 << 10;
 /// Partitions of the index `due` in a demo: the default.
 pub(super) const DUE_SHARDS: u16 = 16;
 
 /// The command.
 pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
-    let folder = Folder::open(options.keep.as_deref())?;
-    let metrics = Metrics::install(&[])?;
-    eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.path().display());
-    let local = LocalOptions::passing(folder.path(), options.faults.faults());
-    let world = World::start(local, names, std::env::current_exe()?).await?;
-    let balanced = if options.day {
-        let client = world.aws.dynamodb("demo");
-        let table = PaymentsTable::new(client, &world.names.payments_table(), DUE_SHARDS);
-        let report = Day::new(world, options.clone(), table).run().await?;
-        show(&report, &options)?;
-        report.balanced
-    } else {
-        let report = Demo { world, options: options.clone(), metrics }.run().await?;
-        show(&report, &options)?;
-        report.balanced
+    // Before the first process is started: none may be left behind.
+    let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+    let executable = std::env::current_exe()?;
+    let folder = Folder::open(&executable, &options)?;
+    // What has been started when a signal comes is dropped: the services are killed with their
+    // world, which is this process, and the folder goes last.
+    let run = run_in(folder.path(), names, executable, &options);
+    let Some(balanced) = shutdown.unless_requested(Box::pin(run)).await else {
+        bail!("stopped by a signal; nothing is left behind");
     };
-    match options.keep {
+    let balanced = balanced?;
+    match &options.keep {
         Some(dir) => eprintln!("Databases, journal and logs are in {}", dir.display()),
         None if !balanced => {
             eprintln!("Databases, journal and logs are in {}", folder.keep().display());
@@ -60,6 +58,30 @@ pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<Ex
         None => {}
     }
     Ok(if balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One run; whether its books balance.
+async fn run_in(
+    folder: &Path,
+    names: Names,
+    executable: PathBuf,
+    options: &DemoOptions,
+) -> anyhow::Result<bool> {
+    let metrics = Metrics::install(&[])?;
+    eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.display());
+    let local = LocalOptions::passing(folder, options.faults.faults());
+    let world = World::start(local, names, executable).await?;
+    if options.day {
+        let client = world.aws.dynamodb("demo");
+        let table = PaymentsTable::new(client, &world.names.payments_table(), DUE_SHARDS);
+        let report = Day::new(world, options.clone(), table).run().await?;
+        show(&report, options)?;
+        Ok(report.balanced)
+    } else {
+        let report = Demo { world, options: options.clone(), metrics }.run().await?;
+        show(&report, options)?;
+        Ok(report.balanced)
+    }
 }
 
 /// Prints a report, and writes it to the file that the options name.
@@ -74,13 +96,15 @@ fn show(report: &(impl Display + Serialize), options: &DemoOptions) -> anyhow::R
 
 enum Folder {
     Kept(PathBuf),
-    Temporary(TempDir),
+    Temporary(OwnedFolder),
 }
 
 impl Folder {
-    fn open(keep: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(dir) = keep else {
-            return Ok(Self::Temporary(temporary_folder().context("making a temporary folder")?));
+    fn open(executable: &Path, options: &DemoOptions) -> anyhow::Result<Self> {
+        let Some(dir) = options.keep.as_deref() else {
+            let room = ROOM + u64::from(options.payments) * BYTES_PER_PAYMENT;
+            let folder = OwnedFolder::make(executable, room);
+            return Ok(Self::Temporary(folder.context("making a temporary folder")?));
         };
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         if std::fs::read_dir(dir)?.next().is_some() {

@@ -1,8 +1,8 @@
 //! `dueflow local`: the world stays until Ctrl-C, for the AWS CLI, programs and people.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,7 +11,7 @@ use local::{LocalOptions, Queues};
 use shared::config::Names;
 use shared::shutdown::Shutdown;
 
-use super::{FaultOptions, Process, SERVICES, World, temporary_folder};
+use super::{FaultOptions, OwnedFolder, Process, ROOM, SERVICES, World};
 
 /// Options of `dueflow local`.
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ pub struct LocalCommand {
 /// # Errors
 /// What did not start, or which service ended.
 pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCode> {
+    // Before the first process is started: none may be left behind.
+    let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+    let executable = std::env::current_exe()?;
     let temporary;
     let dir = match &options.keep {
         Some(dir) => {
@@ -48,39 +51,27 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
             dir.clone()
         }
         None => {
-            temporary = temporary_folder().context("making a temporary folder")?;
+            temporary =
+                OwnedFolder::make(&executable, ROOM).context("making a temporary folder")?;
             temporary.path().to_owned()
         }
     };
-    let world = World::start(
-        LocalOptions {
-            dir: dir.clone(),
-            dynamodb_port: options.dynamodb_port,
-            sqs_port: options.sqs_port,
-            transactions_port: options.transactions_port,
-            queues: if options.keep.is_some() { Queues::Kept } else { Queues::InMemory },
-            faults: options.faults.faults(),
-        },
-        names,
-        std::env::current_exe()?,
-    )
-    .await?;
-    let mut processes = Vec::new();
-    for service in SERVICES.iter().filter(|_| !options.no_services) {
-        processes.push(world.spawn(service, service, &options.faults.settings_of(service))?);
-    }
-    for process in &mut processes {
-        process.ready().await?;
-    }
-    if options.faults.asynchronous && !options.no_services {
-        world.call_back(&["confirmer"])?;
-    }
-    for (name, value) in world.environment() {
-        println!("export {name}={value}");
-    }
-    println!("# everything is up; databases and logs are in {}", dir.display());
-    println!("# paste the lines above into another terminal; Ctrl-C here ends it all");
-    let ended = until_ctrl_c(&mut processes).await?;
+    let local = LocalOptions {
+        dir: dir.clone(),
+        dynamodb_port: options.dynamodb_port,
+        sqs_port: options.sqs_port,
+        transactions_port: options.transactions_port,
+        queues: if options.keep.is_some() { Queues::Kept } else { Queues::InMemory },
+        faults: options.faults.faults(),
+    };
+    // What has been started when a signal comes is dropped, and ends with it.
+    let started =
+        shutdown.unless_requested(Box::pin(start(local, names, executable, &options))).await;
+    let Some(started) = started else { return Ok(ExitCode::SUCCESS) };
+    let (world, mut processes) = started?;
+    say(&world, &dir);
+    let ended = until_signal(&shutdown, &mut processes).await?;
+    processes.iter().for_each(Process::terminate);
     for process in processes {
         process.stop().await?;
     }
@@ -91,9 +82,42 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM, or for a service to end by itself, whose log it then names.
-async fn until_ctrl_c(processes: &mut [Process]) -> anyhow::Result<Option<String>> {
-    let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+async fn start(
+    local: LocalOptions,
+    names: Names,
+    executable: PathBuf,
+    options: &LocalCommand,
+) -> anyhow::Result<(World, Vec<Process>)> {
+    let world = World::start(local, names, executable).await?;
+    let mut processes = Vec::new();
+    for service in SERVICES.iter().filter(|_| !options.no_services) {
+        processes.push(world.spawn(service, service, &options.faults.settings_of(service))?);
+    }
+    for process in &mut processes {
+        process.ready().await?;
+    }
+    if options.faults.asynchronous && !options.no_services {
+        world.call_back(&["confirmer"])?;
+    }
+    Ok((world, processes))
+}
+
+/// Prints what other programs need. Nobody may read it any more.
+fn say(world: &World, dir: &Path) {
+    let mut out = std::io::stdout().lock();
+    for (name, value) in world.environment() {
+        let _ = writeln!(out, "export {name}={value}");
+    }
+    let _ = writeln!(out, "# everything is up; databases and logs are in {}", dir.display());
+    let _ = writeln!(out, "# paste the lines above into another terminal; Ctrl-C here ends it all");
+    let _ = out.flush();
+}
+
+/// Waits for a signal, or for a service to end by itself, whose log it then names.
+async fn until_signal(
+    shutdown: &Shutdown,
+    processes: &mut [Process],
+) -> anyhow::Result<Option<String>> {
     while !shutdown.pause(Duration::from_secs(1)).await {
         for process in processes.iter_mut() {
             if process.ended()?.is_some() {

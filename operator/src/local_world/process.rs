@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
 
 use super::scrape::Samples;
@@ -36,6 +36,9 @@ pub struct Process {
     pub name: String,
     child: Child,
     pid: Pid,
+    /// Its standard input. The system closes it with this process, however that ends, and the
+    /// service drains then.
+    _lifeline: Option<ChildStdin>,
     address_file: PathBuf,
     address: Option<String>,
     http: reqwest::Client,
@@ -55,12 +58,16 @@ impl Process {
         let _ = std::fs::remove_file(&address_file);
         let output = File::options().create(true).append(true).open(&log);
         let output = output.with_context(|| format!("opening {}", log.display()))?;
-        let child = Command::new(executable)
+        // Held by the service for as long as it lives: nobody removes a folder that is written to.
+        // Where an earlier one of this name still ends, the lock is its.
+        let _ = output.try_lock();
+        let mut child = Command::new(executable)
             .arg(service)
             .env("DUEFLOW_ADMIN_ADDRESS", "127.0.0.1:0")
             .env("DUEFLOW_ADMIN_ADDRESS_FILE", &address_file)
+            .env("DUEFLOW_PARENT_PIPE", "stdin")
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)
@@ -69,7 +76,8 @@ impl Process {
         let pid = pid.context("the process ended at once")?;
         let name = name.to_owned();
         let http = reqwest::Client::builder().timeout(ANSWER).build()?;
-        Ok(Self { name, child, pid, address_file, address: None, http, log })
+        let lifeline = child.stdin.take();
+        Ok(Self { name, child, pid, _lifeline: lifeline, address_file, address: None, http, log })
     }
 
     /// Waits until the service is connected and takes work.
@@ -118,13 +126,18 @@ impl Process {
         usage_of(&self.pid.as_raw_nonzero().to_string())
     }
 
+    /// Asks it to end (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        // It may have ended by itself.
+        let _ = kill_process(self.pid, Signal::TERM);
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     ///
     /// # Errors
     /// It did not end in time and was killed.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        // It may have ended by itself; the wait tells.
-        let _ = kill_process(self.pid, Signal::TERM);
+        self.terminate();
         match tokio::time::timeout(END, self.child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => {

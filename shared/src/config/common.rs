@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -27,6 +28,29 @@ pub struct Common {
     pub worker_threads: usize,
     /// Partitions of the index `due`.
     pub due_shards: u16,
+    /// By what it notices that the process that started it has ended.
+    pub parent_pipe: ParentPipe,
+}
+
+/// By what a service notices that the process that started it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParentPipe {
+    /// By nothing: it lives on.
+    None,
+    /// By the end of its standard input.
+    Stdin,
+}
+
+impl FromStr for ParentPipe {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            "stdin" => Ok(Self::Stdin),
+            _ => Err("must be none or stdin"),
+        }
+    }
 }
 
 impl Common {
@@ -39,6 +63,7 @@ impl Common {
         let drain_timeout = settings.duration("DUEFLOW_DRAIN_TIMEOUT", second..=second * 900);
         let worker_threads = settings.number("DUEFLOW_WORKER_THREADS", 1..=64);
         let due_shards = settings.number("DUEFLOW_DUE_SHARDS", 1..=99);
+        let parent_pipe = settings.parse("DUEFLOW_PARENT_PIPE");
         Some(Self {
             names: names?,
             admin_address: admin_address?,
@@ -47,6 +72,7 @@ impl Common {
             drain_timeout: drain_timeout?,
             worker_threads: worker_threads?,
             due_shards: due_shards?,
+            parent_pipe: parent_pipe?,
         })
     }
 }

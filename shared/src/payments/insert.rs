@@ -2,21 +2,24 @@
 //! that dies in between leaves a blob without a payment: inserting again finishes, and what
 //! nobody inserts again goes by its time to live.
 
+use std::collections::{HashMap, HashSet};
+
 use aws_sdk_dynamodb::types::BatchStatementErrorCodeEnum as Code;
 
+use super::due::DueTable;
 use super::error::PaymentsError;
 use super::size::check_size;
 use super::store::PaymentStore;
 use super::table::{MAX_STATEMENTS, PaymentsTable, database_error};
-use crate::domain::{Data, Payment};
+use crate::domain::{Data, Payment, Status};
 
 /// What became of one insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inserted {
     /// It is scheduled now.
     New,
-    /// The same instruction was there already.
-    AlreadyThere,
+    /// The same instruction was there already, in this status.
+    AlreadyThere(Status),
     /// Another instruction, or another blob, lies under this id; no payment was written.
     Conflict,
 }
@@ -111,10 +114,34 @@ impl PaymentsTable {
         Ok(())
     }
 
+    /// What [`PaymentsTable::insert`] would say of each payment now, read in calls of 100 and
+    /// written nowhere. Another writer may be there before the insert, and a blob that lies in
+    /// the place of another one shows only then.
+    ///
+    /// # Errors
+    /// [`PaymentsError`] when a call fails or the database keeps leaving items out.
+    pub async fn look_up(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
+        let mut references: Vec<_> = payments.iter().map(Payment::reference).collect();
+        let mut named = HashSet::with_capacity(references.len());
+        references.retain(|reference| named.insert(reference.clone()));
+        let found: HashMap<_, _> = self.get_many(&references).await?.into_iter().collect();
+        let judge = |payment: &Payment| match found.get(&payment.reference()) {
+            None => Inserted::New,
+            Some(Ok(stored)) if stored.payment.same_instruction(payment) => {
+                Inserted::AlreadyThere(stored.status)
+            }
+            // Also what is no payment: it takes the key.
+            Some(Ok(_) | Err(_)) => Inserted::Conflict,
+        };
+        Ok(payments.iter().map(judge).collect())
+    }
+
     async fn compare(&self, payment: &Payment) -> Result<Inserted, PaymentsError> {
         let stored = self.get(&payment.reference()).await?;
         Ok(match stored {
-            Some(stored) if stored.payment.same_instruction(payment) => Inserted::AlreadyThere,
+            Some(stored) if stored.payment.same_instruction(payment) => {
+                Inserted::AlreadyThere(stored.status)
+            }
             Some(_) | None => Inserted::Conflict,
         })
     }

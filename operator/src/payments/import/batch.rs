@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use shared::domain::{AccountId, Payment};
+use shared::domain::{AccountId, Payment, Status};
 use shared::payments::Inserted;
 
 use super::ledger::Ledger;
 use super::rejects::Refused;
 use super::stop::Stop;
 
-/// Payments in one request.
-const PAYMENTS: usize = 25;
+/// Payments in one request that writes.
+pub(super) const WRITTEN: usize = 25;
+/// Payments in one request that reads.
+pub(super) const READ: usize = 100;
 /// Rows held between two requests, when many are refused.
 const ROWS: usize = 250;
 /// Bytes of such rows.
@@ -40,8 +42,9 @@ impl Batch {
         self.rows.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.payments.len() >= PAYMENTS || self.rows.len() >= ROWS || self.bytes >= BYTES
+    /// Whether it has `payments` payments, or as many rows as are held.
+    pub(super) fn is_full(&self, payments: usize) -> bool {
+        self.payments.len() >= payments || self.rows.len() >= ROWS || self.bytes >= BYTES
     }
 
     /// Whether it holds a payment with the id of `payment`: one request cannot insert an id twice.
@@ -73,9 +76,14 @@ impl Batch {
                         ledger.scheduled();
                         continue;
                     }
-                    Some((_, Inserted::AlreadyThere)) => {
-                        ledger.already_scheduled();
-                        continue;
+                    Some((payment, Inserted::AlreadyThere(status))) => {
+                        match ended_unpaid(payment, *status) {
+                            Some(reason) => reason,
+                            None => {
+                                ledger.already_scheduled();
+                                continue;
+                            }
+                        }
                     }
                     Some((payment, Inserted::Conflict)) => {
                         format!("PaymentID: {} is another payment already", payment.id)
@@ -87,5 +95,19 @@ impl Batch {
             ledger.refuse(Refused { line, reason, row })?;
         }
         ledger.settle()
+    }
+}
+
+/// Why a payment that is there already is not paid by being there.
+fn ended_unpaid(payment: &Payment, status: Status) -> Option<String> {
+    let reference = payment.reference();
+    match status {
+        Status::Scheduled | Status::Pending | Status::Processed => None,
+        Status::Cancelled => Some(format!(
+            "the payment {reference} is there and CANCELLED: it is not paid; if it is to be paid after all, give the row a new PaymentID"
+        )),
+        Status::Failed => Some(format!(
+            "the payment {reference} is there and FAILED: see `dueflow payments show {reference}`; if it is to be paid, `dueflow dlq replay {reference}`"
+        )),
     }
 }

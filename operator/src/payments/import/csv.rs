@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use csv_core::ReadRecordResult;
+use shared::domain::{Currency, DueDate};
 
 use super::lines::MAX_ROW;
 use super::options::ExpectedSum;
@@ -25,15 +26,19 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Takes the header; the error says all that is wrong with it.
-    pub(super) fn new(header: &[u8]) -> Result<Self, String> {
-        let mut csv = Self {
+    fn unplaced() -> Self {
+        Self {
             core: csv_core::Reader::new(),
             places: [None; Column::ALL.len()],
             width: 0,
             output: vec![0; MAX_ROW + 1],
             ends: [0; MAX_FIELDS],
-        };
+        }
+    }
+
+    /// Takes the header; the error says all that is wrong with it.
+    pub(super) fn new(header: &[u8]) -> Result<Self, String> {
+        let mut csv = Self::unplaced();
         csv.width = csv.split(header).map_err(|reason| format!("the header {reason}"))?;
         let names: Vec<_> = (0..csv.width)
             .map(|field| String::from_utf8_lossy(csv.field(field)).trim().to_owned())
@@ -80,6 +85,23 @@ impl Csv {
         Ok(Row::from_csv(|column| texts[column as usize]))
     }
 
+    /// Whether a line within a quoted field reads as a row by itself: a closing quote that is
+    /// missing or doubled takes in the next rows, and where one of them closes it again, the
+    /// grammar is kept. Date, amount and currency in their places are no chance.
+    pub(super) fn holds_row(&self, raw: &[u8]) -> bool {
+        let mut lines = raw.split(|byte| *byte == b'\n').skip(1);
+        lines.any(|line| {
+            let fields: Vec<_> = line.split(|byte| *byte == b',').collect();
+            let field = |column: Column| {
+                let field = fields.get(self.places[column as usize]?)?;
+                Some(std::str::from_utf8(field).ok()?.trim_matches([' ', '"', '\r']))
+            };
+            field(Column::Due).is_some_and(|due| due.parse::<DueDate>().is_ok())
+                && field(Column::Amount).is_some_and(|amount| amount.parse::<i64>().is_ok())
+                && field(Column::Currency).is_some_and(|code| code.parse::<Currency>().is_ok())
+        })
+    }
+
     /// The totals, if the row states them.
     pub(super) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
         let name = raw.strip_prefix(b"\"").unwrap_or(raw);
@@ -123,16 +145,23 @@ impl Csv {
             other => (other, ended),
         };
         match result {
-            // A row that is read to its end before its bytes are.
-            ReadRecordResult::Record if read < raw.len() => {
-                Err("has a carriage return outside of quotes".to_owned())
-            }
+            // The grammar was kept, so a row is one record.
+            ReadRecordResult::Record if read < raw.len() => Err("cannot be read".to_owned()),
             ReadRecordResult::Record => Ok(fields),
             ReadRecordResult::OutputEndsFull => Err(format!("has more than {MAX_FIELDS} fields")),
             ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull | ReadRecordResult::End => {
                 Err("cannot be read".to_owned())
             }
         }
+    }
+
+    /// The fields of a row, whatever the header.
+    #[cfg(test)]
+    pub(super) fn fields(raw: &[u8]) -> Result<Vec<String>, String> {
+        let mut csv = Self::unplaced();
+        let fields = csv.split(raw)?;
+        let text = |field| String::from_utf8(csv.field(field).to_vec());
+        (0..fields).map(text).collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 
     /// A field of the row that was split last.

@@ -17,6 +17,13 @@ pub(super) enum Printing {
     Nothing,
 }
 
+/// Whether payments are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Looking,
+    Scheduling,
+}
+
 /// What became of the rows. Each row goes in once, in the order of the file.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -28,6 +35,7 @@ pub(super) struct Ledger {
     rejects: Option<Rejects>,
     progress: Option<(ProgressFile, Progress)>,
     printing: Printing,
+    purpose: Purpose,
 }
 
 /// Where an import starts.
@@ -45,7 +53,8 @@ impl Ledger {
     /// One that writes nothing but rejects.
     pub(super) fn of_rejects(rejects: Option<Rejects>, printing: Printing) -> Self {
         let (counts, reasons) = (Counts::default(), Vec::new());
-        Self { counts, rows: 0, reasons, rejects, progress: None, printing }
+        let purpose = Purpose::Looking;
+        Self { counts, rows: 0, reasons, rejects, progress: None, printing, purpose }
     }
 
     /// One that goes on where the last import of the same rows stood.
@@ -66,12 +75,13 @@ impl Ledger {
                 Found::Nothing => {}
                 Found::Other => start = Start::Anew,
                 Found::Same(found) => {
-                    let kept = Rejects::go_on(rejects, source.format, header, found.rejects)
+                    let kept = Rejects::go_on(rejects, source.cut.format(), header, found.rejects)
                         .map_err(Stop::file("going on with", rejects))?;
                     if let Some(kept) = kept {
                         let (counts, rows) = (found.counts, found.rows);
                         let mut ledger = Self::of_rejects(Some(kept), printing);
                         (ledger.counts, ledger.rows) = (counts, rows);
+                        ledger.purpose = Purpose::Scheduling;
                         ledger.progress = Some((ProgressFile::new(file.path().to_owned()), found));
                         return Ok((ledger, Start::Behind(rows)));
                     }
@@ -79,9 +89,10 @@ impl Ledger {
                 }
             }
         }
-        let anew = Rejects::anew(rejects, source.format, header);
+        let anew = Rejects::anew(rejects, source.cut.format(), header);
         let anew = anew.map_err(Stop::file("replacing", rejects))?;
         let mut ledger = Self::of_rejects(Some(anew), printing);
+        ledger.purpose = Purpose::Scheduling;
         let (sha256, batch) = (sha256.to_owned(), batch.to_owned());
         let progress = Progress { sha256, batch, rows: 0, counts: Counts::default(), rejects: 0 };
         ledger.progress = file.map(|file| (file, progress));
@@ -90,10 +101,12 @@ impl Ledger {
         Ok((ledger, start))
     }
 
-    /// A row whose payment this import wrote.
+    /// A row whose payment this import wrote, or would write.
     pub(super) fn scheduled(&mut self) {
         self.rows += 1;
-        self.counts.scheduled += 1;
+        if self.purpose == Purpose::Scheduling {
+            self.counts.scheduled += 1;
+        }
     }
 
     /// A row whose payment was there.
@@ -122,6 +135,11 @@ impl Ledger {
             self.reasons.push((refused.line, refused.reason));
         }
         Ok(())
+    }
+
+    /// Whether all is well so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.counts.refused == 0
     }
 
     /// Writes down how far it came, if that is far enough from the last time.

@@ -4,27 +4,39 @@
 //! |---|---|
 //! | [`options`] | the arguments |
 //! | [`source`] | the file, locked, hashed while it is read |
+//! | [`encoding`], [`grammar`] | what is no UTF-8, and no CSV |
 //! | [`lines`] | cutting it into rows, in bounded memory |
 //! | [`csv`], [`rows`], [`row`] | what a row says |
 //! | [`totals`] | counting, adding up, comparing |
 //! | [`rules`], [`repeats`] | which rows are taken, under which id |
 //! | [`survey`] | the first reading |
+//! | [`content`], [`registry`] | whether another batch has brought the same rows |
+//! | [`schedule`] | from there to the last payment |
 //! | [`second`], [`batch`], [`writers`] | the second reading |
 //! | [`ledger`], [`rejects`], [`progress`] | what became of each row, and how far that is durable |
 //! | [`bar`], [`summary`], [`stop`] | what is said |
 
 mod bar;
 mod batch;
+#[cfg(test)]
+mod cases_tests;
+mod content;
 mod csv;
+#[cfg(test)]
+mod differential_tests;
+mod encoding;
+mod grammar;
 mod ledger;
 mod lines;
 mod options;
 mod progress;
+mod registry;
 mod rejects;
 mod repeats;
 mod row;
 mod rows;
 mod rules;
+mod schedule;
 mod second;
 mod source;
 mod stop;
@@ -40,28 +52,27 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::aws::Aws;
 use shared::config::Common;
 use shared::domain::DueDate;
-use shared::payments::PaymentsTable;
-use shared::shutdown::Shutdown;
 
 pub use options::ImportOptions;
 
 use self::bar::Bar;
-use self::ledger::{Ledger, Printing, Start};
+use self::ledger::{Ledger, Printing};
 use self::options::TrailerRule;
-use self::progress::ProgressFile;
 use self::rejects::Rejects;
 use self::repeats::Repeats;
 use self::rows::Rows;
 use self::rules::{Past, Rules};
+use self::schedule::World;
 use self::second::Second;
-use self::source::{Source, changed, sha256};
+use self::source::{Reader, Source, changed, sha256};
 use self::stop::Stop;
 use self::summary::{Summary, Written};
 use self::survey::Survey;
-use self::writers::Writers;
+
+/// Longest batch name in bytes: it is part of a key, and a key has at most 2,048.
+const MAX_BATCH: usize = 1_024;
 
 /// The command; `zone` is the bank's. Exit status 0 when every row is scheduled, 1 when rows were
 /// refused, and what [`Stop`] says.
@@ -114,6 +125,9 @@ impl Import {
         let batch = batch.ok_or_else(|| {
             usage("standard input, or a file whose name is no text, needs a name: --batch")
         })?;
+        if batch.is_empty() || batch.len() > MAX_BATCH {
+            return Err(usage("the name of the batch must have 1 to 1,024 bytes"));
+        }
         let rejects = options.rejects.clone().or_else(|| source.beside(".rejects"));
         let rejects = rejects.ok_or_else(|| {
             usage("rows of standard input that are refused need a place: --rejects")
@@ -150,12 +164,21 @@ impl Import {
             let written = if self.options.dry_run { Written::DryRun } else { Written::Nothing };
             let bar = Bar::new("looking closer", (0, 0), survey.totals.rows);
             let ledger = self.look(&survey, repeats.clone(), bar)?;
-            if self.options.dry_run || ledger.counts.refused > 0 {
+            if self.options.dry_run || !ledger.is_clean() {
                 summary.add(ledger, written, 0, std::time::Duration::ZERO);
                 return Ok(summary);
             }
         }
-        self.schedule(common, &survey, repeats, &mut summary).await?;
+        let world = World::of(common).await;
+        if self.options.all_or_nothing {
+            let bar = Bar::new("looking closer", (0, 0), survey.totals.rows);
+            let ledger = self.look_up(&world, &survey, repeats.clone(), bar).await?;
+            if !ledger.is_clean() {
+                summary.add(ledger, Written::Nothing, 0, std::time::Duration::ZERO);
+                return Ok(summary);
+            }
+        }
+        self.schedule(&world, &survey, repeats, &mut summary).await?;
         Ok(summary)
     }
 
@@ -198,69 +221,20 @@ impl Import {
 
     /// Finds what would be refused. A dry run writes rejects only where it was told to.
     fn look(&self, survey: &Survey, repeats: Repeats, mut bar: Bar) -> Result<Ledger, Stop> {
-        let rows = Rows::open(self.source.read()?, self.source.format)?;
-        let wanted = !self.options.dry_run || self.options.rejects.is_some();
-        let rejects = wanted
-            .then(|| Rejects::anew(&self.rejects, self.source.format, rows.header()))
-            .transpose()
-            .map_err(Stop::file("replacing", &self.rejects))?;
-        let mut ledger = Ledger::of_rejects(rejects, self.printing());
-        let second = Second::new(rows, self.rules.clone(), repeats);
+        let (second, mut ledger) = self.looking(repeats)?;
         let reader = second.look(&mut ledger, &mut bar)?;
         bar.finish();
         if sha256(reader) == survey.sha256 { Ok(ledger) } else { Err(changed()) }
     }
 
-    async fn schedule(
-        &self,
-        common: &Common,
-        survey: &Survey,
-        repeats: Repeats,
-        summary: &mut Summary,
-    ) -> Result<(), Stop> {
-        let rows = Rows::open(self.source.read()?, self.source.format)?;
-        let of = (survey.sha256.as_str(), self.rules.batch.as_str());
-        let file = self.progress.clone().map(ProgressFile::new);
-        let (mut ledger, start) =
-            Ledger::open(&self.source, rows.header(), of, &self.rejects, file, self.printing())?;
-        let name = self.options.file.display();
-        let from = match start {
-            Start::Beginning => 0,
-            Start::Anew => {
-                eprintln!(
-                    "the last import of {name} did not end, but of other content or without its rejects: starting over; what it scheduled is found again"
-                );
-                0
-            }
-            Start::Behind(rows) => {
-                eprintln!("going on behind the first {rows} rows of {name}, which are done");
-                rows
-            }
-        };
-        let shutdown = Shutdown::new(common.drain_timeout).on_signals();
-        let shutdown =
-            shutdown.map_err(Stop::file("listening for signals for", &self.options.file))?;
-        let client = Aws::from_environment().await.dynamodb("import");
-        let table = PaymentsTable::new(client, &common.names.payments_table(), common.due_shards);
-        let ImportOptions { writers, rate, .. } = self.options;
-        let mut writers = Writers::new(table, writers, rate, shutdown);
-        let mut bar = Bar::new("scheduling", (from, from), survey.totals.rows);
-        let second = Second::new(rows, self.rules.clone(), repeats);
-        let read = second.schedule(&mut writers, &mut ledger, &mut bar).await;
-        let took = bar.finish();
-        let reader = match read {
-            Ok(reader) => reader,
-            Err(stop) => {
-                // How it ended is worth more than an error on top of it.
-                let _ = ledger.make_durable();
-                return Err(stop);
-            }
-        };
-        if sha256(reader) != survey.sha256 {
-            return Err(changed());
-        }
-        ledger.finish()?;
-        summary.add(ledger, Written::Yes, from, took);
-        Ok(())
+    fn looking(&self, repeats: Repeats) -> Result<(Second<Reader<'_>>, Ledger), Stop> {
+        let rows = Rows::open(self.source.read()?, self.source.cut)?;
+        let wanted = !self.options.dry_run || self.options.rejects.is_some();
+        let rejects = wanted
+            .then(|| Rejects::anew(&self.rejects, self.source.cut.format(), rows.header()))
+            .transpose()
+            .map_err(Stop::file("replacing", &self.rejects))?;
+        let ledger = Ledger::of_rejects(rejects, self.printing());
+        Ok((Second::new(rows, self.rules.clone(), repeats), ledger))
     }
 }

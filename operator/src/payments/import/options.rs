@@ -13,9 +13,14 @@ compared: by --expect-count and --expect-sum, or by a trailer as the last row (C
 TRAILER,<rows>,<sum>:<currency>,…; JSON lines: {\"Trailer\":{\"Count\":2,\"Sums\":{\"EUR\":2500}}}). \
 A total counts every row, also one that is refused. When one is wrong, or the file is cut, nothing is \
 written. The second time the payments are scheduled. Started again after a crash it goes on where it \
-stood; it may be run again at any time and schedules nothing twice.
+stood; it may be run again at any time and schedules nothing twice. The rows of each batch are kept as \
+a hash: the same rows under another name are refused.
 
-Exit status: 0 when every row is scheduled, 1 when rows were refused, 64 for bad usage or settings, 65 \
+CSV is taken as RFC 4180 writes it. A row that is not written so puts those behind it in doubt, and \
+nothing is written, unless --trust-lines says that every line is one row.
+
+Exit status: 0 when every row is scheduled, 1 when rows were refused or their payments are CANCELLED \
+or FAILED, 64 for bad usage or settings, 65 \
 when the file as a whole is wrong and nothing was written, 75 when it stopped before the end: run it \
 again.";
 
@@ -45,7 +50,14 @@ pub struct ImportOptions {
     /// Whether the file must end with a trailer; one that is there is always checked.
     #[arg(long, value_enum, default_value_t = TrailerRule::Auto)]
     pub trailer: TrailerRule,
-    /// Schedule nothing if any row is refused.
+    /// Every line of the CSV file is one row: no field holds a line end. A line that is no row of
+    /// RFC 4180 is then refused alone, and not the file.
+    #[arg(long)]
+    pub trust_lines: bool,
+    /// Take rows that another batch name has brought before once more, as payments of their own.
+    #[arg(long)]
+    pub again: bool,
+    /// Schedule nothing if any row is refused. The table is read first, so it takes longer.
     #[arg(long)]
     pub all_or_nothing: bool,
     /// Take rows whose day has passed; they are paid at once.

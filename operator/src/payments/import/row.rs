@@ -98,12 +98,14 @@ impl Row {
     pub(super) fn from_csv<'a>(field: impl Fn(Column) -> Option<&'a str>) -> Self {
         let text = |column| field(column).unwrap_or_default();
         let trimmed = |column| text(column).trim().to_owned();
-        // Leading zeros do not make another payment of it. Ids are made from this form.
-        let amount = text(Column::Amount).parse::<u64>().map(|amount| amount.to_string());
+        // Leading zeros do not make another payment of it. Ids are made from this form. A sign is
+        // left to be refused.
+        let digits = Some(text(Column::Amount)).filter(|text| !text.starts_with('+'));
+        let amount = digits.and_then(|digits| digits.parse::<u64>().ok());
         Self {
             account: trimmed(Column::Account),
             due: trimmed(Column::Due),
-            amount: amount.unwrap_or_else(|_| trimmed(Column::Amount)),
+            amount: amount.map_or_else(|| trimmed(Column::Amount), |amount| amount.to_string()),
             currency: trimmed(Column::Currency),
             beneficiary: trimmed(Column::Beneficiary),
             data: field(Column::Data).map(str::to_owned),

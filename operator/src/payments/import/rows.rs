@@ -7,7 +7,8 @@ use serde::Deserialize;
 use shared::domain::Currency;
 
 use super::csv::Csv;
-use super::lines::{End, Lines, MAX_ROW, Span};
+use super::grammar::{Fault, is_blank};
+use super::lines::{Cut, End, Found, Lines, MAX_ROW, Span};
 use super::options::Format;
 use super::row::Row;
 use super::stop::Stop;
@@ -26,27 +27,31 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Rows<R> {
     lines: Lines<R>,
+    cut: Cut,
     /// `None` for JSON lines.
     csv: Option<Csv>,
     header: Vec<u8>,
     trailer: Option<u64>,
+    /// Rows without any content so far.
+    blank: u64,
 }
 
 impl<R: BufRead> Rows<R> {
     /// Reads the header of a CSV file. [`Stop::Data`] says what is wrong with it.
-    pub(super) fn open(reader: R, format: Format) -> Result<Self, Stop> {
-        let mut lines = Lines::new(reader, format);
-        if !lines.skip_mark().map_err(reading)? {
-            let reason = "the file is written in UTF-16; save it as UTF-8";
-            return Err(Stop::Data(reason.to_owned()));
-        }
-        let mut rows = Self { lines, csv: None, header: Vec::new(), trailer: None };
-        match format {
+    pub(super) fn open(reader: R, cut: Cut) -> Result<Self, Stop> {
+        let mut lines = Lines::new(reader, cut);
+        lines.skip_mark().map_err(reading)?.map_err(|other| Stop::Data(other.to_string()))?;
+        let (header, trailer, blank) = (Vec::new(), None, 0);
+        let mut rows = Self { lines, cut, csv: None, header, trailer, blank };
+        match cut.format() {
             Format::Jsonl => {}
             Format::Csv => {
                 let empty = || Stop::Data("the file is empty".to_owned());
                 let span = rows.next_span()?.ok_or_else(empty)?;
-                rows.check_end(span, Format::Csv)?;
+                if let Some(found) = span.fault {
+                    return Err(Stop::Data(format!("the header {}", without_rows(found))));
+                }
+                rows.check_end(span)?;
                 if !span.whole() {
                     return Err(Stop::Data(too_long(span)));
                 }
@@ -57,16 +62,22 @@ impl<R: BufRead> Rows<R> {
         Ok(rows)
     }
 
-    /// The next row that is not blank. [`Stop::Data`] when the file is cut, or goes on behind its
-    /// trailer.
+    /// The next row that is not blank. [`Stop::Data`] when the file is cut, goes on behind its
+    /// trailer, or its rows cannot be told apart.
     pub(super) fn next(&mut self) -> Result<Option<(Span, Entry)>, Stop> {
         let Some(span) = self.next_span()? else { return Ok(None) };
         let wrong = |reason| Err(Stop::Data(format!("line {}: {reason}", span.line)));
         if let Some(trailer) = self.trailer {
             return wrong(format!("a row behind the trailer of line {trailer}"));
         }
-        let format = if self.csv.is_some() { Format::Csv } else { Format::Jsonl };
-        self.check_end(span, format)?;
+        match (self.fault_of(span), self.cut) {
+            (Some(found), Cut::Grammar) => return Err(Stop::Data(in_doubt(span, found))),
+            (Some(found), Cut::CsvLines | Cut::JsonLines) => {
+                self.check_end(span)?;
+                return Ok(Some((span, Entry::Row(Err(without_rows(found))))));
+            }
+            (None, _) => self.check_end(span)?,
+        }
         if !span.whole() {
             return Ok(Some((span, Entry::Row(Err(too_long(span))))));
         }
@@ -99,6 +110,11 @@ impl<R: BufRead> Rows<R> {
         &self.header
     }
 
+    /// How many rows were blank so far.
+    pub(super) fn blank(&self) -> u64 {
+        self.blank
+    }
+
     /// How many bytes of the file were read.
     pub(super) fn offset(&self) -> u64 {
         self.lines.offset()
@@ -112,21 +128,35 @@ impl<R: BufRead> Rows<R> {
     fn next_span(&mut self) -> Result<Option<Span>, Stop> {
         loop {
             let span = self.lines.next().map_err(reading)?;
-            let blank = match &self.csv {
-                Some(_) => self.lines.bytes().is_empty(),
-                None => self.lines.bytes().trim_ascii().is_empty(),
+            let blank = match self.cut.format() {
+                Format::Csv => is_blank(self.lines.bytes()),
+                Format::Jsonl => self.lines.bytes().trim_ascii().is_empty(),
             };
             // A blank row without a line end is the end of the file.
-            if span.is_none_or(|span| !blank || !span.whole()) {
-                return Ok(span);
+            match span {
+                Some(Span { fault: None, end: End::Line | End::File, .. })
+                    if blank && span.is_some_and(|span| span.whole()) =>
+                {
+                    self.blank += 1;
+                }
+                Some(_) | None => return Ok(span),
             }
         }
     }
 
+    fn fault_of(&self, span: Span) -> Option<Found> {
+        let inside = || {
+            let csv = self.csv.as_ref().filter(|_| self.cut == Cut::Grammar && span.whole())?;
+            let fault = Fault::RowInField;
+            csv.holds_row(self.lines.bytes()).then_some(Found { fault, line: span.line, byte: 1 })
+        };
+        span.fault.or_else(inside)
+    }
+
     /// What the end of the file shows. A CSV row without a line end may be cut, and a cut amount
     /// is another amount; a JSON object is whole when it is closed.
-    fn check_end(&self, span: Span, format: Format) -> Result<(), Stop> {
-        let cut = match (span.end, format) {
+    fn check_end(&self, span: Span) -> Result<(), Stop> {
+        let cut = match (span.end, self.cut.format()) {
             (End::Line, _) => return Ok(()),
             (End::FileInQuotes, _) => {
                 "the file ends within a quoted field of this row: it is cut, or a quote is missing"
@@ -152,6 +182,27 @@ impl<R: BufRead> Rows<R> {
 
 fn reading(source: io::Error) -> Stop {
     Stop::File { what: "reading the file".to_owned(), source }
+}
+
+/// A row that is none, as the reason why it is refused.
+fn without_rows(found: Found) -> String {
+    let Found { fault, line, byte } = found;
+    format!("is no row of RFC 4180: {fault} (line {line}, byte {byte})")
+}
+
+/// What a fault means for a file whose rows the grammar tells apart.
+fn in_doubt(span: Span, found: Found) -> String {
+    let Found { fault, line, byte } = found;
+    let begins = if line == span.line {
+        String::new()
+    } else {
+        format!(", in the row that begins on line {}", span.line)
+    };
+    format!(
+        "line {line}, byte {byte}{begins}: {fault}. It is uncertain where this row ends and the next \
+         begins, so nothing was written. Have the file written anew; or, if every line is one row, \
+         give --trust-lines: then each line is judged by itself"
+    )
 }
 
 fn too_long(span: Span) -> String {
@@ -184,7 +235,7 @@ fn json_trailer(raw: &[u8]) -> Option<Result<Stated, String>> {
         #[serde(rename = "Count")]
         count: Option<u64>,
         #[serde(rename = "Sums", default)]
-        sums: BTreeMap<String, i128>,
+        sums: UniqueSums,
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -197,10 +248,41 @@ fn json_trailer(raw: &[u8]) -> Option<Result<Stated, String>> {
     let stated = serde_json::from_slice(raw).map_err(|error| without_line(&error));
     Some(stated.and_then(|Trailer { trailer }| {
         let mut sums = BTreeMap::new();
-        for (code, sum) in trailer.sums {
+        for (code, sum) in trailer.sums.0 {
             let currency: Currency = code.parse().map_err(|error| format!("{error}"))?;
             sums.insert(currency.code(), sum);
         }
         Ok(Stated { count: trailer.count, sums })
     }))
+}
+
+/// Sums by currency code. A code that stands there twice is refused: a map would keep one of them.
+#[derive(Default)]
+struct UniqueSums(BTreeMap<String, i128>);
+
+impl<'de> Deserialize<'de> for UniqueSums {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sums;
+        impl<'de> serde::de::Visitor<'de> for Sums {
+            type Value = UniqueSums;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of sums by currency")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<UniqueSums, A::Error> {
+                let mut sums = BTreeMap::new();
+                while let Some((code, sum)) = map.next_entry::<String, i128>()? {
+                    if sums.insert(code.clone(), sum).is_some() {
+                        return Err(serde::de::Error::custom(format!("{code} is there twice")));
+                    }
+                }
+                Ok(UniqueSums(sums))
+            }
+        }
+        deserializer.deserialize_map(Sums)
+    }
 }

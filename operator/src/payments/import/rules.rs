@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use shared::domain::{DueDate, Payment};
 
+use super::content::Content;
 use super::repeats::{IdUse, Key, Repeats, Seen};
 use super::row::{Column, Row};
 
@@ -31,9 +32,18 @@ pub(super) struct Rules {
 
 impl Rules {
     /// The first reading of a row: whether it is a payment. Its id is not made yet.
-    pub(super) fn check(&self, row: &Row, seen: &mut Seen) -> Result<Payment, String> {
+    pub(super) fn check(
+        &self,
+        row: &Row,
+        seen: &mut Seen,
+        content: &mut Content,
+    ) -> Result<Payment, String> {
         let digest = row.digest(&self.batch);
-        let payment = self.allowed(row.payment(&digest, 0, Timestamp::now()))?;
+        let payment = row.payment(&digest, 0, Timestamp::now());
+        if let Some(payment) = payment.as_ref().ok().filter(|_| !row.has_id()) {
+            content.add(&content_key(payment));
+        }
+        let payment = self.allowed(payment)?;
         seen.note(&if row.has_id() { id_key(&payment) } else { digest });
         Ok(payment)
     }

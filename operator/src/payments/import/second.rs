@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::bar::Bar;
-use super::batch::Batch;
+use super::batch::{Batch, READ, WRITTEN};
 use super::ledger::Ledger;
 use super::lines::Span;
 use super::rejects::Refused;
@@ -12,7 +12,8 @@ use super::rows::{Entry, Rows};
 use super::rules::{Rules, shortened};
 use super::stop::Stop;
 use super::writers::Writers;
-use shared::domain::Payment;
+use shared::domain::{Payment, PaymentRef, Status};
+use shared::payments::{Inserted, PaymentsTable};
 
 /// Rows between two looks at the clock, where nothing is sent.
 const SHOWN: u64 = 1024;
@@ -23,6 +24,15 @@ pub(super) struct Second<R> {
     rows: Rows<R>,
     rules: Rules,
     repeats: Repeats,
+}
+
+/// What a refused row means for those behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusals {
+    /// Nothing.
+    Counted,
+    /// They are not written any more.
+    End,
 }
 
 /// A row that was judged.
@@ -65,13 +75,15 @@ impl<R: BufRead> Second<R> {
         span.whole().then(|| self.rows.bytes().to_vec())
     }
 
-    /// Schedules the rows behind those that the ledger has, and gives back what was read from.
+    /// Schedules the rows behind those that the ledger has, and gives back what was read from;
+    /// `None` when it was to end at the first refused row, and did.
     pub(super) async fn schedule(
         mut self,
         writers: &mut Writers,
         ledger: &mut Ledger,
+        refusals: Refusals,
         bar: &mut Bar,
-    ) -> Result<R, Stop> {
+    ) -> Result<Option<R>, Stop> {
         let done = ledger.rows;
         let mut row = 0_u64;
         let mut batch = Batch::default();
@@ -93,14 +105,73 @@ impl<R: BufRead> Second<R> {
                 }
                 Err(reason) => batch.refuse(span.line, self.written(span), reason),
             }
-            if batch.is_full() {
+            if batch.is_full(WRITTEN) {
                 writers.send(std::mem::take(&mut batch), ledger).await?;
                 bar.show(ledger.rows, ledger.rows);
+            }
+            if refusals == Refusals::End && !ledger.is_clean() {
+                writers.enter_all(ledger).await?;
+                return Ok(None);
             }
         }
         writers.send(batch, ledger).await?;
         writers.enter_all(ledger).await?;
+        let whole = refusals == Refusals::Counted || ledger.is_clean();
+        Ok(whole.then(|| self.rows.into_reader()))
+    }
+
+    /// Finds what is refused, also for what the table holds.
+    pub(super) async fn look_up(
+        mut self,
+        table: &PaymentsTable,
+        ledger: &mut Ledger,
+        bar: &mut Bar,
+    ) -> Result<R, Stop> {
+        let mut batch = Batch::default();
+        while let Some(Judged { span, payment }) = self.next()? {
+            match payment {
+                Ok((payment, _)) => {
+                    if batch.holds(&payment) {
+                        enter_found(std::mem::take(&mut batch), table, ledger).await?;
+                    }
+                    batch.take(span.line, self.written(span).unwrap_or_default(), payment);
+                }
+                Err(reason) => batch.refuse(span.line, self.written(span), reason),
+            }
+            if batch.is_full(READ) {
+                enter_found(std::mem::take(&mut batch), table, ledger).await?;
+                bar.show(ledger.rows, ledger.rows);
+            }
+        }
+        enter_found(batch, table, ledger).await?;
+        ledger.make_durable()?;
         Ok(self.rows.into_reader())
+    }
+
+    /// The payments of this file that the table holds and that nobody has begun to pay.
+    pub(super) async fn scheduled(
+        mut self,
+        table: &PaymentsTable,
+        mut found: impl FnMut(&PaymentRef) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut payments = Vec::new();
+        loop {
+            let judged = self.next()?;
+            let ended = judged.is_none();
+            payments.extend(judged.and_then(|judged| judged.payment.ok()).map(|(p, _)| p));
+            if ended || payments.len() >= READ {
+                let results = table.look_up(&payments).await;
+                let results = results.map_err(|error| Stop::Lookup(Box::new(error)))?;
+                for (payment, result) in payments.drain(..).zip(results) {
+                    if result == Inserted::AlreadyThere(Status::Scheduled) {
+                        found(&payment.reference())?;
+                    }
+                }
+            }
+            if ended {
+                return Ok(());
+            }
+        }
     }
 
     /// Only finds what is refused.
@@ -120,4 +191,10 @@ impl<R: BufRead> Second<R> {
         ledger.make_durable()?;
         Ok(self.rows.into_reader())
     }
+}
+
+/// Enters a batch with what the table holds now.
+async fn enter_found(batch: Batch, table: &PaymentsTable, ledger: &mut Ledger) -> Result<(), Stop> {
+    let results = table.look_up(&batch.payments).await;
+    batch.enter(&results.map_err(|error| Stop::Lookup(Box::new(error)))?, ledger)
 }

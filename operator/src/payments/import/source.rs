@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::lines::Cut;
 use super::options::{Format, ImportOptions};
 use super::stop::Stop;
 
@@ -20,7 +21,8 @@ pub(super) struct Source {
     file: File,
     /// `None` for standard input.
     path: Option<PathBuf>,
-    pub(super) format: Format,
+    /// How its rows are told apart.
+    pub(super) cut: Cut,
     /// Its size.
     pub(super) bytes: u64,
     modified: Option<SystemTime>,
@@ -46,8 +48,17 @@ impl Source {
             Err(TryLockError::Error(_)) => {}
         }
         let format = options.format.unwrap_or_else(|| format_of(&options.file));
+        let cut = match (format, options.trust_lines) {
+            (Format::Csv, false) => Cut::Grammar,
+            (Format::Csv, true) => Cut::CsvLines,
+            (Format::Jsonl, false) => Cut::JsonLines,
+            (Format::Jsonl, true) => {
+                let reason = "--trust-lines is for CSV; in JSON lines every line is one row";
+                return Err(Stop::Usage(reason.to_owned()));
+            }
+        };
         let modified = metadata.modified().ok();
-        Ok(Self { file, path, format, bytes: metadata.len(), modified })
+        Ok(Self { file, path, cut, bytes: metadata.len(), modified })
     }
 
     /// A path beside the file; `None` for standard input.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use shared::payments::PaymentsError;
 
+use super::registry::RegistryError;
+
 /// Exit statuses of sysexits.h.
 const EX_USAGE: u8 = 64;
 const EX_DATAERR: u8 = 65;
@@ -36,6 +38,17 @@ pub(super) enum Stop {
         /// What the table said.
         source: Box<PaymentsError>,
     },
+    /// The payments that the file asks for cannot be looked up.
+    #[error("nothing was written: {0}")]
+    Lookup(Box<PaymentsError>),
+    /// The batch cannot be entered, or its end not.
+    #[error("{done}: {source}")]
+    Registry {
+        /// What is done.
+        done: &'static str,
+        /// What the table of imports said.
+        source: RegistryError,
+    },
     /// A signal.
     #[error("stopped by a signal; {durable} rows are done: run it again to go on")]
     Signal {
@@ -63,9 +76,12 @@ impl Stop {
         ExitCode::from(match self {
             Self::Usage(_) => EX_USAGE,
             Self::Data(_) => EX_DATAERR,
-            Self::File { .. } | Self::Table { .. } | Self::Signal { .. } | Self::Task { .. } => {
-                EX_TEMPFAIL
-            }
+            Self::File { .. }
+            | Self::Table { .. }
+            | Self::Lookup(_)
+            | Self::Registry { .. }
+            | Self::Signal { .. }
+            | Self::Task { .. } => EX_TEMPFAIL,
         })
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Summary {
     batch: String,
     sha256: String,
     rows: u64,
+    /// Rows without any content; they are not among `rows`.
+    blank_rows: u64,
+    /// What the rows without a PaymentID ask for.
+    content: String,
     /// Minor units by currency, as texts: a sum may be larger than what JSON readers keep exactly.
     sums: BTreeMap<&'static str, String>,
     scheduled: u64,
@@ -36,6 +40,9 @@ pub(super) struct Summary {
     resumed_behind: u64,
     /// Whether payments were scheduled at all.
     written: Written,
+    /// The file with the references of those that were, when it was all or nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) partly: Option<PathBuf>,
     /// How long the first reading took, and the second.
     seconds: [f64; 2],
 }
@@ -50,6 +57,8 @@ pub(super) enum Written {
     DryRun,
     /// Rows were refused, and it was all or nothing.
     Nothing,
+    /// It was all or nothing, and another writer's payment was met on the way.
+    Partly,
 }
 
 impl Summary {
@@ -60,6 +69,8 @@ impl Summary {
             batch: batch.to_owned(),
             sha256: survey.sha256.clone(),
             rows: survey.totals.rows,
+            blank_rows: survey.blank,
+            content: survey.content.hash(),
             sums: sums.collect(),
             scheduled: 0,
             already_scheduled: 0,
@@ -68,6 +79,7 @@ impl Summary {
             rejects: None,
             resumed_behind: 0,
             written: Written::Yes,
+            partly: None,
             seconds: [took.as_secs_f64(), 0.0],
         }
     }
@@ -89,11 +101,22 @@ impl Summary {
             Written::Yes => "",
             Written::DryRun => " (dry run: nothing was written)",
             Written::Nothing => " (all or nothing: nothing was scheduled)",
+            Written::Partly => " (all or nothing, and stopped on the way)",
         };
         println!(
             "{} rows: {} scheduled, {} already scheduled, {} refused{behind}",
             self.rows, self.scheduled, self.already_scheduled, self.refused
         );
+        if self.blank_rows > 0 {
+            eprintln!("{} blank rows were passed over", self.blank_rows);
+        }
+        if let Some(partly) = &self.partly {
+            let partly = partly.display();
+            eprintln!(
+                "what is in the table of this file is listed in {partly}; to take it back: \
+                 xargs dueflow payments cancel --execute < {partly}"
+            );
+        }
         if self.refused > self.reasons.len() as u64 {
             eprintln!("… and {} more", self.refused - self.reasons.len() as u64);
         }

@@ -3,6 +3,7 @@
 use shared::domain::DueDate;
 
 use super::bar::Bar;
+use super::content::Content;
 use super::repeats::Seen;
 use super::rows::{Entry, Rows};
 use super::rules::Rules;
@@ -34,6 +35,10 @@ pub(super) struct Survey {
     /// The trailer and its line.
     pub(super) stated: Option<(u64, Stated)>,
     pub(super) far: Option<Far>,
+    /// Rows without any content, which count for nothing.
+    pub(super) blank: u64,
+    /// What another batch name would schedule once more.
+    pub(super) content: Content,
     pub(super) sha256: String,
 }
 
@@ -43,12 +48,14 @@ pub(super) fn survey(
     rules: &Rules,
     bar: &mut Bar,
 ) -> Result<(Survey, Seen), Stop> {
-    let mut rows = Rows::open(source.read()?, source.format)?;
+    let mut rows = Rows::open(source.read()?, source.cut)?;
     let mut survey = Survey {
         totals: Totals::default(),
         refused: 0,
         stated: None,
         far: None,
+        blank: 0,
+        content: Content::default(),
         sha256: String::new(),
     };
     let mut seen = Seen::new();
@@ -62,7 +69,7 @@ pub(super) fn survey(
             }
         };
         survey.totals.add(read.as_ref().ok());
-        match read.and_then(|row| rules.check(&row, &mut seen)) {
+        match read.and_then(|row| rules.check(&row, &mut seen, &mut survey.content)) {
             Ok(payment) if payment.due > far => {
                 let first = (span.line, payment.due);
                 survey.far.get_or_insert(Far { rows: 0, first }).rows += 1;
@@ -74,6 +81,7 @@ pub(super) fn survey(
             bar.show(survey.totals.rows, rows.offset());
         }
     }
+    survey.blank = rows.blank();
     survey.sha256 = source::sha256(rows.into_reader());
     Ok((survey, seen))
 }
