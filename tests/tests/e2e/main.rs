@@ -18,5 +18,6 @@ mod payments;
 mod preflight;
 mod queues;
 mod relays;
+mod sight;
 mod slow;
 mod stuck;

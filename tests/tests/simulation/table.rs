@@ -278,6 +278,21 @@ impl DueTable for Table {
         Ok((page, None))
     }
 
+    async fn days_page(
+        &self,
+        status: Status,
+        _cursor: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        let items = Arc::clone(&self.items);
+        let read = move || {
+            let items = items.lock().unwrap();
+            let open = items.items.values().filter(|stored| stored.status == status);
+            open.map(|stored| stored.payment.due).collect()
+        };
+        let days = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
+        Ok((days, None))
+    }
+
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         let (items, references) = (Arc::clone(&self.items), references.to_vec());
         let read = move || {

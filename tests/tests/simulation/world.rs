@@ -163,7 +163,7 @@ impl World {
         self.books.lock().unwrap().down = down == Down::Yes;
     }
 
-    fn queue(&self, name: &'static str, life: &Life) -> Arc<dyn QueueApi> {
+    fn queue(&self, name: &'static str, life: &Life) -> Arc<Queue> {
         let (sqs, life, faults) = (self.sqs.clone(), life.clone(), self.faults.clone());
         let bug = if name == PAYMENTS { self.bug } else { Bug::None };
         Arc::new(Queue { sqs, name, life, faults, bug })
@@ -226,6 +226,7 @@ impl World {
                 confirmations: consumer,
                 findings: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 payments: Producer::new(self.queue(PAYMENTS, &life)),
+                waiting: self.queue(PAYMENTS, &life),
                 transactions,
                 dead_letters: DeadLetterQueue::new(letters, "confirmer"),
                 callbacks: None,
@@ -293,7 +294,7 @@ fn confirming() -> Confirming {
     let (interval, limit) = (Duration::from_secs(300), Duration::from_secs(900));
     Confirming {
         receivers: 1,
-        sweeping: Sweeping { interval, limit },
+        sweeping: Sweeping { interval, limit, old_interval: interval * 12 },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
     }
 }

@@ -53,6 +53,7 @@ fn letter(code: FailureCode) -> Letter {
     let written = DeadLetter { failure, service, at: now(), payment, raw: None };
     Letter {
         message_id: "m".to_owned(),
+        sent_at: None,
         group: "ACC".to_owned(),
         body: Body::Written(Box::new(written)),
     }
