@@ -73,17 +73,24 @@ impl Sweeper {
     /// was in hand when the last process ended has been delivered again.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut memory = Memory::default();
-        let mut old: Option<Instant> = None;
+        // When the days before were last looked through, and when that was last begun: a service
+        // that is down must not have the whole index read at every sweep.
+        let (mut old, mut begun): (Option<Instant>, Option<Instant>) = (None, None);
         for number in 0.. {
             if shutdown.pause(jittered(self.sweeping.interval, fastrand::f64())).await {
                 return;
             }
             let back = days_back(number, self.days.before);
-            let due = old.is_none_or(|last| last.elapsed() >= self.sweeping.old_interval);
+            let interval = self.sweeping.old_interval;
+            let due = old.is_none_or(|last| last.elapsed() >= interval)
+                && begun.is_none_or(|last| last.elapsed() >= interval / 12);
             let days = if due { Days::All(self.days.before) } else { Days::Back(back) };
+            if due {
+                begun = Some(Instant::now());
+            }
             let result = self.sweep(days, &mut memory, &shutdown).await;
             if due && result.is_ok() {
-                old = Some(Instant::now());
+                old = begun;
             }
             events::swept(if result.is_ok() { "completed" } else { "interrupted" });
         }

@@ -60,8 +60,9 @@ pub(crate) struct Memory {
     tried: HashSet<PaymentId>,
     /// Looks so far.
     number: u64,
-    /// When the days before the window were last looked for.
+    /// When the days before the window were last looked for, and when that was last begun.
     old: Option<Instant>,
+    begun: Option<Instant>,
 }
 
 /// When this relay looks out of turn, or does not look.
@@ -132,7 +133,11 @@ impl Watch {
         let look = async {
             let started = self.clock.now();
             let memory = &mut self.memory;
-            let due = memory.old.is_none_or(|last| last.elapsed() >= self.old_interval);
+            let due = memory.old.is_none_or(|last| last.elapsed() >= self.old_interval)
+                && memory.begun.is_none_or(|last| last.elapsed() >= self.old_interval / 12);
+            if due {
+                memory.begun = Some(Instant::now());
+            }
             let first = hand.forwarder.today().days_before(self.window);
             let unopened = duties.days(&self.stream).unopened(hand.forwarder.today(), self.window);
             let before = unopened.map_or(first, |day| day.min(first));
@@ -140,7 +145,7 @@ impl Watch {
             let verdict =
                 Box::pin(look_at_all(hand, open, before, started, memory, &looking)).await;
             if due && verdict.is_ok() {
-                memory.old = Some(Instant::now());
+                memory.old = memory.begun;
             }
             if verdict.is_ok() {
                 position.send_replace(Position::at(Checkpoint::After(started.to_string())));
