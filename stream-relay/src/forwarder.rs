@@ -139,6 +139,7 @@ mod tests {
             clock: Clock::system(),
             zone: TimeZone::UTC,
             sends: 4,
+            sending: Calls::default(),
         };
         let payment = Payment {
             id: PaymentId::generate(),
