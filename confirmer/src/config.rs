@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::config::{Receiving, Settings, SweptDays, attempt_limits};
+use shared::config::{Receiving, Settings, SweptDays, attempt_limits, old_days_interval};
 use shared::transaction::TransactionSettings;
 
 use crate::callback::CallbackSettings;
@@ -38,6 +38,8 @@ pub struct Sweeping {
     pub interval: Duration,
     /// How long a payment may be PENDING.
     pub limit: Duration,
+    /// How often the days before those of a sweep are looked through.
+    pub old_interval: Duration,
 }
 
 impl Sweeping {
@@ -45,6 +47,7 @@ impl Sweeping {
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let interval = settings.duration("DUEFLOW_PENDING_SWEEP_INTERVAL", second..=hour * 24);
         let limit = settings.duration("DUEFLOW_PENDING_LIMIT", second..=hour * 168);
+        let old_interval = old_days_interval(settings);
         let attempts = attempt_limits(settings);
         if let (Some(limit), Some(receiving)) = (limit, receiving)
             && limit <= receiving.visibility
@@ -62,7 +65,7 @@ impl Sweeping {
             return None;
         }
         attempts?;
-        Some(Self { interval: interval?, limit: limit? })
+        Some(Self { interval: interval?, limit: limit?, old_interval: old_interval? })
     }
 }
 

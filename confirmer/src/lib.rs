@@ -17,6 +17,7 @@ mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -29,7 +30,7 @@ use shared::clock::Clock;
 use shared::config::Common;
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
-use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
+use shared::queue::{Consumer, DeadLetterQueue, MessageCount, Producer, QueueError, SqsQueue};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
@@ -81,6 +82,8 @@ pub struct Deps {
     pub findings: Producer,
     /// Payments to dispatch again.
     pub payments: Producer,
+    /// How many messages wait for dispatchers.
+    pub waiting: Arc<dyn MessageCount>,
     /// The transaction service.
     pub transactions: Arc<dyn Transactions>,
     /// What contradicts the table, or cannot be read.
@@ -107,6 +110,8 @@ impl Deps {
         let table = PaymentsTable::new(client, &names.payments_table(), common.due_shards);
         let table = Arc::new(table);
         let confirmations = names.confirmations_queue();
+        let queue = names.payments_queue();
+        let payments = Arc::new(SqsQueue::open(aws, queue, Duration::ZERO, "send").await?);
         Ok(Self {
             due: Arc::clone(&table) as Arc<dyn DueTable>,
             store: table,
@@ -117,7 +122,8 @@ impl Deps {
             )),
             findings: Producer::open(aws, confirmations.clone()).await?,
             confirmations: Consumer::open(aws, confirmations, config.receiving).await?,
-            payments: Producer::open(aws, names.payments_queue()).await?,
+            payments: Producer::new(Arc::clone(&payments) as _),
+            waiting: payments,
             transactions: Arc::new(TransactionClient::new(&config.transaction)?),
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             callbacks: match &config.callbacks {
@@ -140,6 +146,8 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
     let worker = Worker {
+        receiving: readiness.watch(format!("receiving from {}", deps.confirmations.name())),
+        settling: readiness.watch("settling payments"),
         queue: deps.confirmations,
         store: deps.store,
         archive: deps.archive,
@@ -158,6 +166,7 @@ pub async fn run(
         table: deps.due,
         transactions: deps.transactions,
         payments: deps.payments,
+        waiting: deps.waiting,
         confirmations: deps.findings,
         sweeping: config.sweeping,
         days: config.days,

@@ -11,6 +11,7 @@ use shared::payments::{Change, PaymentStore};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};
 use shared::retry;
 use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
 
 use crate::events;
 use crate::verdict::{Verdict, judge, judge_absent};
@@ -23,6 +24,8 @@ pub(crate) struct Worker {
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) dead_letters: DeadLetterQueue,
     pub(crate) clock: Clock,
+    pub(crate) receiving: Calls,
+    pub(crate) settling: Calls,
 }
 
 impl Worker {
@@ -30,6 +33,7 @@ impl Worker {
     pub(crate) async fn receive(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         while let Some(result) = self.queue.receive_until(&shutdown).await {
+            self.receiving.note(&result);
             match result {
                 Ok(deliveries) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
@@ -54,7 +58,9 @@ impl Worker {
             return;
         }
         let changes: Vec<_> = read.iter().map(|(_, confirmation)| change(confirmation)).collect();
-        let results = match self.store.apply(&changes, self.clock.now()).await {
+        let results = self.store.apply(&changes, self.clock.now()).await;
+        self.settling.note(&results);
+        let results = match results {
             Ok(results) => results,
             Err(error) => {
                 events::error("settle", &error);

@@ -37,7 +37,7 @@ impl QueueApi for OneRefusal {
         let body = serde_json::to_string(&refusal()).unwrap();
         let (receipt, message_id) = ("receipt".to_owned(), "message".to_owned());
         let group = "group".to_owned();
-        Ok(vec![Incoming { receipt, message_id, group, receive_count: 1, body }])
+        Ok(vec![Incoming { receipt, message_id, group, receive_count: 1, sent_at: None, body }])
     }
 
     async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
@@ -101,6 +101,8 @@ async fn changes_after(held: Duration) -> usize {
         archive: Arc::clone(&store) as Arc<dyn Archive>,
         dead_letters: DeadLetterQueue::new(Producer::new(Arc::new(OneRefusal)), "confirmer"),
         clock: Clock::system(),
+        receiving: Calls::default(),
+        settling: Calls::default(),
     };
     let deliveries = worker.queue.receive().await.unwrap();
     tokio::time::sleep(held).await;

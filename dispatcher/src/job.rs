@@ -5,14 +5,15 @@ use std::collections::HashSet;
 
 use shared::domain::{Attempt, Data, DataBlob, Failure, Payment, PaymentId};
 use shared::queue::Delivery;
-use tokio::sync::OwnedSemaphorePermit;
+
+use crate::in_hand::Place;
 
 /// A delivered message, and the place it takes among the payments in hand. Dropping it, in
 /// a panic too, frees the place and leaves the message to its visibility timeout.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) delivery: Delivery,
-    pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) place: Place,
 }
 
 /// A delivered payment.

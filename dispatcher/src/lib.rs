@@ -5,6 +5,7 @@
 //! | `worker` | receive, claim |
 //! | `job` | a payment in hand; what a receive brought, told apart |
 //! | `early` | payments whose day has not begun at the bank |
+//! | `in_hand` | how many payments are in hand |
 //! | `blobs` | large blobs of what was claimed |
 //! | `verdict` | what a claim's result means |
 //! | `group` | working on the payments of one account in order |
@@ -23,6 +24,7 @@ mod early;
 mod events;
 mod gate;
 mod group;
+mod in_hand;
 mod job;
 mod limit;
 mod past;
@@ -63,6 +65,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Attempts;
 use crate::gate::Gate;
 use crate::group::Group;
+use crate::in_hand::InHand;
 use crate::past::Past;
 use crate::prober::probe;
 use crate::recorder::Recorder;
@@ -161,7 +164,8 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let gate = Gate::new(config.bounds(), config.rate, clock.now());
     let (done, to_record) = mpsc::channel(config.concurrency);
-    let recorder = Recorder { confirmations, payments: payments.clone() };
+    let recording = readiness.watch("recording settlements");
+    let recorder = Recorder { confirmations, payments: payments.clone(), recording };
     let mut recording = tokio::spawn(recorder.run(to_record));
     let probing = probe(Arc::clone(&transactions), gate.clone(), shutdown.clone());
     let mut probing = tokio::spawn(probing);
@@ -185,10 +189,12 @@ pub async fn run(
         },
         gate,
         clock,
+        receiving: readiness.watch(format!("receiving from {}", payments.name())),
+        claiming: readiness.watch("claiming payments"),
         queue: payments,
         store,
         places: Arc::new(Semaphore::new(config.concurrency)),
-        concurrency: config.concurrency,
+        in_hand: InHand::default(),
         tasks: tasks.clone(),
     };
     let mut receivers = JoinSet::new();

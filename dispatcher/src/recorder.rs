@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use shared::domain::Settlement;
 use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer, Reported};
+use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +44,7 @@ pub(crate) enum End {
 pub(crate) struct Recorder {
     pub(crate) confirmations: Producer,
     pub(crate) payments: Consumer,
+    pub(crate) recording: Calls,
 }
 
 impl Recorder {
@@ -77,7 +79,11 @@ impl Recorder {
         };
         let (indices, messages): (Vec<_>, Vec<_>) =
             batch.iter().enumerate().filter_map(settled).unzip();
-        let unsent: Vec<usize> = match self.confirmations.send(&messages).await {
+        let sent = self.confirmations.send(&messages).await;
+        if !messages.is_empty() {
+            self.recording.note(&sent);
+        }
+        let unsent: Vec<usize> = match sent {
             Ok(()) => Vec::new(),
             Err(unsent) => {
                 events::error("record", &unsent);

@@ -9,6 +9,7 @@ use shared::payments::{Change, PaymentStore};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +17,7 @@ use crate::blobs;
 use crate::events;
 use crate::gate::Gate;
 use crate::group::{Group, undecided_pause};
+use crate::in_hand::InHand;
 use crate::job::{Claim, Claimed, Job, Received, Sorted, by_group, sort};
 use crate::verdict::{Verdict, judge};
 
@@ -29,8 +31,10 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     /// Places for payments in hand.
     pub(crate) places: Arc<Semaphore>,
-    pub(crate) concurrency: usize,
+    pub(crate) in_hand: InHand,
     pub(crate) tasks: TaskTracker,
+    pub(crate) receiving: Calls,
+    pub(crate) claiming: Calls,
 }
 
 impl Worker {
@@ -49,11 +53,12 @@ impl Worker {
             let Some(result) = self.queue.receive_until(&shutdown).await else {
                 return;
             };
+            self.receiving.note(&result);
             match result {
                 Ok(deliveries) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     let received = deliveries.into_iter().filter_map(|delivery| {
-                        Some(Received { delivery, place: places.split(1)? })
+                        Some(Received { delivery, place: self.in_hand.take(places.split(1)?) })
                     });
                     let received: Vec<_> = received.collect();
                     if !received.is_empty() {
@@ -68,7 +73,6 @@ impl Worker {
                 }
             }
             drop(places);
-            events::in_hand(self.concurrency.saturating_sub(self.places.available_permits()));
         }
     }
 
@@ -126,7 +130,9 @@ impl Worker {
         }
         let now = self.clock.now();
         let changes: Vec<_> = jobs.iter().map(|job| Change::Claim(&job.payment)).collect();
-        let results = match self.store.apply(&changes, now).await {
+        let results = self.store.apply(&changes, now).await;
+        self.claiming.note(&results);
+        let results = match results {
             Ok(results) => results,
             Err(error) => {
                 events::error("claim", &error);

@@ -35,6 +35,13 @@ data "aws_iam_policy_document" "stream_relay" {
     resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
   }
 
+  # Now and then, days before those that are swept.
+  statement {
+    sid       = "FindForgottenPayments"
+    actions   = ["dynamodb:Scan"]
+    resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
+  }
+
   statement {
     sid       = "ReadDuePayments"
     actions   = ["dynamodb:BatchGetItem"]
@@ -104,8 +111,15 @@ data "aws_iam_policy_document" "confirmer" {
 
   statement {
     sid       = "FindStuckPayments"
-    actions   = ["dynamodb:Query"]
+    actions   = ["dynamodb:Query", "dynamodb:Scan"]
     resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
+  }
+
+  # How many messages there are tells whether one may carry a payment that is stuck.
+  statement {
+    sid       = "CountPayments"
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.payments.arn]
   }
 
   statement {
@@ -159,6 +173,21 @@ data "aws_iam_policy_document" "payments_show" {
     sid       = "ReadTheArchive"
     actions   = ["dynamodb:GetItem"]
     resources = [aws_dynamodb_table.payments_archive.arn]
+  }
+}
+
+# Whoever runs `dueflow payments open`.
+data "aws_iam_policy_document" "payments_open" {
+  statement {
+    sid       = "FindOpenPayments"
+    actions   = ["dynamodb:Query", "dynamodb:Scan"]
+    resources = ["${aws_dynamodb_table.payments.arn}/index/due"]
+  }
+
+  statement {
+    sid       = "ReadOpenPayments"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = [aws_dynamodb_table.payments.arn]
   }
 }
 

@@ -6,7 +6,8 @@ use shared::domain::{AccountId, PaymentRef};
 use crate::archive::ArchiveCommand;
 use crate::dlq::{Reason, Version};
 use crate::payments::{
-    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
+    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, OPEN_HELP, OpenOptions,
+    UPCOMING_HELP, UpcomingOptions,
 };
 
 /// Scheduled payments that leave by themselves on their day.
@@ -100,6 +101,9 @@ pub enum PaymentsCommand {
     /// Print the payments of a day in a status, of all accounts.
     #[command(after_help = DUE_HELP)]
     Due(DueOptions),
+    /// Print every payment that has not ended, however old, with the time since when.
+    #[command(after_help = OPEN_HELP)]
+    Open(OpenOptions),
     /// Withdraw payments before they leave; a dry run unless --execute is given.
     #[command(after_help = CANCEL_HELP)]
     Cancel(CancelOptions),

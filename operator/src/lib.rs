@@ -15,6 +15,7 @@
 //! It is the only crate that links the services: `cargo run` builds one package, and the demo
 //! runs them as processes of their own by executing itself again.
 
+mod age;
 pub mod archive;
 pub mod cli;
 #[cfg(feature = "local")]
@@ -125,6 +126,7 @@ async fn of_payments(
         PaymentsCommand::Show(options) => payments::show(common, options).await,
         PaymentsCommand::Upcoming(options) => payments::upcoming(common, &days.zone, options).await,
         PaymentsCommand::Due(options) => payments::due(common, &days.zone, options).await,
+        PaymentsCommand::Open(options) => payments::open(common, &days.zone, options).await,
         PaymentsCommand::Cancel(options) => payments::cancel(common, options).await,
     }
 }

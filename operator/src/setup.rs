@@ -202,6 +202,8 @@ fn check_table(table: &Table, found: &TableDescription) -> anyhow::Result<()> {
 
 async fn make_queue(client: &aws_sdk_sqs::Client, queue: &Queue) -> anyhow::Result<&'static str> {
     let attributes = queue_attributes(client, queue).await?;
+    // SQS answers the same for a new queue and an equal one, so it is asked first.
+    let there = find_queue(client, &queue.name).await?.is_some();
     let created = client
         .create_queue()
         .queue_name(&queue.name)
@@ -210,8 +212,7 @@ async fn make_queue(client: &aws_sdk_sqs::Client, queue: &Queue) -> anyhow::Resu
         .await
         .map_err(aws_sdk_sqs::Error::from);
     match created {
-        // SQS answers the same for a new queue and an equal one.
-        Ok(_) => Ok("present"),
+        Ok(_) => Ok(if there { "present" } else { "created" }),
         Err(aws_sdk_sqs::Error::QueueNameExists(_)) => {
             let url = queue_url(client, &queue.name).await?;
             let mut changeable = attributes;
@@ -229,9 +230,18 @@ async fn make_queue(client: &aws_sdk_sqs::Client, queue: &Queue) -> anyhow::Resu
     }
 }
 
-async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, aws_sdk_sqs::Error> {
-    let output = client.get_queue_url().queue_name(name).send().await?;
-    Ok(output.queue_url.unwrap_or_default())
+/// Where a queue is; `None` when there is none of this name.
+async fn find_queue(client: &aws_sdk_sqs::Client, name: &str) -> anyhow::Result<Option<String>> {
+    let found = client.get_queue_url().queue_name(name).send().await;
+    match found.map_err(aws_sdk_sqs::Error::from) {
+        Ok(output) => Ok(Some(output.queue_url.context("GetQueueUrl gave no URL")?)),
+        Err(aws_sdk_sqs::Error::QueueDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> anyhow::Result<String> {
+    find_queue(client, name).await?.with_context(|| format!("there is no queue {name}"))
 }
 
 async fn queue_attributes(

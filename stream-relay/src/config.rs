@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shared::config::{Settings, SweptDays};
+use shared::config::{Settings, SweptDays, old_days_interval};
 use uuid::Uuid;
 
 use crate::lease::RENEWAL;
@@ -25,6 +25,8 @@ pub struct RelayConfig {
     pub opening_delay: Duration,
     /// How often somebody looks for payments that no message carries.
     pub watch_interval: Duration,
+    /// How often it looks at the days before those as well.
+    pub old_interval: Duration,
 }
 
 impl RelayConfig {
@@ -40,6 +42,7 @@ impl RelayConfig {
         let opening_delay =
             settings.duration("DUEFLOW_OPENING_DELAY", Duration::ZERO..=minute * 60);
         let watch_interval = settings.duration("DUEFLOW_WATCH_INTERVAL", minute..=minute * 60 * 24);
+        let old_interval = old_days_interval(settings);
         let SweptDays { zone, before } = days?;
         Some(Self {
             zone,
@@ -49,6 +52,7 @@ impl RelayConfig {
             sweep_days: before,
             opening_delay: opening_delay?,
             watch_interval: watch_interval?,
+            old_interval: old_interval?,
         })
     }
 }

@@ -178,6 +178,15 @@ pub(crate) fn watch_payments(count: usize) {
     WATCHED.add(count as u64);
 }
 
+/// Payments were queued whose account has few, in spite of many messages.
+pub(crate) fn queued_regardless(count: usize) {
+    watch_payments(count);
+    tracing::warn!(
+        count,
+        "payments have waited for long behind many messages: they are queued again"
+    );
+}
+
 pub(crate) fn watched(result: &'static str) {
     WATCHES.add_for("result", result, 1);
 }

@@ -11,6 +11,7 @@ use shared::domain::DueDate;
 use shared::queue::{Outgoing, Unsent};
 use shared::retry;
 use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
 use tokio::task::JoinSet;
 
 use crate::burial::Malformed;
@@ -30,6 +31,7 @@ pub(crate) struct Forwarder {
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) sends: usize,
+    pub(crate) sending: Calls,
 }
 
 impl Forwarder {
@@ -65,7 +67,8 @@ impl Forwarder {
         let mut lanes = JoinSet::new();
         for messages in spread(due, self.sends) {
             let (outlet, shutdown) = (Arc::clone(&self.outlet), shutdown.clone());
-            lanes.spawn(async move { send_all(&*outlet, messages, &shutdown).await });
+            let sending = self.sending.clone();
+            lanes.spawn(async move { send_all(&*outlet, messages, &sending, &shutdown).await });
         }
         let mut all = Ok(());
         while let Some(ended) = lanes.join_next().await {
@@ -80,15 +83,18 @@ impl Forwarder {
 async fn send_all(
     outlet: &dyn Outlet,
     mut messages: Vec<Outgoing>,
+    sending: &Calls,
     shutdown: &Shutdown,
 ) -> Result<(), Stopped> {
     let mut pauses = retry::NEVER_GIVE_UP.pauses();
-    while let Err(unsent) = outlet.send(&messages).await {
+    loop {
+        let sent = outlet.send(&messages).await;
+        sending.note(&sent);
+        let Err(unsent) = sent else { return Ok(()) };
         pause(&unsent, pauses.next(), shutdown).await?;
         let mut index = 0..;
         messages.retain(|_| index.next().is_some_and(|index| unsent.indices.contains(&index)));
     }
-    Ok(())
 }
 
 async fn pause(
@@ -133,6 +139,7 @@ mod tests {
             clock: Clock::system(),
             zone: TimeZone::UTC,
             sends: 4,
+            sending: Calls::default(),
         };
         let payment = Payment {
             id: PaymentId::generate(),

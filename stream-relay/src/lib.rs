@@ -69,7 +69,7 @@ use crate::outlet::{Outlet, Queues};
 use crate::reader::Reader;
 use crate::relay::Relay;
 use crate::stream::TableStream;
-use crate::sweep::{Hand, Opener, Requests, Sweeper, Turns, Watch};
+use crate::sweep::{Hand, Memory, Opener, Requests, Sweeper, Turns, Watch};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -149,11 +149,13 @@ impl Deps {
         Self { source, ..self }
     }
 
-    fn into_parts(self, config: &RelayConfig) -> (Relay, Opener, Sweeper) {
+    fn into_parts(self, config: &RelayConfig, readiness: &Readiness) -> (Relay, Opener, Sweeper) {
         let Self { source, leases, outlet, table, clock } = self;
         let burials = Burials::new(Arc::clone(&outlet));
         let zone = config.zone.clone();
-        let forwarder = Forwarder { outlet, clock: clock.clone(), zone, sends: config.sends };
+        let sending = readiness.watch("queueing payments");
+        let forwarder =
+            Forwarder { outlet, clock: clock.clone(), zone, sends: config.sends, sending };
         let hand = Hand { table, forwarder: forwarder.clone(), burials: burials.clone() };
         let (sweeps, requests) = Requests::open();
         let (looks, duties) = watch::channel(Default::default());
@@ -178,10 +180,16 @@ impl Deps {
             checkpoint_interval,
             duties,
             turns: Turns::default(),
+            window: config.sweep_days,
+            old_interval: config.old_interval,
+            memory: Memory::default(),
         };
         let sweeper = Sweeper { hand, window: config.sweep_days, requests, watch };
-        let reader = Reader { source, leases, forwarder, burials, sweeps, checkpoint_interval };
-        (Relay::new(reader, name, looks), opener, sweeper)
+        let reading = readiness.watch("reading the stream");
+        let reader =
+            Reader { source, leases, forwarder, burials, sweeps, checkpoint_interval, reading };
+        let sharing = readiness.watch("reading the table of leases");
+        (Relay::new(reader, name, looks, sharing), opener, sweeper)
     }
 }
 
@@ -197,7 +205,7 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RelayError> {
-    let (mut relay, opener, sweeper) = deps.into_parts(config);
+    let (mut relay, opener, sweeper) = deps.into_parts(config, &readiness);
     // In a set, so that they end with this call, however that ends.
     let mut sweeping = JoinSet::new();
     sweeping.spawn(opener.run(shutdown.clone()));

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use shared::telemetry::admin::Calls;
 use tokio::time::Instant;
 
 use crate::events;
@@ -33,7 +34,11 @@ impl Listing {
     /// # Errors
     /// [`StreamError::Replaced`] or [`StreamError::NoStream`] when this is not the stream to be
     /// read any more.
-    pub(crate) async fn refresh(&mut self, source: &dyn ShardSource) -> Result<(), StreamError> {
+    pub(crate) async fn refresh(
+        &mut self,
+        source: &dyn ShardSource,
+        reading: &Calls,
+    ) -> Result<(), StreamError> {
         let waits = |at: Option<Instant>, pause| at.is_some_and(|at| at.elapsed() < pause);
         if waits(self.listed_at, DISCOVERY) || waits(self.asked_at, pause_before(self.refusals)) {
             return Ok(());
@@ -48,7 +53,10 @@ impl Listing {
             Err(error @ (StreamError::Replaced(_) | StreamError::NoStream(_))) => {
                 return Err(error);
             }
-            Err(error) => events::read_failed("all", &error),
+            Err(error) => {
+                reading.failed(&error);
+                events::read_failed("all", &error);
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::domain::Failure;
-use shared::queue::{CallFailed, DeadLetterQueue, Outgoing, Producer, SqsQueue, Unsent};
+use shared::queue::{CallFailed, DeadLetterQueue, MessageCount, Outgoing, Producer, Unsent};
 
 /// The two queues. Each call returns within a bound of time of its own.
 #[async_trait]
@@ -28,7 +28,7 @@ pub(crate) trait Outlet: Debug + Send + Sync {
 pub(crate) struct Queues {
     pub(crate) payments: Producer,
     /// The same queue, for its numbers.
-    pub(crate) counted: Arc<SqsQueue>,
+    pub(crate) counted: Arc<dyn MessageCount>,
     pub(crate) dead_letters: DeadLetterQueue,
 }
 

@@ -7,6 +7,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use jiff::Timestamp;
 use shared::retry;
 use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -62,6 +63,9 @@ pub(crate) struct Reader {
     pub(crate) burials: Burials,
     pub(crate) sweeps: Sweeps,
     pub(crate) checkpoint_interval: Duration,
+    /// Whether the stream's pages come. Of all shards together: one that cannot be read goes to
+    /// another relay.
+    pub(crate) reading: Calls,
 }
 
 /// A page, and the sweep that was asked for if there was a gap before it.
@@ -212,6 +216,7 @@ impl Reader {
             let fetching = self.fetch_once(shard, &from, &mut iterator);
             match reading.unless_requested(fetching).await.ok_or(Stopped)? {
                 Ok(page) => {
+                    self.reading.answered();
                     events::page_read(newest_age(&page));
                     // What is there still will be read; what was before it is lost.
                     let until = page.records.first().and_then(written_at);
@@ -227,6 +232,7 @@ impl Reader {
                     wait = pauses.next().unwrap_or_default();
                 }
                 Err(error) => {
+                    self.reading.failed(&error);
                     events::read_failed(shard, &error);
                     if since.elapsed() >= PATIENCE {
                         return Err(Ended::Unanswered);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use shared::shutdown::Shutdown;
-use shared::telemetry::admin::Readiness;
+use shared::telemetry::admin::{Calls, Readiness};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -44,6 +44,8 @@ pub(crate) struct Relay {
     appeared_at: Option<Instant>,
     counters: Sightings,
     unlisted: Sightings,
+    /// Whether the table of leases can be read.
+    sharing: Calls,
 }
 
 /// A shard that this relay reads, or stops to read.
@@ -61,7 +63,12 @@ enum Work {
 }
 
 impl Relay {
-    pub(crate) fn new(reader: Reader, name: String, looks: watch::Sender<Duties>) -> Self {
+    pub(crate) fn new(
+        reader: Reader,
+        name: String,
+        looks: watch::Sender<Duties>,
+        sharing: Calls,
+    ) -> Self {
         Self {
             reader,
             name,
@@ -73,6 +80,7 @@ impl Relay {
             appeared_at: None,
             counters: Sightings::default(),
             unlisted: Sightings::default(),
+            sharing,
         }
     }
 
@@ -83,7 +91,7 @@ impl Relay {
         shutdown: &Shutdown,
     ) -> Result<(), RelayError> {
         while !shutdown.is_requested() {
-            let listing = self.listing.refresh(&*self.reader.source);
+            let listing = self.listing.refresh(&*self.reader.source, &self.reader.reading);
             if let Some(listed) = shutdown.unless_requested(listing).await {
                 listed?;
             }
@@ -165,8 +173,12 @@ impl Relay {
         let all = self.reader.leases.all(self.reader.source.name());
         let entries = match shutdown.unless_requested(all).await {
             None => return false,
-            Some(Ok(entries)) => entries,
+            Some(Ok(entries)) => {
+                self.sharing.answered();
+                entries
+            }
             Some(Err(error)) => {
+                self.sharing.failed(&error);
                 events::lease_failed("all", &error);
                 return false;
             }

@@ -10,8 +10,7 @@ use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use super::plan::{Step, is_stuck, step};
-use super::silence::Silence;
-use super::{Interrupted, Sweeper};
+use super::{Interrupted, Memory, Sweeper};
 use crate::events;
 
 /// Questions asked side by side.
@@ -22,8 +21,8 @@ const QUESTIONS: usize = 40;
 pub(super) struct Round<'a> {
     pub(super) sweeper: &'a Sweeper,
     pub(super) shutdown: &'a Shutdown,
-    /// Questions without an answer.
-    pub(super) silence: &'a mut Silence,
+    /// What the sweeps before have left.
+    pub(super) memory: &'a mut Memory,
 }
 
 impl Round<'_> {
@@ -74,31 +73,40 @@ impl Round<'_> {
     async fn settle(&mut self, stuck: &[StoredPayment]) -> Result<(), Interrupted> {
         let answers = self.shutdown.unless_requested(self.ask(stuck)).await.ok_or(Interrupted)?;
         let (mut reports, mut again, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut taken = Vec::new();
         for (stored, found) in stuck.iter().zip(answers) {
             let label = match step(stored, found) {
                 Step::Report(label, message) => {
                     reports.push(message);
                     label
                 }
+                Step::Requeue(_) if !self.memory.requeues.take(stored) => "carried",
                 Step::Requeue(message) => {
+                    taken.push(stored.payment.id);
                     again.push(message);
                     "requeued"
                 }
                 Step::Leave => "under_way",
                 Step::NoAnswer(reason) => {
                     events::unanswered(stored, &reason);
-                    self.silence.unanswered(stored.payment.id);
+                    self.memory.silence.unanswered(stored.payment.id);
                     continue;
                 }
             };
             labels.push((stored, label));
-            self.silence.answered();
+            self.memory.silence.answered();
         }
-        send(&self.sweeper.confirmations, &reports).await?;
-        send(&self.sweeper.payments, &again).await?;
+        let mut sent = send(&self.sweeper.confirmations, &reports).await;
+        if sent.is_ok() {
+            sent = send(&self.sweeper.payments, &again).await;
+        }
+        if sent.is_err() {
+            self.memory.requeues.not_sent(taken);
+            return sent;
+        }
         // What was not sent is found again by the next sweep, and counted there.
         labels.into_iter().for_each(|(stored, label)| events::stuck(stored, label));
-        if self.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
+        if self.memory.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// The answers in the order of the payments.

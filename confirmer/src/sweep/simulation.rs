@@ -1,6 +1,6 @@
 //! Sweeps under virtual time, against a table, a transaction service and queues in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,19 +17,20 @@ use shared::domain::{
 };
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
-    CallFailed, Confirmation, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Reported,
-    Visibility,
+    CallFailed, Confirmation, Incoming, MessageCount, Outgoing, Producer, QueueApi, RefusedEntry,
+    Reported, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 
-use super::{Silence, Sweeper};
+use super::{Days, Memory, Sweeper};
 use crate::config::Sweeping;
 
 const SHARDS: u16 = 4;
 const INTERVAL: Duration = Duration::from_secs(300);
 const LIMIT: Duration = Duration::from_secs(900);
+const OLD: Duration = Duration::from_secs(6 * 3600);
 const START: &str = "2026-11-23T12:00:00Z";
 
 fn start() -> Timestamp {
@@ -68,6 +69,7 @@ struct FakeTable {
     payments: Mutex<Vec<StoredPayment>>,
     down: Mutex<bool>,
     pages: AtomicUsize,
+    scans: AtomicUsize,
 }
 
 #[async_trait]
@@ -97,6 +99,20 @@ impl DueTable for FakeTable {
         let mut page: Vec<_> = here.map(|stored| stored.payment.reference()).collect();
         page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
         Ok((page, None))
+    }
+
+    async fn days_page(
+        &self,
+        status: Status,
+        _: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+        if *self.down.lock().unwrap() {
+            return Err(PaymentsError::Unread(1));
+        }
+        let payments = self.payments.lock().unwrap();
+        let open = payments.iter().filter(|stored| stored.status == status);
+        Ok((open.map(|stored| stored.payment.due).collect(), None))
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
@@ -139,6 +155,8 @@ impl Transactions for FakeBank {
 #[derive(Debug, Default)]
 struct FakeQueue {
     sent: Mutex<Vec<Outgoing>>,
+    held: Mutex<Vec<Instant>>,
+    deduplicated: Mutex<HashMap<String, Instant>>,
     down: Mutex<bool>,
 }
 
@@ -174,8 +192,39 @@ impl QueueApi for FakeQueue {
         if *self.down.lock().unwrap() {
             return Err(CallFailed("down".to_owned()));
         }
+        messages.iter().for_each(|message| self.hold(message));
         self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())
+    }
+}
+
+/// So old is the number of messages that SQS tells.
+const LAG: Duration = Duration::from_secs(60);
+/// For so long SQS drops what comes with the same deduplication id.
+const DEDUPLICATION: Duration = Duration::from_secs(300);
+
+#[async_trait]
+impl MessageCount for FakeQueue {
+    /// Nobody takes messages; what was dropped as a duplicate is not counted.
+    async fn messages(&self) -> Result<u64, CallFailed> {
+        let held = self.held.lock().unwrap();
+        Ok(held.iter().filter(|at| at.elapsed() >= LAG).count() as u64)
+    }
+}
+
+impl FakeQueue {
+    fn hold(&self, message: &Outgoing) {
+        let mut before = self.deduplicated.lock().unwrap();
+        let known = before.get(&message.deduplication).copied();
+        if known.is_none_or(|at: Instant| at.elapsed() >= DEDUPLICATION) {
+            before.insert(message.deduplication.clone(), Instant::now());
+            self.held.lock().unwrap().push(Instant::now());
+        }
+    }
+
+    /// Messages in the queue.
+    fn len(&self) -> usize {
+        self.held.lock().unwrap().len()
     }
 }
 
@@ -186,7 +235,7 @@ struct World {
     payments: Arc<FakeQueue>,
     confirmations: Arc<FakeQueue>,
     sweeper: Sweeper,
-    silence: tokio::sync::Mutex<Silence>,
+    memory: tokio::sync::Mutex<Memory>,
 }
 
 impl World {
@@ -200,13 +249,14 @@ impl World {
             table: table.clone(),
             transactions: bank.clone(),
             payments: Producer::new(to_dispatch.clone()),
+            waiting: to_dispatch.clone(),
             confirmations: Producer::new(confirmations.clone()),
-            sweeping: Sweeping { interval: INTERVAL, limit: LIMIT },
+            sweeping: Sweeping { interval: INTERVAL, limit: LIMIT, old_interval: OLD },
             days: SweptDays { zone: TimeZone::UTC, before: 7 },
             clock: Clock::new(move || start() + started_at.elapsed()),
         };
-        let silence = tokio::sync::Mutex::default();
-        Self { table, bank, payments: to_dispatch, confirmations, sweeper, silence }
+        let memory = tokio::sync::Mutex::default();
+        Self { table, bank, payments: to_dispatch, confirmations, sweeper, memory }
     }
 
     fn answer(&self, stored: &StoredPayment, found: Found) {
@@ -220,8 +270,8 @@ impl World {
     /// One sweep of today and yesterday, after the payments have become stuck.
     async fn sweep(&self) -> Result<(), super::Interrupted> {
         tokio::time::sleep(LIMIT * 2).await;
-        let silence = &mut self.silence.lock().await;
-        self.sweeper.sweep(1, silence, &Shutdown::new(Duration::from_secs(25))).await
+        let memory = &mut self.memory.lock().await;
+        self.sweeper.sweep(Days::Back(1), memory, &Shutdown::new(Duration::from_secs(25))).await
     }
 }
 
@@ -347,7 +397,7 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
     let running = tokio::spawn({
         let sweeper = world.sweeper.clone();
         let shutdown = Shutdown::new(Duration::from_secs(25));
-        async move { sweeper.sweep(1, &mut Silence::default(), &shutdown).await }
+        async move { sweeper.sweep(Days::Back(1), &mut Memory::default(), &shutdown).await }
     });
     tokio::time::sleep(LIMIT * 2).await;
     assert!(!running.is_finished() && world.payments.sent().is_empty());
@@ -357,11 +407,12 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
 
     *world.table.down.lock().unwrap() = true;
     let shutdown = Shutdown::new(Duration::from_secs(25));
-    let mut silence = Silence::default();
-    let (ended, ()) = tokio::join!(world.sweeper.sweep(1, &mut silence, &shutdown), async {
-        tokio::time::sleep(LIMIT).await;
-        shutdown.request();
-    });
+    let mut memory = Memory::default();
+    let (ended, ()) =
+        tokio::join!(world.sweeper.sweep(Days::Back(1), &mut memory, &shutdown), async {
+            tokio::time::sleep(LIMIT).await;
+            shutdown.request();
+        });
     ended.unwrap_err();
 }
 
@@ -378,4 +429,69 @@ async fn the_first_sweep_comes_an_interval_after_the_start_and_shutdown_ends_the
     shutdown.request();
     running.await.unwrap();
     assert_eq!(asked_at.elapsed(), Duration::ZERO);
+}
+
+/// Confirmers that sweep by themselves, over the same table and queues.
+fn confirmers(world: &World, count: usize) -> Shutdown {
+    let shutdown = Shutdown::new(Duration::from_secs(25));
+    for _ in 0..count {
+        tokio::spawn(world.sweeper.clone().run(shutdown.clone()));
+    }
+    shutdown
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_thousand_payments_that_nobody_knows_of_leave_two_thousand_messages_and_few_more() {
+    for count in [1, 2, 4] {
+        let all: Vec<_> = (0..2_000).map(stored).collect();
+        let world = World::new(&all);
+        let shutdown = confirmers(&world, count);
+        // The dispatchers are stopped for so long.
+        tokio::time::sleep(Duration::from_secs(75 * 60)).await;
+        let messages = world.payments.len();
+        assert!(messages >= 2_000, "{messages} messages: some payments have none");
+        assert!(messages <= 2_000 + 100 * count, "{messages} messages of {count} confirmers");
+        shutdown.request();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_says_nothing_brings_no_message() {
+    let all: Vec<_> = (0..2_000).map(stored).collect();
+    let world = World::new(&all);
+    *world.bank.down.lock().unwrap() = true;
+    let _shutdown = confirmers(&world, 2);
+    tokio::time::sleep(Duration::from_secs(75 * 60)).await;
+    assert_eq!(world.payments.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_account_that_stands_still_hides_no_payment_whose_message_is_lost() {
+    let lost: Vec<_> = (0..10).map(stored).collect();
+    let world = World::new(&lost);
+    // What SQS holds of another account.
+    world.payments.held.lock().unwrap().extend([Instant::now(); 1_500]);
+    world.sweep().await.unwrap();
+    assert_eq!(world.payments.sent().len(), 10);
+    for _ in 0..20 {
+        world.sweep().await.unwrap();
+    }
+    assert_eq!(world.payments.sent().len(), 10, "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pending_since_a_day_long_past_is_asked_for_every_few_hours() {
+    let mut forgotten: Vec<_> = (0..30).map(|number| stored(number % 3)).collect();
+    for (stored, days) in forgotten.iter_mut().zip([8, 40, 400].into_iter().cycle()) {
+        stored.payment.due = stored.payment.due.days_before(days);
+    }
+    let world = World::new(&forgotten);
+    let _shutdown = confirmers(&world, 1);
+    tokio::time::sleep(OLD + INTERVAL * 3).await;
+    let sent = world.payments.sent();
+    let sent: Vec<Payment> = sent.iter().map(|m| serde_json::from_str(&m.body).unwrap()).collect();
+    assert_eq!(sent.len(), forgotten.len());
+    assert!(sent.is_sorted_by_key(|payment| (payment.due, payment.account.clone(), payment.id)));
+    let scans = world.table.scans.load(Ordering::Relaxed);
+    assert_eq!(scans, 2, "the whole index is read seldom");
 }

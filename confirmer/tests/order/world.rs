@@ -1,6 +1,6 @@
 //! Ports that do what they are told, and note each call.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,8 +21,8 @@ use shared::payments::{
     PaymentStore, PaymentsError, StoredPayment,
 };
 use shared::queue::{
-    CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer,
-    QueueApi, RefusedEntry, Reported, Visibility,
+    CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, MessageCount,
+    Outgoing, Producer, QueueApi, RefusedEntry, Reported, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
@@ -113,6 +113,7 @@ impl World {
             message_id: format!("m{number}"),
             group: "g".to_owned(),
             receive_count: 1,
+            sent_at: None,
             body: serde_json::to_string(&body(result)).unwrap(),
         });
         Self {
@@ -179,6 +180,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
         confirmations: Consumer::new(queue("confirmations.fifo"), receiving),
         findings: Producer::new(queue("confirmations.fifo")),
         payments: Producer::new(queue("payments.fifo")),
+        waiting: Arc::clone(&world) as Arc<dyn MessageCount>,
         transactions: Arc::clone(&world) as Arc<dyn Transactions>,
         dead_letters: DeadLetterQueue::new(Producer::new(queue("dlq.fifo")), "confirmer"),
         callbacks: None,
@@ -187,7 +189,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let (interval, limit) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
     let config = Confirming {
         receivers: 1,
-        sweeping: Sweeping { interval, limit },
+        sweeping: Sweeping { interval, limit, old_interval: interval },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
     };
     let shutdown = Shutdown::new(Duration::from_secs(25));
@@ -315,8 +317,23 @@ impl DueTable for World {
         Ok((Vec::new(), None))
     }
 
+    async fn days_page(
+        &self,
+        _: Status,
+        _: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        Ok((BTreeSet::new(), None))
+    }
+
     async fn get_many(&self, _: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl MessageCount for World {
+    async fn messages(&self) -> Result<u64, CallFailed> {
+        Ok(0)
     }
 }
 

@@ -132,6 +132,7 @@ impl World {
             message_id: receipt(place),
             group: payment.account.to_string(),
             receive_count: 1,
+            sent_at: None,
             body: serde_json::to_string(payment).unwrap(),
         });
         Self {

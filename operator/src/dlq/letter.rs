@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::domain::{AccountId, FailureCode, Payment, PaymentRef};
 use shared::queue::{Confirmation, DeadLetter};
@@ -55,9 +55,14 @@ pub(crate) struct Letter {
     pub(crate) message_id: String,
     /// Its group: the account, as a rule.
     pub(crate) group: String,
+    /// When it was put into the queue, if SQS says so.
+    pub(crate) sent_at: Option<Timestamp>,
     /// What it says.
     pub(crate) body: Body,
 }
+
+/// How long SQS keeps a letter (`shared::resources`).
+const RETENTION: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What a letter says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +89,23 @@ impl Letter {
         } else {
             Body::Unreadable(text)
         };
-        Self { message_id: message_id.to_owned(), group: group.to_owned(), body }
+        let (message_id, group) = (message_id.to_owned(), group.to_owned());
+        Self { message_id, group, sent_at: None, body }
+    }
+
+    /// The same, put into the queue at this time.
+    pub(crate) fn sent(self, sent_at: Option<Timestamp>) -> Self {
+        Self { sent_at, ..self }
+    }
+
+    /// Since when it lies in the queue: SQS's own time, else the writer's.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.sent_at.or_else(|| self.at())
+    }
+
+    /// When SQS deletes it.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        self.since()?.checked_add(RETENTION).ok()
     }
 
     /// Why it is here.
@@ -176,6 +197,7 @@ impl Letter {
             "message_id": self.message_id,
             "group": self.group,
             "at": self.at().map(|at| at.to_string()),
+            "expires_at": self.expires_at().map(|at| at.to_string()),
             "code": self.reason().as_str(),
             "reason": self.words(),
             "service": self.service(),
@@ -226,6 +248,23 @@ mod tests {
             r#"{{"code":"mismatch","reason":"x","service":"dispatcher","at":"2026-11-23T01:00:00Z","raw":{raw}}}"#
         ));
         assert_eq!(letter.reference().unwrap().to_string(), REFERENCE);
+    }
+
+    #[test]
+    fn a_letter_expires_fourteen_days_after_it_was_put_into_the_queue() {
+        let moved = read(PAYMENT);
+        assert_eq!(moved.expires_at(), None, "nobody said when");
+        let sent: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
+        let expires = moved.sent(Some(sent)).expires_at().unwrap();
+        assert_eq!(expires.to_string(), "2026-12-07T01:00:00Z");
+        let at = r#"{"code":"unknown","reason":"x","service":"d","at":"2026-11-24T02:00:00Z"}"#;
+        assert_eq!(read(at).expires_at().unwrap().to_string(), "2026-12-08T02:00:00Z");
+        let retention = shared::resources::queues(&"dueflow".parse().unwrap())
+            .into_iter()
+            .flat_map(|queue| queue.attributes)
+            .filter(|(name, _)| *name == "MessageRetentionPeriod");
+        let seconds = RETENTION.as_secs().to_string();
+        assert!(retention.map(|(_, value)| value).all(|value| value == seconds));
     }
 
     #[test]

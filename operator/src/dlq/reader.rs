@@ -77,6 +77,8 @@ pub(super) struct Reader {
     said_at: Instant,
     blocked: u64,
     end: End,
+    /// What SQS said before the first letter was taken.
+    before: Counts,
 }
 
 impl Reader {
@@ -85,7 +87,9 @@ impl Reader {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
         let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
         let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
+        let before = count(aws, &names.dead_letter_queue()).await?;
         Ok(Self {
+            before,
             queue,
             held,
             seen,
@@ -144,6 +148,7 @@ impl Reader {
             if let Some((group, look)) = groups.last_mut() {
                 if self.seen.insert(delivery.message_id.clone()) {
                     let letter = Letter::read(&delivery.message_id, group, text);
+                    let letter = letter.sent(delivery.sent_at);
                     look.letters.push((look.in_hand.len(), letter));
                     look.unseen += 1;
                 }
@@ -178,9 +183,11 @@ impl Reader {
 
     /// Counts the letters that were not looked at, and gives back those that stay.
     pub(super) async fn finish(self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
-        let behind = count(aws, &names.dead_letter_queue()).await;
+        let counts = count(aws, &names.dead_letter_queue()).await;
         self.queue.release(at_once(self.held)).await;
-        Ok(Left { behind: behind?, blocked: self.blocked, end: self.end })
+        let in_flight = self.before.elsewhere(self.seen.len() as u64);
+        let (behind, blocked) = (counts?.visible, self.blocked);
+        Ok(Left { behind, in_flight, blocked, end: self.end })
     }
 
     fn say_progress(&mut self) {
@@ -210,21 +217,60 @@ pub(super) struct Left {
     /// About how many letters were not looked at: behind ten of their group that stay, or in
     /// somebody else's hand before.
     pub(super) behind: u64,
+    /// About how many letters were in somebody else's hand when the reading began, and did not
+    /// come meanwhile.
+    pub(super) in_flight: u64,
     /// How many groups have ten letters that stay, so that letters may lie behind them.
     pub(super) blocked: u64,
     /// Why the reading ended.
     pub(super) end: End,
 }
 
-/// How many letters are neither in our hand nor in another's. SQS calls the number approximate:
-/// it is exact once nothing was sent or deleted for about a minute.
-async fn count(aws: &Aws, queue: &str) -> anyhow::Result<u64> {
+/// What SQS says of the queue. It calls the numbers approximate: they are exact once nothing was
+/// sent, received or deleted for about a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    /// Letters that anybody may have.
+    visible: u64,
+    /// Letters that somebody has.
+    in_flight: u64,
+}
+
+impl Counts {
+    /// How many of the letters that were in flight are still elsewhere, after `seen` letters have
+    /// come. What has come beyond those that were visible was in flight before, or only counted
+    /// so: the numbers lag.
+    fn elsewhere(self, seen: u64) -> u64 {
+        self.in_flight.saturating_sub(seen.saturating_sub(self.visible))
+    }
+}
+
+async fn count(aws: &Aws, queue: &str) -> anyhow::Result<Counts> {
     let sqs = aws.sqs("count");
     let context = || format!("counting the letters of {queue}");
     let url = sqs.get_queue_url().queue_name(queue).send().await.with_context(context)?;
-    let name = QueueAttributeName::ApproximateNumberOfMessages;
+    let visible = QueueAttributeName::ApproximateNumberOfMessages;
+    let in_flight = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
     let request = sqs.get_queue_attributes().set_queue_url(url.queue_url);
-    let output = request.attribute_names(name.clone()).send().await.with_context(context)?;
+    let request = request.attribute_names(visible.clone()).attribute_names(in_flight.clone());
+    let output = request.send().await.with_context(context)?;
     let attributes: HashMap<_, _> = output.attributes.unwrap_or_default();
-    attributes.get(&name).and_then(|count| count.parse().ok()).with_context(context)
+    let number =
+        |name| attributes.get(name).and_then(|count| count.parse().ok()).with_context(context);
+    Ok(Counts { visible: number(&visible)?, in_flight: number(&in_flight)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_in_flight_are_elsewhere_unless_they_came_after_all() {
+        let elsewhere = |visible, in_flight, seen| Counts { visible, in_flight }.elsewhere(seen);
+        assert_eq!(elsewhere(0, 31, 0), 31);
+        assert_eq!(elsewhere(10, 31, 10), 31);
+        assert_eq!(elsewhere(0, 31, 31), 0, "another command gave them back, or the numbers lag");
+        assert_eq!(elsewhere(5, 31, 15), 21);
+        assert_eq!(elsewhere(25, 0, 10), 0, "behind ten that stay");
+    }
 }

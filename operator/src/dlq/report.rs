@@ -163,7 +163,11 @@ impl Report {
         // are counted too, so the count alone says nothing.
         let unseen = left.blocked > 0 && left.behind > 0;
         let behind = self.mode == Mode::Execute && unseen;
-        self.refused == 0 && self.failed == 0 && left.end == End::Empty && !behind
+        self.refused == 0
+            && self.failed == 0
+            && left.end == End::Empty
+            && !behind
+            && left.in_flight == 0
     }
 
     /// Prints the summary.
@@ -173,7 +177,8 @@ impl Report {
             let summary = json!({
                 "execute": self.mode == Mode::Execute, "actions": self.actions,
                 "refused": self.refused, "failed": self.failed, "newer": self.newer,
-                "not_looked_at": left.behind, "whole": left.end == End::Empty,
+                "not_looked_at": left.behind, "in_flight": left.in_flight,
+                "whole": left.end == End::Empty,
             });
             return writeln!(out, "{}", json!({ "summary": summary }));
         }
@@ -212,12 +217,23 @@ impl Report {
                 left.behind
             )?;
         }
+        if left.in_flight > 0 {
+            writeln!(out, "{}", in_flight(left.in_flight))?;
+        }
         match left.end {
             End::Empty => Ok(()),
             End::Full => writeln!(out, "{MAX_LETTERS} letters are the most at once: run it again"),
             End::Interrupted => writeln!(out, "interrupted: run it again to go on"),
         }
     }
+}
+
+/// Says that letters are in somebody else's hand.
+pub(super) fn in_flight(letters: u64) -> String {
+    format!(
+        "about {letters} letters are in flight and could not be looked at: another command has \
+         them, or one that was killed less than two minutes ago; run it again then"
+    )
 }
 
 #[cfg(test)]
@@ -227,11 +243,20 @@ mod tests {
     #[test]
     fn a_run_that_left_letters_behind_ten_that_stay_is_not_clean() {
         let clean = |mode, behind, blocked| {
-            Report::new(mode, false).is_clean(Left { behind, blocked, end: End::Empty })
+            let left = Left { behind, blocked, in_flight: 0, end: End::Empty };
+            Report::new(mode, false).is_clean(left)
         };
         assert!(clean(Mode::Execute, 0, 0));
         assert!(!clean(Mode::Execute, 1, 1), "behind ten that stay");
         assert!(clean(Mode::Execute, 4, 0), "given back for another look, or written since");
         assert!(clean(Mode::DryRun, 7, 1), "a dry run cannot see behind the first ten");
+    }
+
+    #[test]
+    fn a_run_that_found_letters_in_flight_is_not_clean() {
+        for mode in [Mode::DryRun, Mode::Execute] {
+            let left = Left { behind: 0, blocked: 0, in_flight: 31, end: End::Empty };
+            assert!(!Report::new(mode, false).is_clean(left));
+        }
     }
 }

@@ -108,7 +108,20 @@ impl Process {
         Ok(Samples::parse(&self.get("/metrics").await?))
     }
 
+    /// What its admin port answers, whatever the status.
+    ///
+    /// # Errors
+    /// The admin port does not answer.
+    pub async fn probe(&mut self, path: &str) -> anyhow::Result<(u16, String)> {
+        let response = self.answer(path).await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
     async fn get(&mut self, path: &str) -> anyhow::Result<String> {
+        Ok(self.answer(path).await?.error_for_status()?.text().await?)
+    }
+
+    async fn answer(&mut self, path: &str) -> anyhow::Result<reqwest::Response> {
         let address = match &self.address {
             Some(address) => address.clone(),
             None => {
@@ -116,8 +129,7 @@ impl Process {
                 self.address.insert(address).clone()
             }
         };
-        let response = self.http.get(format!("http://{address}{path}")).send().await?;
-        Ok(response.error_for_status()?.text().await?)
+        Ok(self.http.get(format!("http://{address}{path}")).send().await?)
     }
 
     /// What it has used; `None` where the system has no `/proc`.

@@ -6,6 +6,7 @@
 //! | `show` | one payment |
 //! | `upcoming` | those of an account in the days to come |
 //! | `due` | those of a day in a status |
+//! | `open` | those that have not ended, however old |
 //! | `cancel` | withdrawing payments |
 //! | `options` | the options of these |
 //! | `fields`, `output` | how payments and lists are printed |
@@ -14,6 +15,7 @@ mod cancel;
 mod due;
 mod fields;
 mod import;
+mod open;
 mod options;
 mod output;
 mod show;
@@ -24,8 +26,10 @@ pub(crate) use due::due;
 pub(crate) use fields::fields;
 pub use import::ImportOptions;
 pub(crate) use import::import;
+pub(crate) use open::{OPEN, open};
 pub use options::{
-    CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, UPCOMING_HELP, UpcomingOptions,
+    CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, OPEN_HELP, OpenOptions, UPCOMING_HELP,
+    UpcomingOptions,
 };
 pub(crate) use show::show;
 pub(crate) use upcoming::upcoming;

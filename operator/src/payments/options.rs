@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use clap::Args;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use shared::domain::{AccountId, DueDate, PaymentRef, Status};
 use shared::payments::{DueCursor, UpcomingCursor};
 
@@ -57,6 +57,15 @@ call failed or an item is no payment, 64 for bad usage or settings.";
 pub const DUE_HELP: &str = "\
 Payments come in the order of account and id, of all accounts. The index follows the table, so a \
 payment may have moved on since; --details reads each item consistently and leaves out what has.
+
+Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
+call failed or an item is no payment, 64 for bad usage or settings.";
+
+/// Help on what `payments open` returns.
+pub const OPEN_HELP: &str = "\
+Payments come in the order of due date, the oldest first, then SCHEDULED, PENDING and FAILED, then \
+account and id. Those that wait for a day to come are left out. It reads the whole index `due` \
+(25,000 read units for a million payments in the table), then the days on which any are open.
 
 Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
 call failed or an item is no payment, 64 for bad usage or settings.";
@@ -125,6 +134,22 @@ pub struct DueOptions {
     pub json: bool,
 }
 
+/// Options of `payments open`.
+#[derive(Debug, Args)]
+pub struct OpenOptions {
+    /// Only payments that stand where they stand for at least so long, such as 2h or 16d: a
+    /// SCHEDULED one since its day began, the others since their status changed.
+    #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
+    pub older_than: Option<SignedDuration>,
+    /// Only SCHEDULED, PENDING or FAILED ones.
+    #[arg(long, value_name = "STATUS", value_parser = open_status)]
+    pub status: Option<Status>,
+    /// Print each payment as a line of JSON with the table's attribute names, StatusSince and
+    /// StatusAgeSeconds, and a summary as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `payments cancel`.
 #[derive(Debug, Args)]
 pub struct CancelOptions {
@@ -147,6 +172,16 @@ fn status(text: &str) -> Result<Status, String> {
     text.to_ascii_uppercase()
         .parse()
         .map_err(|error: shared::domain::StatusError| error.to_string())
+}
+
+fn open_status(text: &str) -> Result<Status, String> {
+    let status = status(text)?;
+    match status {
+        Status::Scheduled | Status::Pending | Status::Failed => Ok(status),
+        Status::Processed | Status::Cancelled => {
+            Err(format!("a payment that is {status} has ended"))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub(super) enum Check {
     Archive,
     /// Nothing is left of the days before.
     Leftovers,
+    /// Nothing older than those has been forgotten.
+    Forgotten,
 }
 
 impl fmt::Display for Check {
@@ -87,6 +89,7 @@ impl fmt::Display for Check {
             Self::Services => "services",
             Self::Archive => "archive",
             Self::Leftovers => "leftovers",
+            Self::Forgotten => "forgotten",
         })
     }
 }
@@ -174,7 +177,7 @@ mod tests {
         assert_eq!(overall(&[warn(), Finding::failed(Check::Skew, "x")]), Verdict::NoGo);
     }
 
-    const ALL: [Check; 16] = [
+    const ALL: [Check; 17] = [
         Check::Aws,
         Check::Clock,
         Check::Table,
@@ -191,6 +194,7 @@ mod tests {
         Check::Services,
         Check::Archive,
         Check::Leftovers,
+        Check::Forgotten,
     ];
 
     #[test]

@@ -12,7 +12,7 @@
 //! | `capacity`, `tables` | the tables |
 //! | `queues`, `backlog` | the queues, and what lies in them |
 //! | `service` | the transaction service |
-//! | `counting`, `spread`, `leftovers` | payments by day, partition and account |
+//! | `counting`, `spread`, `leftovers`, `forgotten` | payments by day, partition and account |
 //! | `relays`, `admin` | dueflow's own processes |
 
 mod admin;
@@ -22,6 +22,7 @@ mod clock;
 mod counting;
 mod figures;
 mod finding;
+mod forgotten;
 mod leftovers;
 mod load;
 mod options;

@@ -23,8 +23,8 @@ use super::queues::Attributes;
 use super::reach::Reach;
 use super::settings::PreflightSettings;
 use super::{
-    admin, backlog, capacity, clock, leftovers, queues, reach, relays, report, service, spread,
-    tables,
+    admin, backlog, capacity, clock, forgotten, leftovers, queues, reach, relays, report, service,
+    spread, tables,
 };
 
 /// How long the first questions may take.
@@ -153,17 +153,19 @@ impl Preflight<'_> {
 
     /// All that DynamoDB is asked for.
     async fn database(&self, reach: &Reach, latency: Option<Duration>) -> Vec<Finding> {
-        use Check::{Archive, Capacity, LargestAccount, Leftovers, Relays, Skew, Table};
+        use Check::{Archive, Capacity, Forgotten, LargestAccount, Leftovers, Relays, Skew, Table};
         if reach.dynamodb.answered.is_err() {
-            return [Table, Capacity, Relays, Skew, LargestAccount, Archive, Leftovers]
+            return [Table, Capacity, Relays, Skew, LargestAccount, Archive, Leftovers, Forgotten]
                 .map(|check| Finding::not_checked(check, "DynamoDB cannot be used"))
                 .into();
         }
         let Some(payments) = &reach.payments else {
             let mut findings = Box::pin(self.tables()).await;
             let missing = |check| Finding::not_checked(check, "the payments table is missing");
-            findings
-                .extend([Capacity, Relays, Skew, LargestAccount, Archive, Leftovers].map(missing));
+            findings.extend(
+                [Capacity, Relays, Skew, LargestAccount, Archive, Leftovers, Forgotten]
+                    .map(missing),
+            );
             return findings;
         };
         let (tables, relays, spread, days) = tokio::join!(
@@ -229,6 +231,7 @@ impl Preflight<'_> {
                 vec![
                     spread::judge_skew(day, &partitions),
                     spread::judge_largest_account(largest, latency, &self.load),
+                    spread::judge_turns(largest),
                 ]
             }
             Err(reason) => [Check::Skew, Check::LargestAccount]
@@ -244,11 +247,17 @@ impl Preflight<'_> {
         let days = self.settings.days.before;
         let open = &[Status::Scheduled, Status::Pending, Status::Failed];
         let earlier = (1..=days).map(|days| today.days_before(days));
-        let (processed, open) = tokio::join!(
+        let (table, first) = (&counter.0, today.days_before(days));
+        let (processed, open, forgotten) = tokio::join!(
             within(COUNT, counter.count([yesterday], &[Status::Processed], YESTERDAY_PAGES)),
             within(COUNT, counter.count(earlier, open, EARLIER_PAGES)),
+            within(COUNT, forgotten::count(table, first, Timestamp::now())),
         );
-        vec![
+        let forgotten = match forgotten {
+            Ok(forgotten) => forgotten::judge(days, forgotten),
+            Err(reason) => vec![Finding::failed(Check::Forgotten, reason)],
+        };
+        let left = [
             match processed {
                 Ok(counted) => leftovers::judge_archive(yesterday, Counted::sum(&counted)),
                 Err(reason) => Finding::failed(Check::Archive, reason),
@@ -257,7 +266,8 @@ impl Preflight<'_> {
                 Ok(counted) => leftovers::judge_leftovers(days, Counted::sum(&counted)),
                 Err(reason) => Finding::failed(Check::Leftovers, reason),
             },
-        ]
+        ];
+        left.into_iter().chain(forgotten).collect()
     }
 
     /// All that SQS is asked for.

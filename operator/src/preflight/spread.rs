@@ -21,6 +21,29 @@ const ENOUGH: u64 = 1_000;
 /// Guide, "Message quotas", without batches). At the worst each call carries one payment.
 const GROUP_CALLS: u32 = 300;
 
+/// Most messages of a FIFO queue that SQS looks through for one that may be delivered (Amazon SQS
+/// Developer Guide, "FIFO queue delivery logic").
+const LOOKED_THROUGH: u64 = 120_000;
+
+/// Whether an account has so many payments that SQS sees nobody behind them. An opening lets its
+/// accounts take turns; what is inserted on its day is queued as it comes.
+pub(super) fn judge_turns(largest: Option<(&AccountId, u64)>) -> Finding {
+    let check = Check::LargestAccount;
+    let Some((account, payments)) = largest.filter(|(_, payments)| *payments > LOOKED_THROUGH)
+    else {
+        let figure = format!("no account has more than {}", several(LOOKED_THROUGH, "payment"));
+        return Finding::go(check, figure, "");
+    };
+    let figure = format!("{account}: {} of a day", several(payments, "payment"));
+    let needed = format!(
+        "at most {}: SQS looks through so many messages and sees no account behind them",
+        grouped(LOOKED_THROUGH)
+    );
+    let remedy = "insert them before their day: its opening lets the accounts take turns. On the \
+                  day itself insert the other accounts' payments first";
+    Finding::warn(check, figure, needed, remedy)
+}
+
 /// Whether the payments of `day` are spread evenly over the partitions.
 pub(super) fn judge_skew(day: DueDate, partitions: &[Counted]) -> Finding {
     let check = Check::Skew;
@@ -109,6 +132,15 @@ mod tests {
         let finding = judge_skew("2026-11-24".parse().unwrap(), &counted);
         assert_eq!(finding.verdict, Verdict::Warn);
         assert!(finding.figure.contains("at least"), "{finding:?}");
+    }
+
+    #[test]
+    fn an_account_that_fills_what_sqs_looks_through_is_warned_of() {
+        let account = AccountId::parse("ACC-1").unwrap();
+        for (payments, verdict) in [(120_000, Verdict::Go), (120_001, Verdict::Warn)] {
+            assert_eq!(judge_turns(Some((&account, payments))).verdict, verdict, "{payments}");
+        }
+        assert_eq!(judge_turns(None).verdict, Verdict::Go);
     }
 
     #[test]

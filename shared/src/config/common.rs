@@ -115,6 +115,13 @@ impl SweptDays {
     }
 }
 
+/// How often the days before [`SweptDays`] are looked through; `None` when it is wrong, which
+/// `settings` then knows.
+pub fn old_days_interval(settings: &mut Settings) -> Option<Duration> {
+    let hour = Duration::from_secs(3600);
+    settings.duration("DUEFLOW_OLD_DAYS_INTERVAL", hour..=hour * 168)
+}
+
 /// Reads the bank's time zone; `None` when it is wrong, which `settings` then knows. A POSIX
 /// TZ string serves where a bank keeps an offset of its own.
 pub fn time_zone(settings: &mut Settings) -> Option<TimeZone> {

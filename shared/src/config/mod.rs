@@ -9,6 +9,8 @@ mod names;
 mod settings;
 
 pub use catalogue::{Setting, catalogue, help};
-pub use common::{Common, ParentPipe, Receiving, SweptDays, attempt_limits, time_zone};
+pub use common::{
+    Common, ParentPipe, Receiving, SweptDays, attempt_limits, old_days_interval, time_zone,
+};
 pub use names::Names;
 pub use settings::{ConfigErrors, Settings};

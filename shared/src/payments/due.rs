@@ -1,6 +1,6 @@
 //! Payments by due date and status: the index `due` says which, the table says what they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 
@@ -53,6 +53,18 @@ pub trait DueTable: fmt::Debug + Send + Sync {
         status: Status,
         cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError>;
+
+    /// The days of one page of the whole index on which payments were in `status` a moment ago,
+    /// whatever the days. `None` as the next cursor ends them. Costs the read units of everything
+    /// in the index: for slow passes ([`super::OldDays`]).
+    ///
+    /// # Errors
+    /// [`PaymentsError::Scan`] when the call fails.
+    async fn days_page(
+        &self,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError>;
 
     /// Payments by reference, read consistently, in the order of `references` (no two of
     /// which may be equal). Those that the table does not hold are left out; an item that is
@@ -121,6 +133,18 @@ impl DueTable for PaymentsTable {
         Ok((page, output.last_evaluated_key.map(Cursor)))
     }
 
+    async fn days_page(
+        &self,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        let page = self.open_page(&[status], cursor).await?;
+        if page.unreadable > 0 {
+            tracing::error!(entries = page.unreadable, "entries of the index due have no day");
+        }
+        Ok((page.counts.into_keys().map(|(day, _)| day).collect(), page.next))
+    }
+
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         let key = |reference: &PaymentRef| (partition_key(&reference.account), sort_key(reference));
         let items = self.batch_get("get", references.iter().map(key).collect()).await?;
@@ -185,7 +209,9 @@ impl PaymentsTable {
             .await
             .map_err(|error| PaymentsError::ReadMany(Box::new(error)))?;
         calls::read(operation, Units::of(output.consumed_capacity()));
-        let read = output.responses.unwrap_or_default().into_values().flatten();
+        // An item that is not there is left out of its table's list, but a list there is.
+        let Some(responses) = output.responses else { return Err(PaymentsError::NoItems) };
+        let read = responses.into_values().flatten();
         items.extend(read.map(|item| (key_of(&item), Some(item))));
         let unread = output.unprocessed_keys.unwrap_or_default().into_values();
         Ok(unread.flat_map(|keys| keys.keys).collect())

@@ -69,9 +69,24 @@ impl DueDay {
         status: Status,
         reference: &PaymentRef,
     ) -> Self {
+        Self::from(table, day, status, &Cursor::after(reference))
+    }
+
+    /// The same, without this account and all before it.
+    #[must_use]
+    pub fn past(
+        table: Arc<dyn DueTable>,
+        day: DueDate,
+        status: Status,
+        account: &AccountId,
+    ) -> Self {
+        Self::from(table, day, status, &Cursor::past(account))
+    }
+
+    fn from(table: Arc<dyn DueTable>, day: DueDate, status: Status, cursor: &Cursor) -> Self {
         let mut rest = Self::new(table, day, status);
         for partition in &mut rest.partitions {
-            partition.rest = Rest::After(Some(Cursor::after(reference)));
+            partition.rest = Rest::After(Some(cursor.clone()));
         }
         rest
     }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,6 +101,14 @@ impl DueTable for FakeTable {
         let at = AttributeValue::N((from + PAGE).to_string());
         let next = rest.next().map(|_| Cursor(HashMap::from([("at".to_owned(), at)])));
         Ok((page, next))
+    }
+
+    async fn days_page(
+        &self,
+        _: Status,
+        _: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        Err(PaymentsError::Unread(0))
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {

@@ -38,6 +38,9 @@ pub enum PaymentsError {
     /// Many payments by reference: the database kept leaving some of them out.
     #[error("reading payments: {0} of them were not read, after all retries")]
     Unread(usize),
+    /// Many payments by reference: the answer held no list of items.
+    #[error("reading payments: the answer holds no items")]
+    NoItems,
     /// A page of the index `due`.
     #[error("reading the index of due payments: {}", DisplayErrorContext(.0))]
     Due(Box<SdkError<QueryError>>),

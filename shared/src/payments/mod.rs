@@ -13,6 +13,7 @@ mod due_scan;
 mod error;
 mod insert;
 mod item;
+mod open_days;
 mod size;
 mod statement;
 mod store;
@@ -31,6 +32,7 @@ pub use insert::Inserted;
 pub use item::{
     Attributes, DeadLetters, ItemError, StoredPayment, attribute, is_blob, payment_from,
 };
+pub use open_days::{OldDays, OpenPage};
 pub use size::{TooLarge, check_size};
 pub use store::{Applied, PaymentStore, met};
 pub use table::{Cursor, PaymentsTable};

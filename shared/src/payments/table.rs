@@ -17,7 +17,7 @@ use super::error::{ChangeError, PaymentsError};
 use super::item::{StoredPayment, attribute, due_key, is_blob, partition_key, sort_key};
 use super::statement::Statements;
 use super::store::{Applied, PaymentStore, met};
-use crate::domain::{BlobDigest, DataBlob, Event, PaymentRef};
+use crate::domain::{AccountId, BlobDigest, DataBlob, Event, PaymentRef};
 use crate::retry;
 use crate::telemetry::calls;
 
@@ -168,6 +168,15 @@ impl Cursor {
     #[must_use]
     pub fn after(reference: &PaymentRef) -> Self {
         let key = AttributeValue::S(due_key(reference));
+        Self(HashMap::from([(attribute::DUE_KEY.to_owned(), key)]))
+    }
+
+    /// Right after all payments of this account in any partition of the index `due`.
+    #[must_use]
+    pub fn past(account: &AccountId) -> Self {
+        // Behind every payment id, and before every other account: ids are hexadecimal, and no
+        // account holds a character before `#`.
+        let key = AttributeValue::S(format!("{account}#~"));
         Self(HashMap::from([(attribute::DUE_KEY.to_owned(), key)]))
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::producer::Outgoing;
 
@@ -21,6 +22,8 @@ pub struct Incoming {
     pub group: String,
     /// How often it was delivered, this time included.
     pub receive_count: u32,
+    /// When it was put into the queue, if the service says so.
+    pub sent_at: Option<Timestamp>,
     /// The message itself.
     pub body: String,
 }
@@ -69,6 +72,14 @@ pub trait QueueApi: fmt::Debug + Send + Sync {
 
     /// Puts messages into the queue, in their order within each group.
     async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed>;
+}
+
+/// How many messages a queue holds.
+#[async_trait]
+pub trait MessageCount: fmt::Debug + Send + Sync {
+    /// All messages of the queue, visible, in flight and delayed. Approximate: what was sent or
+    /// deleted within about a minute may not be counted yet.
+    async fn messages(&self) -> Result<u64, CallFailed>;
 }
 
 /// Why a visibility is changed: a label of the metric of calls.

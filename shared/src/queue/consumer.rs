@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -33,6 +34,8 @@ pub struct Delivery {
     pub receive_count: u32,
     /// The queue's own id of it.
     pub message_id: String,
+    /// When it was put into the queue, if the queue says so.
+    pub sent_at: Option<Timestamp>,
     held: Held,
 }
 
@@ -79,6 +82,12 @@ impl Consumer {
         let in_hand = Arc::new(InHand::new(receiving.visibility));
         let beating = tokio::spawn(beat(Arc::clone(&queue), Arc::clone(&in_hand)));
         Self { queue, receiving, in_hand, heartbeat: Arc::new(AbortOnDrop(beating)) }
+    }
+
+    /// The queue's name, for messages to people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.queue.name()
     }
 
     /// Up to 10 messages, in order within each group; none after the wait has passed.
@@ -138,9 +147,9 @@ impl Consumer {
     }
 
     fn delivery(&self, message: Incoming, since: Instant) -> Delivery {
-        let Incoming { receipt, message_id, group, receive_count, body } = message;
+        let Incoming { receipt, message_id, group, receive_count, sent_at, body } = message;
         let held = self.in_hand.hold(&receipt, since);
-        Delivery { body, group, receive_count, message_id, held }
+        Delivery { body, group, receive_count, message_id, sent_at, held }
     }
 
     /// Deletes messages whose work is durable elsewhere. One that cannot be deleted is

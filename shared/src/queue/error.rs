@@ -16,6 +16,12 @@ pub enum QueueError {
         /// What the SDK said.
         source: Box<SdkError<GetQueueUrlError>>,
     },
+    /// SQS answered, and did not say where the queue is.
+    #[error("looking up the queue {queue}: the answer holds no URL")]
+    NoUrl {
+        /// Its name.
+        queue: String,
+    },
     /// The heartbeat failed: messages could not be kept while they are worked on.
     #[error("the heartbeat of {queue} has ended: restart the service")]
     Heartbeat {

@@ -4,6 +4,7 @@
 //! elsewhere, [`Consumer::release`]d to be delivered again, or simply dropped, which leaves it
 //! to its visibility timeout. While it is held, a heartbeat extends that timeout.
 
+mod answer;
 mod api;
 mod consumer;
 mod dead_letter;
@@ -15,7 +16,7 @@ mod scripted_tests;
 mod sqs;
 mod wire;
 
-pub use api::{CallFailed, Incoming, QueueApi, RefusedEntry, Visibility};
+pub use api::{CallFailed, Incoming, MessageCount, QueueApi, RefusedEntry, Visibility};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use error::QueueError;

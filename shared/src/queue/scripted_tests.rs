@@ -144,6 +144,7 @@ fn incoming(receipt: &str) -> Incoming {
         message_id: receipt.to_owned(),
         group: "g".to_owned(),
         receive_count: 1,
+        sent_at: None,
         body: String::new(),
     }
 }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
-    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Attribute,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName as Attribute, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
-use super::api::{CallFailed, Incoming, QueueApi, RefusedEntry, Visibility};
+use super::answer::{not_done, received, whole_seconds};
+use super::api::{CallFailed, Incoming, MessageCount, QueueApi, RefusedEntry, Visibility};
 use super::error::QueueError;
 use super::producer::Outgoing;
 use super::wire::MAX_BATCH;
@@ -40,7 +40,8 @@ impl SqsQueue {
     /// retry budget of everything but the polls.
     ///
     /// # Errors
-    /// [`QueueError::Open`] when the queue does not exist or SQS cannot be reached.
+    /// [`QueueError::Open`] when the queue does not exist or SQS cannot be reached,
+    /// [`QueueError::NoUrl`] when the answer says not where it is.
     pub async fn open(
         aws: &Aws,
         name: String,
@@ -52,16 +53,16 @@ impl SqsQueue {
         let opened = act.get_queue_url().queue_name(&name).send().await;
         let output = opened
             .map_err(|source| QueueError::Open { queue: name.clone(), source: Box::new(source) })?;
-        let url = output.queue_url.unwrap_or_default();
+        let Some(url) = output.queue_url.filter(|url| !url.is_empty()) else {
+            return Err(QueueError::NoUrl { queue: name });
+        };
         Ok(Self { name, url, poll: aws.sqs_polling("poll", longest_wait), act })
     }
+}
 
-    /// How many messages the queue holds: visible, in flight and delayed. SQS calls the
-    /// numbers approximate: they follow what is sent and deleted within about a minute.
-    ///
-    /// # Errors
-    /// [`CallFailed`] when the call fails or its answer lacks a number.
-    pub async fn messages(&self) -> Result<u64, CallFailed> {
+#[async_trait]
+impl MessageCount for SqsQueue {
+    async fn messages(&self) -> Result<u64, CallFailed> {
         calls::sqs("count");
         let request = self.act.get_queue_attributes().queue_url(&self.url);
         let request = request.set_attribute_names(Some(COUNTS.to_vec()));
@@ -95,14 +96,16 @@ impl QueueApi for SqsQueue {
             .visibility_timeout(whole_seconds(visibility))
             .message_system_attribute_names(Attribute::MessageGroupId)
             .message_system_attribute_names(Attribute::ApproximateReceiveCount)
+            .message_system_attribute_names(Attribute::SentTimestamp)
             .send()
             .await
             .map_err(|error| failed(&error))?;
-        Ok(output.messages.unwrap_or_default().into_iter().filter_map(incoming).collect())
+        received(output.messages.unwrap_or_default())
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
         calls::sqs("delete");
+        let sent_entries = receipts.len();
         let entries = receipts.iter().enumerate().map(|(index, receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -113,7 +116,8 @@ impl QueueApi for SqsQueue {
         let request = self.act.delete_message_batch().queue_url(&self.url);
         let sent = request.set_entries(Some(entries.collect())).send().await;
         let output = sent.map_err(|error| failed(&error))?;
-        Ok(refused("delete", output.failed()))
+        let done = output.successful().iter().map(|entry| entry.id());
+        Ok(counted("delete", not_done(sent_entries, done, output.failed())))
     }
 
     async fn change_visibility(
@@ -122,6 +126,7 @@ impl QueueApi for SqsQueue {
         purpose: Visibility,
     ) -> Result<Vec<RefusedEntry>, CallFailed> {
         calls::sqs(purpose.as_str());
+        let sent_entries = entries.len();
         let entries = entries.iter().enumerate().map(|(index, (receipt, timeout))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -133,11 +138,13 @@ impl QueueApi for SqsQueue {
         let request = self.act.change_message_visibility_batch().queue_url(&self.url);
         let sent = request.set_entries(Some(entries.collect())).send().await;
         let output = sent.map_err(|error| failed(&error))?;
-        Ok(refused(purpose.as_str(), output.failed()))
+        let done = output.successful().iter().map(|entry| entry.id());
+        Ok(counted(purpose.as_str(), not_done(sent_entries, done, output.failed())))
     }
 
     async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
         calls::sqs("send");
+        let sent_entries = messages.len();
         let entries = messages.iter().enumerate().map(|(index, message)| {
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -150,51 +157,20 @@ impl QueueApi for SqsQueue {
         let request = self.act.send_message_batch().queue_url(&self.url);
         let sent = request.set_entries(Some(entries.collect())).send().await;
         let output = sent.map_err(|error| failed(&error))?;
-        Ok(refused("send", output.failed()))
+        let done = output.successful().iter().map(|entry| entry.id());
+        Ok(counted("send", not_done(sent_entries, done, output.failed())))
     }
-}
-
-fn incoming(message: Message) -> Option<Incoming> {
-    let attribute = |name| message.attributes().and_then(|all| all.get(&name));
-    let group = attribute(Attribute::MessageGroupId).cloned().unwrap_or_default();
-    let receive_count = attribute(Attribute::ApproximateReceiveCount)
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(1);
-    Some(Incoming {
-        group,
-        receive_count,
-        receipt: message.receipt_handle?,
-        message_id: message.message_id.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
-    })
 }
 
 fn failed<E: std::error::Error>(error: &E) -> CallFailed {
     CallFailed(DisplayErrorContext(error).to_string())
 }
 
-fn refused(operation: &'static str, failed: &[BatchResultErrorEntry]) -> Vec<RefusedEntry> {
-    if !failed.is_empty() {
-        calls::sqs_failed(operation, failed.len());
+fn counted(operation: &'static str, refused: Vec<RefusedEntry>) -> Vec<RefusedEntry> {
+    if !refused.is_empty() {
+        calls::sqs_failed(operation, refused.len());
     }
-    let entry = |entry: &BatchResultErrorEntry| {
-        let reason = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
-        let index = entry.id().parse().ok()?;
-        Some(RefusedEntry { index, for_good: is_for_good(entry.code()), reason })
-    };
-    failed.iter().filter_map(entry).collect()
-}
-
-/// Whether an entry was refused because of the receipt or the message itself. `SenderFault`
-/// does not tell: throttling comes with it too.
-fn is_for_good(code: &str) -> bool {
-    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-    matches!(code, "ReceiptHandleIsInvalid" | "InvalidParameterValue" | "MessageNotInflight")
-}
-
-/// SQS counts in whole seconds; a part of one is rounded up, so that nothing comes early.
-fn whole_seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).unwrap_or(i32::MAX)
+    refused
 }
 
 /// SQS refuses the characters U+FFFE and U+FFFF (`SendMessage` API reference), which JSON
@@ -206,23 +182,6 @@ fn acceptable(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_concerns_the_message_itself_is_refused_for_good() {
-        for code in ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight"] {
-            assert!(is_for_good(code), "{code}");
-        }
-        for code in ["RequestThrottled", "ThrottlingException", "InternalError", ""] {
-            assert!(!is_for_good(code), "{code}");
-        }
-    }
-
-    #[test]
-    fn parts_of_a_second_are_rounded_up() {
-        assert_eq!(whole_seconds(Duration::ZERO), 0);
-        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
-        assert_eq!(whole_seconds(Duration::from_secs(43_200)), 43_200);
-    }
 
     #[test]
     fn characters_that_sqs_refuses_are_escaped_and_read_back() {

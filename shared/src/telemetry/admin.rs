@@ -3,8 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,26 +12,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::Metrics;
+pub use super::readiness::{Calls, Readiness};
 use crate::port;
 use crate::shutdown::Shutdown;
 
 /// How often recorded histogram samples are moved on when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Whether the service does its work.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// The service is connected and takes work.
-    pub fn ready(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 #[derive(Clone)]
 struct Admin {
@@ -77,12 +61,12 @@ async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.render())
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     if admin.shutdown.is_requested() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if admin.readiness.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+    }
+    match admin.readiness.check() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

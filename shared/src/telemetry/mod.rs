@@ -4,6 +4,7 @@ pub mod admin;
 pub mod calls;
 mod logs;
 mod metric;
+mod readiness;
 
 pub use logs::{LogLevel, start_logs};
 pub use metric::{Metric, Metrics};

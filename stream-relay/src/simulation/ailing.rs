@@ -1,5 +1,6 @@
 //! A stream that does not answer one of the relays, or has dropped what it reads.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +83,14 @@ impl DueTable for Unread {
         _: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(PaymentsError::Unread(1))
+    }
+
+    async fn days_page(
+        &self,
+        _: Status,
+        _: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
         Err(PaymentsError::Unread(1))
     }
 

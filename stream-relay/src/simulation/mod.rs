@@ -88,6 +88,8 @@ struct Bank {
 const OPENING_DELAY: Duration = Duration::from_secs(60);
 /// How often somebody watches, on average.
 const WATCH_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// How often the days before the window are looked for.
+const OLD_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// Days before today that are opened and watched.
 const WINDOW: u16 = 7;
 
@@ -165,6 +167,7 @@ impl Bank {
             sweep_days: WINDOW,
             opening_delay: OPENING_DELAY,
             watch_interval: WATCH_INTERVAL,
+            old_interval: OLD_INTERVAL,
         };
         let shutdown = Shutdown::new(Duration::from_secs(25));
         let stop = shutdown.clone();

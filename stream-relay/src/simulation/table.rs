@@ -1,6 +1,6 @@
 //! The payments table by due date, in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -135,6 +135,20 @@ impl DueTable for FakeTable {
         let next = page.last().filter(|_| more).map(|last| Cursor::after(last));
         let in_status = |reference: &&&PaymentRef| items.payments[&reference.id].status == status;
         Ok((page.iter().filter(in_status).map(|&reference| reference.clone()).collect(), next))
+    }
+
+    async fn days_page(
+        &self,
+        status: Status,
+        _: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PaymentsError::Unread(1));
+        }
+        let items = self.items.lock().unwrap();
+        let open = items.payments.values().filter(|stored| stored.status == status);
+        Ok((open.map(|stored| stored.payment.due).collect(), None))
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{DueDate, Status};
-use shared::payments::{DueDay, DuePayments, DueTable, PaymentsError, StoredPayment};
+use shared::domain::DueDate;
+use shared::payments::{DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::Dispatch;
 use shared::retry;
 use shared::shutdown::Shutdown;
 
+use super::interleave::Interleave;
 use crate::burial::{Burials, Malformed, Open};
 use crate::events;
 use crate::forwarder::{Forwarder, Stopped};
@@ -23,15 +24,20 @@ pub(crate) struct Hand {
 }
 
 impl Hand {
-    /// The SCHEDULED payments of a day, in order.
-    pub(super) fn scheduled(&self, day: DueDate) -> DueDay {
-        DueDay::new(Arc::clone(&self.table), day, Status::Scheduled)
+    /// The SCHEDULED payments of a day, those of each account in order.
+    pub(super) fn scheduled(&self, day: DueDate) -> Interleave {
+        Interleave::new(Arc::clone(&self.table), day)
+    }
+
+    /// What of them lies behind a place.
+    pub(super) fn scheduled_behind(&self, day: DueDate, place: &str) -> Interleave {
+        Interleave::behind(Arc::clone(&self.table), day, place)
     }
 
     /// The next batch of a day. Every call is tried until it succeeds.
     pub(super) async fn read(
         &self,
-        day: &mut DueDay,
+        day: &mut Interleave,
         shutdown: &Shutdown,
     ) -> Result<Option<DuePayments>, Stopped> {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();

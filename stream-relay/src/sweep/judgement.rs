@@ -19,6 +19,10 @@ pub(crate) const CLOCK_MARGIN: Duration = Duration::from_secs(15 * 60);
 /// that replaces a lost one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
+/// How old a payment is at least before it is queued again regardless of the number of messages:
+/// longer than it waits on an ordinary day, whose payments leave within half an hour.
+pub(super) const LONG: Duration = Duration::from_secs(30 * 60);
+
 /// Whether the opening of a day that starts at `start` carries a payment: what was inserted
 /// before the day began, the stream has left for it, and what was replayed before it began, the
 /// dispatchers (INV-14).

@@ -1,6 +1,6 @@
 //! The opening of a day: what was inserted before it began leaves now, once over all relays.
 //!
-//! Each day has a lease, whose position is the last payment that was handed on. One relay at a
+//! Each day has a lease, whose position is the place of what was handed on last. One relay at a
 //! time has it, and a day is opened only when all before it are, so an account's payments are
 //! queued in order (INV-5). A relay that dies is replaced by another, which goes on there.
 
@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use shared::domain::{AccountId, DueDate, PaymentRef, Status};
-use shared::payments::DueDay;
+use shared::domain::DueDate;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 
 use super::duties::Duties;
 use super::hand::Hand;
+use super::interleave::Interleave;
 use super::judgement::opens;
 use crate::burial::Open;
 use crate::events;
@@ -161,23 +161,18 @@ impl Opener {
     }
 
     /// What of the day lies behind a position; `None` when it is open.
-    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<DueDay> {
-        let whole = || self.hand.scheduled(day);
+    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<Interleave> {
         match from {
             Checkpoint::ShardEnd => None,
-            Checkpoint::TrimHorizon => Some(whole()),
-            // A position of another form would be another release's: begin again.
-            Checkpoint::After(place) => Some(parse(place, day).map_or_else(whole, |last| {
-                let table = Arc::clone(&self.hand.table);
-                DueDay::after(table, day, Status::Scheduled, &last)
-            })),
+            Checkpoint::TrimHorizon => Some(self.hand.scheduled(day)),
+            Checkpoint::After(place) => Some(self.hand.scheduled_behind(day, place)),
         }
     }
 
     async fn read(
         &self,
         day: DueDate,
-        mut rest: DueDay,
+        mut rest: Interleave,
         position: &watch::Sender<Position>,
         progress: &mut Progress,
         open: &mut Open,
@@ -191,8 +186,7 @@ impl Opener {
             match opening.unless_requested(rest.next()).await.ok_or(Stopped)? {
                 Ok(Some(found)) => {
                     (pauses, page) = (retry::NEVER_GIVE_UP.pauses(), page + 1);
-                    let Some((last, _)) = found.last() else { continue };
-                    let end = Position::at(Checkpoint::After(place(last)));
+                    let end = Position::at(Checkpoint::After(rest.place()));
                     let before = open.len();
                     let which = |stored: &_| opens(stored, start);
                     let count = self.hand.hand_on(found, which, page, open, opening).await?;
@@ -228,15 +222,4 @@ impl Opener {
             }
         }
     }
-}
-
-/// A place in a day, as a position holds it.
-fn place(reference: &PaymentRef) -> String {
-    format!("{}#{}", reference.account, reference.id)
-}
-
-fn parse(place: &str, due: DueDate) -> Option<PaymentRef> {
-    let (account, id) = place.split_once('#')?;
-    let account = AccountId::parse(account).ok()?;
-    Some(PaymentRef { account, due, id: id.parse().ok()? })
 }

@@ -2,15 +2,19 @@
 //! the stream lost something without saying so, or no relay read it for a day.
 //!
 //! What a message carries is written nowhere: that would be one more write for every payment.
-//! The number of messages tells enough (`judgement::carried`). One relay at a time watches; the
-//! position of the lease is the time of the last look.
+//! The number of messages tells enough (`judgement::carried`), but not of which account they are:
+//! those with the fewest payments are looked after regardless of it (`lightest`). One relay at a
+//! time watches; the position of the lease is the time of the last look.
 
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::domain::{DueDate, Status};
+use shared::domain::{DueDate, PaymentId, PaymentRef, Status};
+use shared::payments::{DuePayments, OldDays};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -18,7 +22,8 @@ use tokio::time::Instant;
 
 use super::duties::{Duties, WATCH};
 use super::hand::Hand;
-use super::judgement::{FEW, PATIENCE, Verdict, carried, waits};
+use super::judgement::{FEW, LONG, PATIENCE, Verdict, carried, waits};
+use super::lightest::Lightest;
 use crate::events;
 use crate::forwarder::Stopped;
 use crate::keeper::keep;
@@ -41,6 +46,23 @@ pub(crate) struct Watch {
     pub(crate) checkpoint_interval: Duration,
     pub(crate) duties: watch::Receiver<Duties>,
     pub(crate) turns: Turns,
+    /// Days before today that are opened. Those before them are looked for now and then.
+    pub(crate) window: u16,
+    /// How often.
+    pub(crate) old_interval: Duration,
+    pub(crate) memory: Memory,
+}
+
+/// What a look leaves for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Queued again regardless of the number of messages, and SCHEDULED still: at most [`FEW`].
+    tried: HashSet<PaymentId>,
+    /// Looks so far.
+    number: u64,
+    /// When the days before the window were last looked for, and when that was last begun.
+    old: Option<Instant>,
+    begun: Option<Instant>,
 }
 
 /// When this relay looks out of turn, or does not look.
@@ -95,7 +117,7 @@ impl Watch {
     /// One look at the days that have been open for a while.
     pub(super) async fn look(&mut self, hand: &Hand, shutdown: &Shutdown) {
         let duties = self.duties.borrow().clone();
-        let days = duties.open_for(PATIENCE, &self.stream);
+        let open = duties.open_for(PATIENCE, &self.stream);
         let Some(seen) = duties.free(&self.stream, WATCH, &self.name) else { return };
         let key = duty_key(&self.stream, WATCH);
         let lease = match self.leases.take(&key, seen).await {
@@ -110,7 +132,21 @@ impl Watch {
         let looking = shutdown.child();
         let look = async {
             let started = self.clock.now();
-            let verdict = Box::pin(look_through(hand, &days, started, &looking)).await;
+            let memory = &mut self.memory;
+            let due = memory.old.is_none_or(|last| last.elapsed() >= self.old_interval)
+                && memory.begun.is_none_or(|last| last.elapsed() >= self.old_interval / 12);
+            if due {
+                memory.begun = Some(Instant::now());
+            }
+            let first = hand.forwarder.today().days_before(self.window);
+            let unopened = duties.days(&self.stream).unopened(hand.forwarder.today(), self.window);
+            let before = unopened.map_or(first, |day| day.min(first));
+            let before = due.then_some(before);
+            let verdict =
+                Box::pin(look_at_all(hand, open, before, started, memory, &looking)).await;
+            if due && verdict.is_ok() {
+                memory.old = memory.begun;
+            }
             if verdict.is_ok() {
                 position.send_replace(Position::at(Checkpoint::After(started.to_string())));
             }
@@ -132,11 +168,48 @@ impl Watch {
     }
 }
 
+/// Looks at the days that are open, and at those before `before` on which payments are SCHEDULED.
+async fn look_at_all(
+    hand: &Hand,
+    mut days: Vec<DueDate>,
+    before: Option<DueDate>,
+    now: Timestamp,
+    memory: &mut Memory,
+    looking: &Shutdown,
+) -> Result<Verdict, Stopped> {
+    if let Some(before) = before {
+        days.extend(old_days(hand, before, looking).await?);
+        days.sort_unstable();
+        days.dedup();
+    }
+    look_through(hand, &days, now, memory, looking).await
+}
+
+/// A slow pass over the whole index (INV-17).
+async fn old_days(
+    hand: &Hand,
+    before: DueDate,
+    looking: &Shutdown,
+) -> Result<BTreeSet<DueDate>, Stopped> {
+    let mut old = OldDays::new(Arc::clone(&hand.table), Status::Scheduled, before);
+    let mut pauses = retry::NEVER_GIVE_UP.pauses();
+    loop {
+        match looking.unless_requested(old.read_on()).await.ok_or(Stopped)? {
+            Ok(Some(days)) => return Ok(days),
+            Ok(None) => pauses = retry::NEVER_GIVE_UP.pauses(),
+            Err(error) => {
+                hand.failed(&error, pauses.next().unwrap_or_default(), looking).await?;
+            }
+        }
+    }
+}
+
 /// Finds out whether messages carry what is SCHEDULED, and queues it if not.
 async fn look_through(
     hand: &Hand,
     days: &[DueDate],
     now: Timestamp,
+    memory: &mut Memory,
     looking: &Shutdown,
 ) -> Result<Verdict, Stopped> {
     // Counted first: what is claimed meanwhile makes the queue look too long and never too short.
@@ -150,29 +223,96 @@ async fn look_through(
     };
     // The index alone is cheap, and most of the time enough: it also counts what is too young.
     let enough = queued.saturating_mul(2).max(FEW);
-    let scheduled = entries(hand, days, enough, looking).await?;
-    let verdict = carried(scheduled, queued);
-    if verdict != Verdict::Uncarried {
-        return Ok(verdict);
-    }
-    let since = now - SignedDuration::try_from(PATIENCE).unwrap_or_default();
-    let waiting = walk(hand, days, since, Pass::Count, looking).await?;
-    let verdict = carried(waiting, queued);
+    let mut scheduled = 0;
+    let count = |page: Vec<PaymentRef>| {
+        scheduled += page.len() as u64;
+        if scheduled > enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    entries(hand, days, count, looking).await?;
+    let mut verdict = carried(scheduled, queued);
+    let ago = |age| now - SignedDuration::try_from(age).unwrap_or_default();
     if verdict == Verdict::Uncarried {
-        events::uncarried(waiting, queued);
-        walk(hand, days, since, Pass::HandOn, looking).await?;
+        let waiting = walk(hand, days, ago(PATIENCE), Pass::Count, looking).await?;
+        verdict = carried(waiting, queued);
+        if verdict == Verdict::Uncarried {
+            events::uncarried(waiting, queued);
+            walk(hand, days, ago(PATIENCE), Pass::HandOn, looking).await?;
+        }
+    }
+    if verdict == Verdict::Carried {
+        queue_lightest(hand, days, ago(LONG), memory, looking).await?;
     }
     Ok(verdict)
 }
 
-/// Counts entries of the index that are SCHEDULED, up to a little more than `enough`.
+/// Queues what has waited since `since` in the accounts with the fewest payments, each once,
+/// whatever the messages: at most [`FEW`] that wait were queued so.
+async fn queue_lightest(
+    hand: &Hand,
+    days: &[DueDate],
+    since: Timestamp,
+    memory: &mut Memory,
+    looking: &Shutdown,
+) -> Result<(), Stopped> {
+    memory.number += 1;
+    let mut lightest = Lightest::new(memory.number);
+    let mut waiting = HashSet::new();
+    let gather = |page: Vec<PaymentRef>| {
+        for reference in page {
+            if memory.tried.contains(&reference.id) {
+                waiting.insert(reference.id);
+            }
+            lightest.take(reference);
+        }
+        ControlFlow::Continue(())
+    };
+    entries(hand, days, gather, looking).await?;
+    memory.tried = waiting;
+    let room = usize::try_from(FEW).unwrap_or_default() - memory.tried.len();
+    let chosen = lightest.choose(&memory.tried, room);
+    if chosen.is_empty() {
+        return Ok(());
+    }
+    let mut pauses = retry::NEVER_GIVE_UP.pauses();
+    let found = loop {
+        match looking.unless_requested(hand.table.get_many(&chosen)).await.ok_or(Stopped)? {
+            Ok(found) => break found,
+            Err(error) => {
+                hand.failed(&error, pauses.next().unwrap_or_default(), looking).await?;
+            }
+        }
+    };
+    let due = waiting_since(found, since);
+    let tried: Vec<_> = due.iter().map(|due| due.payment.id).collect();
+    hand.forwarder.send(due, looking).await?;
+    events::queued_regardless(tried.len());
+    memory.tried.extend(tried);
+    Ok(())
+}
+
+/// Those of `found` that have waited since `since`.
+fn waiting_since(found: DuePayments, since: Timestamp) -> Vec<Due> {
+    let mut due = Vec::with_capacity(found.len());
+    for (reference, stored) in found {
+        match stored {
+            Ok(stored) => due.extend(
+                waits(&stored, since).map(|dispatch| Due { payment: stored.payment, dispatch }),
+            ),
+            // It would be buried at every look: the stream or an opening has done it.
+            Err(error) => events::unreadable(&reference, &error),
+        }
+    }
+    due
+}
+
+/// Goes through the entries of the index that are SCHEDULED, page by page, until `take` has
+/// enough.
 async fn entries(
     hand: &Hand,
     days: &[DueDate],
-    enough: u64,
+    mut take: impl FnMut(Vec<PaymentRef>) -> ControlFlow<()>,
     looking: &Shutdown,
-) -> Result<u64, Stopped> {
-    let mut total = 0;
+) -> Result<(), Stopped> {
     for &day in days {
         for shard in hand.table.due_shards() {
             let mut cursor = None;
@@ -181,9 +321,11 @@ async fn entries(
                 let page = hand.table.due_page(day, shard, Status::Scheduled, cursor.clone());
                 match looking.unless_requested(page).await.ok_or(Stopped)? {
                     Ok((page, next)) => {
-                        total += page.len() as u64;
+                        if take(page).is_break() {
+                            return Ok(());
+                        }
                         cursor = next;
-                        if cursor.is_none() || total > enough {
+                        if cursor.is_none() {
                             break;
                         }
                     }
@@ -192,12 +334,9 @@ async fn entries(
                     }
                 }
             }
-            if total > enough {
-                return Ok(total);
-            }
         }
     }
-    Ok(total)
+    Ok(())
 }
 
 /// Goes through what has waited since `since`, the oldest day first and each in order (INV-5).
@@ -212,17 +351,7 @@ async fn walk(
     for &day in days {
         let mut rest = hand.scheduled(day);
         while let Some(found) = hand.read(&mut rest, looking).await? {
-            let mut due = Vec::with_capacity(found.len());
-            for (reference, stored) in found {
-                match stored {
-                    Ok(stored) => due.extend(
-                        waits(&stored, since)
-                            .map(|dispatch| Due { payment: stored.payment, dispatch }),
-                    ),
-                    // It would be buried at every look: the stream or an opening has done it.
-                    Err(error) => events::unreadable(&reference, &error),
-                }
-            }
+            let due = waiting_since(found, since);
             total += due.len() as u64;
             match pass {
                 Pass::Count => {}

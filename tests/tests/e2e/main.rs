@@ -20,6 +20,7 @@ mod payments;
 mod preflight;
 mod queues;
 mod relays;
+mod sight;
 mod slow;
 mod stuck;
 mod undecided;

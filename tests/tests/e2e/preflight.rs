@@ -191,6 +191,7 @@ async fn without_aws_one_line_is_no_go_and_the_others_say_that_they_were_not_che
         "relays",
         "archive",
         "leftovers",
+        "forgotten",
     ];
     assert_eq!(without.checks("not-checked"), not_checked, "{:#}", without.whole);
 

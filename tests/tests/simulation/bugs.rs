@@ -13,4 +13,6 @@ pub(crate) enum Bug {
     UnconditionalClaim,
     /// A payment that must wait comes again behind the rest of its group.
     RestOvertakes,
+    /// No pass finds a day long past.
+    OldDaysUnseen,
 }

@@ -16,6 +16,7 @@
 //! | `script` | what happens when: drawn from the seed |
 //! | `run` | one seed, from the first insert to the verdict |
 //! | `bugs` | planted bugs that the verdict must find |
+//! | `sight` | a payment of a day long past |
 //! | `order` | what one failure does to its account and to others |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -28,6 +29,7 @@ mod queue;
 mod run;
 mod script;
 mod service;
+mod sight;
 mod table;
 mod world;
 

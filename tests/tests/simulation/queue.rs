@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use local::sqs::engine::{Draft, Engine, Limits, Millis, ReceiveRequest};
 use shared::queue::{
-    CallFailed, Incoming, MAX_BATCH, Outgoing, QueueApi, RefusedEntry, Visibility,
+    CallFailed, Incoming, MAX_BATCH, MessageCount, Outgoing, QueueApi, RefusedEntry, Visibility,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -114,6 +114,7 @@ impl Sqs {
             message_id: delivery.message.id.to_string(),
             group: delivery.message.group.to_string(),
             receive_count: delivery.receive_count,
+            sent_at: None,
             body: delivery.message.body.to_string(),
         });
         let incoming: Vec<_> = incoming.collect();
@@ -252,4 +253,17 @@ fn refused(results: impl Iterator<Item = Result<(), String>>) -> Vec<RefusedEntr
         result.err().map(|reason| RefusedEntry { index, for_good: true, reason })
     });
     results.collect()
+}
+
+#[async_trait]
+impl MessageCount for Queue {
+    async fn messages(&self) -> Result<u64, CallFailed> {
+        let (sqs, name) = (self.sqs.clone(), self.name);
+        let count = move || {
+            let attributes = sqs.act(|engine, now| engine.queue_attributes(name, now)).unwrap();
+            let counts = attributes.iter().filter(|(key, _)| key.starts_with("ApproximateNumber"));
+            counts.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
+        };
+        self.faults.call(&self.life, LIMIT, count).await.ok_or_else(lost)
+    }
 }

@@ -200,6 +200,17 @@ impl Items {
         });
     }
 
+    /// Makes a payment that was just inserted one that was due so many days ago, and claims it.
+    pub(crate) fn forget(&mut self, payment: &Payment, days: u16, now: Timestamp) {
+        let due = payment.due.days_before(days);
+        if let Some(stored) = self.items.get_mut(&payment.id) {
+            stored.payment.due = due;
+        }
+        self.stream.iter_mut().for_each(|change| change.due = Some(due));
+        let claim = Owned::Claim(Payment { due, ..payment.clone() });
+        drop(self.apply(claim, now, Bug::None));
+    }
+
     /// A payment's owner withdraws it, if it was never attempted.
     pub(crate) fn cancel(&mut self, reference: &PaymentRef, now: Timestamp) {
         // Refused is as good: it was claimed before.
@@ -313,6 +324,24 @@ impl DueTable for Table {
         };
         let page = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
         Ok((page, None))
+    }
+
+    async fn days_page(
+        &self,
+        status: Status,
+        _cursor: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        let (items, bug) = (Arc::clone(&self.items), self.bug);
+        let read = move || {
+            let items = items.lock().unwrap();
+            if bug == Bug::OldDaysUnseen {
+                return BTreeSet::new();
+            }
+            let open = items.items.values().filter(|stored| stored.status == status);
+            open.map(|stored| stored.payment.due).collect()
+        };
+        let days = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
+        Ok((days, None))
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {

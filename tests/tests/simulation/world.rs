@@ -153,6 +153,14 @@ impl World {
         payment
     }
 
+    /// Inserts a payment that was due so many days ago and is claimed, and loses its message.
+    /// The queue holds no other.
+    pub(crate) fn forget_one(&mut self, days: u16) {
+        let payment = self.insert_one(0);
+        self.sqs.drain(PAYMENTS);
+        self.items.lock().unwrap().forget(&payment, days, self.now());
+    }
+
     fn send(&self, payment: &Payment) {
         self.sqs.send(
             PAYMENTS,
@@ -184,7 +192,7 @@ impl World {
         self.books.lock().unwrap().down = down == Down::Yes;
     }
 
-    fn queue(&self, name: &'static str, life: &Life) -> Arc<dyn QueueApi> {
+    fn queue(&self, name: &'static str, life: &Life) -> Arc<Queue> {
         let (sqs, life, faults) = (self.sqs.clone(), life.clone(), self.faults.clone());
         let bug = if name == PAYMENTS { self.bug } else { Bug::None };
         let (items, books) = (Arc::clone(&self.items), Arc::clone(&self.books));
@@ -259,6 +267,7 @@ impl World {
                 confirmations: consumer,
                 findings: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 payments: Producer::new(self.queue(PAYMENTS, &life)),
+                waiting: self.queue(PAYMENTS, &life),
                 transactions,
                 dead_letters: DeadLetterQueue::new(letters, "confirmer"),
                 callbacks: None,
@@ -327,7 +336,7 @@ fn confirming() -> Confirming {
     let (interval, limit) = (Duration::from_secs(300), Duration::from_secs(900));
     Confirming {
         receivers: 1,
-        sweeping: Sweeping { interval, limit },
+        sweeping: Sweeping { interval, limit, old_interval: interval * 12 },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
     }
 }

@@ -59,6 +59,7 @@ fn letter_of(code: FailureCode, payment: Payment) -> Letter {
     let written = DeadLetter { failure, service, at: now(), payment, raw: None };
     Letter {
         message_id: "m".to_owned(),
+        sent_at: None,
         group: "ACC".to_owned(),
         body: Body::Written(Box::new(written)),
     }

@@ -1,5 +1,6 @@
 //! The archive as a table: put, read, find.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -154,6 +155,14 @@ impl DueTable for ArchiveTable {
         cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         self.items.due_page(day, shard, status, cursor).await
+    }
+
+    async fn days_page(
+        &self,
+        status: Status,
+        cursor: Option<Cursor>,
+    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
+        self.items.days_page(status, cursor).await
     }
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
