@@ -6,7 +6,8 @@ use shared::domain::{AccountId, PaymentRef};
 use crate::archive::ArchiveCommand;
 use crate::dlq::Reason;
 use crate::payments::{
-    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, UPCOMING_HELP, UpcomingOptions,
+    AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions,
+    UPCOMING_HELP, UpcomingOptions,
 };
 
 /// Scheduled payments that leave by themselves on their day.
@@ -31,12 +32,9 @@ pub enum Command {
     /// Start DynamoDB, SQS, a transaction service and dueflow on this machine until Ctrl-C.
     #[cfg(feature = "local")]
     Local(crate::local_world::LocalCommand),
-    /// Make the tables and queues; what is there already is left or brought up to date.
-    Setup {
-        /// Print what was done as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Make the tables and queues, and store time zone and number of shards; what is there already
+    /// is left or brought up to date.
+    Setup(crate::setup::SetupOptions),
     /// Schedule payments and look at them.
     Payments {
         /// What to do with payments.
@@ -96,6 +94,10 @@ pub enum PaymentsCommand {
     /// Withdraw payments before they leave; a dry run unless --execute is given.
     #[command(after_help = CANCEL_HELP)]
     Cancel(CancelOptions),
+    /// Check every item of the table against the item contract; changes nothing unless --withhold
+    /// is given.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditOptions),
 }
 
 /// Options of `payments show`.

@@ -9,6 +9,7 @@
 //! | [`resources`] | which tables and queues there are, and how they are made |
 //! | [`config`] | settings |
 //! | [`clock`] | the wall clock |
+//! | [`installation`] | what all services agree on: zone, shards, time of day |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`port`] | opening a port |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
@@ -17,6 +18,7 @@ pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod installation;
 pub mod payments;
 pub mod port;
 pub mod queue;

@@ -7,9 +7,11 @@
 //! | `upcoming` | those of an account in the days to come |
 //! | `due` | those of a day in a status |
 //! | `cancel` | withdrawing payments |
+//! | `audit` | the whole table against the item contract |
 //! | `options` | the options of these |
 //! | `fields`, `output` | how payments and lists are printed |
 
+mod audit;
 mod cancel;
 mod due;
 mod fields;
@@ -19,6 +21,8 @@ mod output;
 mod show;
 mod upcoming;
 
+pub(crate) use audit::audit;
+pub use audit::{AUDIT_HELP, AuditOptions};
 pub(crate) use cancel::cancel;
 pub(crate) use due::due;
 pub(crate) use fields::fields;

@@ -7,8 +7,10 @@ mod catalogue;
 mod common;
 mod names;
 mod settings;
+mod zone;
 
 pub use catalogue::{Setting, catalogue, help};
 pub use common::{Common, Receiving, SweptDays, attempt_limits, time_zone};
 pub use names::Names;
 pub use settings::{ConfigErrors, Settings};
+pub use zone::zone_ahead_by;

@@ -1,8 +1,10 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 pub mod archive;
+pub mod audit;
 mod blobs;
 mod capacity;
+pub mod contract;
 mod count;
 mod cursor;
 mod due;
@@ -26,7 +28,9 @@ pub use due_day::DueDay;
 pub use due_scan::{DueCursor, DuePage, DueScan};
 pub use error::{ChangeError, PaymentsError};
 pub use insert::Inserted;
-pub use item::{Attributes, ItemError, StoredPayment, attribute, is_blob, payment_from};
+pub use item::{
+    Attributes, ItemError, StoredPayment, attribute, is_blob, payment_from, reference_from,
+};
 pub use size::{TooLarge, check_size};
 pub use statement::{Change, FirstClaim};
 pub use store::{Applied, PaymentStore, met};

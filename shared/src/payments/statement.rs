@@ -36,6 +36,9 @@ pub enum Change<'a> {
     /// SCHEDULED → FAILED, provided that it was never attempted: a person has to decide, and until
     /// then it is not paid.
     Withhold(&'a PaymentRef, &'a Failure),
+    /// SCHEDULED → FAILED of an item that another program has written with so many attempts, and
+    /// that no dispatcher has claimed since.
+    WithholdAttempted(&'a PaymentRef, &'a Failure, u32),
 }
 
 /// What a replay does with the time of the first claim.
@@ -58,7 +61,7 @@ impl Change<'_> {
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
             Self::Replay(..) => Event::Replay,
             Self::Cancel(_) => Event::Cancel,
-            Self::Withhold(..) => Event::Withhold,
+            Self::Withhold(..) | Self::WithholdAttempted(..) => Event::Withhold,
         }
     }
 
@@ -74,7 +77,8 @@ impl Change<'_> {
             | Self::Refuse(reference, _)
             | Self::Replay(reference, ..)
             | Self::Cancel(reference)
-            | Self::Withhold(reference, _) => (*reference).clone(),
+            | Self::Withhold(reference, _)
+            | Self::WithholdAttempted(reference, ..) => (*reference).clone(),
         }
     }
 }
@@ -93,6 +97,7 @@ pub(super) struct Statements {
     replay_anew: String,
     cancel: String,
     withhold: String,
+    withhold_attempted: String,
 }
 
 /// A statement that compares the blob: for payments without one, with one in the item, and
@@ -163,6 +168,7 @@ impl Statements {
             replay_anew: update(Event::Replay, &forget_claim, FENCE),
             cancel: update(Event::Cancel, "", UNTRIED),
             withhold: update(Event::Withhold, failure, UNTRIED),
+            withhold_attempted: update(Event::Withhold, failure, FENCE),
             table: table.to_owned(),
         }
     }
@@ -215,6 +221,10 @@ impl Statements {
             Change::Withhold(_, why) => {
                 let [code, reason] = failure(why);
                 (&self.withhold, vec![now(), code, reason], vec![])
+            }
+            Change::WithholdAttempted(_, why, seen) => {
+                let [code, reason] = failure(why);
+                (&self.withhold_attempted, vec![now(), code, reason], vec![number(seen)])
             }
         };
         let reference = change.reference();
@@ -283,11 +293,13 @@ mod tests {
     fn all() -> Vec<String> {
         let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
             Statements::new("dueflow-payments");
-        let Statements { replay_anew, cancel, withhold, .. } = Statements::new("dueflow-payments");
+        let Statements { replay_anew, cancel, withhold, withhold_attempted, .. } =
+            Statements::new("dueflow-payments");
         let with_data = [claim, claim_again, resume];
         let mut all: Vec<_> =
             with_data.into_iter().flat_map(|all| [all.without, all.with, all.beside]).collect();
         all.extend([settle, fail, refuse, replay, replay_anew, cancel, withhold]);
+        all.push(withhold_attempted);
         all
     }
 
@@ -366,6 +378,9 @@ mod tests {
             assert!(statement.contains(r#"AND "Status"='SCHEDULED'"#), "{statement}");
             assert!(statement.ends_with(r#"AND "Attempts"=0"#), "{statement}");
         }
+        let Statements { withhold_attempted, .. } = Statements::new("dueflow-payments");
+        let whatever_was_claimed_since = r#"AND "Status"='SCHEDULED' AND "Attempts"=?"#;
+        assert!(withhold_attempted.ends_with(whatever_was_claimed_since), "{withhold_attempted}");
     }
 
     #[test]
@@ -399,6 +414,7 @@ mod tests {
             Change::Settle(&reference, &settlement),
             Change::Fail(&reference, &failure, 1),
             Change::Refuse(&reference, &failure),
+            Change::WithholdAttempted(&reference, &failure, 1),
             Change::Replay(&reference, 1, FirstClaim::Stays),
             Change::Replay(&reference, 1, FirstClaim::StartsAnew),
             Change::Cancel(&reference),

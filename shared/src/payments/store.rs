@@ -69,7 +69,8 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
         | Change::Refuse(..)
         | Change::Replay(..)
         | Change::Cancel(_)
-        | Change::Withhold(..) => false,
+        | Change::Withhold(..)
+        | Change::WithholdAttempted(..) => false,
     };
     let (_, target) = change.event().edge();
     let same_result = stored.status == target
@@ -82,7 +83,8 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             }
             Change::Fail(_, failure, _)
             | Change::Refuse(_, failure)
-            | Change::Withhold(_, failure) => stored.failure.as_ref() == Some(failure),
+            | Change::Withhold(_, failure)
+            | Change::WithholdAttempted(_, failure, _) => stored.failure.as_ref() == Some(failure),
             // One that was attempted, and given up after it FAILED, was not withdrawn by its
             // owner: it may have been settled.
             Change::Cancel(_) => stored.attempts == 0,

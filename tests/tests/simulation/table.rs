@@ -47,6 +47,7 @@ enum Owned {
     Replay(PaymentRef, u32, FirstClaim),
     Cancel(PaymentRef),
     Withhold(PaymentRef, Failure),
+    WithholdAttempted(PaymentRef, Failure, u32),
 }
 
 impl Owned {
@@ -67,6 +68,9 @@ impl Owned {
             Change::Withhold(reference, failure) => {
                 Self::Withhold(reference.clone(), failure.clone())
             }
+            Change::WithholdAttempted(reference, failure, seen) => {
+                Self::WithholdAttempted(reference.clone(), failure.clone(), seen)
+            }
         }
     }
 
@@ -81,6 +85,9 @@ impl Owned {
             Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
             Self::Cancel(reference) => Change::Cancel(reference),
             Self::Withhold(reference, failure) => Change::Withhold(reference, failure),
+            Self::WithholdAttempted(reference, failure, seen) => {
+                Change::WithholdAttempted(reference, failure, *seen)
+            }
         }
     }
 
@@ -93,7 +100,9 @@ impl Owned {
             Self::ClaimAgain(payment, seen) | Self::Resume(payment, seen) => {
                 stored.attempts == *seen && stored.payment.same_instruction(payment)
             }
-            Self::Fail(_, _, made) | Self::Replay(_, made, _) => stored.attempts == *made,
+            Self::Fail(_, _, made)
+            | Self::Replay(_, made, _)
+            | Self::WithholdAttempted(_, _, made) => stored.attempts == *made,
             Self::Cancel(_) | Self::Withhold(..) => stored.attempts == 0,
             Self::Settle(..) | Self::Refuse(..) => true,
         }
@@ -110,9 +119,10 @@ impl Owned {
                 stored.transaction_id = Some(settlement.transaction_id);
                 stored.settled_at = Some(settlement.settled_at);
             }
-            Self::Fail(_, failure, _) | Self::Refuse(_, failure) | Self::Withhold(_, failure) => {
-                stored.failure = Some(failure)
-            }
+            Self::Fail(_, failure, _)
+            | Self::Refuse(_, failure)
+            | Self::Withhold(_, failure)
+            | Self::WithholdAttempted(_, failure, _) => stored.failure = Some(failure),
             Self::Replay(_, made, first) => {
                 stored.failure = None;
                 stored.attempts_before = made;
