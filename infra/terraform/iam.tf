@@ -5,6 +5,13 @@
 # its batch. Both kinds of encryption used here need no permission for a key.
 
 data "aws_iam_policy_document" "stream_relay" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid       = "FindStream"
     actions   = ["dynamodb:DescribeTable"]
@@ -48,6 +55,13 @@ data "aws_iam_policy_document" "stream_relay" {
     resources = [aws_dynamodb_table.payments.arn]
   }
 
+  # An item that breaks the contract, or that another program has written over, becomes FAILED.
+  statement {
+    sid       = "WithholdPayments"
+    actions   = ["dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
   statement {
     sid       = "QueuePayments"
     actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
@@ -63,6 +77,13 @@ data "aws_iam_policy_document" "stream_relay" {
 }
 
 data "aws_iam_policy_document" "dispatcher" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     # GetItem: what FAILED, for its dead letter, and what is not due yet.
     sid       = "ClaimAndFailPaymentsAndReadLargeBlobs"
@@ -96,6 +117,13 @@ data "aws_iam_policy_document" "dispatcher" {
 }
 
 data "aws_iam_policy_document" "confirmer" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid       = "SettlePayments"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
@@ -147,6 +175,13 @@ data "aws_iam_policy_document" "confirmer" {
 # Whoever runs `dueflow payments import`; its GetItem, and for large blobs its BatchGetItem,
 # tells a repeated row from a conflict.
 data "aws_iam_policy_document" "payments_import" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid       = "SchedulePayments"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"]
@@ -209,6 +244,13 @@ data "aws_iam_policy_document" "dlq_list" {
 # Whoever runs `dueflow dlq replay --execute`. A dry run does without PartiQLUpdate,
 # DeleteMessage and SendMessage.
 data "aws_iam_policy_document" "dlq_replay" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid       = "ReplayPayments"
     actions   = ["dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
@@ -236,6 +278,13 @@ data "aws_iam_policy_document" "dlq_replay" {
 
 # Whoever runs `dueflow archive run`. It cannot change or delete what is archived.
 data "aws_iam_policy_document" "archive_run" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid       = "FindPaymentsOfTheDay"
     actions   = ["dynamodb:Query"]
@@ -257,6 +306,13 @@ data "aws_iam_policy_document" "archive_run" {
 
 # Whoever runs `dueflow archive find`.
 data "aws_iam_policy_document" "archive_find" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid     = "ReadTheArchive"
     actions = ["dynamodb:BatchGetItem", "dynamodb:Query"]
@@ -270,6 +326,13 @@ data "aws_iam_policy_document" "archive_find" {
 
 # Whoever runs `dueflow archive verify`: it reads, and nothing else.
 data "aws_iam_policy_document" "archive_verify" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid     = "FindPaymentsOfTheDayInBoth"
     actions = ["dynamodb:Query"]
@@ -283,5 +346,37 @@ data "aws_iam_policy_document" "archive_verify" {
     sid       = "ReadBoth"
     actions   = ["dynamodb:BatchGetItem"]
     resources = [aws_dynamodb_table.payments.arn, aws_dynamodb_table.payments_archive.arn]
+  }
+}
+
+# Whoever runs `dueflow payments audit --withhold`. A dry run does without PartiQLUpdate and
+# without the queue.
+data "aws_iam_policy_document" "payments_audit" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
+  statement {
+    sid       = "ScanAndWithholdPayments"
+    actions   = ["dynamodb:PartiQLUpdate", "dynamodb:Scan"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid       = "WriteDeadLetters"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+}
+
+# Whoever runs `dueflow setup --settings-only`, once after the tables were made and at an upgrade.
+data "aws_iam_policy_document" "setup_settings" {
+  statement {
+    sid       = "StoreTheInstallation"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.control.arn]
   }
 }

@@ -6,7 +6,8 @@ use shared::domain::{AccountId, PaymentRef};
 use crate::archive::ArchiveCommand;
 use crate::dlq::{Reason, Version};
 use crate::payments::{
-    CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions, OPEN_HELP, OpenOptions,
+    AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions,
+    OPEN_HELP, OpenOptions,
     UPCOMING_HELP, UpcomingOptions,
 };
 
@@ -39,12 +40,9 @@ pub enum Command {
         /// The folder.
         folder: std::path::PathBuf,
     },
-    /// Make the tables and queues; what is there already is left or brought up to date.
-    Setup {
-        /// Print what was done as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Make the tables and queues, and store time zone and number of shards; what is there already
+    /// is left or brought up to date.
+    Setup(crate::setup::SetupOptions),
     /// Schedule payments and look at them.
     Payments {
         /// What to do with payments.
@@ -107,6 +105,10 @@ pub enum PaymentsCommand {
     /// Withdraw payments before they leave; a dry run unless --execute is given.
     #[command(after_help = CANCEL_HELP)]
     Cancel(CancelOptions),
+    /// Check every item of the table against the item contract; changes nothing unless --withhold
+    /// is given.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditOptions),
 }
 
 /// Options of `payments show`.

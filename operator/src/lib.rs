@@ -32,6 +32,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use shared::aws::Aws;
+use shared::installation::Agreement;
 
 use crate::archive::ArchiveCommand;
 use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
@@ -92,14 +94,33 @@ async fn of_archive(
     }
 }
 
+/// Whether a command reads or writes what depends on the bank's zone or on the number of shards.
+/// `preflight` reports a difference among its findings.
+fn depends_on_the_installation(command: &Command) -> bool {
+    match command {
+        Command::Payments { command } => match command {
+            PaymentsCommand::Import(options) => !options.dry_run,
+            PaymentsCommand::Upcoming(_) | PaymentsCommand::Due(_) | PaymentsCommand::Audit(_) => {
+                true
+            }
+            _ => false,
+        },
+        Command::Archive { .. } | Command::Dlq { command: DlqCommand::Replay(_) } => true,
+        _ => false,
+    }
+}
+
 async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result<ExitCode> {
     let common = &settings.common;
+    if depends_on_the_installation(&command) {
+        Agreement::new(&Aws::from_environment().await, common).check().await?;
+    }
     match command {
         #[cfg(feature = "local")]
         Command::Demo(options) => demo::run(common.names.clone(), options).await,
         #[cfg(feature = "local")]
         Command::Local(options) => local_world::serve(common.names.clone(), options).await,
-        Command::Setup { json } => setup::run(common, json).await,
+        Command::Setup(options) => setup::run(common, options).await,
         Command::Payments { command } => of_payments(command, settings).await,
         Command::Archive { command } => of_archive(command, settings).await,
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
@@ -128,5 +149,6 @@ async fn of_payments(
         PaymentsCommand::Due(options) => payments::due(common, &days.zone, options).await,
         PaymentsCommand::Open(options) => payments::open(common, &days.zone, options).await,
         PaymentsCommand::Cancel(options) => payments::cancel(common, options).await,
+        PaymentsCommand::Audit(options) => payments::audit(common, options).await,
     }
 }

@@ -23,7 +23,9 @@ use clap::Args;
 use local::transactions::{Asynchronous, Callback, Capacity, Faults};
 use local::{Local, LocalOptions};
 use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
-use shared::config::Names;
+use shared::clock::Clock;
+use shared::config::{Common, Names, Settings};
+use shared::installation::{Agreement, Installation};
 use uuid::Uuid;
 
 /// The services, by the subcommand that runs each.
@@ -152,10 +154,21 @@ impl World {
             Endpoints { dynamodb: local.dynamodb.endpoint(), sqs: local.sqs.endpoint() };
         let aws = Aws::at(endpoints).await;
         crate::setup::set_up(&aws, &names).await?;
+        crate::setup::store(&aws, &names, &of_this_environment()?).await?;
         // Enough for this machine: it lives as long as this process.
         let secret = [Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat();
         let callback_secret = format!("whsec_{}", STANDARD.encode(secret));
         Ok(Self { local, names, aws, dir, executable, callback_secret })
+    }
+
+    /// Moves the bank to another time zone. No service may run.
+    ///
+    /// # Errors
+    /// The call fails.
+    pub async fn move_to(&self, zone: &str) -> anyhow::Result<()> {
+        let own = Installation { zone: zone.to_owned(), ..of_this_environment()? };
+        let agreement = Agreement::of(&self.aws, &self.names, own, Clock::system());
+        Ok(agreement.replace().await?)
     }
 
     /// The variables with which any program uses this world.
@@ -230,4 +243,11 @@ impl World {
         let callback = Callback { urls, secret: self.callback_secret.clone() };
         Ok(self.local.transactions.set_callback(Some(callback))?)
     }
+}
+
+/// What services that inherit this environment hold against the installation.
+fn of_this_environment() -> anyhow::Result<Installation> {
+    let mut settings = Settings::from_environment();
+    let common = Common::read(&mut settings);
+    Ok(settings.finish(common)?.installation)
 }

@@ -11,9 +11,12 @@ use aws_sdk_dynamodb::types::{
     TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use clap::Args;
 use serde::Serialize;
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::config::{Common, Names};
+use shared::installation::{Agreement, Installation};
 use shared::resources::{self, Index, Queue, Table};
 
 /// How long a table may take to become active (AWS: seconds, an index a little more).
@@ -22,7 +25,7 @@ const ACTIVE: Duration = Duration::from_secs(300);
 /// What was done with one table or queue.
 #[derive(Debug, Serialize)]
 pub struct Done {
-    /// `table` or `queue`.
+    /// `table`, `queue` or `settings`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -30,10 +33,38 @@ pub struct Done {
     pub result: &'static str,
 }
 
+/// Options of the command.
+#[derive(Debug, Args)]
+pub struct SetupOptions {
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Only store the time zone and the number of shards: tables and queues are made by others
+    /// (Terraform).
+    #[arg(long)]
+    pub settings_only: bool,
+}
+
+/// Stores what all services and commands must agree on.
+///
+/// # Errors
+/// Other values are stored, or the call fails.
+pub async fn store(aws: &Aws, names: &Names, installation: &Installation) -> anyhow::Result<Done> {
+    let agreement = Agreement::of(aws, names, installation.clone(), Clock::system());
+    let result = if agreement.store().await? { "created" } else { "present" };
+    let Installation { zone, due_shards } = installation;
+    let name = format!("time zone {zone}, {due_shards} shards");
+    Ok(Done { kind: "settings", name, result })
+}
+
 /// The command.
-pub(crate) async fn run(common: &Common, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    common: &Common,
+    SetupOptions { json, settings_only }: SetupOptions,
+) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let done = set_up(&aws, &common.names).await?;
+    let mut done = if settings_only { Vec::new() } else { set_up(&aws, &common.names).await? };
+    done.push(store(&aws, &common.names, &common.installation).await?);
     if json {
         println!("{}", serde_json::to_string(&done)?);
     } else {

@@ -10,6 +10,7 @@
 //! | [`config`] | settings |
 //! | [`clock`] | the wall clock |
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
+//! | [`installation`] | what all services agree on: zone, shards, time of day |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`port`] | opening a port |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod dead_letters;
 pub mod domain;
+pub mod installation;
 pub mod payments;
 pub mod port;
 pub mod queue;

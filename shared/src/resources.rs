@@ -51,6 +51,8 @@ pub mod lease {
 pub mod control {
     /// Partition key: what it is about.
     pub const KEY: &str = "ControlKey";
+    /// The item that holds the bank's time zone and the number of partitions of the index `due`.
+    pub const INSTALLATION: &str = "installation";
 }
 
 /// Attribute names of the table `imports`: the batches that were imported.

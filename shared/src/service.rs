@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::process::ExitCode;
 
+use crate::aws::Aws;
 use crate::config::{self, Common, ParentPipe, Settings};
+use crate::installation::{Agreement, LOOK};
 use crate::shutdown::Shutdown;
 use crate::telemetry::admin::{self, Readiness};
 use crate::telemetry::{Metric, Metrics, start_logs};
@@ -113,7 +115,18 @@ impl Service {
             )
             .await?;
             tracing::info!(version = env!("CARGO_PKG_VERSION"), "{} starts", self.name);
-            work(common, own, readiness, shutdown).await?;
+            let agreement = Agreement::new(&Aws::from_environment().await, &common);
+            agreement.check().await?;
+            let mut working = std::pin::pin!(work(common, own, readiness, shutdown.clone()));
+            tokio::select! {
+                worked = &mut working => worked?,
+                broken = agreement.until_broken(LOOK) => {
+                    tracing::error!(error = %broken, "{} ends what it has in hand", self.name);
+                    shutdown.request();
+                    working.await?;
+                    return Err(broken.into());
+                }
+            }
             tracing::info!("{} ended", self.name);
             Ok(())
         })

@@ -1,9 +1,15 @@
-//! Burying what cannot be read, beside the reading: a dead-letter queue that does not answer
-//! holds up nobody's payments.
+//! Putting aside what must not be paid, beside the reading: a table or a dead-letter queue that
+//! does not answer holds up nobody's payments.
+//!
+//! First the item becomes FAILED, so that no scan queues it and no dispatcher claims it, then the
+//! dead letter is written, then the position may pass the record. Whoever reads the record again
+//! after a crash in between finds the item FAILED for the same reason, and writes the dead letter.
 
 use std::sync::Arc;
 
-use shared::domain::{Failure, FailureCode};
+use shared::clock::Clock;
+use shared::domain::{Failure, Payment, Status};
+use shared::payments::{Applied, Change, ChangeError, PaymentStore, StoredPayment};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -12,20 +18,25 @@ use tokio::task::JoinSet;
 use crate::events;
 use crate::forwarder::Stopped;
 use crate::outlet::Outlet;
+use crate::record::{Mark, Seen};
 
 /// Most burials under way in one relay. A record has at most 400 KB, so this bounds what
 /// they keep in memory; when it is reached, shards with more of them wait.
 const OPEN_BURIALS: usize = 64;
 
-/// A record or item that is no payment.
+/// A record or item that is not queued, and why.
 #[derive(Debug)]
-pub(crate) struct Malformed {
+pub(crate) struct Unfit {
     /// Tells it from all others.
     pub(crate) source: String,
     /// Itself, whole.
     pub(crate) raw: String,
     /// What is wrong with it.
-    pub(crate) reason: String,
+    pub(crate) failure: Failure,
+    /// The payment, if it reads as one.
+    pub(crate) payment: Option<Payment>,
+    /// The item that is to become FAILED.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// Work that goes on beside the reading of a shard. Each yields the page it belongs to, or
@@ -36,48 +47,120 @@ pub(crate) type Open = JoinSet<Option<u64>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Burials {
     outlet: Arc<dyn Outlet>,
+    store: Arc<dyn PaymentStore>,
+    clock: Clock,
     places: Arc<Semaphore>,
 }
 
 impl Burials {
-    pub(crate) fn new(outlet: Arc<dyn Outlet>) -> Self {
-        Self { outlet, places: Arc::new(Semaphore::new(OPEN_BURIALS)) }
+    pub(crate) fn new(outlet: Arc<dyn Outlet>, store: Arc<dyn PaymentStore>, clock: Clock) -> Self {
+        Self { outlet, store, clock, places: Arc::new(Semaphore::new(OPEN_BURIALS)) }
     }
 
-    /// Starts to bury `malformed`, found in `page`, and returns at once while there is a
-    /// place. The burial is repeated until the queue has it; after shutdown it is tried once
-    /// more.
+    /// Starts to bury `unfit`, found in `page`, and returns at once while there is a place. It is
+    /// repeated until the table and the queue have it; after shutdown it is tried once more.
     pub(crate) async fn start(
         &self,
-        malformed: Malformed,
+        unfit: Unfit,
         page: u64,
         open: &mut Open,
         shutdown: &Shutdown,
     ) -> Result<(), Stopped> {
         let place = shutdown.unless_requested(Arc::clone(&self.places).acquire_owned()).await;
         let Some(Ok(place)) = place else { return Err(Stopped) };
-        let (outlet, shutdown) = (Arc::clone(&self.outlet), shutdown.clone());
+        let (burials, shutdown) = (self.clone(), shutdown.clone());
         open.spawn(async move {
             let _place = place;
-            bury(&*outlet, malformed, &shutdown).await.then_some(page)
+            burials.bury(unfit, &shutdown).await.then_some(page)
         });
         Ok(())
     }
+
+    async fn bury(&self, unfit: Unfit, shutdown: &Shutdown) -> bool {
+        let mut pauses = retry::NEVER_GIVE_UP.pauses();
+        loop {
+            let last = shutdown.is_requested();
+            if self.try_to_bury(&unfit).await {
+                return true;
+            }
+            if last {
+                return false;
+            }
+            shutdown.pause(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    /// Marks the item, then writes the dead letter; false when one of them failed.
+    async fn try_to_bury(&self, unfit: &Unfit) -> bool {
+        let failure = match &unfit.mark {
+            None => unfit.failure.clone(),
+            Some(mark) => match self.fail(mark, &unfit.failure).await {
+                Ok(Some(failure)) => failure,
+                Ok(None) => return true,
+                Err(()) => return false,
+            },
+        };
+        let Unfit { source, raw, payment, .. } = unfit;
+        match self.outlet.bury(source, payment.as_ref(), raw.clone(), failure).await {
+            Ok(()) => true,
+            Err(unsent) => {
+                events::send_failed(&unsent);
+                false
+            }
+        }
+    }
+
+    /// Makes the item FAILED. What the dead letter then says; nothing when a person has dealt
+    /// with the item since.
+    async fn fail(&self, mark: &Mark, failure: &Failure) -> Result<Option<Failure>, ()> {
+        let Mark { reference, seen } = mark;
+        let change = match seen {
+            Seen::Scheduled(0) => Change::Withhold(reference, failure),
+            Seen::Scheduled(attempts) => Change::WithholdReplayed(reference, failure, *attempts),
+            Seen::Pending(attempts) => Change::Fail(reference, failure, *attempts),
+        };
+        let applied = self.store.apply(&[change], self.clock.now()).await;
+        match applied.map(|mut results| results.pop()) {
+            Ok(Some(Ok(Applied::Now))) => {
+                events::withheld(failure.code);
+                Ok(Some(failure.clone()))
+            }
+            // Before a crash; or the item is gone, or no payment: nothing will pay it.
+            Ok(Some(
+                Ok(Applied::Before)
+                | Err(ChangeError::Missing | ChangeError::Mismatch | ChangeError::Item(_)),
+            )) => Ok(Some(failure.clone())),
+            Ok(Some(Err(ChangeError::InStatus(stored)))) => Ok(too_late(&stored, failure)),
+            Ok(Some(Err(error @ ChangeError::Database { .. }))) => {
+                events::mark_failed(&error);
+                Err(())
+            }
+            Ok(None) => Err(()),
+            Err(error) => {
+                events::mark_failed(&error);
+                Err(())
+            }
+        }
+    }
 }
 
-async fn bury(outlet: &dyn Outlet, malformed: Malformed, shutdown: &Shutdown) -> bool {
-    let Malformed { source, raw, reason } = malformed;
-    let failure = Failure::new(FailureCode::MalformedRecord, reason);
-    let mut pauses = retry::NEVER_GIVE_UP.pauses();
-    loop {
-        let last = shutdown.is_requested();
-        match outlet.bury(&source, raw.clone(), failure.clone()).await {
-            Ok(()) => return true,
-            Err(unsent) => events::send_failed(&unsent),
+/// What the dead letter says of an item that could not be marked, because it has moved on. It
+/// is nobody's business any more when a person has replayed or cancelled it, or when it failed
+/// for a reason of its own, which has a dead letter of its own.
+fn too_late(stored: &StoredPayment, failure: &Failure) -> Option<Failure> {
+    let replayed = stored.attempts_before > 0;
+    match stored.status {
+        Status::Pending | Status::Processed if !replayed => {
+            let reason = format!("it is {} by now: {}", stored.status, failure.reason);
+            Some(Failure::new(failure.code, reason))
         }
-        if last {
-            return false;
+        Status::Failed if stored.failure.as_ref().is_some_and(|is| is.code == failure.code) => {
+            Some(failure.clone())
         }
-        shutdown.pause(pauses.next().unwrap_or_default()).await;
+        Status::Scheduled
+        | Status::Pending
+        | Status::Processed
+        | Status::Failed
+        | Status::Cancelled => None,
     }
 }

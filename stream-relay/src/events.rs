@@ -1,10 +1,11 @@
 //! What the relay counts and logs: one function for each thing that happens.
 
 use jiff::SignedDuration;
-use shared::domain::{FailureCode, PaymentRef};
+use shared::domain::{DueDate, FailureCode, PaymentRef};
 use shared::telemetry::Metric;
 
-use crate::record::Skipped;
+use crate::record::{Fault, Skipped};
+use crate::sweep::Misfit;
 
 const RECORDS: Metric = Metric::counter(
     "stream_relay_records_total",
@@ -58,6 +59,18 @@ const UNREADABLE: Metric = Metric::counter(
     "stream_relay_watch_unreadable_total",
     "SCHEDULED items that a look could not read as payments",
 );
+const WITHHELD: Metric = Metric::counter(
+    "stream_relay_withheld_items_total",
+    "Items made FAILED because they must not be paid before a person has decided, by code",
+);
+const MARK_ERRORS: Metric = Metric::counter(
+    "stream_relay_withhold_errors_total",
+    "Times that an item which must not be paid could not be made FAILED, and was tried again",
+);
+const LEFT: Metric = Metric::counter(
+    "stream_relay_scan_left_items_total",
+    "SCHEDULED items that an opening or a scan has left where they are, by reason",
+);
 const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
     "stream_relay_lag_seconds",
@@ -83,6 +96,9 @@ pub const METRICS: &[Metric] = &[
     WATCHES,
     WATCHED,
     UNREADABLE,
+    WITHHELD,
+    MARK_ERRORS,
+    LEFT,
     SHARDS,
     LAG,
 ];
@@ -102,12 +118,50 @@ pub(crate) fn skipped(why: Skipped) {
     RECORDS.add_for("result", why.as_str(), 1);
 }
 
-pub(crate) fn malformed(sequence: &str, reason: &str) {
-    RECORDS.add_for("result", FailureCode::MalformedRecord.as_str(), 1);
+pub(crate) fn unfit(sequence: &str, fault: &Fault) {
+    let code = fault.failure.code;
+    RECORDS.add_for("result", code.as_str(), 1);
+    let attribute = fault.attribute;
+    let what = if code == FailureCode::Overwritten {
+        "another program has written over a payment"
+    } else {
+        "a new item is no payment, or breaks the item contract"
+    };
+    // Without the reason, which may hold the account.
     tracing::error!(
         sequence,
+        code = code.as_str(),
+        attribute,
+        "{what}: it is not paid, and goes to the dead-letter queue"
+    );
+}
+
+pub(crate) fn withheld(code: FailureCode) {
+    WITHHELD.add_for("code", code.as_str(), 1);
+}
+
+pub(crate) fn mark_failed(error: &dyn std::error::Error) {
+    MARK_ERRORS.add(1);
+    tracing::warn!(%error, "an item that must not be paid could not be marked: it is tried again");
+}
+
+pub(crate) fn removed(reference: &PaymentRef) {
+    RECORDS.add_for("result", "removed_early", 1);
+    // Without the account.
+    let item = format!("{}-{}", reference.due, reference.id);
+    tracing::error!(item, "another program has deleted a payment of today or of a day ahead");
+}
+
+pub(crate) fn left(reference: &PaymentRef, day: DueDate, why: Misfit) {
+    LEFT.add_for("reason", why.as_str(), 1);
+    // Without the account.
+    let item = format!("{}-{}", reference.due, reference.id);
+    let reason = why.as_str();
+    tracing::error!(
+        item,
+        %day,
         reason,
-        "a stream record is no payment: it goes to the dead-letter queue"
+        "a scan has left a SCHEDULED item where it is: dueflow payments audit says more"
     );
 }
 
@@ -158,6 +212,13 @@ pub(crate) fn unopened(since: Option<SignedDuration>) {
 
 pub(crate) fn opened_payments(count: usize) {
     OPENED.add(count as u64);
+}
+
+pub(crate) fn opened_early(day: &str) {
+    tracing::error!(
+        day,
+        "a relay with another clock or time zone opened this day before it began: it is opened again"
+    );
 }
 
 pub(crate) fn opened(day: &str) {

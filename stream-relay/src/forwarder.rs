@@ -14,11 +14,11 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
 use tokio::task::JoinSet;
 
-use crate::burial::Malformed;
+use crate::burial::Unfit;
 use crate::events;
 use crate::lanes::{Due, spread};
 use crate::outlet::Outlet;
-use crate::record::{Verdict, as_json, judge};
+use crate::record::{Fault, Standard, Verdict, as_json, judge};
 
 /// Shutdown came before everything was queued.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Forwarder {
     pub(crate) outlet: Arc<dyn Outlet>,
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
+    /// Partitions of the index `due`.
+    pub(crate) due_shards: u16,
     pub(crate) sends: usize,
     pub(crate) sending: Calls,
 }
@@ -40,25 +42,29 @@ impl Forwarder {
         DueDate::today(self.clock.now(), &self.zone)
     }
 
-    /// What of `records` is due now, and what is no payment.
-    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Malformed>) {
-        let today = self.today();
+    /// What of `records` is due now, and what must not be paid.
+    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Unfit>) {
+        let standard =
+            Standard { today: self.today(), shards: self.due_shards, now: self.clock.now() };
         let mut due = Vec::with_capacity(records.len());
-        let mut malformed = Vec::new();
+        let mut unfit = Vec::new();
         for record in records {
-            match judge(record, today) {
+            match judge(record, standard) {
                 Verdict::Forward(payment) => due.push(Due::first(*payment)),
                 Verdict::Skip(why) => events::skipped(why),
-                Verdict::Malformed { reason } => {
+                Verdict::Removed(reference) => events::removed(&reference),
+                Verdict::Unfit(fault) => {
                     let change = record.dynamodb();
                     let source = change.and_then(|change| change.sequence_number());
                     let source = source.unwrap_or_default().to_owned();
-                    events::malformed(&source, &reason);
-                    malformed.push(Malformed { source, raw: as_json(record).to_string(), reason });
+                    events::unfit(&source, &fault);
+                    let Fault { failure, payment, mark, .. } = *fault;
+                    let raw = as_json(record).to_string();
+                    unfit.push(Unfit { source, raw, failure, payment, mark });
                 }
             }
         }
-        (due, malformed)
+        (due, unfit)
     }
 
     /// Returns once SQS has acknowledged every payment of `due`. It tries until then; only
@@ -123,7 +129,13 @@ mod tests {
             panic!("a bug in the sending")
         }
 
-        async fn bury(&self, _: &str, _: String, _: Failure) -> Result<(), Unsent> {
+        async fn bury(
+            &self,
+            _: &str,
+            _: Option<&Payment>,
+            _: String,
+            _: Failure,
+        ) -> Result<(), Unsent> {
             Ok(())
         }
 
@@ -140,6 +152,7 @@ mod tests {
             zone: TimeZone::UTC,
             sends: 4,
             sending: Calls::default(),
+            due_shards: 16,
         };
         let payment = Payment {
             id: PaymentId::generate(),

@@ -52,7 +52,7 @@ pub use lease::LeaseError;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Names;
-use shared::payments::{DueTable, PaymentsTable};
+use shared::payments::{DueTable, PaymentStore, PaymentsTable};
 use shared::queue::{DeadLetterQueue, Producer, QueueError, SqsQueue};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
@@ -103,6 +103,8 @@ pub struct Deps {
     leases: Arc<dyn LeaseTable>,
     outlet: Arc<dyn Outlet>,
     table: Arc<dyn DueTable>,
+    store: Arc<dyn PaymentStore>,
+    due_shards: u16,
     clock: Clock,
 }
 
@@ -130,6 +132,7 @@ impl Deps {
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
         };
         let leases = aws.brisk_dynamodb("leases");
+        let payments = |role| PaymentsTable::new(aws.dynamodb(role), &table, due_shards);
         Ok(Self {
             source: Arc::new(source),
             leases: Arc::new(DynamoDbLeases::new(
@@ -138,7 +141,9 @@ impl Deps {
                 config.name.clone(),
             )),
             outlet: Arc::new(outlet),
-            table: Arc::new(PaymentsTable::new(aws.dynamodb("sweep"), &table, due_shards)),
+            table: Arc::new(payments("sweep")),
+            store: Arc::new(payments("withhold")),
+            due_shards,
             clock: Clock::system(),
         })
     }
@@ -150,12 +155,16 @@ impl Deps {
     }
 
     fn into_parts(self, config: &RelayConfig, readiness: &Readiness) -> (Relay, Opener, Sweeper) {
-        let Self { source, leases, outlet, table, clock } = self;
-        let burials = Burials::new(Arc::clone(&outlet));
-        let zone = config.zone.clone();
-        let sending = readiness.watch("queueing payments");
-        let forwarder =
-            Forwarder { outlet, clock: clock.clone(), zone, sends: config.sends, sending };
+        let Self { source, leases, outlet, table, store, due_shards, clock } = self;
+        let burials = Burials::new(Arc::clone(&outlet), store, clock.clone());
+        let forwarder = Forwarder {
+            outlet,
+            clock: clock.clone(),
+            zone: config.zone.clone(),
+            due_shards,
+            sends: config.sends,
+            sending: readiness.watch("queueing payments"),
+        };
         let hand = Hand { table, forwarder: forwarder.clone(), burials: burials.clone() };
         let (sweeps, requests) = Requests::open();
         let (looks, duties) = watch::channel(Default::default());
@@ -176,6 +185,7 @@ impl Deps {
             stream,
             name: name.clone(),
             clock,
+            zone: config.zone.clone(),
             interval: config.watch_interval,
             checkpoint_interval,
             duties,

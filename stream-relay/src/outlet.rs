@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::domain::Failure;
+use shared::domain::{Failure, Payment};
 use shared::queue::{CallFailed, DeadLetterQueue, MessageCount, Outgoing, Producer, Unsent};
 
 /// The two queues. Each call returns within a bound of time of its own.
@@ -14,9 +14,15 @@ pub(crate) trait Outlet: Debug + Send + Sync {
     /// have arrived all the same, and nothing behind the first of them was tried.
     async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent>;
 
-    /// Puts `raw` into the dead-letter queue, word for word. Burying the same `source` again
-    /// within five minutes is done once.
-    async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent>;
+    /// Puts `raw` into the dead-letter queue, word for word, and beside it the payment that it
+    /// reads as. Burying the same `source` again within five minutes is done once.
+    async fn bury(
+        &self,
+        source: &str,
+        payment: Option<&Payment>,
+        raw: String,
+        failure: Failure,
+    ) -> Result<(), Unsent>;
 
     /// How many messages the queue of payments holds, visible or not. Approximate: what was
     /// sent or deleted within the last minute may not be counted yet.
@@ -38,8 +44,17 @@ impl Outlet for Queues {
         self.payments.send(messages).await
     }
 
-    async fn bury(&self, source: &str, raw: String, failure: Failure) -> Result<(), Unsent> {
-        self.dead_letters.bury_raw(source, raw, failure).await
+    async fn bury(
+        &self,
+        source: &str,
+        payment: Option<&Payment>,
+        raw: String,
+        failure: Failure,
+    ) -> Result<(), Unsent> {
+        match payment {
+            Some(payment) => self.dead_letters.bury(source, payment, Some(raw), failure).await,
+            None => self.dead_letters.bury_raw(source, raw, failure).await,
+        }
     }
 
     async fn queued(&self) -> Result<u64, CallFailed> {

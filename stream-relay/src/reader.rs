@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
-use jiff::Timestamp;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -17,6 +16,7 @@ use crate::forwarder::{Forwarder, Stopped};
 use crate::keeper::keep;
 use crate::lease::{Checkpoint, Lease, LeaseTable, Position};
 use crate::progress::Progress;
+use crate::record::written_at;
 use crate::settling::{publish, settle};
 use crate::stream::{MAX_PAGE, Page, ShardSource, StreamError};
 use crate::sweep::{Lost, Sweeps, Ticket};
@@ -177,7 +177,7 @@ impl Reader {
         Err(Ended::Stopped)
     }
 
-    /// Queues the payments of a page, then starts to bury what is none.
+    /// Queues the payments of a page, then starts to bury what is unfit.
     async fn hand_on(
         &self,
         page: u64,
@@ -185,11 +185,11 @@ impl Reader {
         open: &mut Open,
         reading: &Shutdown,
     ) -> Result<(), Stopped> {
-        let (due, malformed) = self.forwarder.sort(records);
+        let (due, unfit) = self.forwarder.sort(records);
         let count = due.len();
         self.forwarder.send(due, reading).await?;
         events::forwarded(count);
-        for record in malformed {
+        for record in unfit {
             self.burials.start(record, page, open, reading).await?;
         }
         Ok(())
@@ -273,12 +273,6 @@ fn end_of(records: &[Record], after_gap: bool, before: Position) -> Position {
     }
 }
 
-/// When the stream took in a record, to the second.
-fn written_at(record: &Record) -> Option<Timestamp> {
-    let at = record.dynamodb()?.approximate_creation_date_time()?;
-    Timestamp::from_second(at.secs()).ok()
-}
-
 fn pause_after(records: usize, before: Duration) -> Duration {
     match records {
         MAX_PAGE.. => Duration::ZERO,
@@ -289,7 +283,7 @@ fn pause_after(records: usize, before: Duration) -> Duration {
 
 fn newest_age(page: &Page) -> Option<f64> {
     let newest = page.records.last()?.dynamodb()?.approximate_creation_date_time()?;
-    Some(Timestamp::now().as_millisecond() as f64 / 1000.0 - newest.as_secs_f64())
+    Some(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0 - newest.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! What a stream record means: pure.
 
-use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record};
-use serde_json::{Value, json};
-use shared::domain::{DueDate, Payment, Status};
-use shared::payments::{Attributes, StoredPayment, attribute, is_blob};
 use std::collections::HashMap;
+
+use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::domain::{DueDate, Failure, FailureCode, Payment, PaymentRef, Status, StatusError};
+use shared::payments::contract::{check_new, check_own};
+use shared::payments::{Attributes, StoredPayment, attribute, is_blob, reference_from};
 
 /// What is to be done with a record.
 #[derive(Debug)]
@@ -13,11 +16,11 @@ pub(crate) enum Verdict {
     Forward(Box<Payment>),
     /// Nothing to do.
     Skip(Skipped),
-    /// No payment, though it should be one: to the dead-letter queue.
-    Malformed {
-        /// What is wrong.
-        reason: String,
-    },
+    /// No payment, or one that another program must not have written so: to the dead-letter
+    /// queue, and not to be paid.
+    Unfit(Box<Fault>),
+    /// An item was deleted before it could have ended.
+    Removed(PaymentRef),
 }
 
 /// Why there is nothing to do with a record.
@@ -26,7 +29,7 @@ pub(crate) enum Skipped {
     /// Due on a later day: the opening of that day forwards it, because it was inserted before
     /// the day began.
     NotDue,
-    /// A change or removal, or an item that is not SCHEDULED: dueflow's own writes.
+    /// A change or removal, or an item that has ended: dueflow's own writes.
     NotNew,
     /// The blob of a large payment: the payment's own item follows.
     Blob,
@@ -42,7 +45,39 @@ impl Skipped {
     }
 }
 
-struct Image<'a>(&'a HashMap<String, AttributeValue>);
+/// What is wrong with an item, and what can be done about it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// Why it goes to the dead-letter queue.
+    pub(crate) failure: Failure,
+    /// The attribute that is wrong, where it is known: what a log may say.
+    pub(crate) attribute: &'static str,
+    /// The payment, if it reads as one.
+    pub(crate) payment: Option<Payment>,
+    /// Which item is to become FAILED, if its keys can be named and its status allows it.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// An item that must not be paid before a person has decided, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// By the keys of the item as they are stored.
+    pub(crate) reference: PaymentRef,
+    /// Its status then, and its attempts: whatever dueflow has done since is not undone.
+    pub(crate) seen: Seen,
+}
+
+/// Where an item stood when it was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// SCHEDULED after so many attempts.
+    Scheduled(u32),
+    /// PENDING after so many attempts.
+    Pending(u32),
+}
+
+/// An image of a record.
+pub(crate) struct Image<'a>(pub(crate) &'a HashMap<String, AttributeValue>);
 
 impl Attributes for Image<'_> {
     fn text(&self, name: &str) -> Option<&str> {
@@ -58,37 +93,121 @@ impl Attributes for Image<'_> {
     }
 }
 
-/// Judges a record as of the bank's `today`.
-pub(crate) fn judge(record: &Record, today: DueDate) -> Verdict {
-    if record.event_name != Some(OperationType::Insert) {
-        return Verdict::Skip(Skipped::NotNew);
+/// What records are judged by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standard {
+    /// The bank's day.
+    pub(crate) today: DueDate,
+    /// Partitions of the index `due`.
+    pub(crate) shards: u16,
+    /// The time, for a record that does not say when it was written.
+    pub(crate) now: Timestamp,
+}
+
+/// Judges a record.
+pub(crate) fn judge(record: &Record, standard: Standard) -> Verdict {
+    let change = record.dynamodb();
+    if record.event_name == Some(OperationType::Remove) {
+        return removed(change.and_then(|change| change.keys()), standard.today);
     }
-    let Some(image) = record.dynamodb().and_then(|change| change.new_image()) else {
-        return Verdict::Malformed { reason: "the record has no new image".to_owned() };
+    let Some(image) = change.and_then(|change| change.new_image()) else {
+        return malformed("the record has no new image".to_owned(), "NewImage");
     };
     let image = Image(image);
     if is_blob(&image) {
         return Verdict::Skip(Skipped::Blob);
     }
-    match image.text(attribute::STATUS).map(str::parse) {
-        Some(Ok(Status::Scheduled)) => {}
-        Some(Ok(Status::Pending | Status::Processed | Status::Failed | Status::Cancelled)) => {
+    let status = match image.text(attribute::STATUS).map(str::parse) {
+        Some(Ok(status)) => status,
+        Some(Err(error)) => {
+            let error: StatusError = error;
+            return malformed(error.to_string(), attribute::STATUS);
+        }
+        None => return malformed("the item has no Status".to_owned(), attribute::STATUS),
+    };
+    if record.event_name == Some(OperationType::Insert) {
+        inserted(&image, status, written_at(record).unwrap_or(standard.now), standard)
+    } else {
+        changed(&image, status)
+    }
+}
+
+/// A new item: the whole of it is checked, days before it is due. What cannot be claimed must
+/// not be queued, where it would hold up its account, and what no scan would find must not wait
+/// in silence.
+fn inserted(image: &Image<'_>, status: Status, at: Timestamp, standard: Standard) -> Verdict {
+    match status {
+        // PENDING would be asked for, and then paid, whenever it is due.
+        Status::Scheduled | Status::Pending => {}
+        // Somebody's copy, which nothing pays.
+        Status::Processed | Status::Failed | Status::Cancelled => {
             return Verdict::Skip(Skipped::NotNew);
         }
-        Some(Err(error)) => {
-            return Verdict::Malformed { reason: error.to_string() };
+    }
+    let stored = match StoredPayment::from_item(image) {
+        Ok(stored) => stored,
+        Err(error) => {
+            let failure = Failure::new(FailureCode::MalformedRecord, error.to_string());
+            return unfit(image, status, failure, error.attribute(), None);
         }
-        None => {
-            return Verdict::Malformed { reason: "the item has no Status".to_owned() };
+    };
+    match check_new(image, &stored, standard.shards, at) {
+        Ok(()) if stored.payment.due <= standard.today => {
+            Verdict::Forward(Box::new(stored.payment))
+        }
+        Ok(()) => Verdict::Skip(Skipped::NotDue),
+        Err(breach) => {
+            let failure = Failure::new(FailureCode::InvalidItem, breach.to_string());
+            unfit(image, status, failure, breach.attribute(), Some(stored.payment))
         }
     }
-    // The whole item, not only the payment: what cannot be claimed must not be queued, where
-    // it would hold up its account.
-    match StoredPayment::from_item(&image) {
-        Ok(stored) if stored.payment.due <= today => Verdict::Forward(Box::new(stored.payment)),
-        Ok(_) => Verdict::Skip(Skipped::NotDue),
-        Err(error) => Verdict::Malformed { reason: error.to_string() },
+}
+
+/// A change of an item: dueflow's own, or another program has written over a payment (ADR-15).
+fn changed(image: &Image<'_>, status: Status) -> Verdict {
+    let Err(breach) = check_own(image, status) else { return Verdict::Skip(Skipped::NotNew) };
+    let reason = format!("written over as {status} by another program: {breach}");
+    let failure = Failure::new(FailureCode::Overwritten, reason);
+    let payment = StoredPayment::from_item(image).ok().map(|stored| stored.payment);
+    unfit(image, status, failure, breach.attribute(), payment)
+}
+
+/// An item is gone. The archive takes days that are over; a payment of today or of a day ahead
+/// has been deleted by another program. (The stream holds no old image that would say more.)
+fn removed(keys: Option<&HashMap<String, AttributeValue>>, today: DueDate) -> Verdict {
+    match keys.map(|keys| reference_from(&Image(keys))) {
+        Some(Ok(reference)) if reference.due >= today => Verdict::Removed(reference),
+        Some(Ok(_) | Err(_)) | None => Verdict::Skip(Skipped::NotNew),
     }
+}
+
+fn unfit(
+    image: &Image<'_>,
+    status: Status,
+    failure: Failure,
+    attribute: &'static str,
+    payment: Option<Payment>,
+) -> Verdict {
+    let attempts = image.digits(attribute::ATTEMPTS).and_then(|digits| digits.parse().ok());
+    let seen = attempts.and_then(|attempts| match status {
+        Status::Scheduled => Some(Seen::Scheduled(attempts)),
+        Status::Pending => Some(Seen::Pending(attempts)),
+        Status::Processed | Status::Failed | Status::Cancelled => None,
+    });
+    let reference = reference_from(image).ok();
+    let mark = reference.zip(seen).map(|(reference, seen)| Mark { reference, seen });
+    Verdict::Unfit(Box::new(Fault { failure, attribute, payment, mark }))
+}
+
+fn malformed(reason: String, attribute: &'static str) -> Verdict {
+    let failure = Failure::new(FailureCode::MalformedRecord, reason);
+    Verdict::Unfit(Box::new(Fault { failure, attribute, payment: None, mark: None }))
+}
+
+/// When the stream took in a record, to the second.
+pub(crate) fn written_at(record: &Record) -> Option<Timestamp> {
+    let at = record.dynamodb()?.approximate_creation_date_time()?;
+    Timestamp::from_second(at.secs()).ok()
 }
 
 /// The record in `DynamoDB`'s own JSON, whole, for the dead-letter queue.
@@ -133,104 +252,5 @@ fn value_json(value: &AttributeValue) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use aws_sdk_dynamodbstreams::types::StreamRecord;
-
-    fn image() -> HashMap<String, AttributeValue> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        [
-            ("AccountID", text("ACC-1")),
-            ("PaymentID", text("019ab1f4-5c1e-7d3a-8b2f-0123456789ab")),
-            ("ScheduledDate", text("2026-11-23")),
-            ("Status", text("SCHEDULED")),
-            ("Amount", AttributeValue::N("1250".to_owned())),
-            ("Currency", text("EUR")),
-            ("BeneficiaryID", text("BEN-1")),
-            ("TraceKey", text("019ab1f4-0000-7000-8000-000000000001")),
-            ("CreatedAt", text("2026-11-23T01:00:00.123Z")),
-            ("UpdatedAt", text("2026-11-23T01:00:00.123Z")),
-            ("Attempts", AttributeValue::N("0".to_owned())),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
-    }
-
-    fn record(event: OperationType, image: HashMap<String, AttributeValue>) -> Record {
-        let change = StreamRecord::builder()
-            .set_new_image(Some(image))
-            .sequence_number("100000000000000000001");
-        Record::builder().event_name(event).dynamodb(change.build()).build()
-    }
-
-    fn on(day: &str) -> DueDate {
-        day.parse().unwrap()
-    }
-
-    #[test]
-    fn an_insert_that_is_due_or_overdue_is_forwarded() {
-        for day in ["2026-11-23", "2026-11-24"] {
-            let verdict = judge(&record(OperationType::Insert, image()), on(day));
-            assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
-        }
-    }
-
-    #[test]
-    fn an_insert_for_a_later_day_is_left_for_that_day() {
-        let verdict = judge(&record(OperationType::Insert, image()), on("2026-11-22"));
-        assert!(matches!(verdict, Verdict::Skip(Skipped::NotDue)));
-    }
-
-    #[test]
-    fn the_item_of_a_blob_is_skipped_whatever_it_holds() {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let mut blob = image();
-        blob.insert("PK".to_owned(), text("BLOB#ACC-1"));
-        for name in ["Status", "Amount", "DataBlob"] {
-            blob.insert(name.to_owned(), AttributeValue::M(HashMap::new()));
-            let verdict = judge(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
-            assert!(matches!(verdict, Verdict::Skip(Skipped::Blob)), "{verdict:?}");
-        }
-    }
-
-    #[test]
-    fn a_payment_whose_blob_lies_beside_is_forwarded_with_the_digest() {
-        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let mut large = image();
-        large.insert("BlobDigest".to_owned(), AttributeValue::S(digest.to_owned()));
-        let verdict = judge(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
-        let Verdict::Forward(payment) = verdict else { panic!("{verdict:?}") };
-        assert_eq!(payment.blob_beside().unwrap().to_string(), digest);
-        large.insert("BlobDigest".to_owned(), AttributeValue::S(digest[1..].to_owned()));
-        let verdict = judge(&record(OperationType::Insert, large), on("2026-11-23"));
-        assert!(matches!(verdict, Verdict::Malformed { .. }), "{verdict:?}");
-    }
-
-    #[test]
-    fn dueflows_own_updates_are_skipped() {
-        for event in [OperationType::Modify, OperationType::Remove] {
-            let verdict = judge(&record(event, image()), on("2026-11-23"));
-            assert!(matches!(verdict, Verdict::Skip(Skipped::NotNew)));
-        }
-    }
-
-    #[test]
-    fn an_insert_that_is_no_payment_is_malformed_and_kept_whole() {
-        let mut blob_is_a_map = image();
-        blob_is_a_map.insert("DataBlob".to_owned(), AttributeValue::M(HashMap::new()));
-        let verdict = judge(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
-        assert!(matches!(verdict, Verdict::Malformed { .. }), "{verdict:?}");
-        for name in ["Status", "Amount", "AccountID", "PaymentID", "Attempts", "UpdatedAt"] {
-            let mut broken = image();
-            broken.insert(name.to_owned(), AttributeValue::S("n#nsense".to_owned()));
-            let record = record(OperationType::Insert, broken);
-            let Verdict::Malformed { reason } = judge(&record, on("2026-11-23")) else {
-                panic!("{name} was accepted");
-            };
-            assert!(!reason.is_empty());
-            let json = as_json(&record);
-            assert_eq!(json["dynamodb"]["NewImage"][name]["S"], "n#nsense");
-            assert_eq!(json["dynamodb"]["NewImage"]["Currency"]["S"], "EUR");
-        }
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

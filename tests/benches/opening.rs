@@ -50,14 +50,18 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     let table = PaymentsTable::new(table, &world.names.payments_table(), 16);
     let plan = Plan { payments, accounts: (payments / PER_ACCOUNT).max(1), rate: None };
     schedule(table.into(), plan, std::sync::Arc::default()).await?;
-    let zone = ("DUEFLOW_TIME_ZONE", where_the_day_begins_in(3600));
+    let evening = where_the_day_begins_in(3600);
+    world.move_to(&evening).await?;
+    let zone = ("DUEFLOW_TIME_ZONE", evening);
     let mut evening = world.spawn("stream-relay", "evening", &[zone])?;
     evening.ready().await?;
     until_counted(&mut evening, "stream_relay_records_total", payments).await?;
     evening.stop().await?;
 
+    let morning = where_the_day_begins_in(-1);
+    world.move_to(&morning).await?;
     let settings = [
-        ("DUEFLOW_TIME_ZONE", where_the_day_begins_in(-1)),
+        ("DUEFLOW_TIME_ZONE", morning),
         ("DUEFLOW_OPENING_DELAY", "0s".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint()),
         ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", dynamodb.endpoint()),

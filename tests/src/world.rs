@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use local::LocalOptions;
 use local::transactions::Faults;
 use operator::local_world::{World, temporary_folder};
+use shared::config::zone_ahead_by;
 use shared::domain::DueDate;
 use tempfile::TempDir;
 
@@ -23,6 +24,5 @@ pub async fn without_services() -> anyhow::Result<(World, TempDir)> {
 #[must_use]
 pub fn where_the_day_begins_in(seconds: i64) -> String {
     let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).start(&TimeZone::UTC);
-    let west = Timestamp::now().duration_since(day).as_secs() + seconds;
-    format!("<bank>{}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
+    zone_ahead_by(-(Timestamp::now().duration_since(day).as_secs() + seconds))
 }

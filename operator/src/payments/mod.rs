@@ -8,9 +8,11 @@
 //! | `due` | those of a day in a status |
 //! | `open` | those that have not ended, however old |
 //! | `cancel` | withdrawing payments |
+//! | `audit` | the whole table against the item contract |
 //! | `options` | the options of these |
 //! | `fields`, `output` | how payments and lists are printed |
 
+mod audit;
 mod cancel;
 mod due;
 mod fields;
@@ -21,6 +23,8 @@ mod output;
 mod show;
 mod upcoming;
 
+pub(crate) use audit::audit;
+pub use audit::{AUDIT_HELP, AuditOptions};
 pub(crate) use cancel::cancel;
 pub(crate) use due::due;
 pub(crate) use fields::fields;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
 use shared::domain::{DueDate, Status};
+use shared::installation::{Agreement, InstallationError};
 use shared::payments::PaymentsTable;
 use shared::resources;
 
@@ -191,7 +192,21 @@ impl Preflight<'_> {
                 },
             );
         }
+        findings.extend(self.installation().await);
         findings
+    }
+
+    /// What services refuse to start for; the clock has a check of its own.
+    async fn installation(&self) -> Option<Finding> {
+        let agreement = Agreement::new(&self.aws, self.common);
+        let checked = tokio::time::timeout(READ, agreement.check()).await;
+        let remedy = "give every service and command the values of `dueflow setup`";
+        let needed = "time zone and number of shards as stored";
+        match checked {
+            Ok(Ok(()) | Err(InstallationError::Clock { .. })) => None,
+            Ok(Err(error)) => Some(Finding::no_go(Check::Table, error.to_string(), needed, remedy)),
+            Err(_) => Some(Finding::failed(Check::Table, format!("no answer within {READ:?}"))),
+        }
     }
 
     fn capacity(&self, payments: &TableDescription) -> Vec<Finding> {

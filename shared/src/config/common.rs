@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{Names, Settings};
 use crate::domain::AttemptLimits;
+use crate::installation::Installation;
 use crate::telemetry::LogLevel;
 
 /// Settings of every service.
@@ -30,6 +31,8 @@ pub struct Common {
     pub due_shards: u16,
     /// By what it notices that the process that started it has ended.
     pub parent_pipe: ParentPipe,
+    /// The same, and the bank's time zone, as all services must have them.
+    pub installation: Installation,
 }
 
 /// By what a service notices that the process that started it has ended.
@@ -73,6 +76,7 @@ impl Common {
             worker_threads: worker_threads?,
             due_shards: due_shards?,
             parent_pipe: parent_pipe?,
+            installation: installation(settings, due_shards?),
         })
     }
 }
@@ -123,14 +127,16 @@ pub fn old_days_interval(settings: &mut Settings) -> Option<Duration> {
 }
 
 /// Reads the bank's time zone; `None` when it is wrong, which `settings` then knows. A POSIX
-/// TZ string serves where a bank keeps an offset of its own.
+/// TZ string whose names repeat the offset serves where a bank keeps an offset of its own.
 pub fn time_zone(settings: &mut Settings) -> Option<TimeZone> {
-    settings.parse_with("DUEFLOW_TIME_ZONE", |text| {
-        TimeZone::get(text).or_else(|_| TimeZone::posix(text)).map_err(|_| {
-            "must be an IANA time zone, such as Europe/Madrid, or a POSIX one, such as <+0530>-5:30"
-                .to_owned()
-        })
-    })
+    settings.parse_with("DUEFLOW_TIME_ZONE", |text| super::zone::parse(text).map(|(zone, _)| zone))
+}
+
+/// What this process holds against the installation. A zone that is wrong, whoever reads it says.
+fn installation(settings: &Settings, due_shards: u16) -> Installation {
+    let text = settings.optional("DUEFLOW_TIME_ZONE").unwrap_or_default();
+    let zone = super::zone::parse(&text).map_or(text, |(_, name)| name);
+    Installation { zone, due_shards }
 }
 
 /// Reads how long a payment is tried; `None` when a setting is wrong, which `settings` then
@@ -154,9 +160,9 @@ mod tests {
     #[test]
     fn a_bank_keeps_a_zone_of_the_list_or_an_offset_of_its_own() {
         assert!(zone("Europe/Madrid").is_some());
-        let own = zone("<BANK>-5:23:10").unwrap();
+        let own = zone("<+052310>-5:23:10").unwrap();
         assert_eq!(own.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds(), 5 * 3600 + 23 * 60 + 10);
-        for wrong in ["", "Madrid", "Europe/Madrd", "+05:30"] {
+        for wrong in ["", "Madrid", "Europe/Madrd", "+05:30", "UTC+14"] {
             assert!(zone(wrong).is_none(), "{wrong} was taken");
         }
     }

@@ -7,6 +7,7 @@ mod catalogue;
 mod common;
 mod names;
 mod settings;
+mod zone;
 
 pub use catalogue::{Setting, catalogue, help};
 pub use common::{
@@ -14,3 +15,4 @@ pub use common::{
 };
 pub use names::Names;
 pub use settings::{ConfigErrors, Settings};
+pub use zone::zone_ahead_by;

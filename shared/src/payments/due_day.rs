@@ -91,6 +91,12 @@ impl DueDay {
         rest
     }
 
+    /// Which day it is.
+    #[must_use]
+    pub fn day(&self) -> DueDate {
+        self.day
+    }
+
     /// The next payments, up to 1,000, as the table holds them now; `None` after the last.
     /// The index follows the table, so they may be in another status.
     ///

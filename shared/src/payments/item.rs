@@ -104,8 +104,12 @@ pub(super) fn due_key(reference: &PaymentRef) -> String {
     format!("{}#{}", reference.account, reference.id)
 }
 
-/// The reference that the keys of an item (or of an entry of the index) stand for.
-pub(super) fn reference_from(item: &impl Attributes) -> Result<PaymentRef, ItemError> {
+/// The reference that the keys of an item (or of an entry of the index) stand for, whatever its
+/// other attributes say.
+///
+/// # Errors
+/// [`ItemError`] when a key is missing or of another form.
+pub fn reference_from(item: &impl Attributes) -> Result<PaymentRef, ItemError> {
     use attribute as a;
     let partition = text(item, a::PK)?;
     let account = partition.strip_prefix("ACCOUNT#").unwrap_or_default();
@@ -158,6 +162,16 @@ pub enum ItemError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl ItemError {
+    /// The attribute that is wrong: what a log may say.
+    #[must_use]
+    pub const fn attribute(&self) -> &'static str {
+        match self {
+            Self::Missing { attribute } | Self::Invalid { attribute, .. } => attribute,
+        }
+    }
 }
 
 fn text<'a>(item: &'a impl Attributes, attribute: &'static str) -> Result<&'a str, ItemError> {

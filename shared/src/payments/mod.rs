@@ -1,9 +1,11 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 pub mod archive;
+pub mod audit;
 mod blobs;
 mod capacity;
 mod change;
+pub mod contract;
 mod count;
 mod cursor;
 mod due;
@@ -31,6 +33,7 @@ pub use error::{ChangeError, PaymentsError};
 pub use insert::Inserted;
 pub use item::{
     Attributes, DeadLetters, ItemError, StoredPayment, attribute, is_blob, payment_from,
+    reference_from,
 };
 pub use open_days::{OldDays, OpenPage};
 pub use size::{TooLarge, check_size};

@@ -441,6 +441,9 @@ mod tests {
             assert!(statement.contains(r#"AND "Status"='SCHEDULED'"#), "{statement}");
             assert!(statement.ends_with(r#"AND "Attempts"=0"#), "{statement}");
         }
+        let Statements { withhold_replayed, .. } = Statements::new("dueflow-payments");
+        let whatever_was_claimed_since = r#"AND "Status"='SCHEDULED' AND "Attempts"=?"#;
+        assert!(withhold_replayed.ends_with(whatever_was_claimed_since), "{withhold_replayed}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) const MAX_STATEMENTS: usize = 25;
 
 /// Most items of one page of a scan: about a megabyte of small payments, where `DynamoDB` ends
 /// a page by itself. The local one reads all the rest of the table for a page without a limit.
-const SCAN_PAGE: i32 = 2_000;
+pub(super) const SCAN_PAGE: i32 = 2_000;
 
 /// The payments table.
 #[derive(Debug)]

@@ -65,8 +65,9 @@ impl Checkpoint {
 pub(crate) struct Position {
     /// The place: in a shard, or in a day.
     pub(crate) checkpoint: Checkpoint,
-    /// When the last record up to there was written, by the stream's clock. Only shards have
-    /// it; absent too where nothing was read yet, or by a release that did not note it.
+    /// Of a shard: when the last record up to there was written, by the stream's clock. Of a day:
+    /// when its opening began. Absent where nothing was read yet, or by a release that did not
+    /// note it.
     pub(crate) read_up_to: Option<Timestamp>,
 }
 

@@ -5,6 +5,7 @@
 mod ailing;
 mod chaos;
 mod gaps;
+mod hostile;
 mod leases;
 mod malformed;
 mod opening;
@@ -35,7 +36,7 @@ use tokio::time::Instant;
 use self::leases::{LeaseStore, RelayLeases};
 use self::outlet::FakeOutlet;
 use self::stream::FakeStream;
-use self::table::FakeTable;
+use self::table::{FakeTable, SHARDS};
 use crate::{Deps, RelayConfig, RelayError, ShardSource, run};
 
 /// Delays every call, and lets some of them fail.
@@ -152,15 +153,28 @@ impl Bank {
         source: Arc<dyn ShardSource>,
         table: Arc<dyn DueTable>,
     ) -> Running {
+        self.relay_in(name, source, table, self.zone.clone())
+    }
+
+    /// A relay that was told another zone than the bank's.
+    fn relay_in(
+        &self,
+        name: &str,
+        source: Arc<dyn ShardSource>,
+        table: Arc<dyn DueTable>,
+        zone: TimeZone,
+    ) -> Running {
         let deps = Deps {
             source,
             leases: Arc::new(RelayLeases::new(Arc::clone(&self.leases), name)),
             outlet: Arc::clone(&self.outlet) as _,
             table,
+            store: Arc::clone(&self.table) as _,
+            due_shards: SHARDS,
             clock: self.clock.clone(),
         };
         let config = RelayConfig {
-            zone: self.zone.clone(),
+            zone,
             name: name.to_owned(),
             checkpoint_interval: Duration::from_secs(1),
             sends: 4,

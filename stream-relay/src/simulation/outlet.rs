@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::Failure;
+use shared::domain::{Failure, Payment};
 use shared::queue::{CallFailed, Outgoing, Unsent};
 use tokio::time::Instant;
 
@@ -35,6 +35,8 @@ struct Arrivals {
     /// How long the queue was, from when on.
     lengths: Vec<(Instant, usize)>,
     buried: Vec<(String, String)>,
+    /// Of each, in the same order.
+    reasons: Vec<Failure>,
 }
 
 /// For so long SQS drops what comes with the same deduplication id.
@@ -120,6 +122,11 @@ impl FakeOutlet {
         self.arrivals.lock().unwrap().buried.clone()
     }
 
+    /// Why it is there.
+    pub(super) fn reasons(&self) -> Vec<Failure> {
+        self.arrivals.lock().unwrap().reasons.clone()
+    }
+
     pub(super) fn break_dead_letters(&self) {
         self.dead_letters_down.store(true, Ordering::Relaxed);
     }
@@ -164,14 +171,27 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    async fn bury(&self, source: &str, raw: String, _failure: Failure) -> Result<(), Unsent> {
+    async fn bury(
+        &self,
+        source: &str,
+        _payment: Option<&Payment>,
+        raw: String,
+        failure: Failure,
+    ) -> Result<(), Unsent> {
         self.weather.travel().await;
         if self.dead_letters_down.load(Ordering::Relaxed) || self.weather.strikes() {
             return Err(Self::unsent(vec![0]));
         }
-        self.arrivals.lock().unwrap().buried.push((source.to_owned(), raw));
+        let mut arrivals = self.arrivals.lock().unwrap();
+        let deduplication = format!("{source}-{}", failure.code);
+        let before = arrivals.deduplicated.insert(deduplication, Instant::now());
+        if before.is_none_or(|at| at.elapsed() >= DEDUPLICATION) {
+            arrivals.buried.push((source.to_owned(), raw));
+            arrivals.reasons.push(failure);
+        }
         Ok(())
     }
+
     async fn queued(&self) -> Result<u64, CallFailed> {
         self.weather.travel().await;
         self.counted.fetch_add(1, Ordering::Relaxed);

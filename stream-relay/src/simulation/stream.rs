@@ -13,6 +13,7 @@ use shared::domain::{Payment, fnv1a};
 use tokio::time::Instant;
 
 use super::Weather;
+use super::table::SHARDS;
 use crate::stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
 
 /// As `DynamoDB` has it.
@@ -61,16 +62,17 @@ impl FakeStream {
     }
 
     pub(super) fn put(&self, payment: &Payment) {
-        self.append(payment.account.as_str(), image(payment));
+        self.put_item(OperationType::Insert, payment.account.as_str(), image(payment));
     }
 
     /// An insert that is no payment.
     pub(super) fn put_malformed(&self, account: &str) {
         let text = AttributeValue::S(format!("n#nsense of {account}"));
-        self.append(account, [("Status".to_owned(), text)].into());
+        self.put_item(OperationType::Insert, account, [("Status".to_owned(), text)].into());
     }
 
-    fn append(&self, account: &str, image: HashMap<String, AttributeValue>) {
+    /// Any item that is new, or was changed.
+    pub(super) fn put_item(&self, event: OperationType, account: &str, image: Image) {
         let mut state = self.state.lock().unwrap();
         state.sequence += 1;
         let sequence = state.sequence;
@@ -79,7 +81,7 @@ impl FakeStream {
             .sequence_number(format!("{sequence:021}"))
             .approximate_creation_date_time(DateTime::from_secs(self.clock.now().as_second()))
             .build();
-        let record = Record::builder().event_name(OperationType::Insert).dynamodb(change).build();
+        let record = Record::builder().event_name(event).dynamodb(change).build();
         let hash = fnv1a(account.as_bytes());
         let shard = state.shards.iter_mut().find(|shard| !shard.closed && shard.holds(hash));
         shard.unwrap().records.push((sequence, record));
@@ -119,12 +121,15 @@ impl FakeStream {
         }
     }
 
-    /// Says of everything that is there that it was a change: its insertion is lost, and nobody
+    /// Says of everything that is there that it was settled: its insertion is lost, and nobody
     /// is told.
     pub(super) fn lose(&self) {
         for shard in &mut self.state.lock().unwrap().shards {
             for (_, record) in &mut shard.records {
                 record.event_name = Some(OperationType::Modify);
+                let image = record.dynamodb.as_mut().and_then(|change| change.new_image.as_mut());
+                let settled = AttributeValue::S("PROCESSED".to_owned());
+                image.unwrap().insert("Status".to_owned(), settled);
             }
         }
     }
@@ -239,12 +244,22 @@ fn not_there() -> StreamError {
     StreamError::Read(Box::new(SdkError::timeout_error("no such shard")))
 }
 
-fn image(payment: &Payment) -> HashMap<String, AttributeValue> {
+/// An item, by the names of its attributes.
+pub(super) type Image = HashMap<String, AttributeValue>;
+
+/// The item of a new payment.
+pub(super) fn image(payment: &Payment) -> Image {
     let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
+    let Payment { id, account, due, .. } = payment;
+    let shard = id.due_shard(SHARDS);
     [
-        ("AccountID", text(&payment.account)),
-        ("PaymentID", text(&payment.id)),
-        ("ScheduledDate", text(&payment.due)),
+        ("PK", text(&format!("ACCOUNT#{account}"))),
+        ("SK", text(&format!("{due}#{id}"))),
+        ("DueShard", text(&format!("{due}#{shard:02}"))),
+        ("DueKey", text(&format!("{account}#{id}"))),
+        ("AccountID", text(account)),
+        ("PaymentID", text(id)),
+        ("ScheduledDate", text(due)),
         ("Status", text(&"SCHEDULED")),
         ("Amount", AttributeValue::N(payment.amount.to_string())),
         ("Currency", text(&payment.currency)),

@@ -8,10 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::domain::{AccountId, DueDate, Payment, PaymentId, PaymentRef, Status};
-use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
+use shared::domain::{
+    AccountId, BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status,
+};
+use shared::payments::{
+    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, PaymentStore,
+    PaymentsError, StoredPayment, met,
+};
 
-const SHARDS: u16 = 6;
+/// Partitions of the index.
+pub(super) const SHARDS: u16 = 6;
 /// Entries of a page.
 const PAGE: usize = 100;
 
@@ -36,23 +42,21 @@ struct Items {
 
 impl FakeTable {
     pub(super) fn put(&self, payment: &Payment) {
-        let stored = StoredPayment {
-            payment: payment.clone(),
-            status: Status::Scheduled,
-            updated_at: payment.created_at,
-            attempts: 0,
-            attempts_before: 0,
-            not_done: 0,
-            claimed_at: None,
-            transaction_id: None,
-            settled_at: None,
-            failure: None,
-            dead_letters: shared::payments::DeadLetters::default(),
-        };
+        self.put_under(payment.due, new(payment));
+    }
+
+    /// Any item, shown by the index under a day.
+    pub(super) fn put_under(&self, day: DueDate, stored: StoredPayment) {
+        let payment = &stored.payment;
         let mut items = self.items.lock().unwrap();
-        let shard = items.due.entry((payment.due, payment.id.due_shard(SHARDS))).or_default();
+        let shard = items.due.entry((day, payment.id.due_shard(SHARDS))).or_default();
         shard.insert((payment.account.clone(), payment.id), payment.reference());
         items.payments.insert(payment.id, stored);
+    }
+
+    /// A payment as it lies in the table.
+    pub(super) fn stored(&self, id: PaymentId) -> StoredPayment {
+        self.items.lock().unwrap().payments[&id].clone()
     }
 
     /// A payment is not SCHEDULED any more.
@@ -98,6 +102,67 @@ impl FakeTable {
 
     /// Pages of all days once, where none has more than a page in a partition.
     pub(super) const SWEEP: usize = (super::WINDOW as usize + 1) * SHARDS as usize;
+}
+
+/// A payment that was inserted a moment ago.
+pub(super) fn new(payment: &Payment) -> StoredPayment {
+    StoredPayment {
+        payment: payment.clone(),
+        status: Status::Scheduled,
+        updated_at: payment.created_at,
+        attempts: 0,
+        attempts_before: 0,
+        not_done: 0,
+        claimed_at: None,
+        transaction_id: None,
+        settled_at: None,
+        failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
+    }
+}
+
+#[async_trait]
+impl PaymentStore for FakeTable {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PaymentsError::Unread(1));
+        }
+        let mut items = self.items.lock().unwrap();
+        let apply = |change: &Change<'_>| {
+            let (failure, attempts) = match change {
+                Change::Withhold(_, failure) => (*failure, 0),
+                Change::WithholdReplayed(_, failure, attempts)
+                | Change::Fail(_, failure, attempts) => (*failure, *attempts),
+                other => panic!("the relay does not make {other:?}"),
+            };
+            let id = change.reference().id;
+            let stored = items.payments.get_mut(&id).ok_or(ChangeError::Missing)?;
+            let (from, to) = change.event().edge();
+            if stored.status != from || stored.attempts != attempts {
+                return met(change, stored.clone());
+            }
+            (stored.status, stored.updated_at) = (to, now);
+            stored.failure = Some(failure.clone());
+            Ok(Applied::Now)
+        };
+        Ok(changes.iter().map(apply).collect())
+    }
+
+    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        unreachable!("the relay reads many at once")
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        unreachable!("the relay reads no blobs")
+    }
 }
 
 #[async_trait]

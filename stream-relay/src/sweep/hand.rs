@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::DueDate;
+use shared::domain::{DueDate, Failure, FailureCode};
 use shared::payments::{DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::Dispatch;
 use shared::retry;
 use shared::shutdown::Shutdown;
 
+use super::fit::misfit;
 use super::interleave::Interleave;
-use crate::burial::{Burials, Malformed, Open};
+use crate::burial::{Burials, Open, Unfit};
 use crate::events;
 use crate::forwarder::{Forwarder, Stopped};
 use crate::lanes::Due;
+use crate::record::{Mark, Seen};
 
 /// Hands on what a sweep finds.
 #[derive(Debug, Clone)]
@@ -43,11 +45,31 @@ impl Hand {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
             let error = match shutdown.unless_requested(day.next()).await.ok_or(Stopped)? {
-                Ok(found) => return Ok(found),
+                Ok(found) => return Ok(found.map(|found| self.sift(day.day(), found))),
                 Err(error) => error,
             };
             self.failed(&error, pauses.next().unwrap_or_default(), shutdown).await?;
         }
+    }
+
+    /// Leaves out what does not belong to the day, or what only looks as if it waited. Each is
+    /// counted and stays where it is.
+    pub(super) fn sift(&self, day: DueDate, mut found: DuePayments) -> DuePayments {
+        let now = self.forwarder.clock.now();
+        found.retain(|(reference, stored)| {
+            let why = stored.as_ref().ok().and_then(|stored| misfit(reference, stored, day, now));
+            if let Some(why) = why {
+                events::left(reference, day, why);
+            }
+            why.is_none()
+        });
+        found
+    }
+
+    /// The same for payments of several days.
+    pub(super) fn sift_each(&self, days: &[DueDate], found: DuePayments) -> DuePayments {
+        let of_a_day = found.into_iter().filter(|(reference, _)| days.contains(&reference.due));
+        of_a_day.flat_map(|one| self.sift(one.0.due, vec![one])).collect()
     }
 
     /// Says that a call failed, and waits.
@@ -84,8 +106,11 @@ impl Hand {
                     let reason = error.to_string();
                     events::swept_malformed(&source, &reason);
                     // The item itself stays in the table, under this reference.
-                    let malformed = Malformed { source, raw: reference.to_string(), reason };
-                    self.burials.start(malformed, page, open, shutdown).await?;
+                    let failure = Failure::new(FailureCode::MalformedRecord, reason);
+                    let raw = reference.to_string();
+                    let mark = Some(Mark { reference, seen: Seen::Scheduled(0) });
+                    let unfit = Unfit { source, raw, failure, payment: None, mark };
+                    self.burials.start(unfit, page, open, shutdown).await?;
                 }
             }
         }

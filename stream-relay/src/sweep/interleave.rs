@@ -74,6 +74,11 @@ impl Interleave {
         all
     }
 
+    /// Which day it is.
+    pub(crate) fn day(&self) -> DueDate {
+        self.day
+    }
+
     /// Behind what was given out last. Of it, the day's opening writes down what SQS has taken.
     pub(crate) fn place(&self) -> String {
         self.place.to_string()

@@ -4,6 +4,7 @@
 
 mod calendar;
 mod duties;
+mod fit;
 mod gap;
 mod hand;
 mod interleave;
@@ -14,6 +15,7 @@ mod sweeper;
 mod watch;
 
 pub(crate) use self::duties::Duties;
+pub(crate) use self::fit::Misfit;
 pub(crate) use self::gap::{Lost, Requests, Sweeps, Ticket};
 pub(crate) use self::hand::Hand;
 pub(crate) use self::opening::Opener;

@@ -15,13 +15,13 @@ use shared::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::duties::Duties;
+use super::duties::{Duties, is_early};
 use super::hand::Hand;
 use super::interleave::Interleave;
 use super::judgement::opens;
 use crate::burial::Open;
 use crate::events;
-use crate::forwarder::Stopped;
+use crate::forwarder::{Forwarder, Stopped};
 use crate::keeper::{Kept, keep};
 use crate::lease::{Checkpoint, Lease, LeaseError, LeaseTable, Position, duty_key};
 use crate::progress::Progress;
@@ -93,10 +93,11 @@ impl Opener {
     /// The next day to be opened, if nobody is at it, and its lease.
     fn next(&self, duties: &Duties, done: &BTreeSet<DueDate>) -> Option<(DueDate, Option<Lease>)> {
         duties.asked_at?;
-        let mut days = duties.days(&self.stream);
+        let today = self.today();
+        let mut days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
         days.opened.extend(done);
         days.begun.retain(|day| !done.contains(day));
-        let day = days.unopened(self.today(), self.window);
+        let day = days.unopened(today, self.window);
         events::unopened(day.map(|day| {
             let forwarder = &self.hand.forwarder;
             forwarder.clock.now().duration_since(day.start(&forwarder.zone))
@@ -115,6 +116,7 @@ impl Opener {
                 return Opening::Unfinished;
             }
         };
+        let lease = self.restarted(day, lease);
         tracing::info!(%day, from = lease.position.checkpoint.as_str(), "a day is being opened");
         let (position, kept) = watch::channel(lease.position.clone());
         let opening = shutdown.child();
@@ -129,6 +131,19 @@ impl Opener {
             }
             (Ok(_) | Err(Stopped), Kept::Written | Kept::Unwritten) => Opening::Unfinished,
         }
+    }
+
+    /// The lease of a day as its opening goes on with it: from the beginning, if somebody began
+    /// before the day did.
+    fn restarted(&self, day: DueDate, lease: Lease) -> Lease {
+        let Forwarder { clock, zone, .. } = &self.hand.forwarder;
+        let mut position = lease.position;
+        if is_early(&position, day, zone) {
+            events::opened_early(&day.to_string());
+            position = Position::at(Checkpoint::TrimHorizon);
+        }
+        position.read_up_to = position.read_up_to.or_else(|| Some(clock.now()));
+        Lease { position, ..lease }
     }
 
     /// Hands on the rest of a day, behind the position, which follows what SQS has
@@ -179,6 +194,7 @@ impl Opener {
         opening: &Shutdown,
     ) -> Result<(), Stopped> {
         let start = day.start(&self.hand.forwarder.zone);
+        let begun = progress.position().read_up_to;
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut since = Instant::now();
         let mut page = 0;
@@ -186,7 +202,9 @@ impl Opener {
             match opening.unless_requested(rest.next()).await.ok_or(Stopped)? {
                 Ok(Some(found)) => {
                     (pauses, page) = (retry::NEVER_GIVE_UP.pauses(), page + 1);
-                    let end = Position::at(Checkpoint::After(rest.place()));
+                    let checkpoint = Checkpoint::After(rest.place());
+                    let end = Position { checkpoint, read_up_to: begun };
+                    let found = self.hand.sift(day, found);
                     let before = open.len();
                     let which = |stored: &_| opens(stored, start);
                     let count = self.hand.hand_on(found, which, page, open, opening).await?;
@@ -199,7 +217,8 @@ impl Opener {
                     since = Instant::now();
                 }
                 Ok(None) => {
-                    progress.read(page + 1, Position::at(Checkpoint::ShardEnd), 0);
+                    let end = Position { checkpoint: Checkpoint::ShardEnd, read_up_to: begun };
+                    progress.read(page + 1, end, 0);
                     return Ok(());
                 }
                 Err(_) if since.elapsed() >= PATIENCE => return Err(Stopped),
@@ -213,7 +232,9 @@ impl Opener {
 
     /// Deletes the leases of days that are long past.
     async fn forget(&self, duties: &Duties) {
-        for day in duties.days(&self.stream).past(self.today(), self.window) {
+        let today = self.today();
+        let days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
+        for day in days.past(today, self.window) {
             let key = duty_key(&self.stream, &day.to_string());
             let seen = duties.seen.iter().find(|(lease, _)| lease.key == key);
             let Some((lease, _)) = seen else { continue };

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::domain::{DueDate, PaymentId, PaymentRef, Status};
@@ -42,6 +43,7 @@ pub(crate) struct Watch {
     pub(crate) stream: String,
     pub(crate) name: String,
     pub(crate) clock: Clock,
+    pub(crate) zone: TimeZone,
     pub(crate) interval: Duration,
     pub(crate) checkpoint_interval: Duration,
     pub(crate) duties: watch::Receiver<Duties>,
@@ -101,10 +103,11 @@ impl Watch {
     }
 
     fn is_due(&mut self) -> bool {
+        let today = DueDate::today(self.clock.now(), &self.zone);
         let duties = self.duties.borrow_and_update();
         let now = Instant::now();
         if self.turns.barred.is_some_and(|until| now < until)
-            || duties.open_for(PATIENCE, &self.stream).is_empty()
+            || duties.open_for(PATIENCE, &self.stream, today).is_empty()
         {
             return false;
         }
@@ -117,7 +120,8 @@ impl Watch {
     /// One look at the days that have been open for a while.
     pub(super) async fn look(&mut self, hand: &Hand, shutdown: &Shutdown) {
         let duties = self.duties.borrow().clone();
-        let open = duties.open_for(PATIENCE, &self.stream);
+        let today = DueDate::today(self.clock.now(), &self.zone);
+        let open = duties.open_for(PATIENCE, &self.stream, today);
         let Some(seen) = duties.free(&self.stream, WATCH, &self.name) else { return };
         let key = duty_key(&self.stream, WATCH);
         let lease = match self.leases.take(&key, seen).await {
@@ -282,7 +286,7 @@ async fn queue_lightest(
             }
         }
     };
-    let due = waiting_since(found, since);
+    let due = waiting_since(hand.sift_each(days, found), since);
     let tried: Vec<_> = due.iter().map(|due| due.payment.id).collect();
     hand.forwarder.send(due, looking).await?;
     events::queued_regardless(tried.len());

@@ -11,6 +11,7 @@ mod dlq;
 mod failures;
 mod flow;
 mod happy;
+mod hostile;
 mod import_batches;
 mod imports;
 mod large;

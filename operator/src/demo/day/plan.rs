@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use shared::config::zone_ahead_by;
 use shared::domain::{DueDate, Payment};
 
 use crate::demo::generate::payment;
@@ -99,10 +100,7 @@ impl Plan {
 /// day must be that of UTC, or the next.
 pub(super) fn zone_in_which(day: DueDate, midnight: Timestamp) -> anyhow::Result<String> {
     let east = i64::try_from(day.utc_midnight_millis())? / 1000 - midnight.as_second();
-    // POSIX counts to the west.
-    let sign = if east < 0 { "" } else { "-" };
-    let (hours, minutes, seconds) = (east.abs() / 3600, east.abs() / 60 % 60, east.abs() % 60);
-    let text = format!("<BANK>{sign}{hours}:{minutes:02}:{seconds:02}");
+    let text = zone_ahead_by(east);
     TimeZone::posix(&text)?;
     Ok(text)
 }

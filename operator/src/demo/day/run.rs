@@ -82,6 +82,7 @@ impl Day {
         let reading = Duration::from_secs((evening / READ_PER_SECOND).into());
         let midnight = Timestamp::now() + BEFORE_MIDNIGHT + reading;
         let zone = zone_in_which(self.plan.day, midnight)?;
+        self.world.move_to(&zone).await?;
         eprintln!("the services start; {} begins in a moment", self.plan.day);
         let settings = [("DUEFLOW_TIME_ZONE", zone), ("DUEFLOW_OPENING_DELAY", "1s".to_owned())];
         let mut processes = start_services(&self.world, &self.options, &settings).await?;
