@@ -7,8 +7,7 @@ use crate::archive::ArchiveCommand;
 use crate::dlq::{Reason, Version};
 use crate::payments::{
     AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions,
-    OPEN_HELP, OpenOptions,
-    UPCOMING_HELP, UpcomingOptions,
+    OPEN_HELP, OpenOptions, UPCOMING_HELP, UpcomingOptions,
 };
 
 /// Scheduled payments that leave by themselves on their day.

@@ -12,8 +12,7 @@ use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::domain::{
     AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
-    Found,
-    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{
