@@ -14,6 +14,8 @@ use shared::queue::{
     CallFailed, DeadLetter, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
 };
 
+use shared::telemetry::admin::Calls;
+
 use super::*;
 
 const RECEIVING: Receiving =
@@ -103,6 +105,7 @@ impl QueueApi for Queue {
             message_id: "message".to_owned(),
             group: "group".to_owned(),
             receive_count: 1,
+            sent_at: None,
             body: serde_json::to_string(&self.0.confirmation).unwrap(),
         }])
     }
@@ -136,6 +139,8 @@ async fn deliver(outside: &Arc<Outside>, times: usize) {
         archive: Arc::clone(outside) as Arc<dyn Archive>,
         dead_letters: DeadLetterQueue::new(letters, "confirmer"),
         clock: Clock::system(),
+        receiving: Calls::default(),
+        settling: Calls::default(),
     };
     for _ in 0..times {
         let deliveries = worker.queue.receive().await.unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::domain::{
-    AfterAsking, Attempt, AttemptLimits, Course, Found, GivenUp, NextStep, Outcome, Timing,
-    after_asking, next_step,
+    AfterAsking, Attempt, AttemptLimits, Certainty, Course, Found, GivenUp, NextStep, Outcome,
+    Timing, after_asking, next_step,
 };
 use shared::payments::{Change, PaymentStore};
 use shared::shutdown::Shutdown;
@@ -237,9 +237,8 @@ impl Attempts {
 }
 
 /// Whether a submission did nothing, for certain.
-fn is_certainly_not_done(_: &Outcome) -> bool {
-    // No answer says so yet.
-    false
+fn is_certainly_not_done(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotDone { certainty: Certainty::Certain, .. })
 }
 
 fn health(outcome: &Outcome) -> Health {

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use shared::domain::{Attempt, Event, Outcome, Status};
+use shared::domain::{Attempt, Event, Status};
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
 use crate::job::Claim;
-use crate::testing::{Call, Stage, TODAY, VISIBILITY, dearer, noon, payment};
+use crate::testing::{Call, Stage, TODAY, VISIBILITY, dearer, noon, payment, rejected};
 use crate::verdict::Verdict;
 
 /// The attempt of a payment that was claimed at noon.
@@ -76,7 +76,7 @@ async fn a_message_that_was_lost_before_the_first_submission_is_not_submitted() 
 async fn a_message_that_was_lost_while_its_payment_was_rejected_fails_nothing() {
     let (stage, due) = (Stage::set(), payment("ACC", TODAY));
     stage.hold(&due, Status::Scheduled, 0);
-    let rejected = Outcome::Rejected { reason: "422 limit: x".to_owned() };
+    let rejected = rejected();
     *stage.outside.outcome.lock().unwrap() = rejected;
     stage.outside.slow.lock().unwrap().push(Call::Submit);
     stage.work(&[&due]).await;

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found, Outcome,
-    Payment, PaymentId, PaymentRef, Status, TraceKey, transition,
+    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found,
+    Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
 };
 use shared::payments::archive::Archive;
 use shared::payments::{
@@ -25,6 +25,7 @@ use shared::queue::{
     RefusedEntry, Visibility,
 };
 use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
 use shared::transaction::Transactions;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Attempts;
 use crate::gate::Gate;
 use crate::group::Group;
+use crate::in_hand::InHand;
 use crate::job::{Job, Received, sort};
 use crate::limit::Bounds;
 use crate::past::Past;
@@ -174,8 +176,8 @@ impl Transactions for Outside {
         self.outcome.lock().unwrap().clone()
     }
 
-    async fn find(&self, payment: PaymentId) -> Found {
-        self.asked.lock().unwrap().push(payment);
+    async fn find(&self, asked: Asked) -> Found {
+        self.asked.lock().unwrap().push(asked.key);
         self.take_time(Call::Ask).await;
         self.found.lock().unwrap().clone()
     }
@@ -321,6 +323,7 @@ impl Stage {
             message_id: format!("message-{}", payment.id),
             group: payment.account.to_string(),
             receive_count: 1,
+            sent_at: None,
             body: serde_json::to_string(payment).unwrap(),
         });
         *self.outside.waiting.lock().unwrap() = incoming.collect();
@@ -328,7 +331,7 @@ impl Stage {
         let mut received = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let place = Arc::clone(&self.worker.places).acquire_owned().await.unwrap();
-            received.push(Received { delivery, place });
+            received.push(Received { delivery, place: self.worker.in_hand.take(place) });
         }
         received
     }
@@ -441,7 +444,15 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
         queue,
         store,
         places: Arc::new(Semaphore::new(100)),
-        concurrency: 100,
+        in_hand: InHand::default(),
+        receiving: Calls::default(),
+        claiming: Calls::default(),
         tasks: TaskTracker::new(),
     }
+}
+
+/// A rejection in the contract's words.
+pub(crate) fn rejected() -> Outcome {
+    let code = RefusalCodes::Form.take("limit").unwrap();
+    Outcome::Rejected { code, reason: "422 limit: x".to_owned() }
 }

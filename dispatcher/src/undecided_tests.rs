@@ -1,10 +1,10 @@
 //! INV-16: what a person has to decide stays undecided until a person has decided. And of each
 //! change to FAILED there is one dead letter.
 
-use shared::domain::{FailureCode, Found, Outcome, Payment, Settlement, Status};
+use shared::domain::{FailureCode, Found, Payment, Settlement, Status};
 
 use crate::recorder::End;
-use crate::testing::{Stage, TODAY, dearer, noon, payment};
+use crate::testing::{Stage, TODAY, dearer, noon, payment, rejected};
 
 /// The versions that a dead letter holds: the table's and the message's.
 fn versions(stage: &Stage) -> (Payment, Payment) {
@@ -97,7 +97,7 @@ async fn a_payment_that_has_ended_keeps_its_status_whatever_its_message_says() {
 async fn leftover_messages_of_a_failed_payment_leave_no_more_dead_letters() {
     let (stage, due) = (Stage::set(), payment("ACC", TODAY));
     stage.hold(&due, Status::Scheduled, 0);
-    let rejected = Outcome::Rejected { reason: "422 limit: x".to_owned() };
+    let rejected = rejected();
     *stage.outside.outcome.lock().unwrap() = rejected;
     for _ in 0..8 {
         stage.work(&[&due]).await;

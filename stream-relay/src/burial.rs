@@ -128,7 +128,7 @@ impl Burials {
             // Before a crash; or the item is gone, or no payment: nothing will pay it.
             Ok(Some(
                 Ok(Applied::Before)
-                | Err(ChangeError::Missing | ChangeError::Mismatch | ChangeError::Item(_)),
+                | Err(ChangeError::Missing | ChangeError::Mismatch(_) | ChangeError::Item(_)),
             )) => Ok(Some(failure.clone())),
             Ok(Some(Err(ChangeError::InStatus(stored)))) => Ok(too_late(&stored, failure)),
             Ok(Some(Err(error @ ChangeError::Database { .. }))) => {

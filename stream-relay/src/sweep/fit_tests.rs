@@ -26,10 +26,12 @@ fn stored() -> StoredPayment {
         status: Status::Scheduled,
         attempts: 0,
         attempts_before: 0,
+        not_done: 0,
         claimed_at: None,
         transaction_id: None,
         settled_at: None,
         failure: None,
+        dead_letters: shared::payments::DeadLetters::default(),
     }
 }
 

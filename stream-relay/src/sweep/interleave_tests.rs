@@ -89,10 +89,12 @@ impl DueTable for Index {
             updated_at: "2026-11-23T01:00:00Z".parse().unwrap(),
             attempts: 0,
             attempts_before: 0,
+            not_done: 0,
             claimed_at: None,
             transaction_id: None,
             settled_at: None,
             failure: None,
+            dead_letters: shared::payments::DeadLetters::default(),
         };
         Ok(references.iter().map(|r| (r.clone(), Ok(stored(r)))).collect())
     }

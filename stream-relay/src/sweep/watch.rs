@@ -142,8 +142,9 @@ impl Watch {
             if due {
                 memory.begun = Some(Instant::now());
             }
-            let first = hand.forwarder.today().days_before(self.window);
-            let unopened = duties.days(&self.stream).unopened(hand.forwarder.today(), self.window);
+            let first = today.days_before(self.window);
+            let known = duties.days(&self.stream, today, &self.zone);
+            let unopened = known.unopened(today, self.window);
             let before = unopened.map_or(first, |day| day.min(first));
             let before = due.then_some(before);
             let verdict =

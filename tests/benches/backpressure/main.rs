@@ -48,11 +48,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     let length = Duration::from_secs(seconds);
     let mut demands = Demands::default();
     match which {
-        "outage" => outage(length, &mut demands).await?,
-        "halving" => halving(length, &mut demands).await?,
+        "outage" => Box::pin(outage(length, &mut demands)).await?,
+        "halving" => Box::pin(halving(length, &mut demands)).await?,
         "both" => {
-            outage(length, &mut demands).await?;
-            halving(length, &mut demands).await?;
+            Box::pin(outage(length, &mut demands)).await?;
+            Box::pin(halving(length, &mut demands)).await?;
         }
         other => bail!("{other:?} is neither outage nor halving"),
     }
