@@ -49,7 +49,7 @@ fn letter(code: FailureCode, table: &Payment, message: Option<&Payment>) -> Lett
         raw: message.map(|message| serde_json::to_string(message).unwrap()),
     };
     let (message_id, group) = ("m".to_owned(), "ACC".to_owned());
-    Letter { message_id, group, body: Body::Written(Box::new(written)) }
+    Letter { message_id, group, body: Body::Written(Box::new(written)), sent_at: None }
 }
 
 #[test]
@@ -97,6 +97,7 @@ fn whatever_code_it_failed_with_a_payment_that_was_changed_since_is_undecided() 
         message_id: "m".to_owned(),
         group: "ACC".to_owned(),
         body: Body::Payment(Box::new(payment())),
+        sent_at: None,
     };
     let Body::Payment(message) = &moved.body else { panic!() };
     let scheduled = stored(&dearer(message, 2), Status::Scheduled, FailureCode::Rejected);

@@ -201,7 +201,7 @@ impl Audit {
             Err(error @ ChangeError::Database { .. }) => Err(error.into()),
             Err(
                 ChangeError::InStatus(_)
-                | ChangeError::Mismatch
+                | ChangeError::Mismatch(_)
                 | ChangeError::Missing
                 | ChangeError::Item(_),
             ) => Ok(Done::MovedOn),

@@ -19,7 +19,7 @@ use shared::domain::{
 };
 use shared::payments::archive::Archive;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
-use shared::queue::{Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer, QueueApi};
+use shared::queue::{Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use shared::transaction::Transactions;

@@ -321,7 +321,7 @@ fn what_is_undecided_is_neither_replayed_nor_sent_again() {
     ] {
         let letter = other(&stored);
         let carrier = Carrier::Letter(&letter);
-        let step = by_table(carrier, Some(&stored), None, Replayed::NotYet);
+        let step = by_table(carrier, Some(&stored), None, Replayed::NotYet, &RefusalCodes::Form);
         let undecided = matches!(step, Step::Decided(Plan::Refuse(Refusal::Undecided(_))));
         assert!(undecided, "{} is decided by a machine: {step:?}", stored.status);
     }
