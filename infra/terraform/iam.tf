@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "stream_relay" {
   # An item that breaks the contract, or that another program has written over, becomes FAILED.
   statement {
     sid       = "WithholdPayments"
-    actions   = ["dynamodb:PartiQLUpdate"]
+    actions   = ["dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
     resources = [aws_dynamodb_table.payments.arn]
   }
 

@@ -2,14 +2,15 @@
 //! does not answer holds up nobody's payments.
 //!
 //! First the item becomes FAILED, so that no scan queues it and no dispatcher claims it, then the
-//! dead letter is written, then the position may pass the record. Whoever reads the record again
-//! after a crash in between finds the item FAILED for the same reason, and writes the dead letter.
+//! dead letter is written and noted on the item, then the position may pass the record. Whoever
+//! reads the record again after a crash in between finds the item FAILED for the same reason, and
+//! writes the dead letter unless the item says that it has one.
 
 use std::sync::Arc;
 
 use shared::clock::Clock;
-use shared::domain::{Failure, Payment, Status};
-use shared::payments::{Applied, Change, ChangeError, PaymentStore, StoredPayment};
+use shared::domain::{Failure, Payment, PaymentRef, Status};
+use shared::payments::{Applied, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -97,12 +98,15 @@ impl Burials {
             Some(mark) => match self.fail(mark, &unfit.failure).await {
                 Ok(Some(failure)) => failure,
                 Ok(None) => return true,
-                Err(()) => return false,
+                Err(Unanswered) => return false,
             },
         };
         let Unfit { source, raw, payment, .. } = unfit;
         match self.outlet.bury(source, payment.as_ref(), raw.clone(), failure).await {
-            Ok(()) => true,
+            Ok(()) => match &unfit.mark {
+                Some(mark) => self.note(mark).await.is_ok(),
+                None => true,
+            },
             Err(unsent) => {
                 events::send_failed(&unsent);
                 false
@@ -110,39 +114,80 @@ impl Burials {
         }
     }
 
+    /// Notes on a FAILED item that it has its dead letter.
+    async fn note(&self, Mark { reference, seen }: &Mark) -> Result<(), Unanswered> {
+        let (Seen::Scheduled(attempts) | Seen::Pending(attempts)) = seen;
+        let count = self.stored(reference).await?.map_or(0, |stored| stored.dead_letters.count);
+        let change = Change::DeadLettered(reference, *attempts, count.saturating_add(1));
+        match self.apply(change).await? {
+            Err(error @ ChangeError::Database { .. }) => {
+                events::mark_failed(&error);
+                Err(Unanswered)
+            }
+            // It has moved on, or is gone.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The item, if it reads as a payment.
+    async fn stored(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, Unanswered> {
+        match self.store.get(reference).await {
+            Ok(stored) => Ok(stored),
+            Err(PaymentsError::Item(_)) => Ok(None),
+            Err(error) => {
+                events::mark_failed(&error);
+                Err(Unanswered)
+            }
+        }
+    }
+
+    async fn apply(&self, change: Change<'_>) -> Result<Result<Applied, ChangeError>, Unanswered> {
+        match self.store.apply(&[change], self.clock.now()).await.map(|mut all| all.pop()) {
+            Ok(Some(result)) => Ok(result),
+            Ok(None) => Err(Unanswered),
+            Err(error) => {
+                events::mark_failed(&error);
+                Err(Unanswered)
+            }
+        }
+    }
+
     /// Makes the item FAILED. What the dead letter then says; nothing when a person has dealt
     /// with the item since.
-    async fn fail(&self, mark: &Mark, failure: &Failure) -> Result<Option<Failure>, ()> {
+    async fn fail(&self, mark: &Mark, failure: &Failure) -> Result<Option<Failure>, Unanswered> {
         let Mark { reference, seen } = mark;
         let change = match seen {
             Seen::Scheduled(0) => Change::Withhold(reference, failure),
             Seen::Scheduled(attempts) => Change::WithholdReplayed(reference, failure, *attempts),
             Seen::Pending(attempts) => Change::Fail(reference, failure, *attempts),
         };
-        let applied = self.store.apply(&[change], self.clock.now()).await;
-        match applied.map(|mut results| results.pop()) {
-            Ok(Some(Ok(Applied::Now))) => {
+        match self.apply(change).await? {
+            Ok(Applied::Now) => {
                 events::withheld(failure.code);
                 Ok(Some(failure.clone()))
             }
-            // Before a crash; or the item is gone, or no payment: nothing will pay it.
-            Ok(Some(
-                Ok(Applied::Before)
-                | Err(ChangeError::Missing | ChangeError::Mismatch(_) | ChangeError::Item(_)),
-            )) => Ok(Some(failure.clone())),
-            Ok(Some(Err(ChangeError::InStatus(stored)))) => Ok(too_late(&stored, failure)),
-            Ok(Some(Err(error @ ChangeError::Database { .. }))) => {
-                events::mark_failed(&error);
-                Err(())
+            // Before a crash.
+            Ok(Applied::Before) => {
+                let has_one = |stored: StoredPayment| stored.dead_letters.last.is_some();
+                let known = self.stored(reference).await?.is_some_and(has_one);
+                Ok((!known).then(|| failure.clone()))
             }
-            Ok(None) => Err(()),
-            Err(error) => {
+            // The item is gone, or no payment: nothing will pay it.
+            Err(ChangeError::Missing | ChangeError::Mismatch(_) | ChangeError::Item(_)) => {
+                Ok(Some(failure.clone()))
+            }
+            Err(ChangeError::InStatus(stored)) => Ok(too_late(&stored, failure)),
+            Err(error @ ChangeError::Database { .. }) => {
                 events::mark_failed(&error);
-                Err(())
+                Err(Unanswered)
             }
         }
     }
 }
+
+/// The table did not answer, or not to the point.
+#[derive(Debug)]
+struct Unanswered;
 
 /// What the dead letter says of an item that could not be marked, because it has moved on. It
 /// is nobody's business any more when a person has replayed or cancelled it, or when it failed
@@ -155,7 +200,7 @@ fn too_late(stored: &StoredPayment, failure: &Failure) -> Option<Failure> {
             Some(Failure::new(failure.code, reason))
         }
         Status::Failed if stored.failure.as_ref().is_some_and(|is| is.code == failure.code) => {
-            Some(failure.clone())
+            stored.dead_letters.last.is_none().then(|| failure.clone())
         }
         Status::Scheduled
         | Status::Pending

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::Common;
 use shared::payments::audit::Violation;
-use shared::payments::{Applied, Change, ChangeError, PaymentStore, PaymentsTable};
+use shared::payments::{
+    Applied, Attributes, Change, ChangeError, PaymentStore, PaymentsTable, attribute,
+};
 use shared::queue::{DeadLetterQueue, Producer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -197,7 +199,15 @@ impl Audit {
         };
         let applied = self.table.apply(&[change], Timestamp::now()).await?.pop();
         match applied.context("the table gave no result")? {
-            Ok(Applied::Now | Applied::Before) => Ok(Done::Withheld),
+            Ok(Applied::Now | Applied::Before) => {
+                // One that dies before this leaves a dead letter that the item does not know of:
+                // a message that still comes for it has a second one written.
+                let before = violation.item.digits(attribute::DEAD_LETTERS);
+                let before = before.and_then(|count| count.parse::<u32>().ok()).unwrap_or_default();
+                let noted = Change::DeadLettered(reference, *attempts, before.saturating_add(1));
+                self.table.apply(&[noted], Timestamp::now()).await?;
+                Ok(Done::Withheld)
+            }
             Err(error @ ChangeError::Database { .. }) => Err(error.into()),
             Err(
                 ChangeError::InStatus(_)

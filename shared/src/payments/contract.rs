@@ -14,13 +14,16 @@ use crate::domain::{Payment, Status};
 pub const CLOCK_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// Attributes that only dueflow writes. A new item has none of them.
-pub const OWN_ATTRIBUTES: [&str; 7] = [
+pub const OWN_ATTRIBUTES: [&str; 10] = [
     attribute::ATTEMPTS_BEFORE,
+    attribute::ATTEMPTS_NOT_DONE,
     attribute::CLAIMED_AT,
     attribute::TRANSACTION_ID,
     attribute::SETTLED_AT,
     attribute::FAILURE_CODE,
     attribute::FAILURE_REASON,
+    attribute::DEAD_LETTERS,
+    attribute::DEAD_LETTERED_AT,
     attribute::EXPIRES_AT,
 ];
 

@@ -107,10 +107,18 @@ fn a_bad_item_that_is_due_is_never_queued_and_one_read_again_leaves_no_second_de
         let second = bank.relay("second");
         until(Duration::from_secs(20), "not buried", || bank.outlet.buried().len() == 1).await;
         second.kill().await;
-        let _third = bank.relay("third");
+        let third = bank.relay("third");
         bank.until_all_queued(Duration::from_secs(20)).await;
         pass(30).await;
         assert_eq!(bank.outlet.buried().len(), 1);
+        // Long after SQS has forgotten the first dead letter, everything is read again.
+        third.stop().await;
+        pass(600).await;
+        bank.leases.forget_positions();
+        let _fourth = bank.relay("fourth");
+        pass(60).await;
+        assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::After(format!("{:021}", 41)));
+        assert_eq!(bank.outlet.buried().len(), 1, "a second dead letter");
         assert!(!bank.queued(&payment));
     });
 }

@@ -64,6 +64,14 @@ impl LeaseStore {
         items.leases[&format!("stream/{shard}")].position.checkpoint.clone()
     }
 
+    /// Every shard is read from its beginning again.
+    pub(super) fn forget_positions(&self) {
+        let mut items = self.items.lock().unwrap();
+        for lease in items.leases.values_mut().filter(|lease| is_shard(lease)) {
+            lease.position = Position::at(Checkpoint::TrimHorizon);
+        }
+    }
+
     /// As an older release has written them.
     pub(super) fn forget_times(&self) {
         let mut items = self.items.lock().unwrap();

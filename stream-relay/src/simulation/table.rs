@@ -12,8 +12,8 @@ use shared::domain::{
     AccountId, BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status,
 };
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, PaymentStore,
-    PaymentsError, StoredPayment, met,
+    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    PaymentStore, PaymentsError, StoredPayment, met,
 };
 
 /// Partitions of the index.
@@ -134,6 +134,14 @@ impl PaymentStore for FakeTable {
         }
         let mut items = self.items.lock().unwrap();
         let apply = |change: &Change<'_>| {
+            if let Change::DeadLettered(reference, attempts, count) = change {
+                let stored = items.payments.get_mut(&reference.id).ok_or(ChangeError::Missing)?;
+                if stored.status != Status::Failed || stored.attempts != *attempts {
+                    return met(change, stored.clone());
+                }
+                stored.dead_letters = DeadLetters { count: *count, last: Some(now) };
+                return Ok(Applied::Now);
+            }
             let (failure, attempts) = match change {
                 Change::Withhold(_, failure) => (*failure, 0),
                 Change::WithholdReplayed(_, failure, attempts)
@@ -153,8 +161,8 @@ impl PaymentStore for FakeTable {
         Ok(changes.iter().map(apply).collect())
     }
 
-    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        unreachable!("the relay reads many at once")
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        Ok(self.items.lock().unwrap().payments.get(&reference.id).cloned())
     }
 
     async fn blobs(
