@@ -28,6 +28,9 @@ struct Outside {
     confirmation: Confirmation,
     deleted: Mutex<usize>,
     letters: Mutex<Vec<DeadLetter>>,
+    /// The deduplication ids of the dead letters.
+    ids: Mutex<Vec<String>>,
+    received: Mutex<u32>,
 }
 
 impl Outside {
@@ -40,6 +43,8 @@ impl Outside {
             confirmation: Confirmation { payment, result, trace_key: None },
             deleted: Mutex::default(),
             letters: Mutex::default(),
+            ids: Mutex::default(),
+            received: Mutex::default(),
         })
     }
 }
@@ -100,9 +105,11 @@ impl QueueApi for Queue {
     }
 
     async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        let mut received = self.0.received.lock().unwrap();
+        *received += 1;
         Ok(vec![Incoming {
             receipt: "receipt".to_owned(),
-            message_id: "message".to_owned(),
+            message_id: format!("message-{received}"),
             group: "group".to_owned(),
             receive_count: 1,
             sent_at: None,
@@ -126,6 +133,8 @@ impl QueueApi for Queue {
     async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
         let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
         self.0.letters.lock().unwrap().extend(letters);
+        let ids = messages.iter().map(|message| message.deduplication.clone());
+        self.0.ids.lock().unwrap().extend(ids);
         Ok(Vec::new())
     }
 }
@@ -181,4 +190,14 @@ async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
     deliver(&replayed, 1).await;
     assert_eq!(replayed.stored.lock().unwrap().status, Status::Scheduled);
     assert_eq!(replayed.letters.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_confirmations_say_the_same_of_a_conflict_it_is_one_case() {
+    let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+    let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
+    let outside = Outside::of(Status::Processed, 1, Reported::Settled(settled));
+    deliver(&outside, 2).await;
+    let ids = outside.ids.lock().unwrap();
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "SQS would not drop the second");
 }

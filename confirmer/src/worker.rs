@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLettered, dead_letter};
-use shared::domain::{Failure, FailureCode, Payment, PaymentRef};
+use shared::domain::{Failure, FailureCode, Payment, PaymentRef, fnv1a};
 use shared::payments::archive::Archive;
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};
@@ -178,7 +178,7 @@ impl Worker {
     async fn bury(&self, delivery: Delivery, failure: Failure, payment: Option<&Payment>) {
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
-        let source = &delivery.message_id;
+        let source = &source(&delivery, &failure);
         let buried = match payment {
             Some(payment) => self.dead_letters.bury(source, payment, Some(raw), failure).await,
             None => self.dead_letters.bury_raw(source, raw, failure).await,
@@ -197,6 +197,27 @@ impl Worker {
             events::released(deliveries.len());
             self.queue.retry_later(deliveries).await;
         }
+    }
+}
+
+/// What a dead letter's deduplication id is made of. However many confirmations say the same of
+/// a payment that the table contradicts, it is one case.
+fn source(delivery: &Delivery, failure: &Failure) -> String {
+    match failure.code {
+        // The group of a confirmation is its payment, and the reason names both sides.
+        FailureCode::Conflict => {
+            format!("{}-{:016x}", delivery.group, fnv1a(failure.reason.as_bytes()))
+        }
+        FailureCode::Rejected
+        | FailureCode::Refused
+        | FailureCode::MalformedRecord
+        | FailureCode::MalformedMessage
+        | FailureCode::InvalidItem
+        | FailureCode::Overwritten
+        | FailureCode::Mismatch
+        | FailureCode::Missing
+        | FailureCode::Exhausted
+        | FailureCode::Unknown => delivery.message_id.clone(),
     }
 }
 
