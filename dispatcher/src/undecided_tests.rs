@@ -1,7 +1,7 @@
 //! INV-16: what a person has to decide stays undecided until a person has decided. And of each
 //! change to FAILED there is one dead letter.
 
-use shared::domain::{FailureCode, Found, Payment, Settlement, Status};
+use shared::domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
 
 use crate::recorder::End;
 use crate::testing::{Stage, TODAY, dearer, noon, payment, rejected};
@@ -105,6 +105,41 @@ async fn leftover_messages_of_a_failed_payment_leave_no_more_dead_letters() {
     assert_eq!((stage.letters().len(), stage.submissions()), (1, 1));
     let item = stage.outside.item(&due);
     assert_eq!((item.dead_letters.count, item.dead_letters.last), (1, Some(noon())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_was_certainly_not_done_does_not_count_against_the_limit() {
+    for (certainty, counted) in [(Certainty::Certain, 1), (Certainty::Uncertain, 0)] {
+        let (stage, due) = (Stage::set(), payment("ACC", TODAY));
+        stage.hold(&due, Status::Scheduled, 0);
+        *stage.outside.outcome.lock().unwrap() = turned_away(certainty);
+        stage.work(&[&due]).await;
+        let item = stage.outside.item(&due);
+        assert_eq!((item.status, item.attempts), (Status::Pending, 1));
+        assert_eq!(item.not_done, counted, "{certainty:?}");
+    }
+}
+
+/// Fewer refusals than the breaker takes for an outage, and more than the limit of attempts.
+#[tokio::test(start_paused = true)]
+async fn clean_refusals_fail_no_payment_and_those_that_prove_nothing_do() {
+    for (certainty, status) in
+        [(Certainty::Certain, Status::Pending), (Certainty::Uncertain, Status::Failed)]
+    {
+        let (stage, due) = (Stage::set(), payment("ACC", TODAY));
+        stage.hold(&due, Status::Scheduled, 0);
+        *stage.outside.outcome.lock().unwrap() = turned_away(certainty);
+        for _ in 0..8 {
+            stage.work(&[&due]).await;
+        }
+        let item = stage.outside.item(&due);
+        assert_eq!(item.status, status, "{certainty:?}");
+        assert!(item.attempts > 5, "the fence grows all the same");
+    }
+}
+
+fn turned_away(certainty: Certainty) -> Outcome {
+    Outcome::NotDone { certainty, retry_after: None, reason: "503".to_owned() }
 }
 
 #[tokio::test(start_paused = true)]
