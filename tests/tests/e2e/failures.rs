@@ -152,12 +152,12 @@ async fn a_malformed_message_is_dead_lettered_whole_and_holds_nobody_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_asks_for_more_than_the_table_holds_is_never_paid() {
     let mut flow = Flow::start(Faults::default()).await;
-    flow.schedule(1, 1).await;
-    let payment = flow.payments().await.remove(0).payment;
-    let more_money =
-        Payment { amount: Amount::from_minor_units(99_999_999).unwrap(), ..payment.clone() };
+    flow.schedule(2, 2).await;
+    let mut payments = flow.payments().await.into_iter().map(|stored| stored.payment);
+    let mut payment = || payments.next().unwrap();
+    let more_money = Payment { amount: Amount::from_minor_units(99_999_999).unwrap(), ..payment() };
     let more_data =
-        Payment { data: Some(Data::Whole(DataBlob::new("and more").unwrap())), ..payment };
+        Payment { data: Some(Data::Whole(DataBlob::new("and more").unwrap())), ..payment() };
     for (group, forged) in [("group-1", more_money), ("group-2", more_data)] {
         send_message(&flow, group, &serde_json::to_string(&forged).unwrap()).await;
     }
