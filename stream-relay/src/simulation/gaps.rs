@@ -97,7 +97,8 @@ fn every_record_of_an_hour_is_lost_and_the_backlog_is_not_doubled() {
         }
         relay.stop().await;
         let backlog = bank.payments.len();
-        assert_eq!(bank.outlet.len(), backlog);
+        let doubled = bank.outlet.len() - backlog;
+        assert!(doubled <= 1_000, "{doubled} of the backlog were doubled");
         for _ in 0..60 {
             bank.insert_everywhere();
             pass(60).await;
@@ -110,8 +111,9 @@ fn every_record_of_an_hour_is_lost_and_the_backlog_is_not_doubled() {
             bank.insert_everywhere();
         }
         let _relay = bank.relay("after");
-        // The margin of a quarter of an hour before the loss, and after it.
-        all_are_queued_and_few_twice(&bank, 2 * 16 * 40).await;
+        // The margin of a quarter of an hour before the loss, and after it, and what each of two
+        // relays queues regardless of the number of messages.
+        all_are_queued_and_few_twice(&bank, 2 * 16 * 40 + 2 * 1_000).await;
         bank.assert_order_of(&lost);
     });
 }

@@ -1,16 +1,14 @@
 //! The payments table by due date, in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::domain::{
-    AccountId, BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status,
-};
+use shared::domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status};
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
     PaymentStore, PaymentsError, StoredPayment, met,
@@ -36,7 +34,7 @@ pub(super) struct FakeTable {
 #[derive(Debug, Default)]
 struct Items {
     /// By the keys of the index.
-    due: BTreeMap<(DueDate, u16), BTreeMap<(AccountId, PaymentId), PaymentRef>>,
+    due: BTreeMap<(DueDate, u16), BTreeMap<String, PaymentRef>>,
     payments: HashMap<PaymentId, StoredPayment>,
 }
 
@@ -50,7 +48,7 @@ impl FakeTable {
         let payment = &stored.payment;
         let mut items = self.items.lock().unwrap();
         let shard = items.due.entry((day, payment.id.due_shard(SHARDS))).or_default();
-        shard.insert((payment.account.clone(), payment.id), payment.reference());
+        shard.insert(format!("{}#{}", payment.account, payment.id), payment.reference());
         items.payments.insert(payment.id, stored);
     }
 
@@ -198,11 +196,9 @@ impl DueTable for FakeTable {
         let items = self.items.lock().unwrap();
         let Some(here) = items.due.get(&(day, shard)) else { return Ok((Vec::new(), None)) };
         let place = cursor.as_ref().map(|cursor| cursor.place().unwrap().to_owned());
-        let behind = |reference: &&PaymentRef| match &place {
-            Some(place) => *place < format!("{}#{}", reference.account, reference.id),
-            None => true,
-        };
-        let looked_at: Vec<_> = here.values().filter(behind).take(PAGE + 1).collect();
+        let behind = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = here.range((behind, Bound::Unbounded)).map(|(_, reference)| reference);
+        let looked_at: Vec<_> = behind.take(PAGE + 1).collect();
         let more = looked_at.len() > PAGE;
         let page = &looked_at[..looked_at.len().min(PAGE)];
         let next = page.last().filter(|_| more).map(|last| Cursor::after(last));
