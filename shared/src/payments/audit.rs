@@ -98,6 +98,7 @@ fn violation(
                 | Breach::Attempts(_)
                 | Breach::Status(_)
                 | Breach::Ahead { .. }
+                | Breach::Currency(_)
                 | Breach::Updated { .. } => FailureCode::InvalidItem,
             };
             (Failure::new(code, breach.to_string()), Some(stored.payment))

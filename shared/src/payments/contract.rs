@@ -3,12 +3,13 @@
 //! The table has other writers. A key that does not follow from the payment hides it from every
 //! scan and query, and an attribute of dueflow's own tells a story that did not happen.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::item::{
     Attributes, StoredPayment, attribute, due_key, due_shard_key, partition_key, sort_key,
 };
-use crate::domain::{Payment, Status};
+use crate::domain::{DueDate, NotPayable, Payment, Status};
 
 /// How far the clock of a writer may be ahead of the table's.
 pub const CLOCK_MARGIN: SignedDuration = SignedDuration::from_mins(15);
@@ -61,6 +62,9 @@ pub enum Breach {
     /// Another status than a new item has.
     #[error("Status is {0}: it must be SCHEDULED")]
     Status(Status),
+    /// A currency that nobody is paid in on the day of the payment.
+    #[error("Currency: {0}")]
+    Currency(NotPayable),
     /// Written later than the item.
     #[error("{attribute} {time} lies more than 15 minutes ahead of {at}")]
     Ahead {
@@ -91,6 +95,7 @@ impl Breach {
             | Self::WithoutOwn(attribute)
             | Self::Ahead { attribute, .. } => attribute,
             Self::Attempts(_) => attribute::ATTEMPTS,
+            Self::Currency(_) => attribute::CURRENCY,
             Self::Status(_) => attribute::STATUS,
             Self::Updated { .. } => attribute::UPDATED_AT,
         }
@@ -143,12 +148,23 @@ pub fn check_new(
     if let Some(own) = OWN_ATTRIBUTES.into_iter().find(|own| item.has(own)) {
         return Err(Breach::Own(own));
     }
+    check_currency(&stored.payment, at)?;
     let (created, updated) = (stored.payment.created_at, stored.updated_at);
     if created.duration_since(at) > CLOCK_MARGIN {
         return Err(Breach::Ahead { attribute: attribute::CREATED_AT, time: created, at });
     }
     if updated != created {
         return Err(Breach::Updated { updated, created });
+    }
+    Ok(())
+}
+
+/// Checks that the payment can be made in its currency: on its day, or on the day of `at` if that
+/// is later. The bank's day may still be the one before.
+fn check_currency(payment: &Payment, at: Timestamp) -> Result<(), Breach> {
+    let earliest = DueDate::today(at, &TimeZone::UTC).days_before(1);
+    for day in [payment.due, payment.due.max(earliest)] {
+        payment.currency.check_payable_on(day).map_err(Breach::Currency)?;
     }
     Ok(())
 }

@@ -56,6 +56,20 @@ fn every_key_is_derived_again() {
 }
 
 #[test]
+fn a_currency_that_nobody_is_paid_in_on_the_day_is_no_part_of_a_new_item() {
+    for wrong in ["HRK", "BGN", "ZWL", "XXX", "XTS", "XAU", "XDR", "CLF"] {
+        let mut item = item();
+        item.insert("Currency".to_owned(), text(wrong));
+        let breach = breach(&item).unwrap();
+        assert_eq!(breach.attribute(), "Currency");
+        assert!(breach.to_string().starts_with(&format!("Currency: {wrong} ")), "{breach}");
+    }
+    let mut item = item();
+    item.insert("Currency".to_owned(), text("XCG"));
+    assert_eq!(breach(&item), None);
+}
+
+#[test]
 fn the_shard_follows_from_the_number_of_the_installation() {
     let mut payment = longest_payment();
     // In shard 08 of 16 and in 02 of 10, as the contract says.
