@@ -31,6 +31,9 @@ output "policies" {
     "confirmer"       = data.aws_iam_policy_document.confirmer.json
     "payments-import" = data.aws_iam_policy_document.payments_import.json
     "payments-show"   = data.aws_iam_policy_document.payments_show.json
+    "payments-open"   = data.aws_iam_policy_document.payments_open.json
+    "payments-audit"  = data.aws_iam_policy_document.payments_audit.json
+    "setup-settings"  = data.aws_iam_policy_document.setup_settings.json
     "dlq-list"        = data.aws_iam_policy_document.dlq_list.json
     "dlq-replay"      = data.aws_iam_policy_document.dlq_replay.json
     "archive-run"     = data.aws_iam_policy_document.archive_run.json
