@@ -55,3 +55,8 @@ model:
 # Removes each guard in a copy and demands that its test fails: `just guards`, `just guards archive`.
 guards name="":
     DUEFLOW_GUARDS={{ name }} cargo test -p tests --test guards each_guard -- --ignored --nocapture
+
+# One fuzz target for so long (needs cargo-fuzz): `just fuzz answers 120`.
+fuzz target seconds="120":
+    cp Cargo.lock tests/fuzz/Cargo.lock
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz -s none {{ target }} -- -max_total_time={{ seconds }}

@@ -19,7 +19,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(fuzzing)]
 #[doc(hidden)]
 pub use callback::fuzzing;
 pub use callback::{CallbackSettings, Callbacks, Secret};

@@ -1,11 +1,10 @@
-//! What a fuzz target needs of the judgement of records (`tests/fuzz`).
+//! What fuzz targets and the simulation need of the judgement of records.
 
 use aws_sdk_dynamodbstreams::types::Record;
-use jiff::SignedDuration;
-use jiff::tz::TimeZone;
-use shared::domain::{DueDate, Payment};
+use jiff::Timestamp;
+use shared::domain::{DueDate, Failure, Payment, PaymentRef};
 
-use crate::record::{self, Standard, Verdict, as_json};
+use crate::record::{self, Seen, Standard, Verdict, as_json};
 
 /// What is done with a record.
 #[derive(Debug)]
@@ -14,23 +13,34 @@ pub enum Judged {
     Forward(Box<Payment>),
     /// Nothing.
     Skip,
-    /// It is dead-lettered, for this reason and with this text.
-    Malformed(String, String),
+    /// An item is gone: counted.
+    Removed(PaymentRef),
+    /// It is dead-lettered.
+    Unfit {
+        /// Why.
+        failure: Failure,
+        /// The record, whole.
+        raw: String,
+        /// The item that becomes FAILED before that, if it is SCHEDULED and was never attempted.
+        withheld: Option<PaymentRef>,
+    },
 }
 
-/// Judges a record as of the bank's `today`.
+/// Judges a record as of the bank's `today`, with 16 partitions of the index; `now` is when it
+/// was written, if it does not say so itself.
 #[must_use]
-pub fn judge(record: &Record, today: DueDate) -> Judged {
-    let standard = Standard {
-        today,
-        shards: 16,
-        now: today.start(&TimeZone::UTC) + SignedDuration::from_hours(24 * 3),
-    };
-    match record::judge(record, standard) {
+pub fn judge(record: &Record, today: DueDate, now: Timestamp) -> Judged {
+    match record::judge(record, Standard { today, shards: 16, now }) {
         Verdict::Forward(payment) => Judged::Forward(payment),
-        Verdict::Skip(_) | Verdict::Removed(_) => Judged::Skip,
+        Verdict::Skip(_) => Judged::Skip,
+        Verdict::Removed(reference) => Judged::Removed(reference),
         Verdict::Unfit(fault) => {
-            Judged::Malformed(fault.failure.reason, as_json(record).to_string())
+            let untried = fault.mark.filter(|mark| mark.seen == Seen::Scheduled(0));
+            Judged::Unfit {
+                failure: fault.failure,
+                raw: as_json(record).to_string(),
+                withheld: untried.map(|mark| mark.reference),
+            }
         }
     }
 }

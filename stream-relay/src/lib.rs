@@ -21,7 +21,6 @@ mod config;
 mod events;
 mod expiry;
 mod forwarder;
-#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod keeper;

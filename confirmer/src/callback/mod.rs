@@ -11,7 +11,6 @@
 
 mod desk;
 mod event;
-#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod port;

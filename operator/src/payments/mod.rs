@@ -29,6 +29,8 @@ pub(crate) use cancel::cancel;
 pub(crate) use due::due;
 pub(crate) use fields::fields;
 pub use import::ImportOptions;
+#[doc(hidden)]
+pub use import::fuzzing;
 pub(crate) use import::import;
 pub(crate) use open::{OPEN, open};
 pub use options::{

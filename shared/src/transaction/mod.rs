@@ -3,7 +3,6 @@
 mod answer;
 mod body;
 mod client;
-#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod instruction;

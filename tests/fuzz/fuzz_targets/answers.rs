@@ -1,87 +1,90 @@
-//! Answers of the transaction service, or of whatever stands before it.
+//! Answers of the transaction service, or of whatever stands before it: three digits of a status,
+//! then the body.
 
 #![no_main]
 
-use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use shared::domain::{Amount, Asked, Failure, FailureCode, Found, Outcome, Settlement};
+use shared::domain::{
+    Amount, Asked, Certainty, Failure, FailureCode, Found, Outcome, RefusalCode, Settlement,
+};
 use shared::transaction::fuzzing::{found, outcome};
 
-#[derive(Debug, Arbitrary)]
-struct Answer<'a> {
-    status: u16,
-    retry_after: Option<&'a str>,
-    body: &'a [u8],
+const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
+
+fn asked() -> Asked {
+    let money = (Amount::from_minor_units(1250).unwrap(), "EUR".parse().unwrap());
+    Asked { key: ID.parse().unwrap(), money: Some(money) }
+}
+
+/// A body that speaks of the payment that was asked for.
+fn echoes(body: &[u8]) -> Value {
+    let whole: Value = serde_json::from_slice(body).expect("a body that is no JSON is believed");
+    assert_eq!(whole["payment_id"], ID);
+    assert_eq!(whole["amount"], 1250);
+    assert_eq!(whole["currency"], "EUR");
+    whole
 }
 
 fn is_settlement(status: u16, body: &[u8], settlement: &Settlement) {
     assert!(status == 200 || status == 201, "{status} settles");
     let length = settlement.transaction_id.len();
     assert!((1..=Settlement::MAX_TRANSACTION_ID_BYTES).contains(&length), "{length}");
-    let whole: Value = serde_json::from_slice(body).expect("a body that is no JSON settles");
-    assert_eq!(whole["transaction_id"], settlement.transaction_id.as_str());
+    assert!(!settlement.transaction_id.trim().is_empty());
+    let whole = echoes(body);
     assert_eq!(whole["status"], "settled");
-    assert_echo(&whole);
+    assert_eq!(whole["transaction_id"], settlement.transaction_id.as_str());
 }
 
-/// The payment that all answers are taken for: 12.50 € under this id.
-const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
-
-fn asked() -> Asked {
-    let money = (Amount::from_minor_units(1_250).unwrap(), "EUR".parse().unwrap());
-    Asked { key: ID.parse().unwrap(), money: Some(money) }
-}
-
-fn assert_echo(whole: &Value) {
-    assert_eq!(whole["payment_id"], ID);
-    assert_eq!((whole["amount"].as_i64(), whole["currency"].as_str()), (Some(1_250), Some("EUR")));
-}
-
-fn is_acceptance(status: u16, body: &[u8]) {
-    assert_eq!(status, 202);
-    let whole: Value = serde_json::from_slice(body).expect("a body that is no JSON accepts");
-    assert_eq!(whole["status"], "accepted");
-    assert_echo(&whole);
-}
-
-/// A payment that was taken, and refused since.
-fn is_refusal(status: u16, body: &[u8]) {
-    assert_eq!(status, 422);
-    let whole: Value = serde_json::from_slice(body).expect("a body that is no JSON is final");
-    assert!(whole["code"].is_string() && whole["status"] == "rejected");
-    assert_echo(&whole);
-}
-
+/// The contract's code.
 fn code(body: &[u8]) -> Option<String> {
     let whole: Value = serde_json::from_slice(body).ok()?;
     whole["code"].as_str().map(str::to_owned)
 }
 
-fuzz_target!(|answer: Answer<'_>| {
-    let Answer { status, retry_after, body } = answer;
-    match outcome(status, retry_after, body, &asked()) {
+fn is_refusal(body: &[u8], said: &RefusalCode, reason: String) {
+    assert_eq!(code(body).as_deref(), Some(said.as_str()));
+    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    assert!((1..=64).contains(&said.as_str().len()) && said.as_str().bytes().all(form));
+    assert!(Failure::new(FailureCode::Rejected, reason).reason.len() <= 256);
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((digits, body)) = data.split_at_checked(3) else { return };
+    let Some(status) = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok()) else { return };
+    match outcome(status, Some("7"), body, &asked()) {
         Outcome::Settled(settlement) => is_settlement(status, body, &settlement),
-        Outcome::Accepted => is_acceptance(status, body),
-        Outcome::InProgress => assert_eq!(status, 409),
-        Outcome::Refused { .. } => is_refusal(status, body),
-        Outcome::Rejected { code: told, reason } => {
-            assert!([400, 413, 422].contains(&status), "{status} rejects");
-            assert_eq!(code(body).as_deref(), Some(told.as_str()), "rejects without a code");
-            let failure = Failure::new(FailureCode::Rejected, reason);
-            assert!(failure.reason.len() <= 256);
+        Outcome::Accepted => assert_eq!(status, 202),
+        Outcome::InProgress => {
+            assert_eq!((status, code(body).as_deref()), (409, Some("in_progress")));
         }
-        Outcome::NotDone { .. } => assert!((400..500).contains(&status) || status == 503),
+        Outcome::Rejected { code, reason } => {
+            assert!([400, 413, 422].contains(&status), "{status} rejects");
+            is_refusal(body, &code, reason);
+        }
+        Outcome::Refused { code, reason } => {
+            assert_eq!(status, 422);
+            assert_eq!(echoes(body)["status"], "rejected");
+            is_refusal(body, &code, reason);
+        }
+        Outcome::NotDone { certainty, .. } => {
+            assert!((400..500).contains(&status) || status == 503, "{status}");
+            if certainty == Certainty::Certain {
+                assert!(status == 429 || status == 503, "{status} is certain");
+                assert!(code(body).is_some(), "a gateway is believed");
+            }
+        }
         Outcome::Unknown { .. } => {}
     }
-    match found(status, retry_after, body, &asked()) {
+    match found(status, None, body, &asked()) {
         Found::Settled(settlement) => is_settlement(status, body, &settlement),
-        Found::UnderWay => is_acceptance(status, body),
-        Found::Rejected { .. } => is_refusal(status, body),
-        Found::Nothing => {
-            assert_eq!(status, 404);
-            assert_eq!(code(body).as_deref(), Some("unknown_key"));
+        Found::UnderWay => assert_eq!(status, 202),
+        Found::Rejected { .. } => {
+            assert_eq!(status, 422);
+            assert_eq!(echoes(body)["status"], "rejected");
+            assert!(code(body).is_some(), "a 422 without a code is final");
         }
+        Found::Nothing => assert_eq!((status, code(body).as_deref()), (404, Some("unknown_key"))),
         Found::NoAnswer { .. } => {}
     }
 });

@@ -90,7 +90,8 @@ fuzz_target!(|put: Put<'_>| {
     let record = Record::builder().event_name(event).dynamodb(change.build()).build();
     let today: DueDate = "2026-11-23".parse().unwrap();
     let today = today.days_before(u16::from(days_ago % 3));
-    match judge(&record, today) {
+    let now = "2026-11-23T02:00:00Z".parse().unwrap();
+    match judge(&record, today, now) {
         Judged::Forward(payment) => {
             assert!(!modified, "a change is no payment");
             assert_eq!(text("Status").as_deref(), Some("SCHEDULED"));
@@ -106,10 +107,14 @@ fuzz_target!(|put: Put<'_>| {
             assert_eq!(text("PaymentID"), Some(payment.id.to_string()));
             assert_eq!(text("ScheduledDate"), Some(payment.due.to_string()));
         }
-        Judged::Malformed(reason, raw) => {
-            assert!(!reason.is_empty());
+        Judged::Unfit { failure, raw, withheld } => {
+            assert!(!failure.reason.is_empty());
             serde_json::from_str::<serde_json::Value>(&raw).unwrap();
+            if withheld.is_some() {
+                assert_eq!(text("Status").as_deref(), Some("SCHEDULED"));
+            }
         }
+        Judged::Removed(_) => unreachable!("nothing is removed"),
         Judged::Skip => {}
     }
 });

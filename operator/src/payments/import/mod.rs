@@ -25,6 +25,8 @@ mod csv;
 #[cfg(test)]
 mod differential_tests;
 mod encoding;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grammar;
 mod ledger;
 mod lines;
