@@ -7,7 +7,7 @@ use shared::payments::StoredPayment;
 
 use super::evidence::{Evidence, Settled};
 use super::findings::{Findings, Violation};
-use super::{life, order};
+use super::{life, order, outside};
 
 /// When the evidence was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub fn check(evidence: &Evidence, expect: Expect) -> Findings {
     stream(evidence, &mut findings);
     letters(evidence, &mut findings);
     order::check(evidence, &mut findings);
+    outside::check(evidence, &mut findings);
     findings
 }
 
@@ -69,18 +70,26 @@ fn table(
     findings.balance.inserted = evidence.inserted;
     let conflicts = evidence.letters.iter().filter(|letter| letter.code == CONFLICT);
     let conflicts: HashSet<_> = conflicts.filter_map(|letter| letter.payment).collect();
+    let told: HashSet<_> = evidence.letters.iter().filter_map(|letter| letter.payment).collect();
+    let (touched, removed) = (outside::touched(evidence), outside::removed(evidence));
+    findings.balance.removed = removed.len() as u64;
     for stored in &evidence.table {
         let id = stored.payment.id.to_string();
         let queued = if evidence.queued.contains(&id) { Queued::Yes } else { Queued::No };
         findings.balance.enter(stored.status, queued);
         let entries = settled.remove(id.as_str()).unwrap_or_default();
-        for entry in entries.iter().filter(|entry| !same_instruction(stored, entry)) {
+        let untouched = entries.iter().filter(|_| !touched.contains(id.as_str()));
+        for entry in untouched.filter(|entry| !same_instruction(stored, entry)) {
             findings.found(Violation::SettledOtherwise, || {
                 format!("{} was settled as {entry:?}", stored.payment.reference())
             });
         }
         match stored.status {
             Status::Processed => processed(stored, &entries, findings),
+            // What another program has written over is for a person, who has been told.
+            _ if touched.contains(id.as_str()) && told.contains(&stored.payment.id) => {
+                findings.noticed += u64::from(!entries.is_empty());
+            }
             Status::Failed | Status::Cancelled if !entries.is_empty() => {
                 let code = stored.failure.as_ref().map(|failure| failure.code);
                 let unknown = code.is_some_and(|code| OUTCOME_UNKNOWN.contains(&code));
@@ -93,6 +102,7 @@ fn table(
                 }
             }
             Status::Failed | Status::Cancelled => {}
+            Status::Scheduled if evidence.today.is_some_and(|day| stored.payment.due > day) => {}
             Status::Scheduled | Status::Pending => match (expect, queued) {
                 (Expect::Ended, Queued::Yes) => {
                     findings.found(Violation::NotEnded, || shown(stored));
@@ -104,7 +114,7 @@ fn table(
             },
         }
     }
-    for (key, entries) in settled {
+    for (key, entries) in settled.into_iter().filter(|(key, _)| !removed.contains(key)) {
         findings.found(Violation::SettledUnderAnotherKey, || {
             format!("{key} of {} is no payment of the table", entries[0].account)
         });
@@ -140,11 +150,13 @@ fn same_instruction(stored: &StoredPayment, entry: &Settled) -> bool {
 /// Each payment's records, and the last of them against the table.
 fn stream(evidence: &Evidence, findings: &mut Findings) {
     let mut lives: HashMap<&str, Vec<_>> = HashMap::new();
-    for change in &evidence.stream {
+    let mut foreign: HashMap<&str, Vec<_>> = HashMap::new();
+    for (place, change) in evidence.stream.iter().enumerate() {
         lives.entry(&change.payment).or_default().push(change);
+        foreign.entry(&change.payment).or_default().push(evidence.foreign.contains(&place));
     }
-    for changes in lives.values() {
-        life::check(changes, findings);
+    for (payment, changes) in &lives {
+        life::check(changes, &foreign[payment], findings);
     }
     for stored in &evidence.table {
         let id = stored.payment.id.to_string();
@@ -168,6 +180,14 @@ fn letters(evidence: &Evidence, findings: &mut Findings) {
             findings.found(Violation::GivenUpByQueue, || format!("{letter:?}"));
         }
     }
+    let touched = outside::touched(evidence);
+    let outsiders = evidence.table.iter().map(|stored| stored.payment.id);
+    let outsiders: HashSet<_> = outsiders
+        .filter(|id| {
+            let id = id.to_string();
+            touched.contains(id.as_str()) || evidence.hidden.contains(&id)
+        })
+        .collect();
     for stored in &evidence.table {
         let letter = buried.remove(&stored.payment.id);
         let reference = || shown(stored);
@@ -176,13 +196,17 @@ fn letters(evidence: &Evidence, findings: &mut Findings) {
             // PROCESSED later, or discarded: the letter stays until an operator takes it.
             (Status::Failed | Status::Processed | Status::Cancelled, _) => {}
             // A replay leaves its letter behind too.
+            // Somebody else's doing, of which a person is told.
+            (Status::Scheduled | Status::Pending, true)
+                if outsiders.contains(&stored.payment.id) => {}
             (Status::Scheduled | Status::Pending, true) if !failed_before(evidence, stored) => {
                 findings.found(Violation::LetterWithoutFailure, reference);
             }
             (Status::Scheduled | Status::Pending, _) => {}
         }
     }
-    for payment in buried {
+    let removed = outside::removed(evidence);
+    for payment in buried.into_iter().filter(|id| !removed.contains(id.to_string().as_str())) {
         findings.found(Violation::LetterWithoutFailure, || {
             format!("{payment} is no payment of the table")
         });

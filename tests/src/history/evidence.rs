@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use shared::domain::{DueDate, PaymentId, Status};
 use shared::payments::StoredPayment;
 
@@ -23,6 +25,17 @@ pub struct Evidence {
     /// Payments that came into the queue behind later ones of their account, because SQS took
     /// a part of a batch and refused them: out of the comparison of orders (INV-5).
     pub overtaken: HashSet<String>,
+    /// The bank's zone. Where it is not known, a payment counts as paid early only if its day had
+    /// begun nowhere on earth.
+    pub zone: Option<TimeZone>,
+    /// The bank's day at the end: what is due later may wait. `None` when all are due.
+    pub today: Option<DueDate>,
+    /// Places in `stream` of what another program has written: nothing of it is dueflow's doing.
+    pub foreign: HashSet<usize>,
+    /// Payments of which a relay has said that another program has deleted them.
+    pub alarms: HashSet<String>,
+    /// Payments that no scan finds, because the keys of the index are not theirs.
+    pub hidden: HashSet<String>,
 }
 
 /// One settlement: money that moved.
@@ -40,6 +53,8 @@ pub struct Settled {
     pub amount: i64,
     /// ISO 4217 code.
     pub currency: String,
+    /// When, by the clock of whoever keeps the journal.
+    pub at: Option<Timestamp>,
 }
 
 /// One record of the stream: how a payment looked after a change.
@@ -53,6 +68,8 @@ pub struct Change {
     pub due: Option<DueDate>,
     /// Its status after the change; `None` when the item was removed.
     pub status: Option<Status>,
+    /// How often it had been attempted, if the item says so.
+    pub attempts: Option<u32>,
     /// Amount, currency, beneficiary: what never changes.
     pub instruction: String,
     /// Its transaction id, if it has one.

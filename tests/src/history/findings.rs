@@ -44,6 +44,18 @@ pub enum Violation {
     LetterWithoutFailure,
     /// SQS gave a message up by itself.
     GivenUpByQueue,
+    /// Money moved before the payment's day had begun at the bank.
+    PaidEarly,
+    /// Money moved for a version of a payment that was neither inserted first nor approved by a
+    /// person who replayed it.
+    PaidUnapproved,
+    /// What a person has to decide was taken up again before a person had decided.
+    Undecided,
+    /// Certainly rejected, though the transaction service did not say so in the contract's words.
+    RejectedUncertain,
+    /// It has not ended, no queue holds a message of it, no scan finds it, and no dead letter
+    /// tells of it.
+    OutOfSight,
     /// Payments that were inserted are nowhere, or some are there that nobody inserted.
     Residue,
 }
@@ -65,6 +77,8 @@ pub struct Balance {
     pub failed: u64,
     /// CANCELLED.
     pub cancelled: u64,
+    /// Deleted by another program.
+    pub removed: u64,
 }
 
 impl Balance {
@@ -79,6 +93,7 @@ impl Balance {
             self.processed,
             self.failed,
             self.cancelled,
+            self.removed,
         ];
         i128::from(self.inserted) - found.into_iter().map(i128::from).sum::<i128>()
     }
@@ -151,12 +166,13 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Balance { inserted, scheduled, queued, pending, processed, failed, cancelled } =
-            self.balance;
+        let Balance { inserted, scheduled, queued, pending, processed, failed, .. } = self.balance;
+        let Balance { cancelled, removed, .. } = self.balance;
         writeln!(
             f,
             "inserted {inserted} = scheduled {scheduled} + queued {queued} + pending {pending} \
-             + processed {processed} + failed {failed} + cancelled {cancelled}, residue {}",
+             + processed {processed} + failed {failed} + cancelled {cancelled} + removed \
+             {removed}, residue {}",
             self.balance.residue()
         )?;
         write!(

@@ -25,16 +25,21 @@ fn allowed(from: Status, to: Status) -> bool {
     from == to || EVENTS.into_iter().any(|event| transition(from, event) == Ok(to))
 }
 
-/// Checks one payment's records, in order.
-pub(super) fn check(changes: &[&Change], findings: &mut Findings) {
+/// Checks one payment's records, in order, but for those that are `foreign`: what another
+/// program wrote is not dueflow's doing.
+pub(super) fn check(changes: &[&Change], foreign: &[bool], findings: &mut Findings) {
+    let is_foreign = |place: usize| foreign.get(place).copied().unwrap_or_default();
     let Some(first) = changes.first() else { return };
-    if first.status != Some(Status::Scheduled) {
+    if first.status != Some(Status::Scheduled) && !is_foreign(0) {
         let status = shown(first.status);
         findings.found(Violation::NotBornScheduled, || {
             format!("{} of {} was inserted as {status}", first.payment, first.account)
         });
     }
-    for (before, after) in changes.iter().zip(&changes[1..]) {
+    for (place, (before, after)) in changes.iter().zip(&changes[1..]).enumerate() {
+        if is_foreign(place + 1) {
+            continue;
+        }
         match (before.status, after.status) {
             (Some(from), Some(to)) if !allowed(from, to) => {
                 findings.found(Violation::ForbiddenChange, || {

@@ -11,6 +11,7 @@
 //! | `stream` | reading a stream from its beginning |
 //! | `check` | the proofs: pure |
 //! | `life` | the changes of one payment: pure |
+//! | `outside` | what comes from outside: other writers, answers, clocks: pure |
 //! | `order` | the order within an account: pure |
 //! | `findings` | what was found wrong, and how it is shown |
 
@@ -19,6 +20,9 @@ mod evidence;
 mod findings;
 mod life;
 mod order;
+mod outside;
+#[cfg(test)]
+mod outside_tests;
 mod queues;
 mod read;
 mod stream;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use local::transactions::{Entry, Journal};
 use operator::local_world::World;
 use shared::payments::{PaymentsTable, StoredPayment};
@@ -36,7 +37,7 @@ pub async fn read(world: &World, inserted: u64) -> anyhow::Result<Evidence> {
         stream,
         letters: queues.letters(&world.names.dead_letter_queue()).await?,
         queued,
-        overtaken: HashSet::new(),
+        ..Evidence::default()
     })
 }
 
@@ -61,5 +62,6 @@ fn settled(entry: Entry) -> Settled {
         beneficiary: entry.beneficiary_id,
         amount: entry.amount,
         currency: entry.currency,
+        at: Timestamp::from_millisecond(entry.settled_at.as_millisecond()).ok(),
     }
 }

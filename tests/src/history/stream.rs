@@ -62,6 +62,7 @@ fn change(record: &Record) -> Option<Change> {
     payment.parse::<shared::domain::PaymentId>().ok()?;
     let image = record.new_image();
     let amount = image.and_then(|image| image.get(attribute::AMOUNT)?.as_n().ok());
+    let attempts = image.and_then(|image| image.get(attribute::ATTEMPTS)?.as_n().ok());
     let instruction = [
         amount.map_or("", String::as_str),
         text(image, attribute::CURRENCY).unwrap_or_default(),
@@ -72,6 +73,7 @@ fn change(record: &Record) -> Option<Change> {
         account: account.to_owned(),
         due: due.parse().ok(),
         status: text(image, attribute::STATUS).and_then(|status| status.parse().ok()),
+        attempts: attempts.and_then(|attempts| attempts.parse().ok()),
         instruction: instruction.join(" "),
         transaction_id: text(image, attribute::TRANSACTION_ID).map(str::to_owned),
     })

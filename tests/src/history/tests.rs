@@ -5,7 +5,7 @@ use shared::payments::StoredPayment;
 
 use super::{Change, Evidence, Expect, Findings, Letter, Settled, Violation, check};
 
-fn payment(number: u8) -> Payment {
+pub(super) fn payment(number: u8) -> Payment {
     Payment {
         id: PaymentId::from_parts(1_764_000_000_000 + u64::from(number), &[7; 10]),
         account: AccountId::parse("ACC-1").unwrap(),
@@ -19,19 +19,20 @@ fn payment(number: u8) -> Payment {
     }
 }
 
-fn change(payment: &Payment, status: Status) -> Change {
+pub(super) fn change(payment: &Payment, status: Status) -> Change {
     let transaction_id = (status == Status::Processed).then(|| format!("tx-{}", payment.id));
     Change {
         payment: payment.id.to_string(),
         account: payment.account.to_string(),
         due: Some(payment.due),
         status: Some(status),
+        attempts: Some(u32::from(status != Status::Scheduled)),
         instruction: "1250 EUR BEN-1".to_owned(),
         transaction_id,
     }
 }
 
-fn settled(payment: &Payment) -> Settled {
+pub(super) fn settled(payment: &Payment) -> Settled {
     Settled {
         key: payment.id.to_string(),
         transaction_id: format!("tx-{}", payment.id),
@@ -39,11 +40,12 @@ fn settled(payment: &Payment) -> Settled {
         beneficiary: payment.beneficiary.to_string(),
         amount: 1250,
         currency: "EUR".to_owned(),
+        at: "2026-11-24T01:00:00Z".parse().ok(),
     }
 }
 
-fn stored(payment: &Payment, status: Status) -> StoredPayment {
-    let failure = Failure::new(FailureCode::Rejected, "422");
+pub(super) fn stored(payment: &Payment, status: Status) -> StoredPayment {
+    let failure = Failure::new(FailureCode::Rejected, "422 limit: reached");
     StoredPayment {
         payment: payment.clone(),
         status,
@@ -60,7 +62,7 @@ fn stored(payment: &Payment, status: Status) -> StoredPayment {
 }
 
 /// Two payments settled in order, one rejected.
-fn good() -> Evidence {
+pub(super) fn good() -> Evidence {
     let mut evidence = Evidence { inserted: 3, ..Evidence::default() };
     for number in 0..3 {
         let payment = payment(number);
@@ -81,12 +83,12 @@ fn good() -> Evidence {
 }
 
 /// Only these rules are broken.
-fn only(findings: &Findings, expected: &[Violation]) {
+pub(super) fn only(findings: &Findings, expected: &[Violation]) {
     assert_eq!(findings.kinds().collect::<Vec<_>>(), expected, "{findings}");
 }
 
 /// What is found after `spoil` has changed a good run.
-fn spoilt(spoil: impl FnOnce(&mut Evidence), expected: &[Violation]) {
+pub(super) fn spoilt(spoil: impl FnOnce(&mut Evidence), expected: &[Violation]) {
     let mut evidence = good();
     spoil(&mut evidence);
     only(&check(&evidence, Expect::Ended), expected);
@@ -171,7 +173,7 @@ fn a_status_that_was_not_allowed_is_found() {
     ] {
         let changes = [change(&payment(9), from), change(&payment(9), to)];
         let mut findings = Findings::default();
-        super::life::check(&changes.iter().collect::<Vec<_>>(), &mut findings);
+        super::life::check(&changes.iter().collect::<Vec<_>>(), &[], &mut findings);
         assert_eq!(findings.count(Violation::ForbiddenChange), 1, "{from} to {to}");
     }
     // A write that changes nothing, and a replay.
@@ -186,7 +188,7 @@ fn a_status_that_was_not_allowed_is_found() {
     ];
     let changes = statuses.map(|status| change(&payment(9), status));
     let mut findings = Findings::default();
-    super::life::check(&changes.iter().collect::<Vec<_>>(), &mut findings);
+    super::life::check(&changes.iter().collect::<Vec<_>>(), &[], &mut findings);
     assert!(findings.clean(), "{findings}");
 }
 

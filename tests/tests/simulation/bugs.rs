@@ -15,4 +15,16 @@ pub(crate) enum Bug {
     RestOvertakes,
     /// No pass finds a day long past.
     OldDaysUnseen,
+    /// A dispatcher takes a payment up in whatever version its message brings.
+    AnyVersion,
+    /// What a person has to decide is not written down as such.
+    ForgetsWithheld,
+    /// Dispatchers live a day ahead of the bank.
+    AheadOfTheBank,
+    /// Whatever refuses is believed.
+    AnyRefusalIsCertain,
+    /// Whatever succeeds is believed.
+    AnySuccessSettles,
+    /// The relay says nothing of items that are wrong.
+    SilentRelay,
 }

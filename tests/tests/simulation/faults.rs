@@ -26,19 +26,30 @@ pub(crate) struct Faults {
     chance: Arc<Mutex<Chance>>,
     /// Calls in a thousand that go wrong.
     per_mille: Arc<Mutex<u64>>,
+    /// Answers of the transaction service in a thousand that are spoilt.
+    hostile: Arc<Mutex<u64>>,
 }
 
 impl Faults {
-    pub(crate) fn new(seed: u64, per_mille: u64) -> Self {
+    pub(crate) fn new(seed: u64, per_mille: u64, hostile: u64) -> Self {
         Self {
             chance: Arc::new(Mutex::new(Chance::new(seed, 2))),
             per_mille: Arc::new(Mutex::new(per_mille)),
+            hostile: Arc::new(Mutex::new(hostile)),
         }
     }
 
     /// From now on nothing goes wrong.
     pub(crate) fn end(&self) {
         *self.per_mille.lock().unwrap() = 0;
+        *self.hostile.lock().unwrap() = 0;
+    }
+
+    /// Whether an answer of the transaction service is spoilt.
+    pub(crate) fn is_hostile(&self) -> bool {
+        let hostile = *self.hostile.lock().unwrap();
+        // A world without hostility draws nothing for it.
+        hostile > 0 && self.below(1_000) < hostile
     }
 
     pub(crate) fn draw(&self) -> Fault {

@@ -15,6 +15,8 @@
 //! | `world` | all of it together, and the processes |
 //! | `script` | what happens when: drawn from the seed |
 //! | `run` | one seed, from the first insert to the verdict |
+//! | `hostile` | a program that writes what it should not, messages that nobody sent |
+//! | `gateway` | answers that are none of the contract's |
 //! | `bugs` | planted bugs that the verdict must find |
 //! | `sight` | a payment of a day long past |
 //! | `order` | what one failure does to its account and to others |
@@ -23,6 +25,8 @@
 
 mod bugs;
 mod faults;
+mod gateway;
+mod hostile;
 mod life;
 mod order;
 mod queue;
@@ -35,7 +39,8 @@ mod world;
 
 use std::time::Instant;
 
-use run::{Outcome, run};
+use run::{Outcome, run, run_among};
+use script::Others;
 
 /// Seeds that every run of the tests goes through; `DUEFLOW_SIMULATION_SEEDS=FROM..TO` goes
 /// through others.
@@ -47,11 +52,10 @@ fn seeds() -> std::ops::Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-#[test]
-fn whatever_happens_every_payment_is_settled_at_most_once_and_none_is_lost() {
+/// Goes through seeds, on two threads.
+fn go_through(seeds: std::ops::Range<u64>, others: Others) -> Outcome {
     let began = Instant::now();
     let mut total = Outcome::default();
-    let seeds = seeds();
     let halves = 2;
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..halves)
@@ -60,7 +64,7 @@ fn whatever_happens_every_payment_is_settled_at_most_once_and_none_is_lost() {
                 scope.spawn(move || {
                     let mut sum = Outcome::default();
                     for seed in seeds {
-                        sum += run(seed, bugs::Bug::None);
+                        sum += run_among(others, seed, bugs::Bug::None);
                     }
                     sum
                 })
@@ -71,15 +75,32 @@ fn whatever_happens_every_payment_is_settled_at_most_once_and_none_is_lost() {
     for outcome in outcomes {
         total += outcome;
     }
-    println!("{} seeds in {:?}: {total}", seeds.end - seeds.start, began.elapsed());
+    let count = seeds.end - seeds.start;
+    println!("{count} seeds among {others:?} in {:?}: {total}", began.elapsed());
+    total
+}
+
+#[test]
+fn whatever_happens_every_payment_is_settled_at_most_once_and_none_is_lost() {
+    let seeds = seeds();
+    let total = go_through(seeds.clone(), Others::Honest);
     assert!(total.violations.is_empty(), "{:#?}", total.violations);
     assert!(seeds != SEEDS || total.cancelled > 100, "{} payments CANCELLED", total.cancelled);
 }
 
 #[test]
+fn whatever_happens_among_hostile_others_none_is_paid_early_twice_or_otherwise_or_out_of_sight() {
+    let total = go_through(seeds(), Others::Hostile);
+    assert!(total.violations.is_empty(), "{:#?}", total.violations);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in [3, 17] {
-        assert_eq!(run(seed, bugs::Bug::None).trace, run(seed, bugs::Bug::None).trace, "{seed}");
+        for others in [Others::Honest, Others::Hostile] {
+            let traces = [0, 1].map(|_| run_among(others, seed, bugs::Bug::None).trace);
+            assert_eq!(traces[0], traces[1], "{seed} among {others:?}");
+        }
     }
 }
 
@@ -108,4 +129,46 @@ fn a_claim_without_condition_is_found() {
 #[test]
 fn a_group_whose_rest_overtakes_is_found() {
     is_found(bugs::Bug::RestOvertakes);
+}
+
+/// The same among hostile others, and that they are what it takes is seen: without the bug the
+/// seed is clean.
+fn is_found_among_hostile_others(bug: bugs::Bug) {
+    let found = (0..200).find(|seed| {
+        !run_among(Others::Hostile, *seed, bug).violations.is_empty()
+            && run_among(Others::Hostile, *seed, bugs::Bug::None).violations.is_empty()
+    });
+    let found = found.unwrap_or_else(|| panic!("200 seeds did not find {bug:?}"));
+    println!("{bug:?} was found by seed {found}");
+    println!("{:#?}", run_among(Others::Hostile, found, bug).violations);
+}
+
+#[test]
+fn paying_whatever_version_a_message_brings_is_found() {
+    is_found_among_hostile_others(bugs::Bug::AnyVersion);
+}
+
+#[test]
+fn forgetting_what_a_person_has_to_decide_is_found() {
+    is_found_among_hostile_others(bugs::Bug::ForgetsWithheld);
+}
+
+#[test]
+fn dispatchers_a_day_ahead_of_the_bank_are_found() {
+    is_found_among_hostile_others(bugs::Bug::AheadOfTheBank);
+}
+
+#[test]
+fn taking_any_refusal_for_certain_is_found() {
+    is_found_among_hostile_others(bugs::Bug::AnyRefusalIsCertain);
+}
+
+#[test]
+fn taking_any_success_for_a_settlement_is_found() {
+    is_found_among_hostile_others(bugs::Bug::AnySuccessSettles);
+}
+
+#[test]
+fn a_relay_that_says_nothing_of_wrong_items_is_found() {
+    is_found_among_hostile_others(bugs::Bug::SilentRelay);
 }

@@ -108,7 +108,7 @@ fn play(plan: &[(u8, Mood)]) -> Played {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap();
     let played = runtime.block_on(async {
-        let script = Script { events: Vec::new(), accounts: 1, faults: 0, rejects: 0 };
+        let script = Script::quiet();
         let mut world = World::new(1, script, Bug::None);
         let payments: Vec<_> = plan.iter().map(|(account, _)| world.insert_one(*account)).collect();
         let unread = payments.iter().zip(plan).filter(|(_, (_, mood))| *mood == Mood::BlobUnread);

@@ -9,13 +9,17 @@ use tests::history::{Change, Expect, Settled, check};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::bugs::Bug;
+use crate::hostile::Unread;
 use crate::life::State;
-use crate::script::{Event, PROCESSES, STORM, Script, script};
+use crate::script::{Event, Others, PROCESSES, STORM, Script, script};
 use crate::world::{Down, Process, World};
 
 /// How long everything may take to end once nothing goes wrong any more. The longest pause
 /// before a payment is delivered again is five minutes, and one may wait for several others.
 const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
+
+/// How often a process holds its clock against the table's.
+const AGREEMENT: Duration = Duration::from_secs(60);
 
 /// Time between two scans for lost messages.
 const SCANS: Duration = Duration::from_secs(900);
@@ -55,17 +59,22 @@ impl fmt::Display for Outcome {
 
 /// Runs the world of `seed`, under virtual time, on a thread of its own.
 pub(crate) fn run(seed: u64, bug: Bug) -> Outcome {
+    run_among(Others::Honest, seed, bug)
+}
+
+/// The same among others.
+pub(crate) fn run_among(others: Others, seed: u64, bug: Bug) -> Outcome {
     fastrand::seed(seed);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap();
-    let outcome = runtime.block_on(play(seed, bug));
+    let outcome = runtime.block_on(play(others, seed, bug));
     runtime.shutdown_background();
     outcome
 }
 
-async fn play(seed: u64, bug: Bug) -> Outcome {
-    let script = script(seed);
+async fn play(others: Others, seed: u64, bug: Bug) -> Outcome {
+    let script = script(seed, others);
     let mut world = World::new(seed, script.clone(), bug);
     let mut processes: Vec<Process> = (0..PROCESSES).map(|index| world.start(index)).collect();
     let began = Instant::now();
@@ -101,6 +110,10 @@ enum Due {
     Event(Event),
     /// A payment's owner withdraws it.
     Cancel(PaymentRef),
+    /// The relay reads what another program wrote.
+    RelayReads(Box<Unread>),
+    /// A process holds its clock against the table's.
+    ClockFound(usize),
     Start(usize),
     Wake(usize),
     ServiceUp,
@@ -125,7 +138,16 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
             processes[process].life.set(State::Still);
             later.push((now + time, Due::Wake(process)));
         }
+        Due::Event(Event::ClockJump { process, seconds }) if world.is_hostile() => {
+            processes[process].live_at(seconds);
+            later.push((now + AGREEMENT, Due::ClockFound(process)));
+        }
         Due::Event(Event::ClockJump { process, seconds }) => processes[process].jump(seconds),
+        // Whoever finds its clock wrong ends, and what takes its place has the right one.
+        Due::ClockFound(process) => {
+            processes[process].kill();
+            processes[process] = world.start(process);
+        }
         Due::Event(Event::Restart { process }) => {
             // The old one drains while the new one works.
             processes[process].end();
@@ -135,6 +157,15 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
             world.service_down(Down::Yes);
             later.push((now + time, Due::ServiceUp));
         }
+        Due::Event(Event::Outsider { deed, pick }) => {
+            if let Some(unread) = world.outsider(deed, pick) {
+                later.push((
+                    now + Duration::from_secs(1 + pick % 20),
+                    Due::RelayReads(Box::new(unread)),
+                ));
+            }
+        }
+        Due::RelayReads(unread) => world.relay_reads(*unread),
         Due::Cancel(payment) => world.cancel(&payment),
         Due::Start(process) => {
             if processes[process].life.is_dead() {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tests::chance::Chance;
 
+use crate::hostile::Deed;
+
 /// Dispatchers, then confirmers.
 pub(crate) const DISPATCHERS: usize = 2;
 /// All processes.
@@ -28,17 +30,41 @@ pub(crate) enum Event {
     Restart { process: usize },
     /// The transaction service turns everything away for a while.
     Down { time: Duration },
+    /// Another program does something to the payment drawn by a number.
+    Outsider { deed: Deed, pick: u64 },
 }
 
 /// A run.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     pub(crate) events: Vec<(Duration, Event)>,
+    pub(crate) others: Others,
     pub(crate) accounts: u64,
     /// Calls in a thousand that go wrong.
     pub(crate) faults: u64,
     /// Payments in a thousand that are rejected.
     pub(crate) rejects: u64,
+    /// Answers of the transaction service in a thousand that are spoilt.
+    pub(crate) spoilt: u64,
+    /// How long the transaction service remembers a key.
+    pub(crate) retention: Duration,
+}
+
+impl Script {
+    /// One account, and nothing happens or goes wrong.
+    pub(crate) fn quiet() -> Self {
+        let (events, others) = (Vec::new(), Others::Honest);
+        Self { events, others, accounts: 1, faults: 0, rejects: 0, spoilt: 0, retention: RETENTION }
+    }
+}
+
+/// Whether others do what they should not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Only what goes wrong by itself.
+    Honest,
+    /// A hostile writer, a hostile service and stray messages beside it.
+    Hostile,
 }
 
 /// How long things go wrong.
@@ -46,8 +72,11 @@ pub(crate) const STORM: Duration = Duration::from_secs(900);
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long the transaction service remembers a key, unless others are hostile.
+pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3_600);
+
 /// The run of `seed`.
-pub(crate) fn script(seed: u64) -> Script {
+pub(crate) fn script(seed: u64, others: Others) -> Script {
     let mut chance = Chance::new(seed, 1);
     let mut events = vec![(Duration::ZERO, Event::Insert { payments: 6 + chance.below(12) })];
     for _ in 0..4 + chance.below(10) {
@@ -76,9 +105,24 @@ pub(crate) fn script(seed: u64) -> Script {
         let longest = [SECOND / 50, SECOND, 60 * SECOND][owners.below(3) as usize];
         events.push((at, Event::Withdraw { after: owners.duration(Duration::ZERO..longest) }));
     }
+    let (mut spoilt, mut retention) = (0, RETENTION);
+    if others == Others::Hostile {
+        // Drawn apart for the same reason.
+        let mut hostile = Chance::new(seed, 3);
+        for _ in 0..1 + hostile.below(8) {
+            let at = hostile.duration(SECOND..STORM);
+            let deed = Deed::ALL[hostile.below(Deed::ALL.len() as u64) as usize];
+            events.push((at, Event::Outsider { deed, pick: hostile.below(1_000) }));
+        }
+        spoilt = [0, 50, 200, 500][hostile.below(4) as usize];
+        retention = [RETENTION, 2 * 3_600 * SECOND, 1_200 * SECOND][hostile.below(3) as usize];
+    }
     events.sort_by_key(|(at, _)| *at);
     Script {
         events,
+        others,
+        spoilt,
+        retention,
         accounts: 1 + chance.below(5),
         faults: [0, 20, 60, 150, 300][chance.below(5) as usize],
         rejects: [0, 0, 100][chance.below(3) as usize],

@@ -18,23 +18,27 @@ use crate::life::Life;
 
 /// How long a caller waits for an answer (`DUEFLOW_TRANSACTION_TIMEOUT`).
 const LIMIT: Duration = Duration::from_secs(5);
-/// How long a key is remembered.
-pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the service holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Books {
     keys: HashMap<String, (Settlement, Instant)>,
     pub(crate) journal: Vec<Settled>,
     /// Turns every request away.
     pub(crate) down: bool,
     requests: u64,
+    /// How long a key is remembered.
+    retention: Duration,
 }
 
 impl Books {
+    pub(crate) fn new(retention: Duration) -> Self {
+        Self { keys: HashMap::new(), journal: Vec::new(), down: false, requests: 0, retention }
+    }
+
     fn remembered(&self, key: &str) -> Option<Settlement> {
         let (settlement, at) = self.keys.get(key)?;
-        (at.elapsed() < RETENTION).then(|| settlement.clone())
+        (at.elapsed() < self.retention).then(|| settlement.clone())
     }
 
     fn settle(&mut self, key: String, payment: &Payment, clock: &Clock) -> Settlement {
@@ -49,6 +53,7 @@ impl Books {
             beneficiary: payment.beneficiary.to_string(),
             amount: payment.amount.minor_units(),
             currency: payment.currency.code().to_owned(),
+            at: Some(clock.now()),
         });
         self.keys.insert(key, (settlement.clone(), Instant::now()));
         settlement

@@ -20,7 +20,7 @@ fn is_clean(seed: u64, bug: Bug) -> bool {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap();
     let clean = runtime.block_on(async {
-        let script = Script { events: Vec::new(), accounts: 1, faults: 0, rejects: 0 };
+        let script = Script::quiet();
         let mut world = World::new(seed, script, bug);
         world.forget_one(40);
         let processes: Vec<_> = (0..PROCESSES).map(|index| world.start(index)).collect();

@@ -1,6 +1,6 @@
 //! The payments table: conditional writes in memory, each as `DynamoDB` would make it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tests::history;
 
 use crate::bugs::Bug;
 use crate::faults::Faults;
+use crate::hostile::Ids;
 use crate::life::Life;
 
 /// How long a caller waits for the table (`shared::aws`).
@@ -33,6 +34,10 @@ pub(crate) struct Items {
     /// Payments whose blobs the next read leaves out.
     pub(crate) left_out: BTreeSet<PaymentId>,
     pub(crate) stream: Vec<history::Change>,
+    /// Places in the stream of what others wrote.
+    pub(crate) foreign: HashSet<usize>,
+    /// Payments that no scan finds.
+    pub(crate) hidden: Ids,
 }
 
 /// A change with all it holds, so that it can arrive late.
@@ -107,13 +112,13 @@ impl Owned {
     }
 
     /// Whether the item meets the change's own conditions beside the status.
-    fn fits(&self, stored: &StoredPayment) -> bool {
+    fn fits(&self, stored: &StoredPayment, bug: Bug) -> bool {
+        let same =
+            |payment: &Payment| bug == Bug::AnyVersion || stored.payment.same_instruction(payment);
         match self {
-            Self::Claim(payment) => {
-                stored.attempts == 0 && stored.payment.same_instruction(payment)
-            }
+            Self::Claim(payment) => stored.attempts == 0 && same(payment),
             Self::ClaimAgain(payment, seen) | Self::Resume(payment, seen) => {
-                stored.attempts == *seen && stored.payment.same_instruction(payment)
+                stored.attempts == *seen && same(payment)
             }
             Self::Fail(_, _, made)
             | Self::Replay(_, made, _)
@@ -188,6 +193,35 @@ impl Items {
         inserted
     }
 
+    /// Another program's put, whatever is there.
+    pub(crate) fn put_over(&mut self, stored: StoredPayment) {
+        self.foreign.insert(self.stream.len());
+        self.record(&stored);
+        self.items.insert(stored.payment.id, stored);
+    }
+
+    /// Another program's delete, if the payment is there.
+    pub(crate) fn delete(&mut self, payment: &Payment) -> Option<()> {
+        let stored = self.items.remove(&payment.id)?;
+        self.foreign.insert(self.stream.len());
+        self.record(&stored);
+        self.stream.last_mut()?.status = None;
+        Some(())
+    }
+
+    /// A person has to decide: the relay writes so, if the payment was never attempted.
+    pub(crate) fn withhold(
+        &mut self,
+        payment: &PaymentRef,
+        failure: &Failure,
+        now: Timestamp,
+        bug: Bug,
+    ) {
+        let change = Owned::Withhold(payment.clone(), failure.clone());
+        // Refused is as good: it has ended, or was claimed before.
+        drop(self.apply(change, now, bug));
+    }
+
     fn record(&mut self, stored: &StoredPayment) {
         let payment = &stored.payment;
         self.stream.push(history::Change {
@@ -195,7 +229,8 @@ impl Items {
             account: payment.account.to_string(),
             due: Some(payment.due),
             status: Some(stored.status),
-            instruction: format!("{} {}", payment.amount, payment.currency),
+            attempts: Some(stored.attempts),
+            instruction: format!("{} {} {}", payment.amount, payment.currency, payment.beneficiary),
             transaction_id: stored.transaction_id.clone(),
         });
     }
@@ -224,8 +259,11 @@ impl Items {
         };
         let event = borrowed.event();
         let unconditional = bug == Bug::UnconditionalClaim && matches!(change, Owned::Claim(_));
+        if bug == Bug::ForgetsWithheld && matches!(change, Owned::Withhold(..)) {
+            return Ok(Applied::Now);
+        }
         let (_, target) = event.edge();
-        let allowed = transition(stored.status, event).is_ok() && change.fits(&stored);
+        let allowed = transition(stored.status, event).is_ok() && change.fits(&stored, bug);
         if !allowed && !unconditional {
             return met(&borrowed, stored);
         }

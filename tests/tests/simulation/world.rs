@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use confirmer::{Confirming, Sweeping};
 use dispatcher::Dispatching;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
@@ -19,7 +19,7 @@ use shared::domain::{
 };
 use shared::payments::archive::Archive;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
-use shared::queue::{Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer};
+use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use shared::transaction::Transactions;
@@ -28,15 +28,16 @@ use tokio::time::Instant;
 
 use crate::bugs::Bug;
 use crate::faults::Faults;
+use crate::gateway::Gateway;
 use crate::life::{Life, State};
 use crate::queue::{Deleting, Queue, Sqs};
-use crate::script::{DISPATCHERS, Script};
-use crate::service::{Books, RETENTION, Service};
+use crate::script::{DISPATCHERS, Others, Script};
+use crate::service::{Books, Service};
 use crate::table::{Items, Table};
 
-const PAYMENTS: &str = "payments.fifo";
+pub(crate) const PAYMENTS: &str = "payments.fifo";
 const CONFIRMATIONS: &str = "confirmations.fifo";
-const DEAD_LETTERS: &str = "payments-dlq.fifo";
+pub(crate) const DEAD_LETTERS: &str = "payments-dlq.fifo";
 const VISIBILITY: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(20);
 const DRAIN: Duration = Duration::from_secs(25);
@@ -44,18 +45,24 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// The outside world.
 pub(crate) struct World {
     seed: u64,
-    bug: Bug,
+    pub(crate) bug: Bug,
     script: Script,
     pub(crate) faults: Faults,
-    sqs: Sqs,
+    pub(crate) sqs: Sqs,
     pub(crate) items: Arc<Mutex<Items>>,
     books: Arc<Mutex<Books>>,
     began: Instant,
-    queued: Vec<Payment>,
+    pub(crate) queued: Vec<Payment>,
     inserted: u64,
     /// Payments whose message a dispatcher with a wrong clock has let go, to be queued again on
     /// their day: behind what came meanwhile, so nobody compares their order.
     left: Arc<Mutex<HashSet<String>>>,
+    /// Messages that nobody of this bank has sent.
+    pub(crate) strays: u64,
+    /// Payments whose order is not compared, because others had a hand in them.
+    pub(crate) overtaken: HashSet<String>,
+    /// Payments of which the relay has said that they were deleted.
+    pub(crate) alarms: HashSet<String>,
 }
 
 /// A process in one life.
@@ -74,6 +81,11 @@ impl Process {
         self.shutdown.request();
     }
 
+    /// Its clock is so far from the right one, whatever it was before.
+    pub(crate) fn live_at(&self, seconds: i64) {
+        self.skew.store(seconds, Ordering::Relaxed);
+    }
+
     pub(crate) fn jump(&self, seconds: i64) {
         self.skew.fetch_add(seconds, Ordering::Relaxed);
     }
@@ -89,15 +101,18 @@ impl World {
         Self {
             seed,
             bug,
-            faults: Faults::new(seed, script.faults),
+            faults: Faults::new(seed, script.faults, script.spoilt),
+            books: Arc::new(Mutex::new(Books::new(script.retention))),
             script,
             sqs: Sqs::new(seed, &[PAYMENTS, CONFIRMATIONS, DEAD_LETTERS]),
             items: Arc::default(),
-            books: Arc::default(),
             began: Instant::now(),
             queued: Vec::new(),
             inserted: 0,
             left: Arc::default(),
+            strays: 0,
+            overtaken: HashSet::new(),
+            alarms: HashSet::new(),
         }
     }
 
@@ -123,19 +138,38 @@ impl World {
         self.items.lock().unwrap().cancel(payment, self.now());
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Self::epoch() + SignedDuration::try_from(self.began.elapsed()).unwrap()
+    }
+
+    /// Whether others do what they should not.
+    pub(crate) fn is_hostile(&self) -> bool {
+        self.script.others == Others::Hostile
+    }
+
+    /// The bank's day.
+    pub(crate) fn today(&self) -> DueDate {
+        DueDate::today(self.now(), &TimeZone::UTC)
     }
 
     /// Inserts a payment of one account and queues it.
     pub(crate) fn insert_one(&mut self, account: u8) -> Payment {
+        let payment = self.another(account);
+        let payment = self.items.lock().unwrap().insert(payment);
+        self.send(&payment);
+        self.queued.push(payment.clone());
+        payment
+    }
+
+    /// The next payment of an account, which counts as inserted.
+    pub(crate) fn another(&mut self, account: u8) -> Payment {
         let now = self.now();
         self.inserted += 1;
         let millis = u64::try_from(Self::epoch().as_millisecond()).unwrap() + self.inserted;
         let mut entropy = [0; 10];
         let drawn = tests::chance::draw(&[self.seed, self.inserted]);
         entropy[2..].copy_from_slice(&drawn.to_be_bytes());
-        let payment = Payment {
+        Payment {
             id: PaymentId::from_parts(millis, &entropy),
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: "2026-11-24".parse::<DueDate>().unwrap(),
@@ -146,11 +180,7 @@ impl World {
             data: self.inserted.is_multiple_of(3).then(|| large(self.inserted)),
             trace_key: TraceKey::generate(),
             created_at: now,
-        };
-        let payment = self.items.lock().unwrap().insert(payment);
-        self.send(&payment);
-        self.queued.push(payment.clone());
-        payment
+        }
     }
 
     /// Inserts a payment that was due so many days ago and is claimed, and loses its message.
@@ -180,7 +210,13 @@ impl World {
     /// The scan for lost messages queues what is SCHEDULED, each time under other ids.
     pub(crate) fn scan(&self, number: u64) {
         let items = self.items.lock().unwrap();
-        let waiting = items.items.values().filter(|stored| stored.status == Status::Scheduled);
+        let today = self.today();
+        // Only what its keys of the index lead to, and on its day.
+        let waiting = items.items.values().filter(|stored| {
+            stored.status == Status::Scheduled
+                && stored.payment.due <= today
+                && !items.hidden.contains(&stored.payment.id)
+        });
         for stored in waiting {
             let mut message = Dispatch::First.message(&stored.payment);
             message.deduplication = format!("scan-{number}-{}", stored.payment.id);
@@ -222,7 +258,9 @@ impl World {
             seed: self.seed,
             bug: self.bug,
         });
-        self.start_with(index, life, transactions)
+        let (faults, bug) = (self.faults.clone(), self.bug);
+        let gateway = Gateway { inner: transactions, faults, life: life.clone(), bug };
+        self.start_with(index, life, Arc::new(gateway))
     }
 
     /// Starts it before this transaction service.
@@ -250,14 +288,14 @@ impl World {
             let deps = dispatcher::Deps {
                 store: table,
                 archive: Arc::new(Empty),
-                zone: TimeZone::UTC,
+                zone: if self.bug == Bug::AheadOfTheBank { ahead() } else { TimeZone::UTC },
                 payments: consumer,
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
                 transactions,
                 clock,
             };
-            let run = dispatcher::run(dispatching(), deps, readiness, ending);
+            let run = dispatcher::run(dispatching(self.script.retention), deps, readiness, ending);
             tokio::spawn(async move { drop(run.await) });
         } else {
             let deps = confirmer::Deps {
@@ -291,7 +329,10 @@ impl World {
     pub(crate) fn has_ended(&self) -> bool {
         use Status::{Pending, Scheduled};
         let items = self.items.lock().unwrap();
-        items.items.values().all(|stored| !matches!(stored.status, Scheduled | Pending))
+        let today = self.today();
+        let due = items.items.values().filter(|stored| stored.payment.due <= today);
+        let open = |stored: &StoredPayment| matches!(stored.status, Scheduled | Pending);
+        due.filter(|stored| !items.hidden.contains(&stored.payment.id)).all(|stored| !open(stored))
     }
 
     /// What the checker looks at, when nothing runs any more.
@@ -299,7 +340,8 @@ impl World {
         let items = self.items.lock().unwrap();
         let letters = self.sqs.drain(DEAD_LETTERS).into_iter().map(|body| {
             let letter: shared::queue::DeadLetter = serde_json::from_str(&body).unwrap();
-            let payment = letter.payment.map(|payment| payment.id);
+            let payment = letter.payment.as_ref().map(|payment| payment.id);
+            let payment = payment.or_else(|| named_in(letter.raw.as_deref()?));
             Letter { payment, code: letter.failure.code.to_string() }
         });
         Evidence {
@@ -308,10 +350,22 @@ impl World {
             table: items.items.values().cloned().collect(),
             stream: items.stream.clone(),
             letters: letters.collect(),
-            overtaken: self.left.lock().unwrap().clone(),
+            alarms: self.alarms.clone(),
+            zone: Some(TimeZone::UTC),
+            today: Some(self.today()),
+            foreign: items.foreign.clone(),
+            hidden: items.hidden.iter().map(ToString::to_string).collect(),
+            overtaken: self.left.lock().unwrap().union(&self.overtaken).cloned().collect(),
             ..Evidence::default()
         }
     }
+}
+
+/// The payment of which an unreadable message, or a confirmation, speaks.
+fn named_in(raw: &str) -> Option<PaymentId> {
+    let payment = serde_json::from_str::<Payment>(raw).map(|payment| payment.id);
+    let confirmation = || serde_json::from_str::<Confirmation>(raw).map(|said| said.payment.id);
+    payment.or_else(|_| confirmation()).ok()
 }
 
 /// An archive that holds nothing: no day is over in a simulation.
@@ -341,13 +395,18 @@ fn confirming() -> Confirming {
     }
 }
 
-fn dispatching() -> Dispatching {
+/// A zone in which it is tomorrow all day.
+fn ahead() -> TimeZone {
+    TimeZone::fixed(Offset::constant(24))
+}
+
+fn dispatching(key_retention: Duration) -> Dispatching {
     Dispatching {
         concurrency: 20,
         least_concurrency: 4,
         rate: None,
         receivers: 2,
-        attempts: AttemptLimits { attempts: 20, key_retention: RETENTION },
+        attempts: AttemptLimits { attempts: 20, key_retention },
     }
 }
 
