@@ -38,7 +38,7 @@ pub(crate) enum Deed {
     InsertAheadAsToday,
     /// Inserts a payment of tomorrow, and a relay in another zone sends its message.
     MessageAhead,
-    /// A message asks for more than the table holds.
+    /// Inserts a payment, and a message that asks for more than the table holds comes first.
     MessageDearer,
     /// A message comes a second time, beyond the queue's deduplication.
     MessageTwice,
@@ -103,7 +103,10 @@ impl World {
                 self.put_new(ahead, None)
             }
             Deed::MessageDearer => {
-                self.send_stray(&dearer(&victim), pick);
+                let payment = self.another(0);
+                let payment = self.items.lock().unwrap().insert(payment);
+                self.send_stray(&dearer(&payment), pick);
+                self.send(&payment);
                 None
             }
             Deed::MessageTwice => {

@@ -191,7 +191,7 @@ impl World {
         self.items.lock().unwrap().forget(&payment, days, self.now());
     }
 
-    fn send(&self, payment: &Payment) {
+    pub(crate) fn send(&self, payment: &Payment) {
         self.sqs.send(
             PAYMENTS,
             &Outgoing {
