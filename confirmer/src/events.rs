@@ -84,7 +84,8 @@ pub(crate) fn stuck(stored: &StoredPayment, result: &'static str) {
 
 pub(crate) fn unanswered(stored: &StoredPayment, reason: &str) {
     STUCK.add_for("result", "no_answer", 1);
-    tracing::warn!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
+    // Told once for all payments that it befalls (`calls::unusable_answer`).
+    tracing::debug!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
 }
 
 pub(crate) fn callback(result: &'static str, answer: &Answer) {

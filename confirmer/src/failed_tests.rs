@@ -40,7 +40,7 @@ impl Outside {
         let payment = stored.payment.reference();
         Arc::new(Self {
             stored: Mutex::new(stored),
-            confirmation: Confirmation { payment, result, trace_key: None },
+            confirmation: Confirmation { payment, result, money: None, trace_key: None },
             deleted: Mutex::default(),
             letters: Mutex::default(),
             ids: Mutex::default(),
@@ -143,6 +143,7 @@ impl QueueApi for Queue {
 async fn deliver(outside: &Arc<Outside>, times: usize) {
     let letters = Producer::new(Arc::new(Queue(Arc::clone(outside))));
     let worker = Worker {
+        ids: shared::transaction::TransactionIds::default(),
         queue: Consumer::new(Arc::new(Queue(Arc::clone(outside))), RECEIVING),
         store: Arc::clone(outside) as Arc<dyn PaymentStore>,
         archive: Arc::clone(outside) as Arc<dyn Archive>,

@@ -33,7 +33,9 @@ use shared::queue::{Consumer, DeadLetterQueue, MessageCount, Producer, QueueErro
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
-use shared::transaction::{TransactionClient, TransactionClientError, Transactions};
+use shared::transaction::{
+    Distinct, TransactionClient, TransactionClientError, TransactionIds, Transactions,
+};
 use tokio::task::JoinSet;
 
 use crate::sweep::Sweeper;
@@ -126,7 +128,9 @@ impl Deps {
             transactions: Arc::new(TransactionClient::new(&config.transaction)?),
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             callbacks: match &config.callbacks {
-                Some(callbacks) => Some(Callbacks::open(callbacks).await?),
+                Some(callbacks) => {
+                    Some(Callbacks::open(callbacks, config.transaction.terms.echo).await?)
+                }
                 None => None,
             },
             clock: Clock::system(),
@@ -144,9 +148,11 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
+    let ids = TransactionIds::default();
     let worker = Worker {
         receiving: readiness.watch(format!("receiving from {}", deps.confirmations.name())),
         settling: readiness.watch("settling payments"),
+        ids: ids.clone(),
         queue: deps.confirmations,
         store: deps.store,
         archive: deps.archive,
@@ -163,7 +169,7 @@ pub async fn run(
     }
     let sweeper = Sweeper {
         table: deps.due,
-        transactions: deps.transactions,
+        transactions: Distinct::over(deps.transactions, ids),
         payments: deps.payments,
         waiting: deps.waiting,
         confirmations: deps.findings,

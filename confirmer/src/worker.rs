@@ -12,6 +12,7 @@ use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported}
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
+use shared::transaction::TransactionIds;
 
 use crate::events;
 use crate::verdict::{Verdict, judge, judge_absent};
@@ -23,6 +24,8 @@ pub(crate) struct Worker {
     pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) dead_letters: DeadLetterQueue,
+    /// Whose the transaction ids are that were confirmed lately.
+    pub(crate) ids: TransactionIds,
     pub(crate) clock: Clock,
     pub(crate) receiving: Calls,
     pub(crate) settling: Calls,
@@ -50,7 +53,8 @@ impl Worker {
     }
 
     async fn settle(&self, deliveries: Vec<Delivery>) {
-        let mut read = self.read(deliveries).await;
+        let read = self.read(deliveries).await;
+        let mut read = self.distinct(read).await;
         // A refusal has no fence: by now another may hold the message, and an operator may have
         // replayed the payment since. What is not held is delivered again.
         read.retain(|(delivery, _)| delivery.is_held());
@@ -134,6 +138,31 @@ impl Worker {
         }
         self.give_back(again).await;
         read
+    }
+
+    /// Those whose transaction id no other payment has. Of the others nothing is written: the
+    /// payment stays PENDING, and a person decides.
+    async fn distinct(&self, read: Vec<(Delivery, Confirmation)>) -> Vec<(Delivery, Confirmation)> {
+        let mut distinct = Vec::with_capacity(read.len());
+        for (delivery, confirmation) in read {
+            let noted = match &confirmation.result {
+                Reported::Settled(settlement) => {
+                    let id = &settlement.transaction_id;
+                    self.ids.note(id, confirmation.payment.id).map_err(|other| {
+                        format!("settled as {id}, but that is the transaction of payment {other}")
+                    })
+                }
+                Reported::Rejected(_) => Ok(()),
+            };
+            match noted {
+                Ok(()) => distinct.push((delivery, confirmation)),
+                Err(reason) => {
+                    let conflict = Failure::new(FailureCode::Conflict, reason);
+                    self.bury(delivery, conflict, None).await;
+                }
+            }
+        }
+        distinct
     }
 
     /// SCHEDULED → FAILED of a payment that was reported and never claimed, then its dead letter.
@@ -233,7 +262,10 @@ fn as_refused(mut confirmation: Confirmation) -> Confirmation {
 
 fn change(confirmation: &Confirmation) -> Change<'_> {
     match &confirmation.result {
-        Reported::Settled(settlement) => Change::Settle(&confirmation.payment, settlement),
+        Reported::Settled(settlement) => match confirmation.money {
+            Some(money) => Change::SettleOf(&confirmation.payment, settlement, money),
+            None => Change::Settle(&confirmation.payment, settlement),
+        },
         Reported::Rejected(failure) => Change::Refuse(&confirmation.payment, failure),
     }
 }

@@ -19,6 +19,7 @@ fn refusal() -> Confirmation {
     Confirmation {
         payment: PAYMENT.parse().unwrap(),
         result: Reported::Rejected(failure),
+        money: None,
         trace_key: None,
     }
 }
@@ -96,6 +97,7 @@ impl Archive for Changes {
 async fn changes_after(held: Duration) -> usize {
     let store = Arc::new(Changes::default());
     let worker = Worker {
+        ids: TransactionIds::default(),
         queue: Consumer::new(Arc::new(OneRefusal), RECEIVING),
         store: Arc::clone(&store) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&store) as Arc<dyn Archive>,

@@ -114,6 +114,10 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
     let took_ms = took.as_millis() as u64;
     match reason {
         None => tracing::debug!(%payment_id, %trace_key, result, took_ms, "submitted"),
+        // Told once for all payments that it befalls (`calls::unusable_answer`).
+        Some(reason) if matches!(result, "not_done" | "unknown") => {
+            tracing::debug!(%payment_id, %trace_key, result, reason, took_ms, "submitted");
+        }
         Some(reason) => {
             tracing::info!(%payment_id, %trace_key, result, reason, took_ms, "submitted");
         }
@@ -172,6 +176,9 @@ pub(crate) fn asked(payment: &Payment, found: &Found) {
     ASKED.add_for("result", result, 1);
     match reason {
         None => tracing::debug!(%payment_id, %trace_key, result, "asked"),
+        Some(reason) if result == "no_answer" => {
+            tracing::debug!(%payment_id, %trace_key, result, reason, "asked");
+        }
         Some(reason) => tracing::info!(%payment_id, %trace_key, result, reason, "asked"),
     }
 }

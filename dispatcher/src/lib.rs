@@ -57,7 +57,9 @@ use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
-use shared::transaction::{TransactionClient, TransactionClientError, Transactions};
+use shared::transaction::{
+    Distinct, TransactionClient, TransactionClientError, TransactionIds, Transactions,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
@@ -161,6 +163,7 @@ pub async fn run(
 ) -> Result<(), DispatcherError> {
     let Deps { store, archive, zone, payments, .. } = deps;
     let Deps { confirmations, dead_letters, transactions, clock, .. } = deps;
+    let transactions = Distinct::over(transactions, TransactionIds::default());
     let tasks = TaskTracker::new();
     let gate = Gate::new(config.bounds(), config.rate, clock.now());
     let (done, to_record) = mpsc::channel(config.concurrency);

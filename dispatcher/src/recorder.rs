@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::Settlement;
+use shared::domain::{Money, Settlement};
 use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer, Reported};
 use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};
@@ -136,6 +136,7 @@ fn confirmation(done: &Done) -> Option<Outgoing> {
             let confirmation = Confirmation {
                 payment: payment.reference(),
                 result: Reported::Settled(settlement.clone()),
+                money: Some(Money { amount: payment.amount, currency: payment.currency }),
                 trace_key: Some(payment.trace_key),
             };
             Some(confirmation.message(&done.attempt.to_string()))

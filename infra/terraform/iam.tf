@@ -380,3 +380,19 @@ data "aws_iam_policy_document" "setup_settings" {
     resources = [aws_dynamodb_table.control.arn]
   }
 }
+
+# Whoever runs `dueflow reconcile`: it reads both tables whole, and nothing else.
+data "aws_iam_policy_document" "reconcile" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
+  statement {
+    sid       = "ReadBothWhole"
+    actions   = ["dynamodb:Scan"]
+    resources = [aws_dynamodb_table.payments.arn, aws_dynamodb_table.payments_archive.arn]
+  }
+}

@@ -39,5 +39,6 @@ output "policies" {
     "archive-run"     = data.aws_iam_policy_document.archive_run.json
     "archive-find"    = data.aws_iam_policy_document.archive_find.json
     "archive-verify"  = data.aws_iam_policy_document.archive_verify.json
+    "reconcile"       = data.aws_iam_policy_document.reconcile.json
   }
 }

@@ -60,6 +60,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Check that no two payments have one transaction id; changes nothing.
+    Reconcile(crate::reconcile::ReconcileOptions),
     /// Check whether tonight's batch will pass; changes nothing.
     Preflight(crate::preflight::PreflightOptions),
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).

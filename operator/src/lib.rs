@@ -1,5 +1,5 @@
-//! The `dueflow` command: demo, local, setup, payments, archive, dlq, preflight, and each
-//! service.
+//! The `dueflow` command: demo, local, setup, payments, archive, dlq, reconcile,
+//! preflight, and each service.
 //!
 //! | module | room |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`archive`] | settled payments: move, find, compare |
 //! | [`dlq`] | list and replay dead letters |
+//! | [`reconcile`] | no two payments have one transaction id |
 //! | [`preflight`] | whether tonight's batch will pass |
 //! | [`local_world`] | the outside world and the services on this machine |
 //! | [`demo`] | a whole run, with a report that must balance |
@@ -25,6 +26,7 @@ pub mod dlq;
 pub mod local_world;
 pub mod payments;
 pub mod preflight;
+pub mod reconcile;
 mod settings;
 pub mod setup;
 
@@ -47,8 +49,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // To standard output for --help, to standard error for a mistake.
-            let _ = error.print();
+            if error.use_stderr() {
+                // It quotes what was typed, which may be an address with a password.
+                eprint!("{}", shared::http::without_user_infos(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
         }
     };
@@ -127,6 +133,7 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Command::Dlq { command: DlqCommand::Replay(options) } => {
             dlq::replay(common, settings.replay()?, options).await
         }
+        Command::Reconcile(options) => reconcile::reconcile(common, &options).await,
         Command::Preflight(options) => {
             Box::pin(preflight::preflight(common, settings.preflight()?, &options)).await
         }
@@ -140,11 +147,13 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
 
 async fn of_payments(
     command: PaymentsCommand,
-    CommandSettings { common, days, .. }: &CommandSettings,
+    CommandSettings { common, days, transaction, .. }: &CommandSettings,
 ) -> anyhow::Result<ExitCode> {
     match command {
         PaymentsCommand::Import(options) => payments::import(common, &days.zone, options).await,
-        PaymentsCommand::Show(options) => payments::show(common, options).await,
+        PaymentsCommand::Show(options) => {
+            payments::show(common, transaction.as_ref(), options).await
+        }
         PaymentsCommand::Upcoming(options) => payments::upcoming(common, &days.zone, options).await,
         PaymentsCommand::Due(options) => payments::due(common, &days.zone, options).await,
         PaymentsCommand::Open(options) => payments::open(common, &days.zone, options).await,

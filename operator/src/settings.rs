@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use shared::config::{Common, ConfigErrors, Settings, SweptDays};
+use shared::transaction::TransactionSettings;
 
-use crate::cli::{Command, DlqCommand};
+use crate::cli::{Command, DlqCommand, PaymentsCommand};
 use crate::dlq::ReplaySettings;
 use crate::preflight::PreflightSettings;
 
@@ -16,6 +17,8 @@ pub(crate) struct CommandSettings {
     pub(crate) days: SweptDays,
     replay: Option<ReplaySettings>,
     preflight: Option<PreflightSettings>,
+    /// Where `payments show` asks, if an address is set.
+    pub(crate) transaction: Option<TransactionSettings>,
 }
 
 impl CommandSettings {
@@ -34,9 +37,18 @@ impl CommandSettings {
             Command::Preflight(_) => (None, PreflightSettings::read(&mut settings)),
             _ => (None, None),
         };
+        let shows = matches!(command, Command::Payments { command: PaymentsCommand::Show(_) });
+        let asked = shows && settings.optional("DUEFLOW_TRANSACTION_URL").is_some();
+        let transaction = asked.then(|| TransactionSettings::read(&mut settings)).flatten();
         // One that is wrong is known to `settings`, which then ends in errors.
         let read = common.zip(days);
-        settings.finish(read.map(|(common, days)| Self { common, days, replay, preflight }))
+        settings.finish(read.map(|(common, days)| Self {
+            common,
+            days,
+            replay,
+            preflight,
+            transaction,
+        }))
     }
 
     /// Those of `dlq replay`.

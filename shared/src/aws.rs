@@ -38,6 +38,7 @@ pub const LOCAL_KEY: &str = "local";
 
 fn loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(crate::aws_http::client())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()

@@ -12,14 +12,17 @@
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`installation`] | what all services agree on: zone, shards, time of day |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
+//! | [`http`] | clients that go where they are told, addresses as they may be shown |
 //! | [`port`] | opening a port |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
 
 pub mod aws;
+mod aws_http;
 pub mod clock;
 pub mod config;
 pub mod dead_letters;
 pub mod domain;
+pub mod http;
 pub mod installation;
 pub mod payments;
 pub mod port;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::aws::Aws;
 use crate::config::{self, Common, ParentPipe, Settings};
+use crate::http::chain;
 use crate::installation::{Agreement, LOOK};
 use crate::shutdown::Shutdown;
 use crate::telemetry::admin::{self, Readiness};
@@ -53,7 +54,8 @@ impl Service {
         match self.run(common, own, work) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!(error = %error, "{} ended", self.name);
+                let error = chain(&*error);
+                tracing::error!(error, "{} ended", self.name);
                 eprintln!("{}: {error}", self.name);
                 ExitCode::FAILURE
             }

@@ -39,7 +39,8 @@ async fn service() -> (TransactionClient, mpsc::Receiver<String>) {
     let timeout = Duration::from_secs(10);
     let url = url.parse().unwrap();
     let terms = Terms { echo: Echo::Accepted, ..Terms::default() };
-    let settings = TransactionSettings { url, timeout, connect_timeout: timeout, terms };
+    let settings =
+        TransactionSettings { url, proxy: None, timeout, connect_timeout: timeout, terms };
     (TransactionClient::new(&settings).unwrap(), requests)
 }
 

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use operator::local_world::World;
 use shared::domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
-    PaymentId, Settlement, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Money,
+    Payment, PaymentId, Settlement, Status, TraceKey,
 };
 use shared::payments::{
     Applied, Change, Decision, FirstClaim, PaymentStore, PaymentsTable, RightVersion,
@@ -238,6 +238,20 @@ async fn a_decision_stands_under_each_of_its_conditions_and_writes_the_right_ver
             assert!(stored.claimed_at.is_some() && stored.failure.is_none());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settlement_is_written_only_to_a_payment_of_the_amount_that_it_names() {
+    let bank = Bank::open().await;
+    let settled_at = "2026-11-23T02:00:00Z".parse().unwrap();
+    let settlement = Settlement { transaction_id: "T".to_owned(), settled_at };
+    let held = bank.holds(None, Status::Pending, TWICE).await;
+    let reference = held.0.reference();
+    let money = Money { amount: held.0.amount, currency: held.0.currency };
+    let mut spoils: Vec<_> = statuses_but(Status::Pending).collect();
+    spoils.push(Spoilt::Set("Amount", number(9_999_999)));
+    spoils.push(Spoilt::Set("Currency", text("USD")));
+    bank.stands_under(held, Change::SettleOf(&reference, &settlement, money), spoils).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use axum::http::{Method, Request, Response, StatusCode};
 use shared::clock::Clock;
 use shared::domain::fnv1a;
 use shared::queue::Producer;
+use shared::transaction::Echo;
 use tokio::time::{Instant, timeout};
 
 use super::event;
@@ -74,6 +75,8 @@ pub(super) struct Desk {
     pub(super) secrets: Arc<[Secret]>,
     pub(super) confirmations: Producer,
     pub(super) taken: TakenLately,
+    /// Whether a settlement must name its amount.
+    pub(super) echo: Echo,
     pub(super) clock: Clock,
 }
 
@@ -116,7 +119,7 @@ impl Desk {
             Seen::UnderWay => return Answer::UnderWay,
             Seen::Taken => return Answer::Again,
         };
-        let confirmation = match event::read(&body) {
+        let confirmation = match event::read(&body, self.echo) {
             Ok(confirmation) => confirmation,
             Err(reason) => return Answer::Malformed(reason),
         };

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::error::Category;
-use shared::domain::{AccountId, Failure, FailureCode, PaymentRef, Settlement};
+use shared::domain::{
+    AccountId, Amount, Currency, Failure, FailureCode, Money, PaymentRef, Settlement,
+};
 use shared::queue::{Confirmation, Reported};
+use shared::transaction::Echo;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -13,6 +16,8 @@ enum Event {
     Settled {
         #[serde(flatten)]
         payment: Reference,
+        amount: Option<Amount>,
+        currency: Option<Currency>,
         transaction_id: String,
         settled_at: Timestamp,
     },
@@ -48,20 +53,25 @@ impl Reference {
 ///
 /// # Errors
 /// What is wrong with it, without its values: it is logged.
-pub(super) fn read(body: &[u8]) -> Result<Confirmation, String> {
+pub(super) fn read(body: &[u8], echo: Echo) -> Result<Confirmation, String> {
     let event: Event = serde_json::from_slice(body).map_err(|error| place(&error))?;
-    let (payment, result) = match event {
-        Event::Settled { payment, transaction_id, settled_at } => {
+    let (payment, result, money) = match event {
+        Event::Settled { payment, amount, currency, transaction_id, settled_at } => {
             let settlement = Settlement::new(transaction_id, settled_at)
-                .ok_or("transaction_id: must be 1 to 64 bytes")?;
-            (payment, Reported::Settled(settlement))
+                .ok_or("transaction_id: must be 1 to 64 bytes, printable")?;
+            let money = match (amount, currency, echo) {
+                (Some(amount), Some(currency), _) => Some(Money { amount, currency }),
+                (None, None, Echo::Accepted) => None,
+                _ => return Err("amount and currency: missing".to_owned()),
+            };
+            (payment, Reported::Settled(settlement), money)
         }
         Event::Rejected { payment, code, reason } => {
             let failure = Failure::new(FailureCode::Refused, format!("{code}: {reason}"));
-            (payment, Reported::Rejected(failure))
+            (payment, Reported::Rejected(failure), None)
         }
     };
-    Ok(Confirmation { payment: payment.parse()?, result, trace_key: None })
+    Ok(Confirmation { payment: payment.parse()?, result, money, trace_key: None })
 }
 
 /// Of which kind an error is and where. Its own words quote the body.
@@ -79,16 +89,17 @@ fn place(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    const SETTLED: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
+    const SETTLED: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","amount":1250,"currency":"EUR","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
     const REJECTED: &str = r#"{"type":"transaction.rejected","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","code":"closed","reason":"the account is closed"}}"#;
 
     #[test]
     fn both_events_are_read_whole() {
-        let settled = read(SETTLED.as_bytes()).unwrap();
+        let settled = read(SETTLED.as_bytes(), Echo::Required).unwrap();
         let reference = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
         assert_eq!(settled.payment.to_string(), reference);
         assert!(matches!(settled.result, Reported::Settled(s) if s.transaction_id == "T1"));
-        let rejected = read(REJECTED.as_bytes()).unwrap();
+        assert_eq!(settled.money.unwrap().to_string(), "12.50 EUR");
+        let rejected = read(REJECTED.as_bytes(), Echo::Required).unwrap();
         assert_eq!(rejected.payment.to_string(), reference);
         let words = "closed: the account is closed";
         // Not `rejected`: that is what answers a submission, and may be submitted again.
@@ -101,16 +112,26 @@ mod tests {
         for (what, with) in [
             (r#""019ab1f4-5c1e-7d3a-8b2f-0123456789ab""#, r#""HUNTER2""#),
             (r#""ACC-1""#, r#""HUNTER2 #""#),
-            (r#""2026-11-23","t"#, r#""HUNTER2","t"#),
+            (r#""2026-11-23","a"#, r#""HUNTER2","a"#),
+            (r#""EUR""#, r#""HUNTER2""#),
             ("transaction.settled", "HUNTER2"),
             (r#""settled_at":"2026-11-23T01:00:00.000Z""#, r#""settled_at":"HUNTER2""#),
             ("}}", r#"},"HUNTER2""#),
         ] {
             let body = SETTLED.replace(what, with);
             assert!(body.contains("HUNTER2"), "{what}");
-            let reason = read(body.as_bytes()).unwrap_err();
+            let reason = read(body.as_bytes(), Echo::Required).unwrap_err();
             assert!(!reason.contains("HUNTER"), "{reason}");
         }
+    }
+
+    #[test]
+    fn only_the_setting_lets_a_settlement_name_no_amount() {
+        let silent = SETTLED.replace(r#""amount":1250,"currency":"EUR","#, "");
+        assert!(read(silent.as_bytes(), Echo::Required).is_err());
+        assert_eq!(read(silent.as_bytes(), Echo::Accepted).unwrap().money, None);
+        let half = SETTLED.replace(r#""currency":"EUR","#, "");
+        assert!(read(half.as_bytes(), Echo::Accepted).is_err());
     }
 
     #[test]
@@ -124,12 +145,16 @@ mod tests {
             ("2026-11-23\"", "2026-11-31\""),
             (r#""T1""#, r#""""#),
             (r#""T1""#, &long),
+            ("1250", "0"),
+            ("1250", "12.5"),
+            ("1250", r#""1250""#),
+            ("EUR", "eur"),
             (r#","settled_at":"2026-11-23T01:00:00.000Z""#, ""),
             ("}}", "}"),
         ] {
             let body = SETTLED.replace(what, with);
             assert_ne!(body, SETTLED);
-            assert!(read(body.as_bytes()).is_err(), "{body}");
+            assert!(read(body.as_bytes(), Echo::Required).is_err(), "{body}");
         }
     }
 }

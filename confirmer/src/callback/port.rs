@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::clock::Clock;
 use shared::queue::Producer;
 use shared::shutdown::Shutdown;
+use shared::transaction::Echo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,7 @@ const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 pub struct Callbacks {
     listener: TcpListener,
     secrets: Vec<Secret>,
+    echo: Echo,
 }
 
 impl Callbacks {
@@ -42,10 +44,10 @@ impl Callbacks {
     ///
     /// # Errors
     /// The address cannot be bound, or its file cannot be written.
-    pub async fn open(settings: &CallbackSettings) -> io::Result<Self> {
+    pub async fn open(settings: &CallbackSettings, echo: Echo) -> io::Result<Self> {
         let file = settings.address_file.as_deref();
         let listener = shared::port::open(settings.address, file, "callback port").await?;
-        Ok(Self { listener, secrets: settings.secrets.clone() })
+        Ok(Self { listener, secrets: settings.secrets.clone(), echo })
     }
 
     /// Puts what callbacks say into `confirmations` until shutdown; then finishes the
@@ -55,6 +57,7 @@ impl Callbacks {
             secrets: self.secrets.clone().into(),
             confirmations,
             taken: TakenLately::default(),
+            echo: self.echo,
             clock,
         };
         let connections = TaskTracker::new();

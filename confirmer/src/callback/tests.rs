@@ -18,6 +18,7 @@ use shared::config::Settings;
 use shared::queue::{
     CallFailed, Confirmation, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
 };
+use shared::transaction::Echo;
 use standardwebhooks::Webhook;
 use tokio::sync::Semaphore;
 
@@ -27,7 +28,7 @@ use super::secret::Secret;
 use super::signature::Unsigned;
 use super::taken::TakenLately;
 
-const BODY: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
+const BODY: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","amount":1250,"currency":"EUR","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
 
 fn now() -> Timestamp {
     "2026-11-23T01:00:05Z".parse().unwrap()
@@ -93,6 +94,7 @@ impl Office {
         let desk = Desk {
             secrets: secrets.iter().map(|byte| Secret::parse(&secret(*byte)).unwrap()).collect(),
             confirmations: Producer::new(queue.clone()),
+            echo: Echo::Required,
             taken: TakenLately::default(),
             clock: Clock::new(now),
         };

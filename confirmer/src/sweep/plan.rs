@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::domain::{Failure, FailureCode, Found, Status};
+use shared::domain::{Failure, FailureCode, Found, Money, Payment, Status};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Dispatch, Outgoing, Reported};
 
@@ -51,7 +51,9 @@ pub(super) enum Step {
 pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
     let report = |label, result| {
         let (payment, trace_key) = (stored.payment.reference(), Some(stored.payment.trace_key));
-        let confirmation = Confirmation { payment, result, trace_key };
+        let Payment { amount, currency, .. } = stored.payment;
+        let money = Some(Money { amount, currency });
+        let confirmation = Confirmation { payment, result, money, trace_key };
         Step::Report(label, confirmation.message(&format!("sweep-{}", stored.attempts)))
     };
     match found {

@@ -87,6 +87,17 @@ async fn a_payment_that_comes_twice_in_one_receive_is_written_once_and_its_secon
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_confirmation_with_another_payments_transaction_id_is_a_conflict_and_writes_nothing() {
+    let world = || World::with(&[settled("T"), settled("T")]).each_of_its_own_payment();
+    let log = work(world()).await;
+    assert_eq!(log, ["letter conflict", "delete m1", "settle", "delete m0"]);
+    // The second one stays until its letter is written.
+    let log = work(world().failing(Call::Letter)).await;
+    came_in_order(&log, &["no letter", "release m1"]);
+    never_came(&log, "delete m1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_settlement_whose_payment_the_table_lacks_goes_only_if_the_archive_has_it() {
     let absent = || World::with(&[settled("T")]).writing(Err(ChangeError::Missing));
     let log = work(absent().archived(stored(Status::Processed, "T"))).await;

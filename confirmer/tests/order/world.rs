@@ -106,6 +106,7 @@ impl World {
         let body = |result: &Reported| Confirmation {
             payment: payment().reference(),
             result: result.clone(),
+            money: None,
             trace_key: None,
         };
         let incoming = results.iter().enumerate().map(|(number, result)| Incoming {
@@ -147,6 +148,16 @@ impl World {
     /// The archive holds this.
     pub(crate) fn archived(mut self, stored: StoredPayment) -> Self {
         self.archived = Some(stored);
+        self
+    }
+
+    /// Each message is of a payment of its own.
+    pub(crate) fn each_of_its_own_payment(self) -> Self {
+        for message in self.incoming.lock().unwrap().iter_mut() {
+            let mut confirmation: Confirmation = serde_json::from_str(&message.body).unwrap();
+            confirmation.payment.id = PaymentId::generate();
+            message.body = serde_json::to_string(&confirmation).unwrap();
+        }
         self
     }
 
@@ -266,7 +277,7 @@ impl PaymentStore for World {
     ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
         for change in changes {
             self.note(match change {
-                Change::Settle(..) => "settle",
+                Change::Settle(..) | Change::SettleOf(..) => "settle",
                 Change::DeadLettered(..) => "mark",
                 _ => "refuse",
             });

@@ -25,4 +25,5 @@ pub use day::{Counters, DayPlan, DaySummary, archive_day};
 pub(crate) use find::find;
 pub use options::{ArchiveCommand, ArchiveFindOptions, ArchiveRunOptions, ArchiveVerifyOptions};
 pub(crate) use run::run;
+pub(crate) use units::units;
 pub(crate) use verify::verify;

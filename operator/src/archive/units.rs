@@ -4,7 +4,7 @@ use shared::telemetry::Metrics;
 use shared::telemetry::calls::{READ_UNITS, WRITE_UNITS};
 
 /// Write and read units, in this order.
-pub(super) fn units(metrics: &Metrics) -> (f64, f64) {
+pub(crate) fn units(metrics: &Metrics) -> (f64, f64) {
     let text = metrics.render();
     let sum = |name: &str| -> f64 {
         let samples = text.lines().filter(|line| line.starts_with(name));

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{Data, PaymentRef};
+use shared::domain::{Data, Found, PaymentRef, Status};
+use shared::http::chain;
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
+use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 
 use super::fields::{fields, money};
 use super::output;
@@ -16,8 +18,17 @@ use crate::cli::ShowOptions;
 /// Whether the payment lies in the archive: not an attribute, but what people ask.
 const ARCHIVED: &str = "Archived";
 
+/// What the transaction service says of a payment that is PENDING or FAILED: not an attribute
+/// either. It is asked for, because writing down why an answer was of no use would cost a write
+/// for each attempt.
+const SAYS: &str = "TransactionService";
+
 /// The command. Exit status 1 when neither table holds the payment.
-pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Result<ExitCode> {
+pub(crate) async fn show(
+    common: &Common,
+    transaction: Option<&TransactionSettings>,
+    options: ShowOptions,
+) -> anyhow::Result<ExitCode> {
     let (aws, names) = (Aws::from_environment().await, &common.names);
     let (name, archive) = (names.payments_table(), names.archive_table());
     let (stored, archived) = match in_payments(&aws, &name, common, &options.reference).await? {
@@ -36,12 +47,41 @@ pub(crate) async fn show(common: &Common, options: ShowOptions) -> anyhow::Resul
     if archived {
         fields.insert(ARCHIVED.to_owned(), Value::Bool(true));
     }
+    if let Some(settings) = transaction.filter(|_| !archived && is_open(&stored)) {
+        fields.insert(SAYS.to_owned(), Value::String(says(settings, &stored).await));
+    }
     let text = if options.json {
         format!("{}\n", serde_json::to_string(&fields)?)
     } else {
         for_people(&stored, fields)
     };
     output::ended(output::print(&text).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+}
+
+/// Whether the transaction service may know more of a payment than its item tells.
+fn is_open(stored: &StoredPayment) -> bool {
+    match stored.status {
+        Status::Pending | Status::Failed => true,
+        Status::Scheduled | Status::Processed | Status::Cancelled => false,
+    }
+}
+
+/// What the transaction service says of a payment at this moment, or what is wrong with its
+/// answer. Nothing is changed by it.
+async fn says(settings: &TransactionSettings, stored: &StoredPayment) -> String {
+    let client = match TransactionClient::new(settings) {
+        Ok(client) => client,
+        Err(error) => return format!("not asked: {}", chain(&error)),
+    };
+    match client.find((&stored.payment).into()).await {
+        Found::Settled(settlement) => {
+            format!("settled as {} at {}", settlement.transaction_id, settlement.settled_at)
+        }
+        Found::UnderWay => "taken, and not ended yet".to_owned(),
+        Found::Rejected { reason } => format!("taken, and refused for good: {reason}"),
+        Found::Nothing => "nothing was settled or taken under its key so far".to_owned(),
+        Found::NoAnswer { reason, .. } => format!("no answer that counts: {reason}"),
+    }
 }
 
 /// The payment with its blob, if the payments table holds it.
@@ -74,7 +114,7 @@ fn for_people(stored: &StoredPayment, fields: Map<String, Value>) -> String {
             (_, Value::String(text)) => text.chars().flat_map(shown).collect(),
             (_, value) => value.to_string(),
         };
-        format!("{name:<14} {text}\n")
+        format!("{name:<18} {text}\n")
     };
     fields.into_iter().map(line).collect()
 }

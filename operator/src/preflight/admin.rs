@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 
 use super::finding::{Check, Finding};
 
@@ -29,13 +29,14 @@ pub(super) struct Said {
 pub(super) async fn ask(url: &Url) -> Said {
     let (ready, page) = tokio::join!(get(url, "readyz"), get(url, "metrics"));
     let page = page.unwrap_or_default();
-    let url = url.to_string();
+    let url = shared::http::without_user_info(url.as_str());
     Said { url, ready, service: service(&page), circuit_open: circuit_open(&page) }
 }
 
 async fn get(url: &Url, path: &str) -> Result<String, String> {
     let failed = |error: reqwest::Error| super::figures::cause(&error);
-    let client = Client::builder().timeout(ANSWER).build().map_err(failed)?;
+    let client = shared::http::client(url, None).map_err(failed)?;
+    let client = client.timeout(ANSWER).build().map_err(failed)?;
     let url = url.join(path).map_err(|error| error.to_string())?;
     let mut answer = client.get(url).send().await.map_err(failed)?;
     let status = answer.status();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use dispatcher::Dispatching;
 use jiff::Timestamp;
 use shared::domain::{Asked, Found};
+use shared::http::chain;
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 
 use super::figures::{grouped, several, time};
@@ -29,7 +30,7 @@ pub(super) struct Facts {
 pub(super) async fn ask(settings: &TransactionSettings) -> Facts {
     let client = match TransactionClient::new(settings) {
         Ok(client) => client,
-        Err(error) => return Facts { latency: Err(error.to_string()), ahead: None },
+        Err(error) => return Facts { latency: Err(chain(&error)), ahead: None },
     };
     let mut times = Vec::with_capacity(QUESTIONS);
     for _ in 0..QUESTIONS {
@@ -49,9 +50,8 @@ pub(super) async fn ask(settings: &TransactionSettings) -> Facts {
 
 /// Any answer has a `Date` header, whatever else it says.
 async fn ahead(settings: &TransactionSettings) -> reqwest::Result<Option<i64>> {
-    let client = reqwest::Client::builder()
+    let client = shared::http::client(&settings.url, settings.proxy.as_ref())?
         .timeout(settings.timeout)
-        .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let answer = client.head(settings.url.clone()).send().await?;
     let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
@@ -136,6 +136,7 @@ mod tests {
     fn settings() -> TransactionSettings {
         TransactionSettings {
             url: "https://transactions.bank.internal/base".parse().unwrap(),
+            proxy: None,
             timeout: 5_000 * MILLI,
             connect_timeout: 2_000 * MILLI,
             terms: Terms::default(),

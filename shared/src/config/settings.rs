@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::catalogue::catalogue;
+use crate::http::without_user_info;
 
 const CONFIG_FILE: &str = "DUEFLOW_CONFIG_FILE";
 
@@ -122,6 +123,7 @@ impl Settings {
     pub fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
         let (value, origin) =
             self.values.get(name).map_or(("", &Origin::Default), |(v, o)| (v.as_str(), o));
+        let value = without_user_info(value);
         let error = format!("{name}={value} ({origin}): {reason}");
         self.errors.push(error);
     }
@@ -243,6 +245,14 @@ mod tests {
         for part in ["DUEFLOW_DRAIN_TIMEOUT=25", "DUEFLOW_WORKER_THREADS=0", "DUEFLOW_PREFIXX"] {
             assert!(errors.contains(part), "{part} is missing in {errors}");
         }
+    }
+
+    #[test]
+    fn a_wrong_address_is_shown_without_its_user_and_password() {
+        let mut settings = load(&[("DUEFLOW_TRANSACTION_URL", "https//me:hunter2@bank.example")]);
+        settings.refuse("DUEFLOW_TRANSACTION_URL", "must be a URL");
+        let errors = settings.finish(Some(())).unwrap_err().to_string();
+        assert!(errors.contains("DUEFLOW_TRANSACTION_URL=…@bank.example"), "{errors}");
     }
 
     #[test]

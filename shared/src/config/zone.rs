@@ -4,7 +4,7 @@
 //! So an offset is taken only where its name repeats it as people write it: `<+14>-14`.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// What is accepted, for messages.
 const FORMS: &str = "must be an IANA time zone, such as Europe/Madrid, or an offset with its sign in both \
@@ -16,7 +16,9 @@ pub(super) fn parse(text: &str) -> Result<(TimeZone, String), String> {
         let other = "these names count to the west, the opposite of what most people read";
         return Err(format!("is read as {}: {other}. {FORMS}", offset_of(text)));
     }
-    if let Ok(zone) = TimeZone::get(text) {
+    // A TZDIR, or a system, with a few zones only would hide the list that is built in.
+    let built_in = |_| TimeZoneDatabase::bundled().get(text);
+    if let Ok(zone) = TimeZone::get(text).or_else(built_in) {
         let name = zone.iana_name().unwrap_or(text).to_owned();
         return Ok((zone, name));
     }
@@ -51,7 +53,10 @@ fn is_reversed_name(text: &str) -> bool {
 }
 
 fn offset_of(text: &str) -> String {
-    TimeZone::get(text).map_or_else(|_| "no zone".to_owned(), |zone| offset(&zone))
+    let built_in = |_| TimeZoneDatabase::bundled().get(text);
+    TimeZone::get(text)
+        .or_else(built_in)
+        .map_or_else(|_| "no zone".to_owned(), |zone| offset(&zone))
 }
 
 fn offset(zone: &TimeZone) -> String {

@@ -163,7 +163,7 @@ impl fmt::Display for Currency {
 }
 
 /// An amount as people read it: `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
     /// Minor units.
     pub amount: Amount,

@@ -1,6 +1,6 @@
 //! What can be changed about a payment, each change with what it writes.
 
-use crate::domain::{Event, Failure, Payment, PaymentRef, Settlement};
+use crate::domain::{Event, Failure, Money, Payment, PaymentRef, Settlement};
 
 /// A change of one payment: the event, with what it writes.
 #[derive(Debug, Clone)]
@@ -15,6 +15,9 @@ pub enum Change<'a> {
     Resume(&'a Payment, u32),
     /// PENDING → PROCESSED.
     Settle(&'a PaymentRef, &'a Settlement),
+    /// PENDING → PROCESSED, provided that the table holds what the transaction service says that
+    /// it settled.
+    SettleOf(&'a PaymentRef, &'a Settlement, Money),
     /// PENDING → FAILED, by the worker that has made the last of so many attempts.
     Fail(&'a PaymentRef, &'a Failure, u32),
     /// PENDING → FAILED, because the transaction service reports by itself that it was refused.
@@ -89,7 +92,7 @@ impl Change<'_> {
         match self {
             Self::Claim(_) | Self::ClaimAgain(..) => Event::Claim,
             Self::Resume(..) => Event::Resume,
-            Self::Settle(..) => Event::Settle,
+            Self::Settle(..) | Self::SettleOf(..) => Event::Settle,
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
             Self::Replay(..) | Self::Decide(_) => Event::Replay,
             Self::Cancel(_) => Event::Cancel,
@@ -107,6 +110,7 @@ impl Change<'_> {
                 payment.reference()
             }
             Self::Settle(reference, _)
+            | Self::SettleOf(reference, ..)
             | Self::Fail(reference, ..)
             | Self::Refuse(reference, _)
             | Self::Replay(reference, ..)

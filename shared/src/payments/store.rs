@@ -64,6 +64,9 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             // A message of a payment whose blob lies beside it has the digest too.
             !stored.payment.same_instruction(payment) || stored.payment.data != payment.data
         }
+        Change::SettleOf(_, _, money) => {
+            (stored.payment.amount, stored.payment.currency) != (money.amount, money.currency)
+        }
         Change::Settle(..)
         | Change::Fail(..)
         | Change::Refuse(..)
@@ -85,7 +88,7 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
             | Change::Decide(_)
             | Change::NotDone(..)
             | Change::DeadLettered(..) => false,
-            Change::Settle(_, settlement) => {
+            Change::Settle(_, settlement) | Change::SettleOf(_, settlement, _) => {
                 stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
             }
             Change::Fail(_, failure, _)

@@ -213,7 +213,7 @@ fn confirmation(payment: &str, transaction: &str) -> Confirmation {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let payment: PaymentRef = payment.parse().unwrap();
     let settlement = Settlement { transaction_id: transaction.to_owned(), settled_at };
-    Confirmation { payment, result: Reported::Settled(settlement), trace_key: None }
+    Confirmation { payment, result: Reported::Settled(settlement), money: None, trace_key: None }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::producer::Outgoing;
-use crate::domain::{Failure, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
+use crate::domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
 
 /// Most entries of one batch request (SQS API reference).
 pub const MAX_BATCH: usize = 10;
@@ -49,6 +49,11 @@ pub struct Confirmation {
     /// What became of it.
     #[serde(flatten)]
     pub result: Reported,
+    /// What was settled, as the transaction service names it: the table must hold the same.
+    /// `None` where it names nothing yet (`DUEFLOW_TRANSACTION_ECHO`), and in messages of
+    /// versions before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
     /// Ties the logs together; a callback does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_key: Option<TraceKey>,
@@ -99,6 +104,14 @@ mod tests {
         let rejected = r#"{"payment":"A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab","code":"rejected","reason":"x: y"}"#;
         let read: Confirmation = serde_json::from_str(rejected).unwrap();
         assert!(matches!(read.result, Reported::Rejected(_)));
+        let named = settled.replace("}", r#","money":{"amount":1250,"currency":"EUR"}}"#);
+        let read: Confirmation = serde_json::from_str(&named).unwrap();
+        assert_eq!(read.money.unwrap().to_string(), "12.50 EUR");
+        for wrong in ["\"T\"", "\" \"", "\"\\u001b\""] {
+            let body = settled.replace("\"T\"", wrong);
+            let usable = serde_json::from_str::<Confirmation>(&body).is_ok();
+            assert_eq!(usable, wrong == "\"T\"", "{body}");
+        }
         let half = settled.replace("transaction_id", "transaction");
         assert!(serde_json::from_str::<Confirmation>(&half).is_err());
     }

@@ -2,6 +2,7 @@
 //! bank pays for.
 
 use super::Metric;
+use crate::domain::PaymentId;
 use crate::payments::Units;
 
 /// Write units, from `ReturnConsumedCapacity`.
@@ -25,8 +26,27 @@ pub const SQS_FAILED_ENTRIES: Metric = Metric::counter(
     "Entries of a batch request that SQS refused and that were sent again, by operation",
 );
 
+/// Settlements whose transaction id another payment has.
+pub const TRANSACTION_IDS_REUSED: Metric = Metric::counter(
+    "transaction_ids_reused_total",
+    "Settlements that came with the transaction id of another payment and did not count",
+);
+
+/// Answers that say nothing of their payment.
+pub const UNUSABLE_ANSWERS: Metric = Metric::counter(
+    "transaction_answers_unusable_total",
+    "Calls to the transaction service without an answer in the contract's words: nothing is known of the payment",
+);
+
 /// All of them.
-pub const ALL: &[Metric] = &[WRITE_UNITS, READ_UNITS, SQS_REQUESTS, SQS_FAILED_ENTRIES];
+pub const ALL: &[Metric] = &[
+    WRITE_UNITS,
+    READ_UNITS,
+    SQS_REQUESTS,
+    SQS_FAILED_ENTRIES,
+    TRANSACTION_IDS_REUSED,
+    UNUSABLE_ANSWERS,
+];
 
 pub(crate) fn written(operation: &'static str, units: Units) {
     WRITE_UNITS.add_for("operation", operation, units.milli());
@@ -42,4 +62,22 @@ pub(crate) fn sqs(operation: &'static str) {
 
 pub(crate) fn sqs_failed(operation: &'static str, entries: usize) {
     SQS_FAILED_ENTRIES.add_for("operation", operation, entries as u64);
+}
+
+pub(crate) fn transaction_id_reused(transaction_id: &str, payment: PaymentId, other: PaymentId) {
+    TRANSACTION_IDS_REUSED.add(1);
+    tracing::error!(transaction_id, payment_id = %payment, %other, "the transaction service gave one transaction id to two payments: the second does not count as settled");
+}
+
+/// Counts an answer that is of no use; it is told unless it was lately (`None`).
+pub(crate) fn unusable_answer(operation: &'static str, reason: &str, untold: Option<u64>) {
+    UNUSABLE_ANSWERS.add_for("operation", operation, 1);
+    if let Some(untold) = untold {
+        tracing::warn!(
+            operation,
+            reason,
+            untold,
+            "an answer of the transaction service does not tell what became of a payment"
+        );
+    }
 }

@@ -4,7 +4,9 @@ pub mod admin;
 pub mod calls;
 mod logs;
 mod metric;
+mod rarely;
 mod readiness;
 
 pub use logs::{LogLevel, start_logs};
 pub use metric::{Metric, Metrics};
+pub(crate) use rarely::Rarely;

@@ -1,5 +1,7 @@
 //! The HTTP client of the transaction service.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,15 +14,19 @@ use super::instruction::Instruction;
 use super::terms::Terms;
 use crate::config::Settings;
 use crate::domain::{Asked, Certainty, Doubt, Found, Outcome, Payment};
+use crate::http::{self, chain};
+use crate::telemetry::{Rarely, calls};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Where the transaction service is and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TransactionSettings {
     /// Its base address.
     pub url: Url,
+    /// The proxy that it is reached through, if any.
+    pub proxy: Option<Url>,
     /// Limit of one call in all.
     pub timeout: Duration,
     /// Limit of connecting.
@@ -32,20 +38,43 @@ pub struct TransactionSettings {
 impl TransactionSettings {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let url = settings.parse_with("DUEFLOW_TRANSACTION_URL", |text| {
-            let url: Url = text.parse().map_err(|error| format!("must be a URL: {error}"))?;
-            match url.scheme() {
-                "http" | "https" => Ok(url),
-                _ => Err("must start with http:// or https://".to_owned()),
-            }
-        });
+        let url = settings.parse_with("DUEFLOW_TRANSACTION_URL", address);
+        let proxy = "DUEFLOW_TRANSACTION_PROXY";
+        let proxy = match settings.optional(proxy) {
+            None => Some(None),
+            Some(_) => settings.parse_with(proxy, address).map(Some),
+        };
         let millis = Duration::from_millis;
         let timeout =
             settings.duration("DUEFLOW_TRANSACTION_TIMEOUT", millis(100)..=millis(600_000));
         let connect =
             settings.duration("DUEFLOW_TRANSACTION_CONNECT_TIMEOUT", millis(10)..=millis(60_000));
         let terms = Terms::read(settings);
-        Some(Self { url: url?, timeout: timeout?, connect_timeout: connect?, terms: terms? })
+        Some(Self {
+            url: url?,
+            proxy: proxy?,
+            timeout: timeout?,
+            connect_timeout: connect?,
+            terms: terms?,
+        })
+    }
+}
+
+fn address(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("must be a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err("must start with http:// or https://".to_owned()),
+    }
+}
+
+/// Without the addresses, which may hold a password.
+impl fmt::Debug for TransactionSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionSettings")
+            .field("url", &self.url.origin().ascii_serialization())
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +82,7 @@ impl TransactionSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionClientError {
     /// The HTTP client.
-    #[error("setting up the HTTP client: {0}")]
+    #[error("setting up the HTTP client of the transaction service")]
     Build(#[source] reqwest::Error),
     /// The address.
     #[error("DUEFLOW_TRANSACTION_URL cannot carry a path: {0}")]
@@ -61,24 +90,25 @@ pub enum TransactionClientError {
 }
 
 /// The transaction service over HTTP.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TransactionClient {
     http: Client,
     transactions: Url,
     terms: Terms,
+    told: Arc<Rarely>,
 }
 
 impl TransactionClient {
     /// A client with its own connection pool. It follows no redirects: a payment goes to the
-    /// configured address or nowhere.
+    /// configured address or nowhere, through no proxy but the one that a setting names.
     ///
     /// # Errors
     /// [`TransactionClientError`] says what cannot be used.
     pub fn new(settings: &TransactionSettings) -> Result<Self, TransactionClientError> {
-        let http = Client::builder()
+        let http = http::client(&settings.url, settings.proxy.as_ref())
+            .map_err(TransactionClientError::Build)?
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .user_agent(concat!("dueflow/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -86,10 +116,13 @@ impl TransactionClient {
         let mut transactions = settings.url.clone();
         transactions
             .path_segments_mut()
-            .map_err(|()| TransactionClientError::Address(settings.url.to_string()))?
+            .map_err(|()| {
+                TransactionClientError::Address(http::without_user_info(settings.url.as_str()))
+            })?
             .pop_if_empty()
             .extend(["v1", "transactions"]);
-        Ok(Self { http, transactions, terms: settings.terms.clone() })
+        let (terms, told) = (settings.terms.clone(), Arc::default());
+        Ok(Self { http, transactions, terms, told })
     }
 
     async fn whole(response: Result<Response, reqwest::Error>) -> Result<Answer, NotAnswered> {
@@ -99,6 +132,14 @@ impl TransactionClient {
             Err(error) if error.is_connect() => Err(NotAnswered::NotSent(chain(&error))),
             Err(error) => Err(NotAnswered::Lost(chain(&error))),
         }
+    }
+}
+
+/// Without the address, which may hold a password.
+impl fmt::Debug for TransactionClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.transactions.origin().ascii_serialization();
+        f.debug_struct("TransactionClient").field("origin", &origin).finish_non_exhaustive()
     }
 }
 
@@ -119,22 +160,30 @@ impl Transactions for TransactionClient {
             .body(body)
             .send()
             .await;
-        match Self::whole(sent).await {
+        let outcome = match Self::whole(sent).await {
             Ok(answer) => outcome(&answer, &payment.into(), &self.terms),
             Err(NotAnswered::NotSent(reason)) => not_sent(reason),
             Err(NotAnswered::Lost(reason)) => Outcome::Unknown { doubt: Doubt::Lost, reason },
+        };
+        if let Outcome::Unknown { reason, .. } | Outcome::NotDone { reason, .. } = &outcome {
+            calls::unusable_answer("submit", reason, self.told.tell(reason));
         }
+        outcome
     }
 
     async fn find(&self, asked: Asked) -> Found {
         let mut url = self.transactions.clone();
         url.query_pairs_mut().append_pair("idempotency_key", &asked.key.to_string());
-        match Self::whole(self.http.get(url).send().await).await {
+        let found = match Self::whole(self.http.get(url).send().await).await {
             Ok(answer) => found(&answer, &asked, &self.terms),
             Err(NotAnswered::NotSent(reason) | NotAnswered::Lost(reason)) => {
                 Found::NoAnswer { retry_after: None, reason }
             }
+        };
+        if let Found::NoAnswer { reason, .. } = &found {
+            calls::unusable_answer("find", reason, self.told.tell(reason));
         }
+        found
     }
 }
 
@@ -168,10 +217,4 @@ async fn read(mut response: Response) -> Result<Answer, NotAnswered> {
             Err(error) => return Err(NotAnswered::Lost(chain(&error))),
         }
     }
-}
-
-/// The whole chain of an error's causes; `reqwest` shows only the outermost.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

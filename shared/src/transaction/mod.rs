@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod client;
+mod distinct;
 #[doc(hidden)]
 pub mod fuzzing;
 mod instruction;
@@ -13,6 +14,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use client::{TransactionClient, TransactionClientError, TransactionSettings};
+pub use distinct::{Distinct, TransactionIds};
 pub use terms::{Echo, Terms};
 
 use crate::domain::{Asked, Found, Outcome, Payment};

@@ -198,7 +198,7 @@ async fn what_was_archived_is_not_paid_again_whoever_inserts_or_sends_it_again()
     payments.send(&[Dispatch::First.message(&first[0])]).await.unwrap();
     let queue = Producer::open(&flow.world.aws, names.confirmations_queue()).await.unwrap();
     let result = Reported::Settled(settlement(&first[0]));
-    let late = Confirmation { payment: first[0].reference(), result, trace_key: None };
+    let late = Confirmation { payment: first[0].reference(), result, money: None, trace_key: None };
     queue.send(&[late.message("again")]).await.unwrap();
     let again = Payment { created_at: Timestamp::now(), ..first[1].clone() };
     let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..first[2].clone() };

@@ -157,6 +157,7 @@ impl ByHand {
 fn transactions(flow: &Flow) -> TransactionClient {
     TransactionClient::new(&TransactionSettings {
         url: flow.world.local.transactions.endpoint().parse().unwrap(),
+        proxy: None,
         timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(2),
         terms: Terms::default(),

@@ -42,6 +42,7 @@ async fn example(flow: &mut Flow) -> Payment {
 async fn was_settled_as(flow: &Flow, payment: &Payment) -> bool {
     let client = TransactionClient::new(&TransactionSettings {
         url: flow.world.local.transactions.endpoint().parse().unwrap(),
+        proxy: None,
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
         terms: Terms::default(),

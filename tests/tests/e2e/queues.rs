@@ -67,6 +67,7 @@ async fn a_second_settlement_with_another_transaction_id_is_raised_and_overwrite
             transaction_id: "another-transaction".to_owned(),
             settled_at: jiff::Timestamp::now(),
         }),
+        money: None,
         trace_key: Some(before.payment.trace_key),
     };
     let queue = flow.world.names.confirmations_queue();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::domain::{
-    BlobDigest, Data, DataBlob, DueDate, Failure, Payment, PaymentId, PaymentRef, Settlement,
-    Status, transition,
+    BlobDigest, Data, DataBlob, DueDate, Failure, Money, Payment, PaymentId, PaymentRef,
+    Settlement, Status, transition,
 };
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
@@ -46,7 +46,7 @@ enum Owned {
     Claim(Payment),
     ClaimAgain(Payment, u32),
     Resume(Payment, u32),
-    Settle(PaymentRef, Settlement),
+    Settle(PaymentRef, Settlement, Option<Money>),
     Fail(PaymentRef, Failure, u32),
     Refuse(PaymentRef, Failure),
     Replay(PaymentRef, u32, FirstClaim),
@@ -64,7 +64,10 @@ impl Owned {
             Change::ClaimAgain(payment, seen) => Self::ClaimAgain(payment.clone(), seen),
             Change::Resume(payment, seen) => Self::Resume(payment.clone(), seen),
             Change::Settle(reference, settlement) => {
-                Self::Settle(reference.clone(), settlement.clone())
+                Self::Settle(reference.clone(), settlement.clone(), None)
+            }
+            Change::SettleOf(reference, settlement, money) => {
+                Self::Settle(reference.clone(), settlement.clone(), Some(money))
             }
             Change::Fail(reference, failure, made) => {
                 Self::Fail(reference.clone(), failure.clone(), made)
@@ -95,7 +98,10 @@ impl Owned {
             Self::Claim(payment) => Change::Claim(payment),
             Self::ClaimAgain(payment, seen) => Change::ClaimAgain(payment, *seen),
             Self::Resume(payment, seen) => Change::Resume(payment, *seen),
-            Self::Settle(reference, settlement) => Change::Settle(reference, settlement),
+            Self::Settle(reference, settlement, None) => Change::Settle(reference, settlement),
+            Self::Settle(reference, settlement, Some(money)) => {
+                Change::SettleOf(reference, settlement, *money)
+            }
             Self::Fail(reference, failure, made) => Change::Fail(reference, failure, *made),
             Self::Refuse(reference, failure) => Change::Refuse(reference, failure),
             Self::Replay(reference, made, first) => Change::Replay(reference, *made, *first),
@@ -126,7 +132,10 @@ impl Owned {
             | Self::NotDone(_, made, _)
             | Self::DeadLettered(_, made, _) => stored.attempts == *made,
             Self::Cancel(_) | Self::Withhold(..) => stored.attempts == 0,
-            Self::Settle(..) | Self::Refuse(..) => true,
+            Self::Settle(_, _, money) => money.is_none_or(|money| {
+                (stored.payment.amount, stored.payment.currency) == (money.amount, money.currency)
+            }),
+            Self::Refuse(..) => true,
         }
     }
 
@@ -137,7 +146,7 @@ impl Owned {
                 stored.claimed_at = Some(now);
             }
             Self::ClaimAgain(..) | Self::Resume(..) => stored.attempts += 1,
-            Self::Settle(_, settlement) => {
+            Self::Settle(_, settlement, _) => {
                 stored.transaction_id = Some(settlement.transaction_id);
                 stored.settled_at = Some(settlement.settled_at);
             }

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::query::QueryError;
+use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use super::super::error::PaymentsError;
 
@@ -17,4 +18,7 @@ pub enum ArchiveError {
     /// A page of an index, or of an account's payments.
     #[error("looking payments up: {}", DisplayErrorContext(.0))]
     Query(Box<SdkError<QueryError>>),
+    /// A page of a table that is read whole.
+    #[error("reading a table: {}", DisplayErrorContext(.0))]
+    Scan(Box<SdkError<ScanError>>),
 }

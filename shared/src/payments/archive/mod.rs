@@ -8,6 +8,7 @@
 //! | `item` | a payment as it is archived, and what two of them have in common |
 //! | `table` | the archive: put, read, find |
 //! | `entries` | all payments of a day, whatever their status, from the index `due` |
+//! | `settled` | everything that was settled, from either table whole |
 //! | `tables` | both tables, as the move needs them |
 //! | `mover` | put, verify, delete |
 
@@ -15,6 +16,7 @@ mod entries;
 mod error;
 mod item;
 mod mover;
+mod settled;
 mod table;
 mod tables;
 
@@ -22,5 +24,6 @@ pub use entries::{Entry, EntryPage};
 pub use error::ArchiveError;
 pub use item::{ArchiveItem, Likeness, NotArchivable};
 pub use mover::{Moved, Moves, Stayed, move_payments};
+pub use settled::{SettledPage, SettledPayment};
 pub use table::{Archive, ArchiveTable, Put};
 pub use tables::{Deleted, Tables};

@@ -24,8 +24,8 @@ use crate::domain::{DueDate, PaymentRef, Status};
 /// The payments table and the archive.
 #[derive(Debug)]
 pub struct Tables {
-    payments: PaymentsTable,
-    archive: ArchiveTable,
+    pub(super) payments: PaymentsTable,
+    pub(super) archive: ArchiveTable,
 }
 
 /// What a delete found.

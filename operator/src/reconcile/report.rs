@@ -1,0 +1,48 @@
+//! What a reconciliation found.
+
+use serde_json::{Value, json};
+
+use super::repeats::Reused;
+
+/// What a reconciliation found.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// Items with a transaction id in both tables.
+    pub(super) seen: u64,
+    /// Ids of more than one payment.
+    pub(super) reused: Vec<Reused>,
+}
+
+impl Report {
+    /// Whether each transaction id is one payment's.
+    pub(super) fn is_right(&self) -> bool {
+        self.reused.is_empty()
+    }
+
+    pub(super) fn print(&self) {
+        for Reused { transaction_id, count, payments } in &self.reused {
+            // The service's, so it may hold what a terminal would obey.
+            println!("transaction {}: {count} payments", transaction_id.escape_debug());
+            payments.iter().for_each(|payment| println!("  {payment}"));
+            let more = count - payments.len() as u64;
+            if more > 0 {
+                println!("  and {more} more");
+            }
+        }
+        println!("{} settled payments in both tables", self.seen);
+        match self.reused.len() {
+            0 => println!("Each transaction id is one payment's."),
+            count => println!(
+                "{count} transaction ids are those of more than one payment: \
+                 docs/runbooks/dead-letters.md#conflict"
+            ),
+        }
+    }
+
+    pub(super) fn as_json(&self, read_units: f64) -> Value {
+        json!({
+            "settled": self.seen, "reused": self.reused, "right": self.is_right(),
+            "read_units": read_units,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! One transaction id is one payment's. A service that gives the same id for many would have
+//! all of them marked PROCESSED, of which at most one was paid.
+//!
+//! On the way of a payment it is noticed within a window of what this process saw last: exact
+//! knowledge would cost a write for each payment. `dueflow reconcile` finds the rest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::Transactions;
+use crate::domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId};
+use crate::telemetry::calls;
+
+/// Ids of half a window. A whole one is some 65,000 ids, 100 to 200 bytes each: what a dispatcher
+/// settles in two minutes at full speed, and what a service that repeats one gives again at once.
+const HALF: usize = 32_768;
+
+/// The transaction ids that a process has seen lately, and whose they are. Cloning it gives the
+/// same ones.
+#[derive(Clone, Default)]
+pub struct TransactionIds(Arc<Mutex<Window>>);
+
+/// Two halves: when the younger one is full, the older one goes.
+#[derive(Default)]
+struct Window {
+    younger: HashMap<Box<str>, PaymentId>,
+    older: HashMap<Box<str>, PaymentId>,
+}
+
+/// Without the ids: there are too many.
+impl fmt::Debug for TransactionIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionIds").finish_non_exhaustive()
+    }
+}
+
+impl TransactionIds {
+    /// Notes that a payment was settled under an id.
+    ///
+    /// # Errors
+    /// The other payment that has this id. It is counted and logged; whose the id is in truth,
+    /// nobody can say, so the one that came second stays as it is.
+    pub fn note(&self, transaction_id: &str, payment: PaymentId) -> Result<(), PaymentId> {
+        // Each critical section changes a map and cannot panic in between.
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Window { younger, older } = &mut *window;
+        let seen = younger.get(transaction_id).or_else(|| older.get(transaction_id)).copied();
+        if let Some(other) = seen.filter(|other| *other != payment) {
+            drop(window);
+            calls::transaction_id_reused(transaction_id, payment, other);
+            return Err(other);
+        }
+        if younger.len() >= HALF {
+            *older = std::mem::take(younger);
+        }
+        younger.insert(transaction_id.into(), payment);
+        Ok(())
+    }
+}
+
+/// A transaction service whose settlements are held against each other.
+#[derive(Debug)]
+pub struct Distinct {
+    service: Arc<dyn Transactions>,
+    ids: TransactionIds,
+}
+
+impl Distinct {
+    /// Holds the settlements of `service` against each other, and against the others in `ids`.
+    #[must_use]
+    pub fn over(service: Arc<dyn Transactions>, ids: TransactionIds) -> Arc<dyn Transactions> {
+        Arc::new(Self { service, ids })
+    }
+}
+
+fn reused(transaction_id: &str, other: PaymentId) -> String {
+    format!("its transaction id {transaction_id} is that of payment {other}")
+}
+
+#[async_trait]
+impl Transactions for Distinct {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        let outcome = self.service.submit(payment).await;
+        let Outcome::Settled(settlement) = &outcome else { return outcome };
+        match self.ids.note(&settlement.transaction_id, payment.id) {
+            Ok(()) => outcome,
+            Err(other) => Outcome::Unknown {
+                doubt: Doubt::Reused,
+                reason: reused(&settlement.transaction_id, other),
+            },
+        }
+    }
+
+    async fn find(&self, asked: Asked) -> Found {
+        let found = self.service.find(asked).await;
+        let Found::Settled(settlement) = &found else { return found };
+        match self.ids.note(&settlement.transaction_id, asked.key) {
+            Ok(()) => found,
+            Err(other) => Found::NoAnswer {
+                retry_after: None,
+                reason: reused(&settlement.transaction_id, other),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AccountId, Amount, BeneficiaryId, Settlement, TraceKey};
+
+    /// A service that gives one transaction id for everything.
+    #[derive(Debug)]
+    struct Stuck;
+
+    fn settlement() -> Settlement {
+        let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+        Settlement { transaction_id: "T1".to_owned(), settled_at }
+    }
+
+    #[async_trait]
+    impl Transactions for Stuck {
+        async fn submit(&self, _: &Payment) -> Outcome {
+            Outcome::Settled(settlement())
+        }
+
+        async fn find(&self, _: Asked) -> Found {
+            Found::Settled(settlement())
+        }
+    }
+
+    fn payment() -> Payment {
+        Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_200_payments_with_one_transaction_id_one_counts_as_settled() {
+        let service = Distinct::over(Arc::new(Stuck), TransactionIds::default());
+        let payments: Vec<_> = (0..200).map(|_| payment()).collect();
+        for again in 0..2 {
+            for (number, payment) in payments.iter().enumerate() {
+                let outcome = service.submit(payment).await;
+                let found = service.find(payment.into()).await;
+                if number == 0 {
+                    assert_eq!(outcome, Outcome::Settled(settlement()), "{again}");
+                    assert_eq!(found, Found::Settled(settlement()), "{again}");
+                } else {
+                    let doubt = matches!(outcome, Outcome::Unknown { doubt: Doubt::Reused, .. });
+                    assert!(doubt, "{outcome:?}");
+                    assert!(matches!(found, Found::NoAnswer { .. }), "{found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_window_is_bounded_and_holds_the_latest() {
+        let ids = TransactionIds::default();
+        let (first, last) = (PaymentId::generate(), PaymentId::generate());
+        ids.note("first", first).unwrap();
+        for number in 0..HALF * 2 {
+            ids.note(&format!("T-{number}"), PaymentId::generate()).unwrap();
+        }
+        ids.note("last", last).unwrap();
+        assert_eq!(ids.note("last", first), Err(last));
+        // Forgotten: the memory of a process is bounded.
+        assert_eq!(ids.note("first", last), Ok(()));
+        let window = ids.0.lock().unwrap();
+        assert!(window.younger.len() + window.older.len() <= HALF * 2);
+    }
+}
