@@ -14,7 +14,8 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
 
 use crate::events;
-use crate::verdict::{Verdict, judge, judge_absent};
+use crate::stopper::Stopper;
+use crate::verdict::{Done, Verdict, judge, judge_absent};
 
 /// A receiver of confirmations. Cloned for each receive loop.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub(crate) struct Worker {
     pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) dead_letters: DeadLetterQueue,
+    pub(crate) stopper: Stopper,
     pub(crate) clock: Clock,
     pub(crate) receiving: Calls,
     pub(crate) settling: Calls,
@@ -75,6 +77,9 @@ impl Worker {
             match self.look_back(verdict, &confirmation).await {
                 Verdict::Written(how) => {
                     events::written(&confirmation, how.as_str());
+                    if how == Done::Now {
+                        self.stopper.note(&confirmation);
+                    }
                     match confirmation.result {
                         Reported::Settled(_) => done.push(delivery),
                         Reported::Rejected(_) => {
