@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::config::{Receiving, Settings, SweptDays, attempt_limits, old_days_interval};
+use shared::dispatch_stop::StopLimits;
 use shared::transaction::TransactionSettings;
 
 use crate::callback::CallbackSettings;
@@ -29,6 +30,8 @@ pub struct Confirming {
     pub sweeping: Sweeping,
     /// Which days of it.
     pub days: SweptDays,
+    /// When reported refusals stop dispatching.
+    pub stop: StopLimits,
 }
 
 /// When the table is swept for payments that are stuck.
@@ -78,7 +81,9 @@ impl ConfirmerConfig {
         let sweeping = Sweeping::read(settings, receiving);
         let callbacks = CallbackSettings::read(settings);
         let days = SweptDays::read(settings);
-        let confirming = Confirming { receivers: receivers?, sweeping: sweeping?, days: days? };
+        let stop = StopLimits::read(settings);
+        let confirming =
+            Confirming { receivers: receivers?, sweeping: sweeping?, days: days?, stop: stop? };
         Some(Self { receiving: receiving?, transaction: transaction?, callbacks, confirming })
     }
 }

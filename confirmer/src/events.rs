@@ -1,5 +1,6 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
+use shared::dispatch_stop::DispatchStop;
 use shared::domain::{Failure, Settlement};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Reported};
@@ -35,12 +36,17 @@ const STUCK: Metric = Metric::counter(
     "Payments that were PENDING for too long, by what the transaction service said of them",
 );
 
+const STOPS: Metric = Metric::counter(
+    "confirmer_stops_total",
+    "Times that this confirmer has stopped dispatching because of reported refusals",
+);
+
 const CALLBACKS: Metric =
     Metric::counter("confirmer_callbacks_total", "Callbacks by how they were answered");
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] =
-    &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS, SWEEPS, STUCK, CALLBACKS];
+    &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS, SWEEPS, STUCK, STOPS, CALLBACKS];
 
 pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
     let payment_id = confirmation.payment.id;
@@ -55,6 +61,13 @@ pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
             tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it goes to the dead-letter queue");
         }
     }
+}
+
+/// Too many refusals were reported: no more is submitted.
+pub(crate) fn stopped(stop: &DispatchStop) {
+    STOPS.add(1);
+    let DispatchStop { id, cause, reason, count, .. } = stop;
+    tracing::error!(%id, %cause, reason, count, "dispatching is stopped at all dispatchers until an operator resumes it: see docs/runbooks/dispatch-stop.md");
 }
 
 pub(crate) fn buried(message_id: &str, failure: &Failure) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::config::Receiving;
+use shared::dispatch_stop::StopLimits;
 use shared::domain::{BlobDigest, DataBlob, Settlement, Status, transition};
 use shared::payments::{
     Applied, BlobError, ChangeError, DeadLetters, PaymentsError, StoredPayment, met,
@@ -18,6 +19,8 @@ use shared::telemetry::admin::Calls;
 
 use super::*;
 
+const STOP: StopLimits =
+    StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
 const RECEIVING: Receiving =
     Receiving { visibility: Duration::from_secs(30), wait: Duration::from_secs(1) };
 
@@ -148,6 +151,7 @@ async fn deliver(outside: &Arc<Outside>, times: usize) {
         store: Arc::clone(outside) as Arc<dyn PaymentStore>,
         archive: Arc::clone(outside) as Arc<dyn Archive>,
         dead_letters: DeadLetterQueue::new(letters, "confirmer"),
+        stopper: Stopper::new(STOP).0,
         clock: Clock::system(),
         receiving: Calls::default(),
         settling: Calls::default(),

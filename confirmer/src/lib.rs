@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `worker` | receive, settle, acknowledge |
 //! | `callback` | results that the transaction service sends by itself |
+//! | `stopper` | has dispatching stopped when too many refusals are reported |
 //! | `sweep` | asks what became of payments that are PENDING for too long |
 //! | `verdict` | what the result of a settlement's write means |
 //! | `events` | what is counted and logged |
@@ -11,6 +12,7 @@
 mod callback;
 mod config;
 mod events;
+mod stopper;
 mod sweep;
 mod verdict;
 mod worker;
@@ -27,6 +29,7 @@ pub use events::METRICS;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Common;
+use shared::dispatch_stop::{DispatchStops, StopTable, process_name};
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, MessageCount, Producer, QueueError, SqsQueue};
@@ -38,6 +41,7 @@ use shared::transaction::{
 };
 use tokio::task::JoinSet;
 
+use crate::stopper::Stopper;
 use crate::sweep::Sweeper;
 use crate::worker::Worker;
 
@@ -93,6 +97,10 @@ pub struct Deps {
     pub callbacks: Option<Callbacks>,
     /// The time of day.
     pub clock: Clock,
+    /// Where a stop of dispatching is stored.
+    pub stops: Arc<dyn DispatchStops>,
+    /// Who this confirmer is, for whoever reads of its stop.
+    pub name: String,
 }
 
 impl Deps {
@@ -134,6 +142,8 @@ impl Deps {
                 None => None,
             },
             clock: Clock::system(),
+            stops: Arc::new(StopTable::new(aws.dynamodb("control"), names.control_table())),
+            name: process_name(SERVICE.name),
         })
     }
 }
@@ -149,10 +159,12 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
     let ids = TransactionIds::default();
+    let (stopper, trips) = Stopper::new(config.stop);
     let worker = Worker {
         receiving: readiness.watch(format!("receiving from {}", deps.confirmations.name())),
         settling: readiness.watch("settling payments"),
         ids: ids.clone(),
+        stopper,
         queue: deps.confirmations,
         store: deps.store,
         archive: deps.archive,
@@ -163,6 +175,8 @@ pub async fn run(
     for _ in 0..config.receivers {
         parts.spawn(worker.clone().receive(shutdown.clone()));
     }
+    drop(worker);
+    parts.spawn(stopper::store(deps.stops, trips, deps.clock.clone(), deps.name));
     if let Some(callbacks) = deps.callbacks {
         let confirmations = deps.findings.clone();
         parts.spawn(callbacks.serve(confirmations, deps.clock.clone(), shutdown.clone()));

@@ -15,7 +15,8 @@ use shared::telemetry::admin::Calls;
 use shared::transaction::TransactionIds;
 
 use crate::events;
-use crate::verdict::{Verdict, judge, judge_absent};
+use crate::stopper::Stopper;
+use crate::verdict::{Done, Verdict, judge, judge_absent};
 
 /// A receiver of confirmations. Cloned for each receive loop.
 #[derive(Debug, Clone)]
@@ -26,6 +27,7 @@ pub(crate) struct Worker {
     pub(crate) dead_letters: DeadLetterQueue,
     /// Whose the transaction ids are that were confirmed lately.
     pub(crate) ids: TransactionIds,
+    pub(crate) stopper: Stopper,
     pub(crate) clock: Clock,
     pub(crate) receiving: Calls,
     pub(crate) settling: Calls,
@@ -79,6 +81,9 @@ impl Worker {
             match self.look_back(verdict, &confirmation).await {
                 Verdict::Written(how) => {
                     events::written(&confirmation, how.as_str());
+                    if how == Done::Now {
+                        self.stopper.note(&confirmation);
+                    }
                     match confirmation.result {
                         Reported::Settled(_) => done.push(delivery),
                         Reported::Rejected(_) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::config::Receiving;
+use shared::dispatch_stop::StopLimits;
 use shared::domain::{BlobDigest, DataBlob};
 use shared::payments::{Applied, BlobError, ChangeError, PaymentsError, StoredPayment};
 use shared::queue::{CallFailed, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility};
@@ -23,6 +24,9 @@ fn refusal() -> Confirmation {
         trace_key: None,
     }
 }
+
+const STOP: StopLimits =
+    StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
 
 /// Hands a refusal out once, and does not let it be extended: another worker has it by then.
 #[derive(Debug)]
@@ -96,8 +100,10 @@ impl Archive for Changes {
 /// How many changes a worker makes that has had a refusal in hand for so long.
 async fn changes_after(held: Duration) -> usize {
     let store = Arc::new(Changes::default());
+    let (stopper, _) = Stopper::new(STOP);
     let worker = Worker {
         ids: TransactionIds::default(),
+        stopper,
         queue: Consumer::new(Arc::new(OneRefusal), RECEIVING),
         store: Arc::clone(&store) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&store) as Arc<dyn Archive>,

@@ -13,9 +13,9 @@ use shared::transaction::Transactions;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::gate::{Gate, Pass, Purpose};
+use crate::evidence;
+use crate::gate::{Gate, Pass, Purpose, Stopped, TurnPass};
 use crate::job::{Blob, Claim, Incomplete, Job};
-use crate::limit::Health;
 use crate::past::{Before, Past};
 use crate::verdict::{Verdict, judge};
 
@@ -28,7 +28,8 @@ pub(crate) enum Finding {
     Ended(Verdict),
     /// The database could not say whether its turn may begin.
     Undecided,
-    /// Shutdown came first; nothing was sent.
+    /// Shutdown, or a stop of dispatching, came first: nothing was sent, or what came back is
+    /// not to be believed.
     Stopped,
     /// The message may be somebody else's by now: whoever has it acts on it.
     Withdrawn,
@@ -67,12 +68,23 @@ impl Attempts {
                 return Finding::Undecided;
             }
         };
-        let attempt = match self.begin(job, claim, shutdown).await {
+        // The way out comes before the attempt: waiting for it costs none, however often
+        // dispatching is stopped meanwhile.
+        let (_turn, pass) = match claim {
+            Claim::Made(_) => (None, None),
+            Claim::Found(_) | Claim::Replayed(_) | Claim::Disputed(_) => {
+                match self.take_turn(job, shutdown).await {
+                    Ok((turn, pass)) => (Some(turn), Some(pass)),
+                    Err(finding) => return finding,
+                }
+            }
+        };
+        let attempt = match self.begin(job, claim).await {
             Ok(attempt) => attempt,
             Err(finding) => return finding,
         };
         match before {
-            Before::Nothing => self.go_on(job, attempt, shutdown).await,
+            Before::Nothing => self.go_on(job, attempt, pass, shutdown).await,
             Before::Settled(settlement) => {
                 events::archived(&job.payment);
                 Finding::Step(NextStep::Confirm(settlement), attempt)
@@ -87,7 +99,13 @@ impl Attempts {
     }
 
     /// Submits, or asks first, as far as the attempt may.
-    async fn go_on(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
+    async fn go_on(
+        &self,
+        job: &Job,
+        attempt: Attempt,
+        pass: Option<Pass>,
+        shutdown: &Shutdown,
+    ) -> Finding {
         let give_up = match self.limits.course(attempt, self.clock.now()) {
             Course::GiveUp => {
                 let failure = GivenUp::Unknown.failure();
@@ -100,13 +118,20 @@ impl Attempts {
             Course::AskFirst => None,
             Course::AskOnly(given_up) => Some(given_up),
         };
-        let pass = match self.enter(job, Purpose::Ask, shutdown).await {
-            Ok(pass) => pass,
-            Err(finding) => return finding,
+        let pass = match pass {
+            Some(pass) => pass,
+            None => match self.enter(job, Purpose::Ask, shutdown).await {
+                Ok(pass) => pass,
+                Err(finding) => return finding,
+            },
         };
         let found = self.transactions.find((&job.payment).into()).await;
-        pass.ended(health_of_answer(&found));
+        let shown = evidence::of_question(&job.payment.account, &found);
+        let believed = pass.ended(evidence::health_of_answer(&found), shown);
         events::asked(&job.payment, &found);
+        if believed.is_err() && evidence::is_refusal_found(&found) {
+            return Finding::Stopped;
+        }
         // Nothing was submitted. Once it is only asked for, questions are bounded too.
         if matches!(found, Found::NoAnswer { .. }) && give_up.is_none() {
             self.not_done(job, attempt).await;
@@ -119,12 +144,7 @@ impl Attempts {
 
     /// Writes one more attempt of a payment that was attempted before, under the condition
     /// that no other worker has done so since: of two that have it, one goes on.
-    async fn begin(
-        &self,
-        job: &Job,
-        claim: Claim,
-        shutdown: &Shutdown,
-    ) -> Result<Attempt, Finding> {
+    async fn begin(&self, job: &Job, claim: Claim) -> Result<Attempt, Finding> {
         let payment = &job.payment;
         let (change, attempt) = match claim {
             Claim::Made(attempt) => return Ok(attempt),
@@ -135,10 +155,6 @@ impl Attempts {
             }
             Claim::Replayed(before) => (Change::ClaimAgain(payment, before.number), before.next()),
         };
-        // While the service is down waiting costs no attempt.
-        if shutdown.unless_requested(self.gate.receivable()).await.is_none() {
-            return Err(Finding::Stopped);
-        }
         if !job.received.delivery.is_held() {
             return Err(Finding::Withdrawn);
         }
@@ -181,7 +197,13 @@ impl Attempts {
         };
         let pass = match self.enter(job, Purpose::Submit, shutdown).await {
             Ok(pass) => pass,
-            Err(finding) => return finding,
+            Err(finding) => {
+                if self.gate.is_stopped() {
+                    // However often dispatching is stopped, no payment is exhausted by it.
+                    self.not_done(job, attempt).await;
+                }
+                return finding;
+            }
         };
         match self.timing(job) {
             Timing::Begun => {}
@@ -194,10 +216,17 @@ impl Attempts {
         }
         let asked_at = Instant::now();
         let outcome = self.transactions.submit(&payment).await;
-        pass.ended(health(&outcome));
+        let shown = evidence::of_submission(&job.payment.account, &outcome);
+        let believed = pass.ended(evidence::health(&outcome), shown);
         events::submitted(&job.payment, &outcome, asked_at.elapsed());
         if is_certainly_not_done(&outcome) {
             self.not_done(job, attempt).await;
+        }
+        if believed.is_err() && evidence::is_refusal(&outcome) {
+            // It stays PENDING: a rejection is not bound to the key, so it is asked for and
+            // submitted again once dispatching goes on.
+            self.not_done(job, attempt).await;
+            return Finding::Stopped;
         }
         Finding::Step(next_step(outcome, attempt.tries()), attempt)
     }
@@ -218,6 +247,14 @@ impl Attempts {
         }
     }
 
+    /// Waits until a payment that was attempted before may be asked for.
+    async fn take_turn(&self, job: &Job, shutdown: &Shutdown) -> Result<(TurnPass, Pass), Finding> {
+        match shutdown.unless_requested(self.gate.turn()).await {
+            None | Some(Err(Stopped)) => Err(Finding::Stopped),
+            Some(Ok(turn)) => Ok((turn, self.enter(job, Purpose::Ask, shutdown).await?)),
+        }
+    }
+
     /// Waits for the turn of a call; then the message must still be this worker's (INV-10).
     async fn enter(
         &self,
@@ -229,9 +266,9 @@ impl Attempts {
             return Err(Finding::Stopped);
         }
         match shutdown.unless_requested(self.gate.enter(purpose)).await {
-            None => Err(Finding::Stopped),
+            None | Some(Err(Stopped)) => Err(Finding::Stopped),
             Some(_) if !job.received.delivery.is_held() => Err(Finding::Withdrawn),
-            Some(pass) => Ok(pass),
+            Some(Ok(pass)) => Ok(pass),
         }
     }
 }
@@ -239,47 +276,4 @@ impl Attempts {
 /// Whether a submission did nothing, for certain.
 fn is_certainly_not_done(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::NotDone { certainty: Certainty::Certain, .. })
-}
-
-fn health(outcome: &Outcome) -> Health {
-    match outcome {
-        Outcome::Settled(_) | Outcome::Accepted => Health::Settled,
-        Outcome::InProgress | Outcome::Rejected { .. } | Outcome::Refused { .. } => {
-            Health::Answered
-        }
-        Outcome::NotDone { .. } | Outcome::Unknown { .. } => Health::Failed,
-    }
-}
-
-fn health_of_answer(found: &Found) -> Health {
-    match found {
-        Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
-            Health::Answered
-        }
-        Found::NoAnswer { .. } => Health::Failed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use shared::domain::{Doubt, RefusalCodes};
-
-    #[test]
-    fn only_a_submission_that_was_taken_tells_the_latency_of_the_service() {
-        let reason = || "x".to_owned();
-        assert_eq!(health(&Outcome::Accepted), Health::Settled);
-        let code = RefusalCodes::Form.take("limit").unwrap();
-        let rejected = Outcome::Rejected { code: code.clone(), reason: reason() };
-        assert_eq!(health(&rejected), Health::Answered);
-        assert_eq!(health(&Outcome::Refused { code, reason: reason() }), Health::Answered);
-        assert_eq!(health(&Outcome::InProgress), Health::Answered);
-        let unknown = Outcome::Unknown { doubt: Doubt::Lost, reason: reason() };
-        assert_eq!(health(&unknown), Health::Failed);
-        for found in [Found::Nothing, Found::UnderWay, Found::Rejected { reason: reason() }] {
-            assert_eq!(health_of_answer(&found), Health::Answered, "{found:?}");
-        }
-        let silent = Found::NoAnswer { retry_after: None, reason: reason() };
-        assert_eq!(health_of_answer(&silent), Health::Failed);
-    }
 }

@@ -3,6 +3,9 @@
 //! Closed, calls go out. After a row of failures it opens: nothing is submitted and nothing
 //! received, and once a pause the service is asked whether it answers. When it does, one
 //! submission goes out as a trial, and its success closes the breaker.
+//!
+//! After a stop by an operator, or because of refusals (`standing`), submissions go out one at a
+//! time until one is taken: a rejection is an answer, but not yet a reason to let all out.
 
 /// Failures in a row after which the service counts as down. A service that turns away one
 /// call in five gets there once in ten million calls.
@@ -20,6 +23,8 @@ pub(crate) enum Breaker {
     Open,
     /// One submission.
     Trial,
+    /// One submission at a time, since a stop was removed, until one is taken.
+    Resumed,
 }
 
 /// What a change of the breaker is to those who count it.
@@ -35,6 +40,17 @@ impl Breaker {
     /// Closed, with no failures.
     pub(crate) const NEW: Self = Self::Closed { failures: 0 };
 
+    /// Notes that a payment was taken.
+    pub(crate) fn taken(&mut self) -> Option<Turn> {
+        match self {
+            Self::Closed { .. } | Self::Open | Self::Trial => self.answered(),
+            Self::Resumed => {
+                *self = Self::NEW;
+                Some(Turn::Closed)
+            }
+        }
+    }
+
     /// Notes that a submission was answered.
     pub(crate) fn answered(&mut self) -> Option<Turn> {
         match self {
@@ -48,6 +64,7 @@ impl Breaker {
                 *self = Self::NEW;
                 Some(Turn::Closed)
             }
+            Self::Resumed => None,
         }
     }
 
@@ -63,14 +80,14 @@ impl Breaker {
                 Some(Turn::Opened)
             }
             // One that was sent before it opened decides nothing.
-            Self::Open | Self::Trial => None,
+            Self::Open | Self::Trial | Self::Resumed => None,
         }
     }
 
     /// Notes that the trial itself failed.
     pub(crate) fn trial_failed(&mut self) {
         match self {
-            Self::Trial => *self = Self::Open,
+            Self::Trial | Self::Resumed => *self = Self::Open,
             Self::Closed { .. } | Self::Open => {}
         }
     }
@@ -79,7 +96,7 @@ impl Breaker {
     pub(crate) fn reachable(&mut self) {
         match self {
             Self::Open => *self = Self::Trial,
-            Self::Closed { .. } | Self::Trial => {}
+            Self::Closed { .. } | Self::Trial | Self::Resumed => {}
         }
     }
 }
@@ -117,5 +134,16 @@ mod tests {
         breaker.reachable();
         assert_eq!(breaker.answered(), Some(Turn::Closed));
         assert_eq!(breaker, Breaker::NEW);
+    }
+    #[test]
+    fn after_a_stop_only_a_payment_that_is_taken_opens_the_way() {
+        let mut breaker = Breaker::Resumed;
+        assert_eq!(breaker.answered(), None);
+        assert_eq!(breaker, Breaker::Resumed, "a rejection let all out");
+        assert_eq!(breaker.failed(), None);
+        assert_eq!(breaker.taken(), Some(Turn::Closed));
+        let mut breaker = Breaker::Resumed;
+        breaker.trial_failed();
+        assert_eq!(breaker, Breaker::Open);
     }
 }

@@ -1,11 +1,19 @@
 //! Settings of the dispatcher.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use shared::config::{Receiving, Settings, attempt_limits, time_zone};
+use shared::dispatch_stop::StopLimits;
 use shared::domain::AttemptLimits;
 use shared::transaction::TransactionSettings;
 
-use crate::limit::Bounds;
+use crate::gate::GateSettings;
+use crate::questions::CallLimits;
+
+/// How many intervals between two readings of the stored stop one reading counts for, and for
+/// how long at least: a reading may take some seconds on a bad day.
+const READING_COUNTS_FOR: (u32, Duration) = (5, Duration::from_secs(10));
 
 /// Settings of the dispatcher.
 #[derive(Debug, Clone)]
@@ -23,36 +31,43 @@ pub struct DispatcherConfig {
 /// How a dispatcher's work is bounded.
 #[derive(Debug, Clone, Copy)]
 pub struct Dispatching {
-    /// Payments in hand at once.
-    pub concurrency: usize,
-    /// Least calls under way that adaptation leaves.
-    pub least_concurrency: usize,
-    /// Calls to the transaction service per second; `None` for as many as it takes.
-    pub rate: Option<u32>,
+    /// Calls to the transaction service; as many payments are in hand at once as calls may be
+    /// under way.
+    pub calls: CallLimits,
     /// Receive requests in flight at once.
     pub receivers: usize,
     /// The bounds of trying.
     pub attempts: AttemptLimits,
+    /// When refusals stop dispatching.
+    pub stop: StopLimits,
+    /// Time between two readings of the stored stop.
+    pub stop_check: Duration,
 }
 
 impl Dispatching {
     fn read(settings: &mut Settings) -> Option<Self> {
-        let concurrency = settings.number("DUEFLOW_DISPATCHER_CONCURRENCY", 10..=10_000);
-        let least = settings.number("DUEFLOW_DISPATCHER_MIN_CONCURRENCY", 1..=10_000);
-        let rate = settings.number("DUEFLOW_DISPATCHER_RATE_LIMIT", 0..=1_000_000_u32);
+        let calls = CallLimits::read(settings);
         let receivers = settings.number("DUEFLOW_DISPATCHER_RECEIVERS", 1..=64);
         let attempts = attempt_limits(settings);
+        let stop = StopLimits::read(settings);
+        let check = Duration::from_millis(100)..=Duration::from_secs(60);
+        let stop_check = settings.duration("DUEFLOW_STOP_CHECK_INTERVAL", check);
         Some(Self {
-            concurrency: concurrency?,
-            least_concurrency: least?.min(concurrency?),
-            rate: rate.map(|rate| (rate > 0).then_some(rate))?,
+            calls: calls?,
             receivers: receivers?,
             attempts: attempts?,
+            stop: stop?,
+            stop_check: stop_check?,
         })
     }
 
-    pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { least: self.least_concurrency, most: self.concurrency }
+    pub(crate) fn gate(&self) -> GateSettings {
+        GateSettings {
+            bounds: self.calls.bounds(),
+            per_second: self.calls.rate,
+            stop: self.stop,
+            validity: (self.stop_check * READING_COUNTS_FOR.0).max(READING_COUNTS_FOR.1),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::dispatch_stop::{DispatchStop, StopCause, StopError, Trip};
 use shared::domain::{Failure, Found, Outcome, Payment};
 use shared::telemetry::Metric;
 
@@ -65,6 +66,18 @@ const CIRCUIT: Metric = Metric::gauge(
     "dispatcher_circuit_open",
     "1 while the transaction service counts as down and nothing is received, else 0",
 );
+const STOPPED: Metric = Metric::gauge(
+    "dispatcher_stopped",
+    "1 while dispatching is stopped for this reason, until an operator resumes it, else 0",
+);
+const STOPS: Metric = Metric::counter(
+    "dispatcher_stops_total",
+    "Times that this dispatcher was stopped, by itself or by the stored stop, by reason",
+);
+const STOP_ERRORS: Metric = Metric::counter(
+    "dispatcher_stop_errors_total",
+    "Calls that failed to read or to store the stop of dispatching",
+);
 const LIMIT: Metric = Metric::gauge(
     "dispatcher_concurrency_limit",
     "Calls to the transaction service that may be under way at once",
@@ -73,8 +86,27 @@ const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments i
 
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
-    CLAIMS, BLOBS, OUTCOMES, LATENCY, ASKED, ARCHIVED, RECORDED, FAILED, BURIED, RELEASED,
-    WITHDRAWN, EARLY, ERRORS, PROBED, OPENED, CIRCUIT, LIMIT, IN_HAND,
+    CLAIMS,
+    BLOBS,
+    OUTCOMES,
+    LATENCY,
+    ASKED,
+    ARCHIVED,
+    RECORDED,
+    FAILED,
+    BURIED,
+    RELEASED,
+    WITHDRAWN,
+    EARLY,
+    ERRORS,
+    PROBED,
+    OPENED,
+    CIRCUIT,
+    STOPPED,
+    STOPS,
+    STOP_ERRORS,
+    LIMIT,
+    IN_HAND,
 ];
 
 pub(crate) fn claim(result: &'static str) {
@@ -208,6 +240,45 @@ pub(crate) fn circuit_opened() {
 pub(crate) fn circuit_closed() {
     CIRCUIT.set(0.0);
     tracing::info!("the transaction service takes payments again");
+}
+
+/// The answers call for a stop, which holds here from now on.
+pub(crate) fn tripped(trip: &Trip) {
+    STOPS.add_for("reason", trip.cause.as_str(), 1);
+    stopped_for(Some(trip.cause));
+    let Trip { cause, reason, count } = trip;
+    tracing::error!(%cause, reason, count, "dispatching stops: see docs/runbooks/dispatch-stop.md");
+}
+
+/// The stop that stands after this dispatcher has stored its own.
+pub(crate) fn stop_stored(stop: &DispatchStop) {
+    stopped_for(Some(stop.cause));
+    let DispatchStop { id, cause, reason, by, .. } = stop;
+    tracing::error!(%id, %cause, reason, by, "dispatching is stopped at all dispatchers until an operator resumes it: dueflow dispatch status");
+}
+
+/// Somebody else has stopped dispatching.
+pub(crate) fn stopped(stop: &DispatchStop) {
+    STOPS.add_for("reason", stop.cause.as_str(), 1);
+    stop_stored(stop);
+}
+
+/// An operator has removed the stop.
+pub(crate) fn resumed(stop: &DispatchStop) {
+    stopped_for(None);
+    let DispatchStop { id, cause, .. } = stop;
+    tracing::warn!(%id, %cause, "the stop was removed: dispatching goes on, one payment at a time until one is taken");
+}
+
+fn stopped_for(cause: Option<StopCause>) {
+    for each in StopCause::ALL {
+        STOPPED.set_for("reason", each.as_str(), if Some(each) == cause { 1.0 } else { 0.0 });
+    }
+}
+
+pub(crate) fn stop_error(error: &StopError) {
+    STOP_ERRORS.add(1);
+    tracing::warn!(%error, "whether dispatching is stopped is not known: without an answer no payment is submitted");
 }
 
 pub(crate) fn limit(calls: usize) {

@@ -1,16 +1,18 @@
-//! The way out to the transaction service: how many calls at once, how many a second, and
-//! none while it is down.
+//! The way out to the transaction service: how many calls at once, how many a second, none
+//! while it is down, and none while dispatching is stopped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use shared::dispatch_stop::{Answer, DispatchStop, StopLimits, Trip};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Turn};
 use crate::events;
 use crate::limit::{Bounds, Health, Limit, next_period};
+use crate::standing::{Change, Standing, Trial};
 
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,23 @@ pub(crate) enum Purpose {
     Ask,
     /// To submit one: only this shows that the service takes payments.
     Submit,
+}
+
+/// Dispatching is stopped: what is in hand goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+/// How a gate lets calls out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GateSettings {
+    /// Calls at once.
+    pub(crate) bounds: Bounds,
+    /// Calls a second, if there is a limit.
+    pub(crate) per_second: Option<u32>,
+    /// When refusals stop dispatching.
+    pub(crate) stop: StopLimits,
+    /// How long a reading of the stored stop counts.
+    pub(crate) validity: Duration,
 }
 
 /// The gate. Cloning it gives the same one.
@@ -32,7 +51,7 @@ struct Inner {
     state: Mutex<State>,
     /// There may be room for a call: one waiter is woken for each.
     room: Notify,
-    /// The breaker has changed.
+    /// The breaker has changed, or what is known of the stop.
     changed: Notify,
 }
 
@@ -40,10 +59,13 @@ struct Inner {
 struct State {
     limit: Limit,
     breaker: Breaker,
+    standing: Standing,
     pace: Option<Pace>,
     under_way: usize,
     /// Whether the one call of a trial is out.
     trial_out: bool,
+    /// Whether the one payment is in its turn whose call may be the trial.
+    turn_out: bool,
 }
 
 /// At most so many calls a second, evenly spread.
@@ -54,41 +76,62 @@ struct Pace {
 }
 
 impl Gate {
-    /// A gate that lets out `bounds` calls at once and `per_second` calls a second, if given.
-    /// The time of day is the same for all gates of a service.
-    pub(crate) fn new(bounds: Bounds, per_second: Option<u32>, time_of_day: Timestamp) -> Self {
+    /// A gate that lets nothing out until it hears that dispatching is not stopped. The time
+    /// of day is the same for all gates of a service.
+    pub(crate) fn new(settings: GateSettings, time_of_day: Timestamp) -> Self {
         let now = Instant::now();
-        let pace = per_second
+        let pace = settings
+            .per_second
             .map(|rate| Pace { interval: Duration::from_secs(1) / rate.max(1), next: now });
-        let limit = Limit::new(bounds, next_period(time_of_day, now), now);
+        let limit = Limit::new(settings.bounds, next_period(time_of_day, now), now);
+        let standing = Standing::new(settings.stop, settings.validity);
         let breaker = Breaker::NEW;
-        let state = State { limit, breaker, pace, under_way: 0, trial_out: false };
+        let (under_way, trial_out, turn_out) = (0, false, false);
+        let state = State { limit, breaker, standing, pace, under_way, trial_out, turn_out };
         let (state, room, changed) = (Mutex::new(state), Notify::new(), Notify::new());
         Self { inner: Arc::new(Inner { state, room, changed }) }
     }
 
     /// Waits for the turn of one call. Dropping it is safe.
-    pub(crate) async fn enter(&self, purpose: Purpose) -> Pass {
+    ///
+    /// # Errors
+    /// [`Stopped`]: no call goes out.
+    pub(crate) async fn enter(&self, purpose: Purpose) -> Result<Pass, Stopped> {
         loop {
-            let (trial, slot) = self.when(&self.inner.room, State::try_enter).await;
+            let (trial, slot) = self.when(&self.inner.room, State::try_enter).await?;
             let mut pass = Pass { gate: self.clone(), purpose, trial, began: slot };
             if slot <= Instant::now() {
-                return pass;
+                return Ok(pass);
             }
             tokio::time::sleep_until(slot).await;
             pass.began = Instant::now();
-            let open = matches!(self.lock().breaker, Breaker::Closed { .. });
-            if trial || open {
-                return pass;
+            if self.lock().may_still_go(trial) {
+                return Ok(pass);
             }
-            // The service went down while this call waited for its second.
+            // The service went down, or dispatching stopped, while this call waited for its
+            // second.
         }
     }
 
-    /// Waits while the service is down: nothing should be received then.
+    /// Waits until a payment that was attempted before may begin another attempt: while the
+    /// service is down, or a trial is out, waiting costs none. Dropping it is safe.
+    ///
+    /// # Errors
+    /// [`Stopped`]: none begins.
+    pub(crate) async fn turn(&self) -> Result<TurnPass, Stopped> {
+        let trial = self.when(&self.inner.changed, State::try_turn).await?;
+        Ok(TurnPass { gate: self.clone(), trial })
+    }
+
+    /// Waits while nothing should be received: the service is down, dispatching is stopped, or
+    /// it is not known whether it is.
     pub(crate) async fn receivable(&self) {
         let changed = &self.inner.changed;
-        self.when(changed, |state| (state.breaker != Breaker::Open).then_some(())).await;
+        let is_receivable = |state: &mut State| {
+            let open = state.breaker == Breaker::Open;
+            (!open && state.standing.allows(Instant::now())).then_some(())
+        };
+        self.when(changed, is_receivable).await;
     }
 
     /// Waits until the service counts as down.
@@ -109,7 +152,50 @@ impl Gate {
         self.announce();
     }
 
-    /// Lets all who wait look at the breaker again.
+    /// Whether dispatching is stopped, as far as is known here.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().standing.is_stopped()
+    }
+
+    /// Waits for a stop that this gate has called for and that is not stored yet.
+    pub(crate) async fn tripped(&self) -> Trip {
+        let changed = &self.inner.changed;
+        self.when(changed, |state| state.standing.tripped().cloned()).await
+    }
+
+    /// The stop that this gate has called for and that is not stored yet.
+    pub(crate) fn unstored(&self) -> Option<Trip> {
+        self.lock().standing.tripped().cloned()
+    }
+
+    /// Notes which stop stands since this gate's own was to be stored.
+    pub(crate) fn stands(&self, stop: DispatchStop) {
+        self.change(|standing| standing.placed(stop));
+    }
+
+    /// Notes what a reading has found that began at `at`.
+    pub(crate) fn read(&self, found: Option<DispatchStop>, at: Instant) {
+        self.change(|standing| standing.read(found, at));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Standing) -> Change) {
+        let mut state = self.lock();
+        match change(&mut state.standing) {
+            Change::None => {}
+            Change::Stopped(stop) => events::stopped(&stop),
+            Change::Stored(stop) => events::stop_stored(&stop),
+            Change::Resumed(stop) => {
+                state.breaker = Breaker::Resumed;
+                state.limit.restart(Instant::now());
+                events::resumed(&stop);
+            }
+        }
+        drop(state);
+        // Also when nothing has changed: a reading may have been waited for.
+        self.announce();
+    }
+
+    /// Lets all who wait look again.
     fn announce(&self) {
         self.inner.changed.notify_waiters();
         self.inner.room.notify_waiters();
@@ -129,18 +215,25 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Each critical section changes a few numbers and cannot panic in between.
+        // Each critical section changes a few values and cannot panic in between.
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Lets a call out if there is room: whether it is a trial, and when it may begin.
-    fn try_enter(&mut self) -> Option<(bool, Instant)> {
+    fn try_enter(&mut self) -> Option<Result<(bool, Instant), Stopped>> {
+        let now = Instant::now();
+        if self.standing.is_stopped() {
+            return Some(Err(Stopped));
+        }
+        if !self.standing.allows(now) {
+            return None;
+        }
         let trial = match self.breaker {
             Breaker::Open => return None,
-            Breaker::Trial if self.trial_out => return None,
-            Breaker::Trial => true,
+            Breaker::Trial | Breaker::Resumed if self.trial_out => return None,
+            Breaker::Trial | Breaker::Resumed => true,
             Breaker::Closed { .. } if self.under_way >= self.limit.get() => {
                 self.limit.reached();
                 return None;
@@ -152,19 +245,44 @@ impl State {
         if self.under_way >= self.limit.get() {
             self.limit.reached();
         }
-        let now = Instant::now();
         let slot = self.pace.as_mut().map_or(now, |pace| {
             let slot = pace.next.max(now);
             pace.next = slot + pace.interval;
             slot
         });
-        Some((trial, slot))
+        Some(Ok((trial, slot)))
+    }
+
+    /// Whether a call that was let out, and waited for its second, may go.
+    fn may_still_go(&self, trial: bool) -> bool {
+        let open = matches!(self.breaker, Breaker::Closed { .. });
+        (trial || open) && self.standing.allows(Instant::now())
+    }
+
+    /// Lets a payment begin its turn: whether it is the one of a trial.
+    fn try_turn(&mut self) -> Option<Result<bool, Stopped>> {
+        if self.standing.is_stopped() {
+            return Some(Err(Stopped));
+        }
+        if !self.standing.allows(Instant::now()) {
+            return None;
+        }
+        match self.breaker {
+            Breaker::Open => None,
+            Breaker::Trial | Breaker::Resumed if self.turn_out => None,
+            Breaker::Trial | Breaker::Resumed => {
+                self.turn_out = true;
+                Some(Ok(true))
+            }
+            Breaker::Closed { .. } => Some(Ok(false)),
+        }
     }
 
     /// Notes a call's end with the breaker; true when it turned.
-    fn turn(&mut self, health: Health, purpose: Purpose, now: Instant) -> bool {
+    fn turned(&mut self, health: Health, purpose: Purpose, now: Instant) -> bool {
         let turn = match (health, purpose) {
-            (Health::Settled | Health::Answered, Purpose::Submit) => self.breaker.answered(),
+            (Health::Settled, Purpose::Submit) => self.breaker.taken(),
+            (Health::Answered, Purpose::Submit) => self.breaker.answered(),
             (Health::Settled | Health::Answered, Purpose::Ask) => None,
             (Health::Failed, Purpose::Ask | Purpose::Submit) => self.breaker.failed(),
         };
@@ -190,17 +308,29 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Notes how the call ended.
-    pub(crate) fn ended(self, health: Health) {
+    /// Notes how the call ended, and what its answer shows. `Err` when dispatching is stopped
+    /// because of the answers: a refusal is not to be believed any more.
+    pub(crate) fn ended(self, health: Health, answer: Option<Answer<'_>>) -> Result<(), Stopped> {
         let now = Instant::now();
         let mut state = self.gate.lock();
+        let trial = match (self.trial, state.breaker) {
+            (true, Breaker::Resumed) => Trial::AfterStop,
+            (true, Breaker::Closed { .. } | Breaker::Open | Breaker::Trial) | (false, _) => {
+                Trial::No
+            }
+        };
         let before = state.limit.get();
         state.limit.ended(health, self.began, now);
-        let mut turned = state.turn(health, self.purpose, now);
+        let mut turned = state.turned(health, self.purpose, now);
         if self.trial && health == Health::Failed {
             state.breaker.trial_failed();
             turned = true;
         }
+        if let Some(trip) = answer.and_then(|answer| state.standing.note(answer, trial)) {
+            events::tripped(&trip);
+            turned = true;
+        }
+        let believed = if state.standing.distrusts() { Err(Stopped) } else { Ok(()) };
         let after = state.limit.get();
         drop(state);
         if before != after {
@@ -212,6 +342,7 @@ impl Pass {
         if turned {
             self.gate.announce();
         }
+        believed
     }
 }
 
@@ -224,6 +355,22 @@ impl Drop for Pass {
         }
         drop(state);
         self.gate.inner.room.notify_one();
+    }
+}
+
+/// Leave for one payment to begin its turn. Dropping it, in a panic too, lets the next begin.
+#[derive(Debug)]
+pub(crate) struct TurnPass {
+    gate: Gate,
+    trial: bool,
+}
+
+impl Drop for TurnPass {
+    fn drop(&mut self) {
+        if self.trial {
+            self.gate.lock().turn_out = false;
+            self.gate.inner.changed.notify_waiters();
+        }
     }
 }
 

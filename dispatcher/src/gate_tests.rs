@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use shared::dispatch_stop::{Answer, DispatchStop, StopCause, StopLimits};
+use shared::domain::AccountId;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::breaker::FAILURES;
-use crate::gate::{Gate, Purpose};
+use crate::gate::{Gate, GateSettings, Purpose, Stopped};
 use crate::limit::{Bounds, Health};
 
 const BOUNDS: Bounds = Bounds { least: 16, most: 256 };
@@ -21,8 +23,16 @@ fn gate(bounds: Bounds, per_second: Option<u32>) -> Gate {
     // Another test's virtual time may be ahead.
     let since = now.duration_since(midnight);
     let time_of_day = Timestamp::UNIX_EPOCH + since - midnight.duration_since(now);
-    Gate::new(bounds, per_second, time_of_day)
+    let stop =
+        StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
+    let settings = GateSettings { bounds, per_second, stop, validity: VALIDITY };
+    let gate = Gate::new(settings, time_of_day);
+    gate.read(None, now);
+    gate
 }
+
+/// Longer than any of these tests that does not read again.
+const VALIDITY: Duration = Duration::from_secs(86_400);
 
 /// A service with so many workers, each of which takes `latency` for a call; more calls queue.
 #[derive(Debug)]
@@ -78,10 +88,10 @@ impl Load {
             let answered = Arc::clone(&answered);
             tokio::spawn(async move {
                 loop {
-                    let pass = gate.enter(Purpose::Submit).await;
+                    let pass = gate.enter(Purpose::Submit).await.unwrap();
                     let began = Instant::now();
                     let health = service.call().await;
-                    pass.ended(health);
+                    pass.ended(health, None).unwrap();
                     match health {
                         Health::Settled | Health::Answered => {
                             let took = began.elapsed();
@@ -212,7 +222,7 @@ async fn a_rate_limit_is_kept_and_used() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_or_panics_makes_room_for_the_next() {
     let gate = gate(Bounds { least: 1, most: 1 }, None);
-    let pass = gate.enter(Purpose::Submit).await;
+    let pass = gate.enter(Purpose::Submit).await.unwrap();
     let waiting = tokio::spawn({
         let gate = gate.clone();
         async move { drop(gate.enter(Purpose::Submit).await) }
@@ -232,15 +242,15 @@ async fn a_call_from_before_the_outage_that_fails_late_does_not_shut_the_gate_fo
     let gate = gate(BOUNDS, None);
     let mut passes = Vec::new();
     for _ in 0..=FAILURES {
-        passes.push(gate.enter(Purpose::Submit).await);
+        passes.push(gate.enter(Purpose::Submit).await.unwrap());
     }
     let late = passes.pop().unwrap();
-    passes.into_iter().for_each(|pass| pass.ended(Health::Failed));
+    passes.into_iter().for_each(|pass| pass.ended(Health::Failed, None).unwrap());
     gate.opened().await;
     gate.reachable();
-    late.ended(Health::Failed);
-    let trial = tokio::time::timeout(SECOND, gate.enter(Purpose::Submit)).await.unwrap();
-    trial.ended(Health::Failed);
+    late.ended(Health::Failed, None).unwrap();
+    let trial = tokio::time::timeout(SECOND, gate.enter(Purpose::Submit)).await;
+    trial.unwrap().unwrap().ended(Health::Failed, None).unwrap();
     tokio::time::timeout(SECOND, gate.decided()).await.unwrap();
     tokio::time::timeout(SECOND, gate.opened()).await.unwrap();
 }
@@ -253,9 +263,9 @@ async fn quick_answers_to_questions_do_not_make_submissions_look_slow() {
         let gate = gate.clone();
         tokio::spawn(async move {
             loop {
-                let pass = gate.enter(Purpose::Ask).await;
+                let pass = gate.enter(Purpose::Ask).await.unwrap();
                 sleep(Duration::from_millis(2)).await;
-                pass.ended(Health::Answered);
+                pass.ended(Health::Answered, None).unwrap();
                 sleep(Duration::from_millis(200)).await;
             }
         });
@@ -272,14 +282,173 @@ async fn a_call_that_waits_for_its_second_does_not_go_out_after_the_service_went
     let gate = gate(BOUNDS, Some(1));
     let mut first = Vec::new();
     for _ in 0..FAILURES {
-        first.push(gate.enter(Purpose::Submit).await);
+        first.push(gate.enter(Purpose::Submit).await.unwrap());
     }
     let waiting = tokio::spawn({
         let gate = gate.clone();
         async move { gate.enter(Purpose::Submit).await }
     });
     tokio::task::yield_now().await;
-    first.into_iter().for_each(|pass| pass.ended(Health::Failed));
+    first.into_iter().for_each(|pass| pass.ended(Health::Failed, None).unwrap());
     sleep(60 * SECOND).await;
     assert!(!waiting.is_finished(), "a call went out while the service was down");
+}
+
+fn account(number: usize) -> AccountId {
+    AccountId::parse(format!("ACC-{number}")).unwrap()
+}
+
+/// One submission for the account `number`, rejected for the same reason as all others.
+async fn reject(gate: &Gate, number: usize) -> Result<(), Stopped> {
+    let pass = gate.enter(Purpose::Submit).await?;
+    let account = account(number);
+    let answer = Answer::Rejected { account: &account, code: "limit" };
+    pass.ended(Health::Answered, Some(answer))
+}
+
+fn stop(cause: StopCause) -> DispatchStop {
+    DispatchStop::new(cause, "x", "me", 1, Timestamp::UNIX_EPOCH)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_rejects_everything_fails_fewer_payments_than_the_limit_however_many_are_out()
+ {
+    let gate = gate(BOUNDS, None);
+    let mut passes = Vec::new();
+    for _ in 0..BOUNDS.least {
+        passes.push(gate.enter(Purpose::Submit).await.unwrap());
+    }
+    let mut believed = 0;
+    for (number, pass) in passes.drain(..).enumerate() {
+        let account = account(number);
+        let answer = Answer::Rejected { account: &account, code: "limit" };
+        believed += usize::from(pass.ended(Health::Answered, Some(answer)).is_ok());
+    }
+    for number in BOUNDS.least..100 {
+        passes.extend(gate.enter(Purpose::Submit).await);
+        if let Some(pass) = passes.pop() {
+            let account = account(number);
+            let answer = Answer::Rejected { account: &account, code: "limit" };
+            believed += usize::from(pass.ended(Health::Answered, Some(answer)).is_ok());
+        }
+    }
+    assert_eq!(believed, 19, "the twentieth stops, and is itself not believed any more");
+    assert_eq!(gate.tripped().await.cause, StopCause::Rejected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_was_under_way_when_dispatching_stopped_is_not_believed() {
+    let gate = gate(BOUNDS, None);
+    let late = gate.enter(Purpose::Submit).await.unwrap();
+    let taken = gate.enter(Purpose::Submit).await.unwrap();
+    let by_hand = gate.enter(Purpose::Submit).await.unwrap();
+    gate.read(Some(stop(StopCause::ByHand)), Instant::now());
+    let account = account(1);
+    let answer = || Some(Answer::Rejected { account: &account, code: "limit" });
+    assert_eq!(by_hand.ended(Health::Answered, answer()), Ok(()), "an operator doubts no answer");
+    gate.read(Some(stop(StopCause::Rejected)), Instant::now());
+    assert_eq!(late.ended(Health::Answered, answer()), Err(Stopped));
+    drop(taken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_waits_at_the_gate_goes_back_when_dispatching_stops() {
+    let gate = gate(Bounds { least: 1, most: 1 }, None);
+    let pass = gate.enter(Purpose::Submit).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.enter(Purpose::Ask).await.map(drop) }
+    });
+    // Behind a trial, turns wait as well.
+    tokio::task::yield_now().await;
+    gate.read(Some(stop(StopCause::ByHand)), Instant::now());
+    let ended = tokio::time::timeout(SECOND, waiting).await.unwrap().unwrap();
+    assert_eq!(ended, Err(Stopped));
+    assert_eq!(gate.turn().await.map(drop), Err(Stopped));
+    assert!(gate.is_stopped());
+    assert!(tokio::time::timeout(SECOND, gate.receivable()).await.is_err());
+    drop(pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_second_does_not_go_out_after_dispatching_stopped() {
+    let gate = gate(BOUNDS, Some(1));
+    let first = gate.enter(Purpose::Submit).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.enter(Purpose::Submit).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    gate.read(Some(stop(StopCause::ByHand)), Instant::now());
+    assert_eq!(waiting.await.unwrap(), Err(Stopped));
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_submissions_go_out_one_at_a_time_until_one_is_taken() {
+    let gate = gate(BOUNDS, None);
+    gate.read(Some(stop(StopCause::Rejected)), Instant::now());
+    gate.read(None, Instant::now());
+    gate.receivable().await;
+    // Each begins an attempt only when it may be the trial.
+    let turn = gate.turn().await.unwrap();
+    assert!(tokio::time::timeout(SECOND, gate.turn()).await.is_err(), "two began");
+    for number in 0..10 {
+        let trial = gate.enter(Purpose::Submit).await.unwrap();
+        let second = tokio::time::timeout(SECOND, gate.enter(Purpose::Submit)).await;
+        assert!(second.is_err(), "two calls are out");
+        let account = account(number);
+        let answer = Answer::Rejected { account: &account, code: "limit" };
+        assert_eq!(trial.ended(Health::Answered, Some(answer)), Ok(()));
+    }
+    drop(turn);
+    let trial = gate.enter(Purpose::Submit).await.unwrap();
+    trial.ended(Health::Settled, Some(Answer::Taken(&account(1)))).unwrap();
+    let (_one, _two) = (gate.turn().await.unwrap(), gate.turn().await.unwrap());
+    let _calls = (gate.enter(Purpose::Submit).await, gate.enter(Purpose::Submit).await);
+    for number in 0..19 {
+        assert_eq!(reject(&gate, number).await, Ok(()), "the counts did not begin anew");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_strange_answer_after_a_stop_stops_again() {
+    let gate = gate(BOUNDS, None);
+    gate.read(Some(stop(StopCause::OutOfContract)), Instant::now());
+    gate.read(None, Instant::now());
+    let trial = gate.enter(Purpose::Submit).await.unwrap();
+    let account = account(1);
+    let answer = Answer::OutOfContract { account: &account, words: "400" };
+    assert_eq!(trial.ended(Health::Failed, Some(answer)), Err(Stopped));
+    assert_eq!(gate.tripped().await.count, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_reading_that_counts_nothing_goes_out_and_nothing_is_given_back() {
+    let gate = gate(BOUNDS, None);
+    tokio::time::advance(VALIDITY).await;
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.enter(Purpose::Submit).await.map(drop) }
+    });
+    sleep(3_600 * SECOND).await;
+    assert!(!waiting.is_finished());
+    assert!(tokio::time::timeout(SECOND, gate.turn()).await.is_err());
+    assert!(tokio::time::timeout(SECOND, gate.receivable()).await.is_err());
+    gate.read(None, Instant::now());
+    assert_eq!(tokio::time::timeout(SECOND, waiting).await.unwrap().unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_trial_after_a_stop_waits_for_the_service_as_after_any_outage() {
+    let gate = gate(BOUNDS, None);
+    gate.read(Some(stop(StopCause::ByHand)), Instant::now());
+    gate.read(None, Instant::now());
+    let trial = gate.enter(Purpose::Submit).await.unwrap();
+    trial.ended(Health::Failed, None).unwrap();
+    gate.opened().await;
+    gate.reachable();
+    let trial = gate.enter(Purpose::Submit).await.unwrap();
+    trial.ended(Health::Settled, Some(Answer::Taken(&account(1)))).unwrap();
+    gate.receivable().await;
 }

@@ -11,8 +11,11 @@
 //! | `group` | working on the payments of one account in order |
 //! | `attempt` | one attempt: may it be submitted, must it be asked for |
 //! | `past` | was a payment of a day that is over settled, and archived, before |
-//! | `gate` | the way out: `limit`, `breaker`, rate |
+//! | `gate` | the way out: `limit`, `breaker`, rate, `standing` |
 //! | `prober` | asks whether the transaction service is back |
+//! | `questions` | the same way out for a replay's questions |
+//! | `evidence` | what an answer shows of the transaction service |
+//! | `standing`, `stop_watch` | whether dispatching is stopped; storing and reading the stop |
 //! | `recorder` | settlements into the confirmer's queue, then the messages go |
 //! | `events` | what is counted and logged |
 
@@ -22,6 +25,7 @@ mod breaker;
 mod config;
 mod early;
 mod events;
+mod evidence;
 mod gate;
 mod group;
 mod in_hand;
@@ -29,7 +33,10 @@ mod job;
 mod limit;
 mod past;
 mod prober;
+mod questions;
 mod recorder;
+mod standing;
+mod stop_watch;
 mod verdict;
 mod worker;
 
@@ -48,9 +55,11 @@ use std::sync::Arc;
 pub use config::{DispatcherConfig, Dispatching};
 pub use events::METRICS;
 use jiff::tz::TimeZone;
+pub use questions::{CallLimits, Questions};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Names};
+use shared::dispatch_stop::{DispatchStops, StopTable, process_name};
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
@@ -71,6 +80,7 @@ use crate::in_hand::InHand;
 use crate::past::Past;
 use crate::prober::probe;
 use crate::recorder::Recorder;
+use crate::stop_watch::StopWatch;
 use crate::worker::Worker;
 
 /// The service as executables know it.
@@ -114,6 +124,10 @@ pub struct Deps {
     pub dead_letters: DeadLetterQueue,
     /// The transaction service.
     pub transactions: Arc<dyn Transactions>,
+    /// Where a stop of dispatching is stored.
+    pub stops: Arc<dyn DispatchStops>,
+    /// Who this dispatcher is, for whoever reads of its stop.
+    pub name: String,
     /// The time of day.
     pub clock: Clock,
 }
@@ -146,6 +160,8 @@ impl Deps {
             confirmations: Producer::open(aws, names.confirmations_queue()).await?,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             transactions: Arc::new(TransactionClient::new(&config.transaction)?),
+            stops: Arc::new(StopTable::new(aws.dynamodb("control"), names.control_table())),
+            name: process_name(SERVICE.name),
             clock: Clock::system(),
         })
     }
@@ -162,16 +178,18 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
     let Deps { store, archive, zone, payments, .. } = deps;
-    let Deps { confirmations, dead_letters, transactions, clock, .. } = deps;
+    let Deps { confirmations, dead_letters, transactions, stops, name, clock, .. } = deps;
     let transactions = Distinct::over(transactions, TransactionIds::default());
     let tasks = TaskTracker::new();
-    let gate = Gate::new(config.bounds(), config.rate, clock.now());
-    let (done, to_record) = mpsc::channel(config.concurrency);
+    let gate = Gate::new(config.gate(), clock.now());
+    let (done, to_record) = mpsc::channel(config.calls.most);
     let recording = readiness.watch("recording settlements");
     let recorder = Recorder { confirmations, payments: payments.clone(), recording };
     let mut recording = tokio::spawn(recorder.run(to_record));
     let probing = probe(Arc::clone(&transactions), gate.clone(), shutdown.clone());
     let mut probing = tokio::spawn(probing);
+    let watch = StopWatch::new(stops, gate.clone(), clock.clone(), name, config.stop_check);
+    let mut watching = tokio::spawn(watch.run(readiness.clone(), shutdown.clone()));
     let attempts = Attempts {
         store: Arc::clone(&store),
         transactions,
@@ -196,7 +214,7 @@ pub async fn run(
         claiming: readiness.watch("claiming payments"),
         queue: payments,
         store,
-        places: Arc::new(Semaphore::new(config.concurrency)),
+        places: Arc::new(Semaphore::new(config.calls.most)),
         in_hand: InHand::default(),
         tasks: tasks.clone(),
     };
@@ -206,12 +224,15 @@ pub async fn run(
     }
     // Each task holds its own sender; the recorder ends with the last of them.
     drop(worker);
-    readiness.ready();
     tokio::select! {
+        // First: the watch ends on shutdown, and is awaited once only.
+        biased;
         () = shutdown.requested() => {}
         Some(ended) = receivers.join_next() => ended?,
         // Without it the first outage would be for ever.
         ended = &mut probing => ended?,
+        // Without it no stop would hold, and none would end.
+        ended = &mut watching => ended?,
         // It outlives the receivers, so this is a panic: without it, payments would be
         // submitted and never recorded.
         ended = &mut recording => return Ok(ended?),
@@ -223,6 +244,8 @@ pub async fn run(
             }
             tasks.close();
             tasks.wait().await;
+            // A stop that this dispatcher has called for is worth the wait.
+            watching.await?;
             recording.await
         })
         .await??;

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::Receiving;
+use shared::dispatch_stop::StopLimits;
 use shared::domain::{
     AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found,
     Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
@@ -28,10 +29,11 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
 use shared::transaction::Transactions;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::Attempts;
-use crate::gate::Gate;
+use crate::gate::{Gate, GateSettings};
 use crate::group::Group;
 use crate::in_hand::InHand;
 use crate::job::{Job, Received, sort};
@@ -416,7 +418,12 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
     let clock = Clock::new(move || {
         noon() + SignedDuration::from_secs(for_clock.skew.load(Ordering::Relaxed))
     });
-    let gate = Gate::new(Bounds { least: 10, most: 10 }, None, noon());
+    let stop =
+        StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
+    let bounds = Bounds { least: 10, most: 10 };
+    let validity = Duration::from_secs(365 * 86_400);
+    let gate = Gate::new(GateSettings { bounds, per_second: None, stop, validity }, noon());
+    gate.read(None, Instant::now());
     let attempts = Attempts {
         store: Arc::clone(&store),
         transactions: Arc::clone(outside) as Arc<dyn Transactions>,

@@ -39,7 +39,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Receives until shutdown: never more than there are places for, and nothing while the
-    /// transaction service is down.
+    /// transaction service is down or dispatching is stopped.
     pub(crate) async fn receive(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
@@ -61,7 +61,11 @@ impl Worker {
                         Some(Received { delivery, place: self.in_hand.take(places.split(1)?) })
                     });
                     let received: Vec<_> = received.collect();
-                    if !received.is_empty() {
+                    if self.gate.is_stopped() {
+                        // The receive was under way already. Nothing is claimed, so it costs no
+                        // attempt.
+                        self.give_back_at_once(received).await;
+                    } else if !received.is_empty() {
                         self.tasks.spawn(self.clone().work(received));
                     }
                 }

@@ -98,6 +98,13 @@ data "aws_iam_policy_document" "dispatcher" {
     resources = [aws_dynamodb_table.payments_archive.arn]
   }
 
+  # Is dispatching stopped? A dispatcher may stop it, and may not resume it.
+  statement {
+    sid       = "ReadAndStoreTheStop"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
   statement {
     sid = "TakePayments"
     actions = [
@@ -121,6 +128,13 @@ data "aws_iam_policy_document" "confirmer" {
   statement {
     sid       = "ReadTheInstallation"
     actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
+  # When too many refusals are reported, dispatching stops.
+  statement {
+    sid       = "StoreTheStop"
+    actions   = ["dynamodb:PutItem"]
     resources = [aws_dynamodb_table.control.arn]
   }
 
@@ -223,6 +237,33 @@ data "aws_iam_policy_document" "payments_open" {
     sid       = "ReadOpenPayments"
     actions   = ["dynamodb:BatchGetItem"]
     resources = [aws_dynamodb_table.payments.arn]
+  }
+}
+
+# Whoever runs `dueflow dispatch status`.
+data "aws_iam_policy_document" "dispatch_status" {
+  statement {
+    sid       = "ReadTheStop"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+}
+
+# Whoever runs `dueflow dispatch stop`.
+data "aws_iam_policy_document" "dispatch_stop" {
+  statement {
+    sid       = "StoreTheStop"
+    actions   = ["dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+}
+
+# Whoever runs `dueflow dispatch resume`; its GetItem is for a call that names no stop.
+data "aws_iam_policy_document" "dispatch_resume" {
+  statement {
+    sid       = "RemoveTheStop"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
   }
 }
 

@@ -34,6 +34,9 @@ output "policies" {
     "payments-open"   = data.aws_iam_policy_document.payments_open.json
     "payments-audit"  = data.aws_iam_policy_document.payments_audit.json
     "setup-settings"  = data.aws_iam_policy_document.setup_settings.json
+    "dispatch-status" = data.aws_iam_policy_document.dispatch_status.json
+    "dispatch-stop"   = data.aws_iam_policy_document.dispatch_stop.json
+    "dispatch-resume" = data.aws_iam_policy_document.dispatch_resume.json
     "dlq-list"        = data.aws_iam_policy_document.dlq_list.json
     "dlq-replay"      = data.aws_iam_policy_document.dlq_replay.json
     "archive-run"     = data.aws_iam_policy_document.archive_run.json

@@ -4,6 +4,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use shared::domain::{AccountId, PaymentRef};
 
 use crate::archive::ArchiveCommand;
+use crate::dispatch::DispatchCommand;
 use crate::dlq::{Reason, Version};
 use crate::payments::{
     AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions,
@@ -53,6 +54,12 @@ pub enum Command {
         /// What to do with the archive.
         #[command(subcommand)]
         command: ArchiveCommand,
+    },
+    /// See whether dispatching is stopped, stop it, and go on.
+    Dispatch {
+        /// What to do with dispatching.
+        #[command(subcommand)]
+        command: DispatchCommand,
     },
     /// Look at the dead-letter queue, and send payments again.
     Dlq {

@@ -1,4 +1,4 @@
-//! The `dueflow` command: demo, local, setup, payments, archive, dlq, reconcile,
+//! The `dueflow` command: demo, local, setup, payments, archive, dispatch, dlq, reconcile,
 //! preflight, and each service.
 //!
 //! | module | room |
@@ -7,6 +7,7 @@
 //! | [`setup`] | makes tables and queues |
 //! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`archive`] | settled payments: move, find, compare |
+//! | [`dispatch`] | the stop of dispatching: status, stop, resume |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`reconcile`] | no two payments have one transaction id |
 //! | [`preflight`] | whether tonight's batch will pass |
@@ -21,6 +22,7 @@ pub mod archive;
 pub mod cli;
 #[cfg(feature = "local")]
 pub mod demo;
+pub mod dispatch;
 pub mod dlq;
 #[cfg(feature = "local")]
 pub mod local_world;
@@ -129,6 +131,7 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Command::Setup(options) => setup::run(common, options).await,
         Command::Payments { command } => of_payments(command, settings).await,
         Command::Archive { command } => of_archive(command, settings).await,
+        Command::Dispatch { command } => dispatch::dispatch(common, command).await,
         Command::Dlq { command: DlqCommand::List(options) } => dlq::list(common, options).await,
         Command::Dlq { command: DlqCommand::Replay(options) } => {
             dlq::replay(common, settings.replay()?, options).await

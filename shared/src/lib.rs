@@ -8,6 +8,7 @@
 //! | [`transaction`] | the client of the transaction service |
 //! | [`resources`] | which tables and queues there are, and how they are made |
 //! | [`config`] | settings |
+//! | [`dispatch_stop`] | the stored stop of dispatching, and what calls for one |
 //! | [`clock`] | the wall clock |
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`installation`] | what all services agree on: zone, shards, time of day |
@@ -21,6 +22,7 @@ mod aws_http;
 pub mod clock;
 pub mod config;
 pub mod dead_letters;
+pub mod dispatch_stop;
 pub mod domain;
 pub mod http;
 pub mod installation;

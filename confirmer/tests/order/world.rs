@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
+use shared::dispatch_stop::{StopInMemory, StopLimits};
 use shared::domain::{
     AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
     Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
@@ -185,6 +186,8 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let receiving =
         Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(20) };
     let deps = Deps {
+        stops: Arc::new(StopInMemory::default()),
+        name: "confirmer".to_owned(),
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&world) as Arc<dyn Archive>,
         due: Arc::clone(&world) as Arc<dyn DueTable>,
@@ -199,6 +202,12 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     };
     let (interval, limit) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
     let config = Confirming {
+        stop: StopLimits {
+            rejected_accounts: 20,
+            out_of_contract: 5,
+            share_percent: 50,
+            window: 200,
+        },
         receivers: 1,
         sweeping: Sweeping { interval, limit, old_interval: interval },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatcher::{Deps, Dispatching};
+use dispatcher::{CallLimits, Deps, Dispatching};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
+use shared::dispatch_stop::{StopInMemory, StopLimits};
 use shared::domain::{
     AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
     Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
@@ -228,6 +229,9 @@ impl World {
     }
 }
 
+const STOP: StopLimits =
+    StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
+
 /// Runs a dispatcher until nothing more happens, and says what it did, in order.
 pub(crate) async fn work(world: World) -> Vec<String> {
     let world = Arc::new(world);
@@ -242,14 +246,16 @@ pub(crate) async fn work(world: World) -> Vec<String> {
         confirmations: Producer::new(queue(CONFIRMATIONS)),
         dead_letters: DeadLetterQueue::new(Producer::new(queue(DEAD_LETTERS)), "dispatcher"),
         transactions: Arc::clone(&world) as Arc<dyn Transactions>,
+        stops: Arc::new(StopInMemory::default()),
+        name: "dispatcher".to_owned(),
         clock: Clock::new(move || start + began.elapsed()),
     };
     let config = Dispatching {
-        concurrency: 20,
-        least_concurrency: 4,
-        rate: world.rate,
+        calls: CallLimits { most: 20, least: 4, rate: world.rate },
         receivers: 1,
         attempts: AttemptLimits { attempts: 20, key_retention: world.retention },
+        stop: STOP,
+        stop_check: Duration::from_secs(2),
     };
     let shutdown = Shutdown::new(Duration::from_secs(25));
     let running =

@@ -22,7 +22,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// The command.
 pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let mut reader = Reader::open(&aws, &common.names).await?;
+    let reader = Reader::open(&aws, &common.names).await?;
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let (mut expiring, now) = (Expiring::default(), Timestamp::now());
     let mut failed = None;

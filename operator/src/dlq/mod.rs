@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `letter` | what a message of the queue says |
 //! | `plan` | what a replay does with a payment: pure |
-//! | `reader` | windows over the queue, and putting back what stays |
+//! | `reader` | windows over the queue for several receivers, and putting back what stays |
 //! | `list` | the command that only looks |
 //! | `replay` | the command that acts |
-//! | `replayer` | reads, asks, writes and sends for the replay |
+//! | `replayer` | reads, asks, writes and sends for the replay, a window at a time |
 //! | `report` | what the replay prints |
 
 mod letter;

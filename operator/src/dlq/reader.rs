@@ -10,6 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +20,7 @@ use shared::config::{Names, Receiving};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::letter::Letter;
@@ -38,14 +40,12 @@ const RECEIVE_RETRIES: usize = 3;
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// One look at one group: the letters that were not seen before, and all that are in hand.
+/// One look at the queue, which may hold letters of several groups.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// Not seen before, in the group's order, each with its place in `in_hand`.
+    /// Not seen before, in the order of their groups, each with its place in `in_hand`.
     pub(super) letters: Vec<(usize, Letter)>,
     in_hand: Vec<Delivery>,
-    /// How many letters were not seen before.
-    unseen: usize,
 }
 
 impl Look {
@@ -66,114 +66,181 @@ pub(super) enum End {
     Interrupted,
 }
 
-/// Reads the queue.
+/// Reads the queue, for several receivers at once: what one has in hand is hidden from the
+/// others, whole groups of it.
 #[derive(Debug)]
 pub(super) struct Reader {
     queue: Consumer,
+    shutdown: Shutdown,
+    state: Mutex<State>,
+    /// A look was taken back: letters behind it may be seen now.
+    settled: Notify,
+}
+
+#[derive(Debug)]
+struct State {
     held: Vec<Delivery>,
     seen: HashSet<String>,
-    open: Vec<Look>,
-    shutdown: Shutdown,
-    said_at: Instant,
+    /// Looks that were handed out and not taken back.
+    out: usize,
+    /// Looks that were taken back.
+    back: u64,
     blocked: u64,
+    gone: usize,
     end: End,
     /// What SQS said before the first letter was taken.
     before: Counts,
+    began: Instant,
+    said_at: Instant,
 }
 
 impl Reader {
     /// Opens the dead-letter queue.
     pub(super) async fn open(aws: &Aws, names: &Names) -> anyhow::Result<Self> {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
-        let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
-        let (held, seen, open) = (Vec::new(), HashSet::new(), Vec::new());
         let before = count(aws, &names.dead_letter_queue()).await?;
-        Ok(Self {
-            before,
-            queue,
-            held,
-            seen,
-            open,
-            shutdown,
-            said_at: Instant::now(),
-            blocked: 0,
-            end: End::Empty,
-        })
+        Ok(Self::of(queue, before, Shutdown::new(Duration::ZERO).on_signals()?))
+    }
+
+    /// Reads from `queue`, of which SQS said this before.
+    pub(super) fn of(queue: Consumer, before: Counts, shutdown: Shutdown) -> Self {
+        let (began, said_at) = (Instant::now(), Instant::now());
+        let (held, seen) = (Vec::new(), HashSet::new());
+        let (out, back, blocked, gone, end) = (0, 0, 0, 0, End::Empty);
+        let state = State { held, seen, out, back, blocked, gone, end, before, began, said_at };
+        Self { queue, shutdown, state: Mutex::new(state), settled: Notify::new() }
     }
 
     /// The next look; `None` when all is read that can be. The caller hands each look back
     /// with [`Reader::settle`].
-    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Look>> {
+    pub(super) async fn next(&self) -> anyhow::Result<Option<Look>> {
         let mut pauses = retry::QUEUE_ENTRIES.pauses().take(RECEIVE_RETRIES);
         loop {
-            if self.shutdown.is_requested() {
-                let untouched = std::mem::take(&mut self.open);
-                self.held.extend(untouched.into_iter().flat_map(|look| look.in_hand));
-                self.end = End::Interrupted;
-                return Ok(None);
-            }
-            if let Some(look) = self.open.pop() {
-                return Ok(Some(look));
-            }
-            if self.seen.len() >= MAX_LETTERS {
-                self.end = End::Full;
-                return Ok(None);
-            }
+            let back = {
+                let mut state = self.lock();
+                if self.shutdown.is_requested() {
+                    state.end = End::Interrupted;
+                    return Ok(None);
+                }
+                if state.seen.len() >= MAX_LETTERS {
+                    state.end = End::Full;
+                    return Ok(None);
+                }
+                state.back
+            };
             match self.queue.receive_until(&self.shutdown).await {
-                Some(Ok(deliveries)) if deliveries.is_empty() => return Ok(None),
-                Some(Ok(deliveries)) => self.open = self.looks(deliveries),
+                Some(Ok(deliveries)) => {
+                    if !deliveries.is_empty() {
+                        return Ok(Some(self.look(deliveries)));
+                    }
+                    if self.is_empty_since(back).await {
+                        return Ok(None);
+                    }
+                }
                 Some(Err(error)) => {
                     if let Some(pause) = pauses.next() {
                         self.shutdown.pause(pause).await;
                         continue;
                     }
-                    self.queue.release(at_once(std::mem::take(&mut self.held))).await;
+                    self.stop();
                     return Err(error.into());
                 }
                 None => {}
             }
-            self.say_progress();
         }
     }
 
-    fn looks(&mut self, deliveries: Vec<Delivery>) -> Vec<Look> {
-        let mut groups: Vec<(String, Look)> = Vec::new();
-        for mut delivery in deliveries {
-            let text = std::mem::take(&mut delivery.body);
-            let group = delivery.group.clone();
-            if groups.last().is_none_or(|(name, _)| *name != group) {
-                let (letters, in_hand) = (Vec::new(), Vec::new());
-                groups.push((group, Look { letters, in_hand, unseen: 0 }));
-            }
-            if let Some((group, look)) = groups.last_mut() {
-                if self.seen.insert(delivery.message_id.clone()) {
-                    let letter = Letter::read(&delivery.message_id, group, text);
-                    let letter = letter.sent(delivery.sent_at);
-                    look.letters.push((look.in_hand.len(), letter));
-                    look.unseen += 1;
+    /// Whether a receive that began after `back` looks were taken back, and brought nothing,
+    /// shows that there is nothing. If not, waits until another look is taken back: more of its
+    /// groups may lie behind it.
+    async fn is_empty_since(&self, back: u64) -> bool {
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.back != back {
+                    return false;
                 }
-                look.in_hand.push(delivery);
+                if state.out == 0 {
+                    return true;
+                }
+            }
+            if self.shutdown.unless_requested(settled).await.is_none() {
+                return false;
             }
         }
-        groups.into_iter().rev().map(|(_, look)| look).collect()
     }
 
-    /// Takes a look back: the letters at the places `done` are deleted, the others stay.
-    pub(super) async fn settle(&mut self, look: Look, done: &HashSet<usize>) {
-        let again = look_again(&look, done.len());
-        let (mut gone, mut kept) = (Vec::new(), Vec::new());
-        for (place, delivery) in look.in_hand.into_iter().enumerate() {
-            if done.contains(&place) { gone.push(delivery) } else { kept.push(delivery) }
+    fn look(&self, mut deliveries: Vec<Delivery>) -> Look {
+        let mut state = self.lock();
+        state.out += 1;
+        let mut letters = Vec::new();
+        for (place, delivery) in deliveries.iter_mut().enumerate() {
+            let text = std::mem::take(&mut delivery.body);
+            if state.seen.insert(delivery.message_id.clone()) {
+                let letter = Letter::read(&delivery.message_id, &delivery.group, text);
+                letters.push((place, letter.sent(delivery.sent_at)));
+            }
         }
-        self.blocked += u64::from(kept.len() == MAX_BATCH);
+        state.say_progress();
+        Look { letters, in_hand: deliveries }
+    }
+
+    /// Takes a look back: the letters at the places `done` are deleted, the others stay. Of a
+    /// group of which another look may show more they are given back at once.
+    pub(super) async fn settle(&self, look: Look, done: &HashSet<usize>) {
+        let unseen: HashSet<usize> = look.letters.iter().map(|(place, _)| *place).collect();
+        let mut groups: Vec<Group> = Vec::new();
+        for (place, delivery) in look.in_hand.into_iter().enumerate() {
+            let known = groups.iter().position(|group| group.name == delivery.group);
+            let at = known.unwrap_or_else(|| {
+                groups.push(Group { name: delivery.group.clone(), ..Group::default() });
+                groups.len() - 1
+            });
+            let Some(group) = groups.get_mut(at) else { continue };
+            group.unseen += usize::from(unseen.contains(&place));
+            let side = if done.contains(&place) { &mut group.gone } else { &mut group.kept };
+            side.push(delivery);
+        }
+        let (mut gone, mut again, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        let mut blocked = 0;
+        for group in groups {
+            blocked += u64::from(group.kept.len() == MAX_BATCH);
+            let side = if group.look_again() { &mut again } else { &mut held };
+            side.extend(group.kept);
+            gone.extend(group.gone);
+        }
+        self.lock().gone += gone.len();
         if !gone.is_empty() {
             self.queue.acknowledge(gone).await;
         }
-        if again {
-            self.queue.release(at_once(kept)).await;
-        } else {
-            self.held.extend(kept);
+        if !again.is_empty() {
+            self.queue.release(at_once(again)).await;
         }
+        {
+            let mut state = self.lock();
+            state.held.extend(held);
+            state.blocked += blocked;
+            state.out -= 1;
+            state.back += 1;
+        }
+        self.settled.notify_waiters();
+    }
+
+    /// Gives a look back untouched: the command was asked to end before it was dealt with.
+    pub(super) fn keep(&self, look: Look) {
+        let mut state = self.lock();
+        state.end = End::Interrupted;
+        state.held.extend(look.in_hand);
+        state.out -= 1;
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    /// Has every receiver end after what it has in hand.
+    pub(super) fn stop(&self) {
+        self.shutdown.request();
     }
 
     /// Whether the command was asked to end.
@@ -182,33 +249,55 @@ impl Reader {
     }
 
     /// Counts the letters that were not looked at, and gives back those that stay.
-    pub(super) async fn finish(self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
+    pub(super) async fn finish(&self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
         let counts = count(aws, &names.dead_letter_queue()).await;
-        self.queue.release(at_once(self.held)).await;
-        let in_flight = self.before.elsewhere(self.seen.len() as u64);
-        let (behind, blocked) = (counts?.visible, self.blocked);
-        Ok(Left { behind, in_flight, blocked, end: self.end })
+        let (held, in_flight, blocked, end) = {
+            let mut state = self.lock();
+            let in_flight = state.before.elsewhere(state.seen.len() as u64);
+            (std::mem::take(&mut state.held), in_flight, state.blocked, state.end)
+        };
+        self.queue.release(at_once(held)).await;
+        Ok(Left { behind: counts?.visible, in_flight, blocked, end })
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each critical section changes a few values and cannot panic in between.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     fn say_progress(&mut self) {
         if self.said_at.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
-            eprintln!("dueflow: {} letters looked at", self.seen.len());
+            let (seen, gone) = (self.seen.len(), self.gone);
+            let rate = seen as f64 / self.began.elapsed().as_secs_f64();
+            eprintln!("dueflow: {seen} dead letters looked at, {gone} of them gone, {rate:.0}/s");
             self.said_at = Instant::now();
         }
     }
 }
 
-fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
-    deliveries.into_iter().map(|delivery| (delivery, Duration::ZERO)).collect()
+/// The letters of one group in one look.
+#[derive(Debug, Default)]
+struct Group {
+    name: String,
+    gone: Vec<Delivery>,
+    kept: Vec<Delivery>,
+    unseen: usize,
 }
 
-/// Whether another look at a group may show more: what is kept holds back the rest of it, but
-/// is not all ten of a window, and this look has brought something new or made room. SQS may
-/// hand out fewer letters than there are, so a short receive does not mean that no more lie
-/// behind.
-fn look_again(look: &Look, done: usize) -> bool {
-    let kept = look.in_hand.len() - done;
-    (1..MAX_BATCH).contains(&kept) && (done > 0 || look.unseen > 0)
+impl Group {
+    /// Whether another look at it may show more: what is kept holds back the rest of it, but is
+    /// not all ten of a window, and this look has brought something new or made room. SQS may
+    /// hand out fewer letters than there are, so a short receive does not mean that no more lie
+    /// behind.
+    fn look_again(&self) -> bool {
+        (1..MAX_BATCH).contains(&self.kept.len()) && (!self.gone.is_empty() || self.unseen > 0)
+    }
+}
+
+fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
+    deliveries.into_iter().map(|delivery| (delivery, Duration::ZERO)).collect()
 }
 
 /// What the reading has left.
@@ -229,7 +318,7 @@ pub(super) struct Left {
 /// What SQS says of the queue. It calls the numbers approximate: they are exact once nothing was
 /// sent, received or deleted for about a minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
+pub(super) struct Counts {
     /// Letters that anybody may have.
     visible: u64,
     /// Letters that somebody has.

@@ -1,16 +1,19 @@
 //! `dueflow dlq replay`: sends payments of the dead-letter queue again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dispatcher::{CallLimits, Questions};
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Settings, attempt_limits};
 use shared::domain::{AttemptLimits, PaymentRef};
-use shared::payments::PaymentsTable;
-use shared::queue::Producer;
-use shared::transaction::{TransactionClient, TransactionSettings};
+use shared::payments::{PaymentStore, PaymentsTable};
+use shared::queue::{MAX_BATCH, Producer};
+use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use tokio::task::JoinSet;
 
 use super::letter::{Letter, Reason};
 use super::reader::{Look, Reader};
@@ -18,11 +21,15 @@ use super::replayer::{Case, Mode, Replayer};
 use super::report::{Report, State};
 use crate::cli::DlqReplayOptions;
 
+/// Receivers that work side by side, each on a look of its own, of at most ten letters.
+const RECEIVERS: usize = 16;
+
 /// Settings of a replay.
 #[derive(Debug)]
 pub(crate) struct ReplaySettings {
     transaction: TransactionSettings,
     limits: AttemptLimits,
+    calls: CallLimits,
 }
 
 impl ReplaySettings {
@@ -30,7 +37,8 @@ impl ReplaySettings {
     pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
         let transaction = TransactionSettings::read(settings);
         let limits = attempt_limits(settings);
-        Some(Self { transaction: transaction?, limits: limits? })
+        let calls = CallLimits::read(settings);
+        Some(Self { transaction: transaction?, limits: limits?, calls: calls? })
     }
 }
 
@@ -73,12 +81,12 @@ impl Selection {
     }
 
     /// The named payments of which no letter was met.
-    fn unmet(self) -> Vec<PaymentRef> {
+    fn unmet(&self) -> Vec<PaymentRef> {
         match self {
             Self::All | Self::Reason(_) => Vec::new(),
             Self::Named { all, unmet } => {
                 let mut left: Vec<_> =
-                    all.into_iter().filter(|r| unmet.contains(&r.to_string())).collect();
+                    all.iter().filter(|r| unmet.contains(&r.to_string())).cloned().collect();
                 left.sort_by(|a, b| (&a.account, a.due, a.id).cmp(&(&b.account, b.due, b.id)));
                 left
             }
@@ -97,54 +105,108 @@ pub(crate) async fn replay(
     let names = &common.names;
     let table =
         PaymentsTable::new(aws.dynamodb("replay"), &names.payments_table(), common.due_shards);
-    let mut replayer = Replayer {
-        store: table,
-        transactions: TransactionClient::new(&settings.transaction)?,
+    let clock = Clock::system();
+    let replayer = Replayer {
+        store: Arc::new(table),
+        transactions: Arc::new(TransactionClient::new(&settings.transaction)?),
+        questions: Questions::new(settings.calls, clock.now()),
         payments: Producer::open(&aws, names.payments_queue()).await?,
         confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
         limits: settings.limits,
         codes: settings.transaction.terms.codes.clone(),
-        clock: Clock::system(),
+        clock,
         mode,
         version: options.version,
-        unanswered: 0,
-        asked_at: None,
-        replayed: HashSet::new(),
-        latest: HashMap::new(),
+        memory: Arc::default(),
     };
-    let mut run = Run {
+    let run = Run {
         selection: Selection::of(&options),
         report: Report::new(mode, options.json),
         began: Timestamp::now(),
     };
-    let mut reader = Reader::open(&aws, names).await?;
-    while let Some(mut look) = reader.next().await? {
-        let cases = run.cases(&mut look);
-        let entries = replayer.work(&cases, |place| look.is_held(place)).await;
-        let done = entries.iter().filter(|entry| entry.state == State::Done);
-        let done = done.filter_map(|entry| entry.place).collect();
-        // The letters first: a reader of the output that has gone away changes nothing.
-        reader.settle(look, &done).await;
-        if let Err(error) = run.report.enter(&entries) {
-            reader.finish(&aws, names).await?;
-            return Err(error.into());
-        }
-    }
-    let Run { selection, mut report, .. } = run;
-    if !reader.is_interrupted() {
-        for reference in selection.unmet() {
-            let case = Case { place: None, letter: None, reference: Some(reference) };
-            if let Err(error) = report.enter(&replayer.work(&[case], |_| false).await) {
-                reader.finish(&aws, names).await?;
-                return Err(error.into());
-            }
-        }
-    }
-    let left = reader.finish(&aws, names).await?;
-    report.finish(left)?;
+    let replay =
+        Replay { replayer, reader: Reader::open(&aws, names).await?, run: Mutex::new(run) };
+    let replay = Arc::new(replay);
+    let done = Arc::clone(&replay).receive_all().await;
+    let done = match done {
+        Ok(()) => replay.unmet().await,
+        Err(error) => Err(error),
+    };
+    let left = replay.reader.finish(&aws, names).await;
+    done?;
+    let left = left?;
+    let run = replay.run();
+    run.report.finish(left)?;
     // Whoever names a payment wants it sent: that it has ended is a refusal then.
-    let refused = !options.references.is_empty() && report.closed() > 0;
-    Ok(if report.is_clean(left) && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let refused = !options.references.is_empty() && run.report.closed() > 0;
+    Ok(if run.report.is_clean(left) && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All that the receivers share.
+struct Replay<S, T> {
+    replayer: Replayer<S, T>,
+    reader: Reader,
+    run: Mutex<Run>,
+}
+
+impl<S: PaymentStore + 'static, T: Transactions + 'static> Replay<S, T> {
+    /// Looks at the queue with several receivers at once, until nothing is left to see. The
+    /// first that fails has the others end after what they have in hand.
+    async fn receive_all(self: Arc<Self>) -> anyhow::Result<()> {
+        let mut receivers = JoinSet::new();
+        for _ in 0..RECEIVERS {
+            receivers.spawn(Arc::clone(&self).receive());
+        }
+        let mut done = Ok(());
+        while let Some(ended) = receivers.join_next().await {
+            let ended = ended.map_err(anyhow::Error::from).flatten();
+            if ended.is_err() {
+                self.reader.stop();
+            }
+            done = done.and(ended);
+        }
+        done
+    }
+
+    async fn receive(self: Arc<Self>) -> anyhow::Result<()> {
+        while let Some(mut look) = self.reader.next().await? {
+            if self.reader.is_interrupted() {
+                self.reader.keep(look);
+                continue;
+            }
+            let cases = self.run().cases(&mut look);
+            let entries = self.replayer.work(&cases, |place| look.is_held(place)).await;
+            let done = entries.iter().filter(|entry| entry.state == State::Done);
+            let done = done.filter_map(|entry| entry.place).collect();
+            // The letters first: a reader of the output that has gone away changes nothing.
+            self.reader.settle(look, &done).await;
+            self.run().report.enter(&entries)?;
+        }
+        Ok(())
+    }
+
+    /// Deals with the payments that were named and of which no letter was met.
+    async fn unmet(&self) -> anyhow::Result<()> {
+        let unmet = self.run().selection.unmet();
+        for some in unmet.chunks(MAX_BATCH) {
+            if self.reader.is_interrupted() {
+                break;
+            }
+            let case = |reference: &PaymentRef| Case {
+                place: None,
+                letter: None,
+                reference: Some(reference.clone()),
+            };
+            let cases: Vec<_> = some.iter().map(case).collect();
+            let entries = self.replayer.work(&cases, |_| false).await;
+            self.run().report.enter(&entries)?;
+        }
+        Ok(())
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One run.
@@ -165,7 +227,7 @@ impl Run {
         }
     }
 
-    /// The selected letters of a look, in the order of their payments.
+    /// The selected letters of a look, those of each account in the order of its payments.
     fn cases(&mut self, look: &mut Look) -> Vec<Case> {
         let mut cases = Vec::with_capacity(look.letters.len());
         for (place, letter) in std::mem::take(&mut look.letters) {
@@ -179,6 +241,7 @@ impl Run {
             let reference = letter.reference();
             cases.push(Case { place: Some(place), letter: Some(letter), reference });
         }
+        // Of several accounts at once: only the order within each matters.
         cases.sort_by_key(Case::order);
         cases
     }
@@ -201,3 +264,7 @@ mod tests {
         assert!(!run(named).is_newer(&letter));
     }
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod side_by_side;

@@ -156,6 +156,12 @@ impl Report {
         self.actions.get(closed).copied().unwrap_or_default()
     }
 
+    /// The actions that were done, or would be, each with how often.
+    #[cfg(test)]
+    pub(super) fn actions(&self) -> Vec<(&'static str, u64)> {
+        self.actions.iter().map(|(action, count)| (*action, *count)).collect()
+    }
+
     /// Whether everything that was asked for is done, or would be.
     pub(super) fn is_clean(&self, left: Left) -> bool {
         // A dry run takes no letter away, so it cannot see behind the first ten.

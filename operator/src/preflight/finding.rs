@@ -50,6 +50,8 @@ pub(super) enum Check {
     DeadLetters,
     /// What waits in a queue.
     Backlog,
+    /// Dispatching is not stopped.
+    Dispatching,
     /// The transaction service answers.
     TransactionService,
     /// Enough calls at once.
@@ -81,6 +83,7 @@ impl fmt::Display for Check {
             Self::Queue => "queue",
             Self::DeadLetters => "dead-letters",
             Self::Backlog => "backlog",
+            Self::Dispatching => "dispatching",
             Self::TransactionService => "transaction-service",
             Self::Concurrency => "concurrency",
             Self::Skew => "skew",
@@ -177,7 +180,7 @@ mod tests {
         assert_eq!(overall(&[warn(), Finding::failed(Check::Skew, "x")]), Verdict::NoGo);
     }
 
-    const ALL: [Check; 17] = [
+    const ALL: [Check; 18] = [
         Check::Aws,
         Check::Clock,
         Check::Table,
@@ -186,6 +189,7 @@ mod tests {
         Check::Queue,
         Check::DeadLetters,
         Check::Backlog,
+        Check::Dispatching,
         Check::TransactionService,
         Check::Concurrency,
         Check::Skew,

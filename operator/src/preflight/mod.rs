@@ -12,6 +12,7 @@
 //! | `capacity`, `tables` | the tables |
 //! | `queues`, `backlog` | the queues, and what lies in them |
 //! | `service` | the transaction service |
+//! | `dispatching` | whether dispatching is stopped |
 //! | `counting`, `spread`, `leftovers`, `forgotten` | payments by day, partition and account |
 //! | `relays`, `admin` | dueflow's own processes |
 
@@ -20,6 +21,7 @@ mod backlog;
 mod capacity;
 mod clock;
 mod counting;
+mod dispatching;
 mod figures;
 mod finding;
 mod forgotten;

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::TableDescription;
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
+use shared::dispatch_stop::{DispatchStops, StopTable};
 use shared::domain::{DueDate, Status};
 use shared::installation::{Agreement, InstallationError};
 use shared::payments::PaymentsTable;
@@ -24,8 +25,8 @@ use super::queues::Attributes;
 use super::reach::Reach;
 use super::settings::PreflightSettings;
 use super::{
-    admin, backlog, capacity, clock, forgotten, leftovers, queues, reach, relays, report, service,
-    spread, tables,
+    admin, backlog, capacity, clock, dispatching, forgotten, leftovers, queues, reach, relays,
+    report, service, spread, tables,
 };
 
 /// How long the first questions may take.
@@ -148,35 +149,56 @@ impl Preflight<'_> {
                 "the transaction service does not answer",
             );
         };
-        let dispatching = self.settings.dispatcher.dispatching;
-        service::judge_concurrency(*latency, dispatching, self.options.dispatchers, &self.load)
+        let limits = self.settings.dispatcher.dispatching.calls;
+        service::judge_concurrency(*latency, limits, self.options.dispatchers, &self.load)
     }
 
     /// All that DynamoDB is asked for.
     async fn database(&self, reach: &Reach, latency: Option<Duration>) -> Vec<Finding> {
-        use Check::{Archive, Capacity, Forgotten, LargestAccount, Leftovers, Relays, Skew, Table};
+        use Check::{
+            Archive, Capacity, Dispatching, Forgotten, LargestAccount, Leftovers, Relays, Skew,
+            Table,
+        };
         if reach.dynamodb.answered.is_err() {
-            return [Table, Capacity, Relays, Skew, LargestAccount, Archive, Leftovers, Forgotten]
-                .map(|check| Finding::not_checked(check, "DynamoDB cannot be used"))
-                .into();
+            return [
+                Table,
+                Capacity,
+                Dispatching,
+                Relays,
+                Skew,
+                LargestAccount,
+                Archive,
+                Leftovers,
+                Forgotten,
+            ]
+            .map(|check| Finding::not_checked(check, "DynamoDB cannot be used"))
+            .into();
         }
         let Some(payments) = &reach.payments else {
             let mut findings = Box::pin(self.tables()).await;
             let missing = |check| Finding::not_checked(check, "the payments table is missing");
+            findings.push(self.dispatching().await);
             findings.extend(
                 [Capacity, Relays, Skew, LargestAccount, Archive, Leftovers, Forgotten]
                     .map(missing),
             );
             return findings;
         };
-        let (tables, relays, spread, days) = tokio::join!(
+        let (tables, dispatching, relays, spread, days) = tokio::join!(
             self.tables(),
+            self.dispatching(),
             self.relays(payments),
             self.spread(latency),
             self.days_before(),
         );
         let capacity = self.capacity(payments);
-        [tables, capacity, vec![relays], spread, days].into_iter().flatten().collect()
+        [tables, capacity, vec![dispatching, relays], spread, days].into_iter().flatten().collect()
+    }
+
+    async fn dispatching(&self) -> Finding {
+        let client = self.aws.dynamodb("preflight");
+        let stops = StopTable::new(client, self.names().control_table());
+        dispatching::judge(within(READ, stops.read()).await)
     }
 
     async fn tables(&self) -> Vec<Finding> {

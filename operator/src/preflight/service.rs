@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dispatcher::Dispatching;
+use dispatcher::CallLimits;
 use jiff::Timestamp;
 use shared::domain::{Asked, Found};
 use shared::http::chain;
@@ -85,13 +85,13 @@ pub(super) fn judge(facts: &Facts, settings: &TransactionSettings) -> Finding {
 /// = rate × latency).
 pub(super) fn judge_concurrency(
     latency: Duration,
-    dispatching: Dispatching,
+    limits: CallLimits,
     dispatchers: u32,
     load: &Load,
 ) -> Finding {
     let check = Check::Concurrency;
     let calls = (load.rate() * latency.as_secs_f64()).ceil() as u64;
-    let allowed = dispatching.concurrency as u64 * u64::from(dispatchers);
+    let allowed = limits.most as u64 * u64::from(dispatchers);
     let rate = load.rate().ceil() as u64;
     let needed = format!(
         "{} payments/s × {} = {} at once, if a submission takes as long as a question",
@@ -100,9 +100,8 @@ pub(super) fn judge_concurrency(
         grouped(calls)
     );
     let who = several(dispatchers.into(), "dispatcher");
-    let figure =
-        format!("{who} × {} calls at once = {}", dispatching.concurrency, grouped(allowed));
-    if let Some(limit) = dispatching.rate {
+    let figure = format!("{who} × {} calls at once = {}", limits.most, grouped(allowed));
+    if let Some(limit) = limits.rate {
         let most = u64::from(limit) * u64::from(dispatchers);
         if most < rate {
             let figure = format!(
@@ -124,7 +123,6 @@ pub(super) fn judge_concurrency(
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::AttemptLimits;
     use shared::transaction::Terms;
 
     use super::super::finding::Verdict;
@@ -155,15 +153,10 @@ mod tests {
         }
     }
 
-    fn dispatching(concurrency: usize, rate: Option<u32>) -> Dispatching {
-        let attempts = AttemptLimits { attempts: 20, key_retention: 86_400_000 * MILLI };
-        Dispatching { concurrency, least_concurrency: 1, rate, receivers: 4, attempts }
-    }
-
     #[test]
     fn enough_calls_must_be_allowed_at_once_and_per_second() {
         // 555.6 a second at 500 ms: 278 under way.
-        for (concurrency, rate, dispatchers, verdict) in [
+        for (most, rate, dispatchers, verdict) in [
             (278, None, 1, Verdict::Go),
             (277, None, 1, Verdict::Warn),
             (139, None, 2, Verdict::Go),
@@ -171,8 +164,8 @@ mod tests {
             (278, Some(555), 1, Verdict::NoGo),
             (278, Some(278), 2, Verdict::Go),
         ] {
-            let dispatching = dispatching(concurrency, rate);
-            let finding = judge_concurrency(500 * MILLI, dispatching, dispatchers, &a_million());
+            let limits = CallLimits { most, least: 1, rate };
+            let finding = judge_concurrency(500 * MILLI, limits, dispatchers, &a_million());
             assert_eq!(finding.verdict, verdict, "{finding:?}");
         }
     }

@@ -72,6 +72,11 @@ impl Metric {
         metrics::gauge!(self.name).set(value);
     }
 
+    /// Sets the gauge of one label value.
+    pub fn set_for(&self, label: &'static str, of: &'static str, value: f64) {
+        metrics::gauge!(self.name, label => of).set(value);
+    }
+
     /// Records a duration.
     pub fn record(&self, duration: Duration) {
         metrics::histogram!(self.name).record(duration.as_secs_f64());

@@ -7,6 +7,7 @@ mod asynchronous;
 mod commands;
 mod crashes;
 mod day;
+mod dispatch_stop;
 mod dlq;
 mod egress;
 mod failures;

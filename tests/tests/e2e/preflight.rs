@@ -186,6 +186,7 @@ async fn without_aws_one_line_is_no_go_and_the_others_say_that_they_were_not_che
         "queue",
         "dead-letters",
         "backlog",
+        "dispatching",
         "skew",
         "largest-account",
         "relays",

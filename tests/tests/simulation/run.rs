@@ -76,6 +76,7 @@ pub(crate) fn run_among(others: Others, seed: u64, bug: Bug) -> Outcome {
 async fn play(others: Others, seed: u64, bug: Bug) -> Outcome {
     let script = script(seed, others);
     let mut world = World::new(seed, script.clone(), bug);
+    world.have_stops_removed();
     let mut processes: Vec<Process> = (0..PROCESSES).map(|index| world.start(index)).collect();
     let began = Instant::now();
     let mut due: Vec<(Instant, Due)> = Vec::new();

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use confirmer::{Confirming, Sweeping};
-use dispatcher::Dispatching;
+use dispatcher::{CallLimits, Dispatching};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
+use shared::dispatch_stop::{DispatchStops, StopInMemory, StopLimits};
 use shared::domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
     PaymentRef, Status, TraceKey,
@@ -41,6 +42,8 @@ pub(crate) const DEAD_LETTERS: &str = "payments-dlq.fifo";
 const VISIBILITY: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(20);
 const DRAIN: Duration = Duration::from_secs(25);
+const STOP: StopLimits =
+    StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
 
 /// The outside world.
 pub(crate) struct World {
@@ -51,6 +54,7 @@ pub(crate) struct World {
     pub(crate) sqs: Sqs,
     pub(crate) items: Arc<Mutex<Items>>,
     books: Arc<Mutex<Books>>,
+    stops: Arc<StopInMemory>,
     began: Instant,
     pub(crate) queued: Vec<Payment>,
     inserted: u64,
@@ -106,6 +110,7 @@ impl World {
             script,
             sqs: Sqs::new(seed, &[PAYMENTS, CONFIRMATIONS, DEAD_LETTERS]),
             items: Arc::default(),
+            stops: Arc::default(),
             began: Instant::now(),
             queued: Vec::new(),
             inserted: 0,
@@ -136,6 +141,19 @@ impl World {
     /// Its owner withdraws a payment, which the table may refuse.
     pub(crate) fn cancel(&self, payment: &PaymentRef) {
         self.items.lock().unwrap().cancel(payment, self.now());
+    }
+
+    /// Once a minute an operator looks, and has dispatching go on if it is stopped.
+    pub(crate) fn have_stops_removed(&self) {
+        let stops = Arc::clone(&self.stops);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                if let Ok(Some(stop)) = stops.read().await {
+                    drop(stops.lift(stop.id).await);
+                }
+            }
+        });
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -293,6 +311,8 @@ impl World {
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
                 transactions,
+                stops: Arc::clone(&self.stops) as Arc<dyn DispatchStops>,
+                name: format!("dispatcher-{index}"),
                 clock,
             };
             let run = dispatcher::run(dispatching(self.script.retention), deps, readiness, ending);
@@ -310,6 +330,8 @@ impl World {
                 dead_letters: DeadLetterQueue::new(letters, "confirmer"),
                 callbacks: None,
                 clock,
+                stops: Arc::clone(&self.stops) as Arc<dyn DispatchStops>,
+                name: format!("confirmer-{index}"),
             };
             let run = confirmer::run(confirming(), deps, readiness, ending);
             tokio::spawn(async move { drop(run.await) });
@@ -392,6 +414,7 @@ fn confirming() -> Confirming {
         receivers: 1,
         sweeping: Sweeping { interval, limit, old_interval: interval * 12 },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
+        stop: STOP,
     }
 }
 
@@ -402,11 +425,11 @@ fn ahead() -> TimeZone {
 
 fn dispatching(key_retention: Duration) -> Dispatching {
     Dispatching {
-        concurrency: 20,
-        least_concurrency: 4,
-        rate: None,
+        calls: CallLimits { most: 20, least: 4, rate: None },
         receivers: 2,
         attempts: AttemptLimits { attempts: 20, key_retention },
+        stop: STOP,
+        stop_check: Duration::from_secs(10),
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatcher::CallLimits;
 use jiff::Timestamp;
 use shared::domain::{
     Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment,
@@ -11,6 +12,8 @@ use shared::payments::{Applied, BlobError};
 use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
 
 use super::*;
+
+const CALLS: CallLimits = CallLimits { most: 16, least: 16, rate: None };
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
@@ -142,8 +145,9 @@ impl QueueApi for Sent {
 
 fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken, Answers> {
     Replayer {
-        store: Overtaken(stored),
-        transactions: Answers::default(),
+        store: Arc::new(Overtaken(stored)),
+        transactions: Arc::default(),
+        questions: Questions::new(CALLS, now()),
         payments: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         confirmations: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
@@ -151,17 +155,14 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken,
         clock: Clock::new(now),
         mode: Mode::Execute,
         version: None,
-        unanswered: 0,
-        asked_at: None,
-        replayed: HashSet::new(),
-        latest: HashMap::new(),
+        memory: Arc::default(),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_again() {
     let (stored, sent) = (rejected(), Arc::default());
-    let mut replayer = replayer(vec![stored.clone()], &sent);
+    let replayer = replayer(vec![stored.clone()], &sent);
     let first = replayer.work(&[case_of(&stored)], |_| true).await;
     assert_eq!(first[0].state, State::Done, "{first:?}");
     let second = replayer.work(&[case_of(&stored)], |_| true).await;
@@ -172,17 +173,17 @@ async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_a
 #[tokio::test(start_paused = true)]
 async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it() {
     let sent = Arc::default();
-    let mut replayer = replayer(Vec::new(), &sent);
-    let payment = Asked::nobody();
+    let replayer = replayer(Vec::new(), &sent);
+    let payment = rejected().payment;
     for _ in 0..SILENCE {
-        replayer.ask(payment).await;
+        replayer.question(payment.clone()).await;
     }
     replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
-    assert!(matches!(replayer.ask(payment).await, Found::NoAnswer { .. }));
+    assert!(matches!(replayer.question(payment.clone()).await, Found::NoAnswer { .. }));
     tokio::time::advance(ASK_AGAIN).await;
-    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
+    assert_eq!(replayer.question(payment.clone()).await, Found::UnderWay);
     replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
-    assert_eq!(replayer.ask(payment).await, Found::UnderWay);
+    assert_eq!(replayer.question(payment.clone()).await, Found::UnderWay);
 }
 
 /// A table that lets nobody change it any more.
@@ -257,20 +258,18 @@ async fn a_replay_whose_message_was_not_sent_is_not_done() {
 async fn a_replay_that_the_table_refuses_sends_nothing() {
     let (stored, sent) = (rejected(), Arc::<Sent>::default());
     let replayer = replayer(Vec::new(), &sent);
-    let mut replayer = Replayer {
-        store: Closed(stored.clone()),
+    let replayer = Replayer {
+        store: Arc::new(Closed(stored.clone())),
         transactions: replayer.transactions,
+        questions: replayer.questions,
         payments: replayer.payments,
         confirmations: replayer.confirmations,
         limits: replayer.limits,
-        codes: RefusalCodes::Form,
+        codes: replayer.codes,
         clock: replayer.clock,
         mode: replayer.mode,
         version: replayer.version,
-        unanswered: replayer.unanswered,
-        asked_at: replayer.asked_at,
-        replayed: replayer.replayed,
-        latest: replayer.latest,
+        memory: replayer.memory,
     };
     let entries = replayer.work(&[case_of(&stored)], |_| true).await;
     assert_eq!(entries[0].state, State::Failed, "{entries:?}");
@@ -280,7 +279,7 @@ async fn a_replay_that_the_table_refuses_sends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_replay_whose_letter_is_in_somebody_elses_hand_changes_nothing() {
     let (stored, sent) = (rejected(), Arc::default());
-    let mut replayer = replayer(vec![stored.clone()], &sent);
+    let replayer = replayer(vec![stored.clone()], &sent);
     let entries = replayer.work(&[case_of(&stored)], |_| false).await;
     assert_eq!(entries[0].state, State::Failed, "{entries:?}");
     assert!(sent.0.lock().unwrap().is_empty());

@@ -1,0 +1,165 @@
+//! The way out for questions that are not a dispatcher's: as many at once as the service's
+//! latency allows, under the same bounds and rate.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::config::Settings;
+use shared::dispatch_stop::StopLimits;
+use shared::domain::Found;
+use tokio::time::Instant;
+
+use crate::evidence;
+use crate::gate::{Gate, GateSettings, Purpose};
+use crate::limit::{Bounds, Health};
+
+/// How many calls may be under way at once, and how many may begin a second.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Most at once.
+    pub most: usize,
+    /// Least at once that adaptation leaves.
+    pub least: usize,
+    /// Calls a second; `None` for as many as the service takes.
+    pub rate: Option<u32>,
+}
+
+impl CallLimits {
+    /// Reads them; `None` when one is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let most = settings.number("DUEFLOW_DISPATCHER_CONCURRENCY", 10..=10_000);
+        let least = settings.number("DUEFLOW_DISPATCHER_MIN_CONCURRENCY", 1..=10_000);
+        let rate = settings.number("DUEFLOW_DISPATCHER_RATE_LIMIT", 0..=1_000_000_u32);
+        Some(Self {
+            most: most?,
+            least: least?.min(most?),
+            rate: rate.map(|rate| (rate > 0).then_some(rate))?,
+        })
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { least: self.least, most: self.most }
+    }
+}
+
+/// Lets questions out under the limits of a dispatcher. A stop of dispatching does not concern
+/// them: they move no money.
+#[derive(Debug, Clone)]
+pub struct Questions {
+    gate: Gate,
+}
+
+/// A stop is never called for, and no reading of one grows old.
+const NEVER: StopLimits = StopLimits {
+    rejected_accounts: usize::MAX,
+    out_of_contract: usize::MAX,
+    share_percent: 100,
+    window: 1,
+};
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+
+impl Questions {
+    /// A way out of its own. The time of day is the same for all of a service.
+    #[must_use]
+    pub fn new(limits: CallLimits, time_of_day: Timestamp) -> Self {
+        let settings = GateSettings {
+            bounds: limits.bounds(),
+            per_second: limits.rate,
+            stop: NEVER,
+            validity: FOR_EVER,
+        };
+        let gate = Gate::new(settings, time_of_day);
+        gate.read(None, Instant::now());
+        Self { gate }
+    }
+
+    /// Asks when its turn has come. After ten questions in a row without an answer one goes
+    /// out at a time, until one is answered.
+    pub async fn ask(&self, question: impl Future<Output = Found>) -> Found {
+        // Questions take as long as each other, so their latency counts as that of submissions.
+        let Ok(pass) = self.gate.enter(Purpose::Submit).await else {
+            let reason = "dispatching is stopped".to_owned();
+            return Found::NoAnswer { retry_after: None, reason };
+        };
+        let found = question.await;
+        let health = match evidence::health_of_answer(&found) {
+            Health::Failed => Health::Failed,
+            Health::Settled | Health::Answered => Health::Settled,
+        };
+        let _ = pass.ended(health, None);
+        if health == Health::Failed {
+            self.gate.reachable();
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const LIMITS: CallLimits = CallLimits { most: 64, least: 4, rate: None };
+
+    fn silent() -> Found {
+        Found::NoAnswer { retry_after: None, reason: "503".to_owned() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_go_out_side_by_side_within_the_bounds() {
+        let questions = Questions::new(LIMITS, Timestamp::UNIX_EPOCH);
+        let (out, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let asking: Vec<_> = (0..1_000)
+            .map(|_| {
+                let (questions, out, most) = (questions.clone(), out.clone(), most.clone());
+                tokio::spawn(async move {
+                    questions
+                        .ask(async {
+                            most.fetch_max(
+                                out.fetch_add(1, Ordering::Relaxed) + 1,
+                                Ordering::Relaxed,
+                            );
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            out.fetch_sub(1, Ordering::Relaxed);
+                            Found::Nothing
+                        })
+                        .await
+                })
+            })
+            .collect();
+        let began = Instant::now();
+        for asked in asking {
+            assert_eq!(asked.await.unwrap(), Found::Nothing);
+        }
+        assert!(most.load(Ordering::Relaxed) <= LIMITS.most);
+        // One after the other they would take 50 seconds.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_does_not_answer_is_asked_by_one_at_a_time_and_then_by_all_again() {
+        let questions = Questions::new(LIMITS, Timestamp::UNIX_EPOCH);
+        for _ in 0..20 {
+            assert_eq!(questions.ask(async { silent() }).await, silent());
+        }
+        let slow = tokio::spawn({
+            let questions = questions.clone();
+            async move {
+                let question = async {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    Found::Nothing
+                };
+                questions.ask(question).await
+            }
+        });
+        tokio::task::yield_now().await;
+        let second =
+            tokio::time::timeout(Duration::from_secs(1), questions.ask(async { silent() }));
+        assert!(second.await.is_err(), "two went out");
+        assert_eq!(slow.await.unwrap(), Found::Nothing);
+        assert_eq!(questions.ask(async { Found::UnderWay }).await, Found::UnderWay);
+    }
+}

@@ -1,0 +1,67 @@
+//! `dueflow dispatch`: whether dispatching is stopped, stopping it, and going on.
+//!
+//! | module | room |
+//! |---|---|
+//! | `options` | arguments |
+//! | `report` | what the commands print |
+
+mod options;
+mod report;
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use shared::aws::Aws;
+use shared::config::Common;
+use shared::dispatch_stop::{DispatchStop, DispatchStops, Lifted, StopCause, StopTable};
+
+pub use options::DispatchCommand;
+use options::{ResumeOptions, StatusOptions, StopOptions};
+use report::{Format, Said};
+
+/// The command.
+pub(crate) async fn dispatch(
+    common: &Common,
+    command: DispatchCommand,
+) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await;
+    let stops = StopTable::new(aws.dynamodb("control"), common.names.control_table());
+    let (said, json) = match command {
+        DispatchCommand::Status(StatusOptions { json }) => (status(&stops).await?, json),
+        DispatchCommand::Stop(options) => {
+            let json = options.json;
+            (stop(&stops, &options).await?, json)
+        }
+        DispatchCommand::Resume(ResumeOptions { id, json }) => (resume(&stops, id).await?, json),
+    };
+    said.print(if json { Format::Json } else { Format::Text })?;
+    Ok(if said.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn status(stops: &dyn DispatchStops) -> anyhow::Result<Said> {
+    Ok(stops.read().await?.map_or(Said::Going, Said::Stands))
+}
+
+async fn stop(stops: &dyn DispatchStops, options: &StopOptions) -> anyhow::Result<Said> {
+    let by = options.by.clone().or_else(|| std::env::var("USER").ok());
+    let by = by.unwrap_or_else(|| "an operator without a name".to_owned());
+    let own = DispatchStop::new(StopCause::ByHand, &options.reason, &by, 0, Timestamp::now());
+    let stands = stops.place(&own).await?;
+    Ok(if stands.id == own.id { Said::Stopped(stands) } else { Said::StoodBefore(stands) })
+}
+
+/// Removes the stop that the operator names, and no other: one that came since has a reason of
+/// its own.
+async fn resume(
+    stops: &dyn DispatchStops,
+    id: Option<shared::dispatch_stop::StopId>,
+) -> anyhow::Result<Said> {
+    let Some(id) = id else {
+        return Ok(stops.read().await?.map_or(Said::NothingToResume, Said::NotNamed));
+    };
+    Ok(match stops.lift(id).await? {
+        Lifted::Now => Said::Resumed(id),
+        Lifted::NoneThere => Said::NothingToResume,
+        Lifted::Another(stop) => Said::Another(*stop),
+    })
+}

@@ -1,0 +1,365 @@
+//! Replays by many receivers, over a FIFO queue and a table in memory, under virtual time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::config::Receiving;
+use shared::domain::{
+    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Found,
+    Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
+};
+use shared::payments::{Applied, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
+use shared::queue::{
+    CallFailed, Consumer, DeadLetter, Incoming, Outgoing, QueueApi, RefusedEntry, Visibility,
+};
+use shared::shutdown::Shutdown;
+
+use super::super::reader::Counts;
+use super::*;
+
+/// What each call takes.
+const CALL: Duration = Duration::from_millis(10);
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+/// A FIFO queue: nothing of a group is handed out while some of it is in hand.
+#[derive(Debug, Default)]
+struct Fifo(Mutex<Vec<Message>>);
+
+#[derive(Debug, Clone)]
+struct Message {
+    id: String,
+    group: String,
+    body: String,
+    in_hand: bool,
+}
+
+impl Fifo {
+    fn messages(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.0.lock().unwrap()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.messages().iter().map(|message| message.body.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl QueueApi for Fifo {
+    fn name(&self) -> &'static str {
+        "fifo"
+    }
+
+    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        tokio::time::sleep(CALL).await;
+        let received: Vec<_> = {
+            let mut messages = self.messages();
+            let locked: HashSet<String> =
+                messages.iter().filter(|m| m.in_hand).map(|m| m.group.clone()).collect();
+            let free = messages.iter_mut().filter(|m| !locked.contains(&m.group));
+            let taken = free.take(MAX_BATCH).map(|message| {
+                message.in_hand = true;
+                Incoming {
+                    receipt: message.id.clone(),
+                    message_id: message.id.clone(),
+                    group: message.group.clone(),
+                    receive_count: 1,
+                    sent_at: None,
+                    body: message.body.clone(),
+                }
+            });
+            taken.collect()
+        };
+        if received.is_empty() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(received)
+    }
+
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        tokio::time::sleep(CALL).await;
+        self.messages().retain(|message| !receipts.contains(&message.id.as_str()));
+        Ok(Vec::new())
+    }
+
+    async fn change_visibility(
+        &self,
+        entries: &[(&str, Duration)],
+        purpose: Visibility,
+    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+        if purpose == Visibility::Release {
+            for message in self.messages().iter_mut() {
+                message.in_hand &= !entries.iter().any(|(receipt, _)| *receipt == message.id);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn send(&self, sent: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+        tokio::time::sleep(CALL).await;
+        let mut messages = self.messages();
+        for Outgoing { group, deduplication, body } in sent {
+            let (id, group, body) = (deduplication.clone(), group.clone(), body.clone());
+            messages.push(Message { id, group, body, in_hand: false });
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// A table that knows one change: FAILED → SCHEDULED.
+#[derive(Debug, Default)]
+struct Memory(Mutex<BTreeMap<PaymentId, StoredPayment>>);
+
+#[async_trait]
+impl PaymentStore for Memory {
+    async fn apply(
+        &self,
+        changes: &[Change<'_>],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+        tokio::time::sleep(CALL).await;
+        let mut table = self.0.lock().unwrap();
+        let apply = |change: &Change<'_>| {
+            let Change::Replay(reference, attempts, _) = change else { panic!("{change:?}") };
+            let stored = table.get_mut(&reference.id).unwrap();
+            if stored.status != Status::Failed || stored.attempts != *attempts {
+                return Err(ChangeError::InStatus(Box::new(stored.clone())));
+            }
+            stored.status = Status::Scheduled;
+            Ok(Applied::Now)
+        };
+        Ok(changes.iter().map(apply).collect())
+    }
+
+    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        tokio::time::sleep(CALL).await;
+        Ok(self.0.lock().unwrap().get(&reference.id).cloned())
+    }
+
+    async fn blobs(
+        &self,
+        _: &[(PaymentRef, BlobDigest)],
+    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
+        panic!("a replay read a blob")
+    }
+}
+
+/// Nothing was settled under any key.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait]
+impl Transactions for Nothing {
+    async fn submit(&self, payment: &Payment) -> Outcome {
+        panic!("a replay submitted {}", payment.id)
+    }
+
+    async fn find(&self, _: Asked) -> Found {
+        tokio::time::sleep(CALL).await;
+        Found::Nothing
+    }
+}
+
+/// A payment that FAILED with `code`.
+fn failed(number: u64, account: usize, code: FailureCode) -> StoredPayment {
+    let payment = Payment {
+        id: PaymentId::from_parts(1_795_392_000_000 + number, &[0; 10]),
+        account: AccountId::parse(format!("ACC-{account}")).unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("B").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: now(),
+    };
+    StoredPayment {
+        payment,
+        status: Status::Failed,
+        updated_at: now(),
+        attempts: 2,
+        attempts_before: 0,
+        not_done: 0,
+        claimed_at: Some(now()),
+        transaction_id: None,
+        settled_at: None,
+        failure: Some(Failure::new(code, "x")),
+        dead_letters: shared::payments::DeadLetters::default(),
+    }
+}
+
+/// A world with letters of so many payments, spread over so many accounts.
+struct World {
+    letters: Arc<Fifo>,
+    payments: Arc<Fifo>,
+    table: Arc<Memory>,
+    shutdown: Shutdown,
+}
+
+impl World {
+    fn new(payments: u64, accounts: usize) -> Self {
+        let (letters, table) = (Fifo::default(), Memory::default());
+        for number in 0..payments {
+            let account = usize::try_from(number).unwrap() % accounts;
+            let stored = failed(number, account, FailureCode::Exhausted);
+            let letter = DeadLetter {
+                failure: stored.failure.clone().unwrap(),
+                service: "dispatcher".to_owned(),
+                at: now() - Duration::from_secs(60),
+                payment: Some(stored.payment.clone()),
+                raw: None,
+            };
+            letters.messages().push(Message {
+                id: format!("letter-{number}"),
+                group: stored.payment.account.to_string(),
+                body: serde_json::to_string(&letter).unwrap(),
+                in_hand: false,
+            });
+            table.0.lock().unwrap().insert(stored.payment.id, stored);
+        }
+        Self {
+            letters: Arc::new(letters),
+            payments: Arc::default(),
+            table: Arc::new(table),
+            shutdown: Shutdown::new(Duration::ZERO),
+        }
+    }
+
+    fn replay(&self) -> Arc<Replay<Memory, Nothing>> {
+        let receiving =
+            Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
+        let queue = |fifo: &Arc<Fifo>| Producer::new(Arc::clone(fifo) as Arc<dyn QueueApi>);
+        let calls = CallLimits { most: 64, least: 16, rate: None };
+        let replayer = Replayer {
+            store: Arc::clone(&self.table),
+            transactions: Arc::new(Nothing),
+            questions: Questions::new(calls, now()),
+            payments: queue(&self.payments),
+            confirmations: queue(&Arc::default()),
+            limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
+            clock: Clock::new(now),
+            codes: RefusalCodes::Form,
+            mode: Mode::Execute,
+            version: None,
+            memory: Arc::default(),
+        };
+        let letters = Arc::clone(&self.letters) as Arc<dyn QueueApi>;
+        let reader =
+            Reader::of(Consumer::new(letters, receiving), Counts::default(), self.shutdown.clone());
+        let run = Run {
+            selection: Selection::All,
+            report: Report::new(Mode::Execute, true),
+            began: now(),
+        };
+        Arc::new(Replay { replayer, reader, run: Mutex::new(run) })
+    }
+
+    /// Payments whose messages were sent, in order.
+    fn sent(&self) -> Vec<Payment> {
+        let bodies = self.payments.bodies();
+        bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+    }
+
+    fn assert_sent_in_order(&self) {
+        let mut latest: BTreeMap<AccountId, PaymentId> = BTreeMap::new();
+        for payment in self.sent() {
+            let before = latest.insert(payment.account.clone(), payment.id);
+            assert!(before < Some(payment.id), "{} overtook in {}", payment.id, payment.account);
+        }
+    }
+
+    /// A payment that is SCHEDULED again has a message, or its letter still lies there.
+    fn assert_nothing_is_lost(&self) {
+        let sent: HashSet<_> = self.sent().into_iter().map(|payment| payment.id).collect();
+        let lying = self.letters.bodies();
+        for stored in self.table.0.lock().unwrap().values() {
+            let id = stored.payment.id;
+            let has_letter = lying.iter().any(|body| body.contains(&id.to_string()));
+            assert!(sent.contains(&id) || has_letter, "{id} is lost, {}", stored.status);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_receivers_replay_side_by_side_and_keep_the_order_of_each_account() {
+    let world = World::new(2_000, 40);
+    let began = tokio::time::Instant::now();
+    let replay = world.replay();
+    Arc::clone(&replay).receive_all().await.unwrap();
+    assert_eq!(world.letters.messages().len(), 0);
+    assert_eq!(world.sent().len(), 2_000);
+    world.assert_sent_in_order();
+    // One after the other, five calls for each would take 100 seconds.
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_account_of_many_letters_is_replayed_whole_though_one_receiver_sees_it_at_a_time() {
+    let world = World::new(500, 1);
+    let replay = world.replay();
+    Arc::clone(&replay).receive_all().await.unwrap();
+    assert_eq!((world.letters.messages().len(), world.sent().len()), (0, 500));
+    world.assert_sent_in_order();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_is_interrupted_anywhere_loses_nothing_and_the_next_finishes_it() {
+    for millis in (20..500).step_by(30) {
+        let world = World::new(300, 20);
+        let replay = world.replay();
+        let ending = world.shutdown.clone();
+        let interrupt = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            ending.request();
+        });
+        Arc::clone(&replay).receive_all().await.unwrap();
+        interrupt.await.unwrap();
+        world.assert_nothing_is_lost();
+        world.assert_sent_in_order();
+        let left = world.letters.messages().len();
+        assert!(left > 0, "it was done within {millis} ms");
+        let next = World { shutdown: Shutdown::new(Duration::ZERO), ..world };
+        // What the first held is given back as its process ends.
+        next.letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        Arc::clone(&next.replay()).receive_all().await.unwrap();
+        assert_eq!((next.letters.messages().len(), next.sent().len()), (0, 300));
+        next.assert_sent_in_order();
+    }
+}
+
+/// Every process may be killed: nothing after the instant happens.
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it() {
+    for millis in (15..500).step_by(30) {
+        let world = World::new(300, 20);
+        let killed = tokio::spawn(world.replay().receive_all());
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        killed.abort();
+        assert!(killed.await.is_err(), "it was done within {millis} ms");
+        world.assert_nothing_is_lost();
+        // Its visibility timeouts end.
+        world.letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        Arc::clone(&world.replay()).receive_all().await.unwrap();
+        assert_eq!(world.letters.messages().len(), 0);
+        let sent: HashSet<_> = world.sent().into_iter().map(|payment| payment.id).collect();
+        assert_eq!(sent.len(), 300);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_letters_of_one_payment_are_decided_one_after_the_other() {
+    let world = World::new(1, 1);
+    let twin = {
+        let letter = world.letters.messages()[0].clone();
+        Message { id: "letter-twin".to_owned(), ..letter }
+    };
+    world.letters.messages().push(twin);
+    let replay = world.replay();
+    Arc::clone(&replay).receive_all().await.unwrap();
+    assert_eq!(world.letters.messages().len(), 0);
+    let actions = replay.run().report.actions();
+    assert_eq!(actions, [("replay", 1), ("send again", 1)]);
+}
