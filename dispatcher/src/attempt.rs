@@ -119,6 +119,8 @@ impl Attempts {
             Course::AskOnly(given_up) => Some(given_up),
         };
         let pass = match pass {
+            // The write before it may have taken long (INV-10).
+            Some(_) if !job.received.delivery.is_held() => return Finding::Withdrawn,
             Some(pass) => pass,
             None => match self.enter(job, Purpose::Ask, shutdown).await {
                 Ok(pass) => pass,
