@@ -91,7 +91,7 @@ mod tests {
             due: "2026-11-23".parse().unwrap(),
             id: PaymentId::generate(),
         };
-        Confirmation { payment, result, trace_key: None }
+        Confirmation { payment, result, money: None, trace_key: None }
     }
 
     fn refused() -> Reported {

@@ -73,7 +73,7 @@ impl Attempts {
         let (_turn, pass) = match claim {
             Claim::Made(_) => (None, None),
             Claim::Found(_) | Claim::Replayed(_) | Claim::Disputed(_) => {
-                match self.take_turn(job, shutdown).await {
+                match self.take_turn(shutdown).await {
                     Ok((turn, pass)) => (Some(turn), Some(pass)),
                     Err(finding) => return finding,
                 }
@@ -249,12 +249,14 @@ impl Attempts {
         }
     }
 
-    /// Waits until a payment that was attempted before may be asked for.
-    async fn take_turn(&self, job: &Job, shutdown: &Shutdown) -> Result<(TurnPass, Pass), Finding> {
-        match shutdown.unless_requested(self.gate.turn()).await {
-            None | Some(Err(Stopped)) => Err(Finding::Stopped),
-            Some(Ok(turn)) => Ok((turn, self.enter(job, Purpose::Ask, shutdown).await?)),
-        }
+    /// Waits until a payment that was attempted before may be asked for. Whether its message is
+    /// still this worker's is looked at before the write that comes next, and after it.
+    async fn take_turn(&self, shutdown: &Shutdown) -> Result<(TurnPass, Pass), Finding> {
+        let turn = shutdown.unless_requested(self.gate.turn()).await;
+        let Some(Ok(turn)) = turn else { return Err(Finding::Stopped) };
+        let pass = shutdown.unless_requested(self.gate.enter(Purpose::Ask)).await;
+        let Some(Ok(pass)) = pass else { return Err(Finding::Stopped) };
+        Ok((turn, pass))
     }
 
     /// Waits for the turn of a call; then the message must still be this worker's (INV-10).

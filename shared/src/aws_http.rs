@@ -1,6 +1,6 @@
 //! The HTTP client of the AWS SDK. It goes through the proxies of the environment, as every
 //! AWS SDK does, except to services on this machine: `dueflow local`, the demo and the tests
-//! must not leave it. For those no TLS is set up either.
+//! must not leave it. TLS is set up for https alone: plain http needs no certificates.
 
 use std::sync::Arc;
 
@@ -20,6 +20,10 @@ use crate::http::is_loopback;
 
 /// The client.
 pub(crate) fn client() -> SharedHttpClient {
+    ByHost(Arc::new(ways())).into_shared()
+}
+
+fn ways() -> Ways {
     let by_environment = Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -30,7 +34,16 @@ pub(crate) fn client() -> SharedHttpClient {
         }
         connector.build()
     });
-    ByHost(Arc::new(Ways { here: Builder::new().build_http(), by_environment })).into_shared()
+    let plain = Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build_http()
+    });
+    let here = Builder::new().build_http();
+    Ways { here, plain, by_environment }
 }
 
 /// The ways that requests go.
@@ -38,6 +51,8 @@ pub(crate) fn client() -> SharedHttpClient {
 struct Ways {
     /// Without a proxy or TLS.
     here: SharedHttpClient,
+    /// Without TLS, through the environment's proxies.
+    plain: SharedHttpClient,
     /// With TLS, through the environment's proxies.
     by_environment: SharedHttpClient,
 }
@@ -68,14 +83,23 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let way = if is_here(request.uri()) { &self.ways.here } else { &self.ways.by_environment };
-        way.http_connector(&self.settings, &self.components).call(request)
+        self.ways.of(request.uri()).http_connector(&self.settings, &self.components).call(request)
     }
 }
 
-fn is_here(uri: &str) -> bool {
-    let url: Result<reqwest::Url, _> = uri.parse();
-    url.is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback))
+impl Ways {
+    fn of(&self, uri: &str) -> &SharedHttpClient {
+        match uri.parse::<reqwest::Url>() {
+            Ok(url) if url.scheme() == "http" => {
+                if url.host_str().is_some_and(is_loopback) {
+                    &self.here
+                } else {
+                    &self.plain
+                }
+            }
+            Ok(_) | Err(_) => &self.by_environment,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,10 +107,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_requests_to_this_machine_leave_the_proxy_out() {
-        assert!(is_here("http://127.0.0.1:8000/") && is_here("http://localhost:9324/x"));
-        for uri in ["https://sqs.eu-central-1.amazonaws.com/", "http://10.0.0.1/", "/", ""] {
-            assert!(!is_here(uri), "{uri}");
+    fn only_plain_requests_to_this_machine_leave_the_proxy_out_and_only_https_sets_up_tls() {
+        let ways = ways();
+        let way = |uri: &str| match ways.of(uri) {
+            way if std::ptr::eq(way, &ways.here) => "here",
+            way if std::ptr::eq(way, &ways.plain) => "plain",
+            _ => "tls",
+        };
+        assert_eq!(way("http://127.0.0.1:8000/"), "here");
+        assert_eq!(way("http://localhost:9324/x"), "here");
+        assert_eq!(way("http://10.0.0.1/"), "plain");
+        for uri in ["https://sqs.eu-central-1.amazonaws.com/", "https://127.0.0.1/", "/", ""] {
+            assert_eq!(way(uri), "tls", "{uri}");
         }
     }
 }

@@ -35,7 +35,7 @@ fn stderr(output: &Output) -> String {
 fn a_proxy_of_the_environment_sees_nothing_and_plain_http_needs_no_certificates() {
     let (proxy, seen) = listener();
     let mut demo = Command::new(DUEFLOW);
-    demo.args(["demo", "--payments", "40", "--async"]);
+    demo.args(["demo", "--payments", "40", "--asynchronous"]);
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
     {
         demo.env(name, &proxy);
@@ -48,16 +48,18 @@ fn a_proxy_of_the_environment_sees_nothing_and_plain_http_needs_no_certificates(
 
 #[test]
 fn an_address_that_needs_certificates_says_so_with_its_whole_chain_when_there_are_none() {
-    let mut replay = Command::new(DUEFLOW);
-    replay
-        .args(["dlq", "replay", "--all"])
+    let mut preflight = Command::new(DUEFLOW);
+    preflight
+        .arg("preflight")
         .env("DUEFLOW_TRANSACTION_URL", "https://transactions.example.invalid")
-        .env("AWS_REGION", "us-east-1");
-    let output = without_certificates(&mut replay).output().unwrap();
-    let errors = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("the HTTP client of the transaction service"), "{errors}");
-    assert!(errors.to_lowercase().contains("certificates"), "{errors}");
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let output = without_certificates(&mut preflight).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).to_lowercase() + &stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("certificates"), "{said}");
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn a_list_of_zones_with_one_zone_hides_no_other() {
     write_utc(&zones.join("UTC"));
     let status = |zone: &str| {
         let mut due = Command::new(DUEFLOW);
-        due.args(["payments", "due", "--date", "2026-11-23", "--json"])
+        due.args(["payments", "due", "--date", "2026-11-23", "--status", "SCHEDULED", "--json"])
             .env("TZDIR", &zones)
             .env("DUEFLOW_TIME_ZONE", zone)
             .env("AWS_REGION", "us-east-1")
