@@ -80,7 +80,7 @@ impl RefusalCodes {
         }
     }
 
-    /// Whether the reason of a payment that FAILED `rejected`, as [`Refused::words`] writes it,
+    /// Whether the reason of a payment that FAILED `rejected`, as `next_step` writes it,
     /// tells of a certain refusal. What an older version wrote for a gateway's answer does not.
     #[must_use]
     pub fn is_certain(&self, reason: &str) -> bool {
