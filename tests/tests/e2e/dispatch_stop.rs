@@ -11,7 +11,7 @@ use shared::domain::Status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::flow::{DUEFLOW, Flow, impatient, stop, until_counted};
+use crate::flow::{DUEFLOW, Flow, impatient, stop, until_counted, until_result};
 
 const DISPATCHERS: [&str; 2] = ["dispatcher-1", "dispatcher-2"];
 
@@ -153,7 +153,10 @@ async fn an_operator_stops_and_resumes_dispatching_in_the_middle_of_the_work() {
     let (stopped, code) = dueflow(&flow, &why);
     assert_eq!((code, &stopped["stop"]["by"]), (0, &"test".into()), "{stopped}");
     until_stopped(&mut running).await;
-    assert!(flow.count(Status::Processed).await < 1_000, "all was done before the stop");
+    // Queued while dispatching is stopped, and left alone.
+    flow.schedule(200, 100).await;
+    until_result(&mut others[0], "stream_relay_records_total", "forwarded", 1_200.0).await;
+    assert!(flow.count(Status::Scheduled).await >= 200, "payments were claimed after the stop");
     resume(&flow, "by_hand").await;
     flow.until_ended().await;
     others.extend(running);
