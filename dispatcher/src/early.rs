@@ -1,13 +1,13 @@
 //! Payments whose day has not begun at the bank, whoever queued them: they are never claimed
 //! (INV-14).
 
-use shared::domain::{Attempt, DueDate, Status, Timing};
+use shared::domain::{Attempt, Status, Timing};
 use shared::payments::{Change, ChangeError, met};
 use std::time::Duration;
 
 use crate::events;
 use crate::job::{Claimed, Job};
-use crate::verdict::judge;
+use crate::verdict::{Verdict, judge};
 use crate::worker::Worker;
 
 /// What a release adds to the time until a day begins: SQS counts whole seconds, and a message
@@ -19,50 +19,58 @@ impl Worker {
     /// when it does. One that lies farther ahead goes, so that it blocks nobody in its account
     /// until then, and the opening of its day sends it; what is wrong with it is said now.
     /// Returned beside the due ones are those that are PENDING all the same: they may have been
-    /// settled, and are asked for.
+    /// settled, and are asked for. Nothing overtakes a payment of its account and day (INV-5).
     pub(crate) async fn due(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<Claimed>) {
-        let (mut due, mut soon, mut asked) =
+        // One moment for all of a receive, or a day that begins between two payments of an
+        // account would let the second overtake the first.
+        let now = self.clock.now();
+        let (mut due, mut soon, mut ahead) =
             (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
         for job in jobs {
-            match self.timing(job.payment.due) {
+            match job.payment.due.timing(now, &self.group.attempts.past.zone) {
                 Timing::Begun => due.push(job),
-                Timing::BeginsIn(rest) => {
-                    events::early(&job.payment, "delayed");
-                    soon.push((job.received.delivery, rest + A_MOMENT));
+                Timing::BeginsIn(rest) => soon.push((job, rest + A_MOMENT)),
+                Timing::Ahead => ahead.push(job),
+            }
+        }
+        // A later day than that of what comes back.
+        let (behind, ahead): (Vec<_>, Vec<_>) = ahead
+            .into_iter()
+            .partition(|job| soon.iter().any(|(before, _)| before.same_group(job)));
+        let behind = behind.into_iter().map(|job| (job.received.delivery, Duration::ZERO));
+        let soon = soon.into_iter().map(|(job, pause)| {
+            events::early(&job.payment, "delayed");
+            (job.received.delivery, pause)
+        });
+        self.release(soon.chain(behind).collect()).await;
+        (due, self.ahead(ahead).await)
+    }
+
+    /// Deals with payments whose day lies far ahead, by what the table holds. What follows an
+    /// undecided one in its account goes back with it (INV-6).
+    async fn ahead(&self, jobs: Vec<Job>) -> Vec<Claimed> {
+        let mut judged = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let now = self.clock.now();
+            let result = match self.store.get(&job.payment.reference()).await {
+                Ok(Some(stored)) => met(&Change::Claim(&job.payment), stored),
+                Ok(None) => Err(ChangeError::Missing),
+                Err(error) => {
+                    events::error("claim", &error);
+                    judged.push((job, Verdict::Retry { reason: error.to_string() }));
+                    continue;
                 }
-                Timing::Ahead => asked.extend(self.ahead(job).await),
+            };
+            if let Err(ChangeError::InStatus(stored)) = &result
+                && stored.status == Status::Scheduled
+            {
+                events::early(&job.payment, "left");
+                self.queue.acknowledge(vec![job.received.delivery]).await;
+                continue;
             }
+            let made = Attempt { number: 1, before_replay: 0, not_done: 0, claimed_at: now };
+            judged.push((job, judge(result, made)));
         }
-        self.release(soon).await;
-        (due, asked)
-    }
-
-    fn timing(&self, due: DueDate) -> Timing {
-        due.timing(self.clock.now(), &self.group.attempts.past.zone)
-    }
-
-    /// Deals with a payment whose day lies far ahead, by what the table holds.
-    async fn ahead(&self, job: Job) -> Option<Claimed> {
-        let now = self.clock.now();
-        let result = match self.store.get(&job.payment.reference()).await {
-            Ok(Some(stored)) => met(&Change::Claim(&job.payment), stored),
-            Ok(None) => Err(ChangeError::Missing),
-            Err(error) => {
-                events::error("claim", &error);
-                self.give_back(vec![job.received]).await;
-                return None;
-            }
-        };
-        if let Err(ChangeError::InStatus(stored)) = &result
-            && stored.status == Status::Scheduled
-        {
-            events::early(&job.payment, "left");
-            self.queue.acknowledge(vec![job.received.delivery]).await;
-            return None;
-        }
-        let made = Attempt { number: 1, before_replay: 0, not_done: 0, claimed_at: now };
-        let verdict = judge(result, made);
-        let mut claimed = self.carry_out(vec![(job, verdict)]).await;
-        claimed.pop()
+        self.carry_out(judged).await
     }
 }

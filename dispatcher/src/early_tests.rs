@@ -1,5 +1,6 @@
 //! INV-14: nothing is submitted before its day begins at the bank, whoever queued it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shared::domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
@@ -110,4 +111,43 @@ async fn what_is_wrong_with_a_payment_of_a_day_ahead_is_said_before_its_message_
     let written: Vec<_> =
         stage.outside.written.lock().unwrap().iter().map(|(_, event)| *event).collect();
     assert_eq!(written, [Event::Withhold, Event::DeadLetter]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_begins_in_the_middle_of_a_receive_lets_no_payment_overtake_another() {
+    let stage = Stage::set();
+    let (first, second) = (payment("ACC", TOMORROW), payment("ACC", TOMORROW));
+    stage.hold(&first, Status::Scheduled, 0);
+    stage.hold(&second, Status::Scheduled, 0);
+    stage.clock(SHORTLY_BEFORE + 599);
+    stage.outside.passing.store(2, Ordering::Relaxed);
+    stage.work(&[&first, &second]).await;
+    assert_eq!(stage.submissions(), 0, "the second overtook the first, which had come back");
+    assert_eq!((stage.is_gone(&first), stage.is_gone(&second)), (false, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_overtakes_a_payment_of_a_day_ahead_that_could_not_be_read() {
+    let (stage, other) = (Stage::set(), payment("OTHER", TOMORROW));
+    let (first, second) = (payment("ACC", TOMORROW), payment("ACC", TOMORROW));
+    for payment in [&first, &second, &other] {
+        stage.hold(payment, Status::Pending, 1);
+    }
+    stage.outside.unreadable.lock().unwrap().push(first.id);
+    stage.work(&[&first, &second, &other]).await;
+    assert_eq!(*stage.outside.asked.lock().unwrap(), [other.id]);
+    assert!(stage.released(&first).unwrap() > Duration::ZERO);
+    assert_eq!(stage.released(&second), Some(Duration::ZERO), "it waits behind the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_of_a_day_far_ahead_waits_behind_one_of_its_account_that_comes_back() {
+    let stage = Stage::set();
+    let (soon, far) = (payment("ACC", TOMORROW), payment("ACC", "2026-11-25"));
+    stage.hold(&soon, Status::Scheduled, 0);
+    stage.hold(&far, Status::Pending, 1);
+    stage.clock(SHORTLY_BEFORE);
+    stage.work(&[&soon, &far]).await;
+    assert_eq!(stage.questions(), 0);
+    assert_eq!(stage.released(&far), Some(Duration::ZERO));
 }

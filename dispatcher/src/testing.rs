@@ -77,7 +77,11 @@ pub(crate) struct Outside {
     pub(crate) letters: Mutex<Vec<DeadLetter>>,
     /// Whether the dead-letter queue takes nothing.
     pub(crate) no_letters: Mutex<bool>,
+    /// Payments that cannot be read.
+    pub(crate) unreadable: Mutex<Vec<PaymentId>>,
     skew: AtomicI64,
+    /// Seconds that pass with each look at the clock.
+    pub(crate) passing: AtomicI64,
 }
 
 impl Outside {
@@ -151,6 +155,9 @@ impl PaymentStore for Outside {
     }
 
     async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
+        if self.unreadable.lock().unwrap().contains(&reference.id) {
+            return Err(PaymentsError::Unread(1));
+        }
         Ok(self.items.lock().unwrap().get(&reference.id).cloned())
     }
 
@@ -287,7 +294,9 @@ impl Stage {
             released: Mutex::default(),
             letters: Mutex::default(),
             no_letters: Mutex::default(),
+            unreadable: Mutex::default(),
             skew: AtomicI64::new(0),
+            passing: AtomicI64::new(0),
         });
         let (sender, done) = mpsc::channel(100);
         let worker = worker(&outside, sender);
@@ -416,7 +425,9 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
     let store = Arc::clone(outside) as Arc<dyn PaymentStore>;
     let for_clock = Arc::clone(outside);
     let clock = Clock::new(move || {
-        noon() + SignedDuration::from_secs(for_clock.skew.load(Ordering::Relaxed))
+        let passing = for_clock.passing.load(Ordering::Relaxed);
+        let skew = for_clock.skew.fetch_add(passing, Ordering::Relaxed);
+        noon() + SignedDuration::from_secs(skew)
     });
     let stop =
         StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
