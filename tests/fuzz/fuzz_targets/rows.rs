@@ -39,7 +39,7 @@ fn strict(text: &str) -> Option<Vec<Vec<String>>> {
         quoted = false;
         if ends {
             let row: Vec<String> = std::mem::take(&mut row);
-            if row.iter().any(|field| !field.trim().is_empty()) {
+            if !row.iter().all(|field| is_blank(field)) {
                 rows.push(row);
             }
             if characters.peek().is_none() {
@@ -47,6 +47,12 @@ fn strict(text: &str) -> Option<Vec<Vec<String>>> {
             }
         }
     }
+}
+
+/// Nothing but what a spreadsheet leaves in an empty cell. Other white space, such as a form
+/// feed, is a fault of its row, and is not passed over.
+fn is_blank(field: &str) -> bool {
+    field.chars().all(|character| matches!(character, ' ' | '\t' | '\r' | '\n'))
 }
 
 fn is_payment(payment: &Payment) {

@@ -97,6 +97,11 @@ fn rows_of_empty_fields_are_passed_over_and_counted() {
     let rows = csv(&[GOOD, " , ,,\t", "\"\",\"\"", "TRAILER,1,1250:EUR", ",,,,,,", "", ",,"]);
     let (survey, _) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
     assert_eq!((survey.totals.rows, survey.blank), (1, 5));
+
+    let rows = csv(&[GOOD, "\x0c,,,,,,"]);
+    let (survey, ledger) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
+    assert_eq!((survey.totals.rows, survey.blank, ledger.counts.refused), (2, 0, 1));
+
     let jsonl = Try::new("monday.jsonl", b"\n  \n{\"Trailer\":{\"Count\":0}}\n \n", &[]);
     assert_eq!(jsonl.check().unwrap().0.blank, 3);
 }

@@ -201,7 +201,9 @@ mod tests {
         for blank in ["", ",", ",,,,,,", " , ,\t", "\"\",\"\"", "\" \",", "\r"] {
             assert!(is_blank(blank.as_bytes()), "{blank:?}");
         }
-        for row in ["0,,", ",.,", "\",\"", "\"\"\"\"", "\"\"\"\",", "\"", "é"] {
+        let other_white_space = ["\x0c,,,,,,", "\x0b", "\u{a0},,", "\u{feff}"];
+        let rows = ["0,,", ",.,", "\",\"", "\"\"\"\"", "\"\"\"\",", "\"", "é"];
+        for row in rows.into_iter().chain(other_white_space) {
             assert!(!is_blank(row.as_bytes()), "{row:?}");
         }
     }
