@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::domain::{
     AfterAsking, Attempt, AttemptLimits, Certainty, Course, Found, GivenUp, NextStep, Outcome,
@@ -26,7 +27,7 @@ pub(crate) enum Finding {
     Step(NextStep, Attempt),
     /// Somebody has ended it, or what the table holds contradicts the message.
     Ended(Verdict),
-    /// The database could not say whether its turn may begin.
+    /// The database could not say whether its turn may begin, or the clock what time it is.
     Undecided,
     /// Shutdown, or a stop of dispatching, came first: nothing was sent, or what came back is
     /// not to be believed.
@@ -55,13 +56,14 @@ impl Attempts {
         if job.blob == Blob::Unread {
             return Finding::Undecided;
         }
-        let timing = self.timing(job);
+        let Some(now) = self.clock.sure() else { return Finding::Undecided };
+        let timing = self.timing(job, now);
         if matches!(claim, Claim::Replayed(_)) && timing != Timing::Begun {
             return Finding::Early(timing);
         }
         // First, so that an archive that cannot be read costs no attempt. What it says does not
         // grow old: nobody archives a payment that is not PROCESSED.
-        let before = match self.past.of_overdue(&job.payment).await {
+        let before = match self.past.of_overdue(&job.payment, now).await {
             Ok(before) => before,
             Err(error) => {
                 events::error("archive", &error);
@@ -84,7 +86,7 @@ impl Attempts {
             Err(finding) => return finding,
         };
         match before {
-            Before::Nothing => self.go_on(job, attempt, pass, shutdown).await,
+            Before::Nothing => self.go_on(job, attempt, now, pass, shutdown).await,
             Before::Settled(settlement) => {
                 events::archived(&job.payment);
                 Finding::Step(NextStep::Confirm(settlement), attempt)
@@ -94,8 +96,8 @@ impl Attempts {
     }
 
     /// Where the payment's day stands at the bank.
-    fn timing(&self, job: &Job) -> Timing {
-        job.payment.due.timing(self.clock.now(), &self.past.zone)
+    fn timing(&self, job: &Job, now: Timestamp) -> Timing {
+        job.payment.due.timing(now, &self.past.zone)
     }
 
     /// Submits, or asks first, as far as the attempt may.
@@ -103,10 +105,11 @@ impl Attempts {
         &self,
         job: &Job,
         attempt: Attempt,
+        now: Timestamp,
         pass: Option<Pass>,
         shutdown: &Shutdown,
     ) -> Finding {
-        let give_up = match self.limits.course(attempt, self.clock.now()) {
+        let give_up = match self.limits.course(attempt, now) {
             Course::GiveUp => {
                 let failure = GivenUp::Unknown.failure();
                 return Finding::Step(NextStep::Fail(failure), attempt);
@@ -207,11 +210,15 @@ impl Attempts {
                 return finding;
             }
         };
-        match self.timing(job) {
+        let Some(now) = self.clock.sure() else {
+            self.not_done(job, attempt).await;
+            return Finding::Undecided;
+        };
+        match self.timing(job, now) {
             Timing::Begun => {}
             early @ (Timing::BeginsIn(_) | Timing::Ahead) => return Finding::Early(early),
         }
-        match self.limits.course(attempt, self.clock.now()) {
+        match self.limits.course(attempt, now) {
             Course::Submit | Course::AskFirst => {}
             // The key grew old while it waited: the next delivery asks only.
             Course::AskOnly(_) | Course::GiveUp => return Finding::Stopped,

@@ -1,6 +1,7 @@
 //! Payments whose day has not begun at the bank, whoever queued them: they are never claimed
 //! (INV-14).
 
+use jiff::Timestamp;
 use shared::domain::{Attempt, Status, Timing};
 use shared::payments::{Change, ChangeError, met};
 use std::time::Duration;
@@ -20,10 +21,10 @@ impl Worker {
     /// until then, and the opening of its day sends it; what is wrong with it is said now.
     /// Returned beside the due ones are those that are PENDING all the same: they may have been
     /// settled, and are asked for. Nothing overtakes a payment of its account and day (INV-5).
-    pub(crate) async fn due(&self, jobs: Vec<Job>) -> (Vec<Job>, Vec<Claimed>) {
-        // One moment for all of a receive, or a day that begins between two payments of an
-        // account would let the second overtake the first.
-        let now = self.clock.now();
+    ///
+    /// `now` is one moment for all of a receive: a day that begins between two payments of an
+    /// account would let the second overtake the first.
+    pub(crate) async fn due(&self, jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Claimed>) {
         let (mut due, mut soon, mut ahead) =
             (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
         for job in jobs {
@@ -43,15 +44,14 @@ impl Worker {
             (job.received.delivery, pause)
         });
         self.release(soon.chain(behind).collect()).await;
-        (due, self.ahead(ahead).await)
+        (due, self.ahead(ahead, now).await)
     }
 
     /// Deals with payments whose day lies far ahead, by what the table holds. What follows an
     /// undecided one in its account goes back with it (INV-6).
-    async fn ahead(&self, jobs: Vec<Job>) -> Vec<Claimed> {
+    async fn ahead(&self, jobs: Vec<Job>, now: Timestamp) -> Vec<Claimed> {
         let mut judged = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let now = self.clock.now();
             let result = match self.store.get(&job.payment.reference()).await {
                 Ok(Some(stored)) => met(&Change::Claim(&job.payment), stored),
                 Ok(None) => Err(ChangeError::Missing),

@@ -7,9 +7,10 @@ use shared::domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status,
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
+use crate::gate::Purpose;
 use crate::job::Claim;
 use crate::recorder::End;
-use crate::testing::{Stage, TODAY, dearer, noon, payment};
+use crate::testing::{CALLS, Stage, TODAY, dearer, noon, payment};
 
 const TOMORROW: &str = "2026-11-24";
 /// Ten minutes before midnight, in seconds after noon.
@@ -124,6 +125,73 @@ async fn a_day_that_begins_in_the_middle_of_a_receive_lets_no_payment_overtake_a
     stage.work(&[&first, &second]).await;
     assert_eq!(stage.submissions(), 0, "the second overtook the first, which had come back");
     assert_eq!((stage.is_gone(&first), stage.is_gone(&second)), (false, false));
+}
+
+/// A clock that jumps may make a day begin early, and an old key look young.
+#[tokio::test(start_paused = true)]
+async fn while_the_clock_is_in_doubt_nothing_is_claimed_asked_or_submitted() {
+    for (jump, status) in [
+        (86_400, Status::Scheduled),
+        (86_400, Status::Pending),
+        (-86_400, Status::Scheduled),
+        (-86_400, Status::Pending),
+    ] {
+        let mut stage = Stage::set();
+        let (today, ahead) = (payment("A", TODAY), payment("B", TOMORROW));
+        stage.hold(&today, status, u32::from(status == Status::Pending));
+        stage.hold(&ahead, Status::Scheduled, 0);
+        stage.guard_the_clock();
+        stage.clock(jump);
+        stage.work(&[&today, &ahead]).await;
+        let seen = [&today, &ahead].map(|payment| stage.outside.item(payment).status);
+        assert_eq!(seen, [status, Status::Scheduled], "{jump} s");
+        assert_eq!((stage.submissions(), stage.questions()), (0, 0), "{jump} s");
+        assert!(!stage.is_gone(&today) && !stage.is_gone(&ahead), "{jump} s");
+
+        let clock = &stage.worker.clock;
+        clock.confirm(clock.read());
+        stage.work(&[&today]).await;
+        let gone_on = stage.submissions() + stage.questions() > 0;
+        // Set back by a day, today has not begun, and what is PENDING is asked for.
+        assert_eq!(gone_on, jump > 0 || status == Status::Pending, "{jump} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_clock_is_in_doubt_no_turn_begins() {
+    let (mut stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
+    stage.hold(&ahead, Status::Scheduled, 1);
+    stage.guard_the_clock();
+    let job = stage.job(&ahead).await;
+    stage.clock(86_400);
+    let attempts = &stage.worker.group.attempts;
+    let replayed = Claim::Replayed(attempt(1));
+    let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
+    assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_before() {
+    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
+    stage.hold(&payment, Status::Pending, 1);
+    stage.guard_the_clock();
+    let job = stage.job(&payment).await;
+    let (attempts, gate) = (&stage.worker.group.attempts, &stage.worker.gate);
+    let mut under_way = Vec::new();
+    for _ in 0..CALLS {
+        under_way.push(gate.enter(Purpose::Submit).await.unwrap());
+    }
+    let (made, shutdown) = (Claim::Made(attempt(1)), Shutdown::new(Duration::ZERO));
+    let jump = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.clock(86_400);
+        drop(under_way);
+    };
+    let (finding, ()) = tokio::join!(attempts.make(&job, made, &shutdown), jump);
+    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
+    assert_eq!(stage.submissions(), 0);
+    assert_eq!(stage.outside.item(&payment).not_done, 1, "it costs the payment no try");
 }
 
 #[tokio::test(start_paused = true)]

@@ -229,6 +229,12 @@ fn found_label(found: &Found) -> (&'static str, Option<&str>) {
     }
 }
 
+pub(crate) fn clock_in_doubt() {
+    tracing::warn!(
+        "this machine's clock was set by more than a minute: nothing is received before it is confirmed by DynamoDB's"
+    );
+}
+
 pub(crate) fn circuit_opened() {
     OPENED.add(1);
     CIRCUIT.set(1.0);

@@ -194,7 +194,7 @@ pub async fn run(
         store: Arc::clone(&store),
         transactions,
         gate: gate.clone(),
-        past: Past { archive, zone, clock: clock.clone() },
+        past: Past { archive, zone },
         limits: config.attempts,
         clock: clock.clone(),
     };

@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::clock::Clock;
 use shared::domain::{DueDate, Failure, FailureCode, Payment, Settlement, Status};
 use shared::payments::archive::Archive;
 use shared::payments::{PaymentsError, StoredPayment};
@@ -19,7 +19,6 @@ pub(crate) struct Past {
     pub(crate) archive: Arc<dyn Archive>,
     /// The bank's, which decides when a day is over.
     pub(crate) zone: TimeZone,
-    pub(crate) clock: Clock,
 }
 
 /// What the archive holds of a payment.
@@ -34,9 +33,13 @@ pub(crate) enum Before {
 }
 
 impl Past {
-    /// Looks for a payment if its day is over.
-    pub(crate) async fn of_overdue(&self, payment: &Payment) -> Result<Before, PaymentsError> {
-        if payment.due >= DueDate::today(self.clock.now(), &self.zone) {
+    /// Looks for a payment if its day is over at `now`.
+    pub(crate) async fn of_overdue(
+        &self,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<Before, PaymentsError> {
+        if payment.due >= DueDate::today(now, &self.zone) {
             return Ok(Before::Nothing);
         }
         self.of(payment).await
@@ -147,14 +150,12 @@ mod tests {
     #[tokio::test]
     async fn only_payments_whose_day_is_over_at_the_bank_are_looked_for() {
         let due = payment();
-        let at = |now: &'static str| Past {
-            archive: Arc::new(Holds(archived(&due))),
-            zone: TimeZone::get("Europe/Madrid").unwrap(),
-            clock: Clock::new(move || now.parse().unwrap()),
-        };
-        let its_day = at("2026-11-23T22:59:59Z").of_overdue(&due).await.unwrap();
+        let zone = TimeZone::get("Europe/Madrid").unwrap();
+        let past = Past { archive: Arc::new(Holds(archived(&due))), zone };
+        let at = |now: &str| past.of_overdue(&due, now.parse().unwrap());
+        let its_day = at("2026-11-23T22:59:59Z").await.unwrap();
         assert_eq!(its_day, Before::Nothing);
-        let the_next = at("2026-11-23T23:00:00Z").of_overdue(&due).await.unwrap();
+        let the_next = at("2026-11-23T23:00:00Z").await.unwrap();
         assert!(matches!(the_next, Before::Settled(_)));
     }
 }

@@ -47,6 +47,12 @@ pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);
 /// The day on which the tests play, at the bank.
 pub(crate) const TODAY: &str = "2026-11-23";
 
+/// Calls that may be under way at once.
+pub(crate) const CALLS: usize = 10;
+
+/// How long the transaction service remembers a key.
+pub(crate) const KEY_RETENTION: Duration = Duration::from_secs(86_400);
+
 /// A call that can take its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Call {
@@ -308,6 +314,15 @@ impl Stage {
         self.outside.skew.store(seconds, Ordering::Relaxed);
     }
 
+    /// Holds everybody's wall clock against the monotonic one, as it is in a service.
+    pub(crate) fn guard_the_clock(&mut self) {
+        let clock = self.worker.clock.clone().guarded();
+        let group = &mut self.worker.group;
+        group.attempts.clock = clock.clone();
+        group.clock = clock.clone();
+        self.worker.clock = clock;
+    }
+
     /// Puts a payment into the table.
     pub(crate) fn hold(&self, payment: &Payment, status: Status, attempts: u32) {
         let failure = || Failure::new(shared::domain::FailureCode::Rejected, "422 limit: x");
@@ -431,7 +446,7 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
     });
     let stop =
         StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
-    let bounds = Bounds { least: 10, most: 10 };
+    let bounds = Bounds { least: CALLS, most: CALLS };
     let validity = Duration::from_secs(365 * 86_400);
     let gate = Gate::new(GateSettings { bounds, per_second: None, stop, validity }, noon());
     gate.read(None, Instant::now());
@@ -439,12 +454,8 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
         store: Arc::clone(&store),
         transactions: Arc::clone(outside) as Arc<dyn Transactions>,
         gate: gate.clone(),
-        past: Past {
-            archive: Arc::clone(outside) as Arc<dyn Archive>,
-            zone: TimeZone::UTC,
-            clock: clock.clone(),
-        },
-        limits: AttemptLimits { attempts: 5, key_retention: Duration::from_secs(86_400) },
+        past: Past { archive: Arc::clone(outside) as Arc<dyn Archive>, zone: TimeZone::UTC },
+        limits: AttemptLimits { attempts: 5, key_retention: KEY_RETENTION },
         clock: clock.clone(),
     };
     Worker {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::domain::{Attempt, Failure, FailureCode};
 use shared::payments::{Change, PaymentStore};
@@ -20,6 +21,10 @@ use crate::group::{Group, undecided_pause};
 use crate::in_hand::InHand;
 use crate::job::{Claim, Claimed, Job, Received, Sorted, by_group, sort};
 use crate::verdict::{Verdict, judge};
+
+/// Time between two looks at a clock that was set: it is confirmed, or the process ends, within
+/// a minute or so.
+const CLOCK_PAUSE: Duration = Duration::from_secs(5);
 
 /// A receiver of payments. Cloned for each receive loop.
 #[derive(Debug, Clone)]
@@ -45,6 +50,13 @@ impl Worker {
         loop {
             if shutdown.unless_requested(self.gate.receivable()).await.is_none() {
                 return;
+            }
+            if self.clock.sure().is_none() {
+                events::clock_in_doubt();
+                if shutdown.pause(CLOCK_PAUSE).await {
+                    return;
+                }
+                continue;
             }
             let places = Arc::clone(&self.places).acquire_many_owned(MAX_BATCH as u32);
             let Some(Ok(mut places)) = shutdown.unless_requested(places).await else {
@@ -92,8 +104,12 @@ impl Worker {
             }
         }
         let jobs = self.still_held(jobs).await;
-        let (jobs, pending) = self.due(jobs).await;
-        let mut claimed = self.claim(jobs).await;
+        let Some(now) = self.clock.sure() else {
+            self.give_back(jobs.into_iter().map(|job| job.received).collect()).await;
+            return;
+        };
+        let (jobs, pending) = self.due(jobs, now).await;
+        let mut claimed = self.claim(jobs, now).await;
         claimed.extend(pending);
         let groups = by_group(claimed).into_iter();
         let (complete, mut others): (Vec<_>, Vec<_>) = groups.partition(|g| blobs::is_complete(g));
@@ -128,11 +144,10 @@ impl Worker {
     }
 
     /// Claims payments, in one request, and returns what is to be worked on, in their order.
-    async fn claim(&self, jobs: Vec<Job>) -> Vec<Claimed> {
+    async fn claim(&self, jobs: Vec<Job>, now: Timestamp) -> Vec<Claimed> {
         if jobs.is_empty() {
             return Vec::new();
         }
-        let now = self.clock.now();
         let changes: Vec<_> = jobs.iter().map(|job| Change::Claim(&job.payment)).collect();
         let results = self.store.apply(&changes, now).await;
         self.claiming.note(&results);

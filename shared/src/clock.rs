@@ -1,36 +1,148 @@
 //! The wall clock, as something that can be given: a simulation gives one that jumps.
+//!
+//! What is due, and what the transaction service still remembers, is decided by the time of day,
+//! and a wall clock can be set wrong while a service works. A guarded clock is held against the
+//! monotonic one since it was last confirmed ([`crate::installation::Agreement`], once a minute):
+//! money moves by [`Clock::sure`] alone, what must not be dated ahead goes by
+//! [`Clock::earliest`], and what must not look younger than it is by [`Clock::latest`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+/// How far clocks that should agree may be apart. A payment may be taken for due on the wrong day
+/// for so long around midnight; `DUEFLOW_OPENING_DELAY` is twice that by default.
+pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Tells the time of day. Durations are measured by tokio's monotonic clock, never by this.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// When it was last known to be right, if it is guarded.
+    confirmed: Option<Arc<Mutex<Reading>>>,
+}
+
+/// One look at both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The wall clock's.
+    pub wall: Timestamp,
+    monotonic: Instant,
+}
 
 impl Clock {
-    /// The system's.
+    /// The system's, guarded: one for all of a process.
     #[must_use]
     pub fn system() -> Self {
-        Self::new(Timestamp::now)
+        static SYSTEM: LazyLock<Clock> = LazyLock::new(|| Clock::new(Timestamp::now).guarded());
+        SYSTEM.clone()
     }
 
     /// One that tells what `now` returns.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { wall: Arc::new(now), confirmed: None }
+    }
+
+    /// The same, held against the monotonic clock from now on.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        let confirmed = Some(Arc::new(Mutex::new(self.read())));
+        Self { confirmed, ..self }
     }
 
     /// The time, UTC.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.wall)()
+    }
+
+    /// The time, or less when the wall clock was set ahead since it was last confirmed. After a
+    /// machine has slept it is less too, until the next confirmation.
+    #[must_use]
+    pub fn earliest(&self) -> Timestamp {
+        let now = self.now();
+        self.steady().map_or(now, |steady| steady.min(now))
+    }
+
+    /// The time, or more when the wall clock was set back since it was last confirmed.
+    #[must_use]
+    pub fn latest(&self) -> Timestamp {
+        let now = self.now();
+        self.steady().map_or(now, |steady| steady.max(now))
+    }
+
+    /// The time, unless the wall clock was set by more than [`TOLERANCE`] since it was last
+    /// confirmed: nobody knows then whether it was right before or is now.
+    #[must_use]
+    pub fn sure(&self) -> Option<Timestamp> {
+        let now = self.now();
+        let steady = self.steady().unwrap_or(now);
+        (steady.duration_since(now).abs() <= TOLERANCE).then_some(now)
+    }
+
+    /// A look at both clocks.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        Reading { wall: self.now(), monotonic: Instant::now() }
+    }
+
+    /// Notes that `reading` was right.
+    pub fn confirm(&self, reading: Reading) {
+        if let Some(confirmed) = &self.confirmed {
+            *confirmed.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+        }
+    }
+
+    /// What the wall clock should show by what has passed since it was confirmed.
+    fn steady(&self) -> Option<Timestamp> {
+        let confirmed = self.confirmed.as_ref()?;
+        let Reading { wall, monotonic } = *confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = SignedDuration::try_from(monotonic.elapsed()).ok()?;
+        wall.checked_add(passed).ok()
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_jumps_is_believed_only_once_it_is_confirmed() {
+        let (began, jump) = (Instant::now(), Arc::new(AtomicI64::new(0)));
+        let seconds = Arc::clone(&jump);
+        let clock = Clock::new(move || {
+            let jumped = SignedDuration::from_secs(seconds.load(Ordering::Relaxed));
+            Timestamp::UNIX_EPOCH + began.elapsed() + jumped
+        });
+        let shown = |clock: &Clock| {
+            [clock.earliest(), clock.now(), clock.latest()].map(|time| time.as_second())
+        };
+        let guarded = clock.clone().guarded();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(shown(&guarded), [10, 10, 10]);
+        jump.store(86_400, Ordering::Relaxed);
+        assert_eq!(shown(&guarded), [10, 86_410, 86_410]);
+        assert_eq!((guarded.sure(), clock.sure()), (None, Some(clock.now())));
+        jump.store(-61, Ordering::Relaxed);
+        assert_eq!(guarded.sure(), None);
+        jump.store(60, Ordering::Relaxed);
+        assert_eq!(guarded.sure(), Some(clock.now()));
+        jump.store(-3, Ordering::Relaxed);
+        assert_eq!(shown(&guarded), [7, 7, 10]);
+        guarded.confirm(guarded.read());
+        assert_eq!(shown(&guarded), [7, 7, 7]);
+        assert_eq!(shown(&clock), [7, 7, 7], "one that is not guarded is believed");
     }
 }

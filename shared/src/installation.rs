@@ -19,17 +19,13 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Aws;
-use crate::clock::Clock;
+use crate::clock::{Clock, TOLERANCE};
 use crate::config::{Common, Names};
 use crate::resources::control::{INSTALLATION, KEY};
 use crate::retry;
 
 const ZONE: &str = "TimeZone";
 const SHARDS: &str = "DueShards";
-
-/// How far this machine's clock and the table's may be apart. A payment may be taken for due on
-/// the wrong day for so long around midnight; `DUEFLOW_OPENING_DELAY` is twice that by default.
-pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often a running service looks whether it still agrees.
 pub const LOOK: Duration = Duration::from_secs(60);
@@ -180,9 +176,14 @@ impl Agreement {
         let date = DateHeader::default();
         let before = self.clock.now();
         let got = self.get(date.clone()).await;
-        let after = self.clock.now();
-        if let Some(theirs) = date.seen().filter(|theirs| are_apart(*theirs, before, after)) {
-            return Err(InstallationError::Clock { own: after, theirs });
+        let after = self.clock.read();
+        if let Some(theirs) = date.seen() {
+            if are_apart(theirs, before, after.wall) {
+                return Err(InstallationError::Clock { own: after.wall, theirs });
+            }
+            if are_close(before, after.wall) {
+                self.clock.confirm(after);
+            }
         }
         match self.read(got)? {
             Some(stored) => compare(&self.own, stored, &self.table),
@@ -268,7 +269,13 @@ fn are_apart(theirs: Timestamp, before: Timestamp, after: Timestamp) -> bool {
     let second = SignedDuration::from_secs(1);
     let ahead_at_least = theirs.duration_since(after);
     let ahead_at_most = theirs.duration_since(before) + second;
-    ahead_at_least > CLOCK_TOLERANCE || ahead_at_most < -CLOCK_TOLERANCE
+    ahead_at_least > TOLERANCE || ahead_at_most < -TOLERANCE
+}
+
+/// Whether a call was short enough for its answer to say that this machine's clock is right: one
+/// that jumps during a call shows a long one.
+fn are_close(before: Timestamp, after: Timestamp) -> bool {
+    after.duration_since(before).abs() <= TOLERANCE
 }
 
 /// The `Date` header of an answer, which the SDK keeps to itself.
@@ -317,6 +324,14 @@ mod tests {
         assert!(!apart("10:00:00", "10:00:00", "10:02:00"));
         assert!(!apart("10:02:00", "10:00:00", "10:02:00"));
         assert!(apart("10:04:00", "10:00:00", "10:02:00"));
+    }
+
+    #[test]
+    fn a_long_call_confirms_no_clock() {
+        let at = |text: &str| format!("2026-11-24T{text}Z").parse::<Timestamp>().unwrap();
+        assert!(are_close(at("10:00:00"), at("10:01:00")));
+        assert!(!are_close(at("10:00:00"), at("10:01:01")));
+        assert!(!are_close(at("10:01:01"), at("10:00:00")));
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Forwarder {
     /// What of `records` is due now, and what must not be paid.
     pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Unfit>) {
         let standard =
-            Standard { today: self.today(), shards: self.due_shards, now: self.clock.now() };
+            Standard { today: self.today(), shards: self.due_shards, now: self.clock.latest() };
         let mut due = Vec::with_capacity(records.len());
         let mut unfit = Vec::new();
         for record in records {
@@ -118,6 +118,26 @@ mod tests {
     use async_trait::async_trait;
     use shared::domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
     use shared::queue::CallFailed;
+    use std::sync::Mutex;
+
+    fn forwarder(outlet: Arc<dyn Outlet>) -> Forwarder {
+        let (clock, zone, sending) = (Clock::system(), TimeZone::UTC, Calls::default());
+        Forwarder { outlet, clock, zone, sends: 4, sending, due_shards: 16 }
+    }
+
+    fn payment() -> Payment {
+        Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        }
+    }
 
     /// A queue at which the sending task dies.
     #[derive(Debug)]
@@ -144,29 +164,61 @@ mod tests {
         }
     }
 
+    /// A queue that takes every other message of a call, as long as there are two.
+    #[derive(Debug, Default)]
+    struct TakesHalf {
+        taken: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Outlet for TakesHalf {
+        async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+            let refused: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
+            let taken = messages.iter().step_by(2).map(|message| message.deduplication.clone());
+            self.taken.lock().unwrap().extend(taken);
+            if refused.is_empty() {
+                return Ok(());
+            }
+            let (queue, reason) = ("payments".to_owned(), "busy".to_owned());
+            Err(Unsent { queue, indices: refused, reason })
+        }
+
+        async fn bury(
+            &self,
+            _: &str,
+            _: Option<&Payment>,
+            _: String,
+            _: Failure,
+        ) -> Result<(), Unsent> {
+            Ok(())
+        }
+
+        async fn queued(&self) -> Result<u64, CallFailed> {
+            Ok(0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_did_not_take_is_sent_again_and_nothing_else() {
+        let queue = Arc::new(TakesHalf::default());
+        let outlet = Arc::clone(&queue) as Arc<dyn Outlet>;
+        let payments: Vec<_> = (0..5).map(|_| payment()).collect();
+        let due = payments.iter().cloned().map(Due::first).collect();
+        let (forwarder, shutdown) = (forwarder(outlet), Shutdown::new(Duration::from_secs(1)));
+        assert!(forwarder.send(due, &shutdown).await.is_ok());
+        let mut taken = queue.taken.lock().unwrap().clone();
+        taken.sort_unstable();
+        let expected = payments.iter().map(|payment| format!("{}-{}", payment.due, payment.id));
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort_unstable();
+        assert_eq!(taken, expected);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_a_task_was_to_send_that_died_does_not_count_as_sent() {
-        let forwarder = Forwarder {
-            outlet: Arc::new(Panics),
-            clock: Clock::system(),
-            zone: TimeZone::UTC,
-            sends: 4,
-            sending: Calls::default(),
-            due_shards: 16,
-        };
-        let payment = Payment {
-            id: PaymentId::generate(),
-            account: AccountId::parse("ACC").unwrap(),
-            due: "2026-11-23".parse().unwrap(),
-            amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
-            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
-        };
-        let shutdown = Shutdown::new(Duration::from_secs(1));
-        assert!(forwarder.send(vec![Due::first(payment)], &shutdown).await.is_err());
+        let (forwarder, shutdown) =
+            (forwarder(Arc::new(Panics)), Shutdown::new(Duration::from_secs(1)));
+        assert!(forwarder.send(vec![Due::first(payment())], &shutdown).await.is_err());
         assert!(forwarder.send(Vec::new(), &shutdown).await.is_ok());
     }
 }

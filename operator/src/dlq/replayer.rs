@@ -209,7 +209,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
         }
         while let Some(answer) = asking.join_next().await {
             let Ok((at, stored, right, found)) = answer else { continue };
-            let plan = by_answer(&stored, right, found, &self.limits, self.clock.now());
+            let plan = by_answer(&stored, right, found, &self.limits, self.clock.latest());
             if let Some(place) = decided.get_mut(at) {
                 *place = Ok((plan, Some(stored)));
             }
@@ -311,7 +311,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
                 }
             });
         let changes: Vec<_> = changes.collect();
-        let mut results = match self.store.apply(&changes, self.clock.now()).await {
+        let mut results = match self.store.apply(&changes, self.clock.earliest()).await {
             Ok(results) => results.into_iter(),
             Err(error) => {
                 let reason = error.to_string();

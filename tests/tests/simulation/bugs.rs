@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     ForgetsWithheld,
     /// Dispatchers live a day ahead of the bank.
     AheadOfTheBank,
+    /// A process believes its wall clock, wherever it jumps.
+    BelievesItsClock,
     /// Whatever refuses is believed.
     AnyRefusalIsCertain,
     /// Whatever succeeds is believed.

@@ -159,6 +159,11 @@ fn dispatchers_a_day_ahead_of_the_bank_are_found() {
 }
 
 #[test]
+fn believing_a_clock_that_jumps_is_found() {
+    is_found_among_hostile_others(bugs::Bug::BelievesItsClock);
+}
+
+#[test]
 fn taking_any_refusal_for_certain_is_found() {
     is_found_among_hostile_others(bugs::Bug::AnyRefusalIsCertain);
 }

@@ -140,7 +140,8 @@ fn happen(due: Due, world: &mut World, processes: &mut [Process], later: &mut Ve
             later.push((now + time, Due::Wake(process)));
         }
         Due::Event(Event::ClockJump { process, seconds }) if world.is_hostile() => {
-            processes[process].live_at(seconds);
+            // Up to two days ahead, and more than a day back.
+            processes[process].live_at(3 * seconds);
             later.push((now + AGREEMENT, Due::ClockFound(process)));
         }
         Due::Event(Event::ClockJump { process, seconds }) => processes[process].jump(seconds),

@@ -114,6 +114,14 @@ pub(crate) fn script(seed: u64, others: Others) -> Script {
             let deed = Deed::ALL[hostile.below(Deed::ALL.len() as u64) as usize];
             events.push((at, Event::Outsider { deed, pick: hostile.below(1_000) }));
         }
+        // A message of tomorrow that comes while a process takes tomorrow for today.
+        let jumps = |(at, event): &(Duration, Event)| {
+            matches!(event, Event::ClockJump { .. }).then_some(*at)
+        };
+        for at in events.iter().filter_map(jumps).collect::<Vec<_>>() {
+            let at = at + hostile.duration(SECOND..50 * SECOND);
+            events.push((at, Event::Outsider { deed: Deed::MessageAhead, pick: 0 }));
+        }
         spoilt = [0, 50, 200, 500][hostile.below(4) as usize];
         retention = [RETENTION, 2 * 3_600 * SECOND, 1_200 * SECOND][hostile.below(3) as usize];
     }

@@ -341,10 +341,11 @@ impl World {
 
     fn clock(&self, skew: &Arc<AtomicI64>) -> Clock {
         let (began, skew) = (self.began, Arc::clone(skew));
-        Clock::new(move || {
+        let clock = Clock::new(move || {
             let skew = SignedDuration::from_secs(skew.load(Ordering::Relaxed));
             Self::epoch() + SignedDuration::try_from(began.elapsed()).unwrap() + skew
-        })
+        });
+        if self.bug == Bug::BelievesItsClock { clock } else { clock.guarded() }
     }
 
     /// Whether every payment has ended.

@@ -170,7 +170,7 @@ fn only_one_rejected_attempt_is_certain_and_starts_the_first_claim_anew() {
         (FailureCode::Conflict, 1),
         (FailureCode::Overwritten, 0),
     ] {
-        let asked = with_letter(Some(&failed(code, "x", attempts)));
+        let asked = with_letter(Some(&failed(code, "422 limit: x", attempts)));
         assert_eq!(asked, ASK, "{code} after {attempts}");
     }
     assert_eq!(with_letter(Some(&stored(Status::Failed, 1, None))), ASK);

@@ -104,7 +104,9 @@ impl Csv {
 
     /// The totals, if the row states them.
     pub(super) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
-        let name = raw.strip_prefix(b"\"").unwrap_or(raw);
+        // Fields count without the space around them, here too.
+        let name = raw.trim_ascii_start();
+        let name = name.strip_prefix(b"\"").map_or(name, <[u8]>::trim_ascii_start);
         if !name.starts_with(TRAILER.as_bytes()) {
             return None;
         }
