@@ -251,7 +251,7 @@ impl World {
             Reader::of(Consumer::new(letters, receiving), Counts::default(), self.shutdown.clone());
         let run = Run {
             selection: Selection::All,
-            report: Report::new(Mode::Execute, true),
+            report: Report::new(Mode::Execute, true).unseen(),
             began: now(),
         };
         Arc::new(Replay { replayer, reader, run: Mutex::new(run) })

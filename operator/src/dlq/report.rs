@@ -124,17 +124,26 @@ pub(super) struct Report {
     failed: u64,
     /// Letters written after the run began.
     pub(super) newer: u64,
+    /// Opens what it is printed to.
+    out: fn() -> Box<dyn Write>,
 }
 
 impl Report {
     /// Nothing so far.
     pub(super) fn new(mode: Mode, json: bool) -> Self {
-        Self { mode, json, actions: BTreeMap::new(), refused: 0, failed: 0, newer: 0 }
+        let out = || Box::new(std::io::stdout().lock()) as _;
+        Self { mode, json, actions: BTreeMap::new(), refused: 0, failed: 0, newer: 0, out }
+    }
+
+    /// The same, printed to nowhere.
+    #[cfg(test)]
+    pub(super) fn unseen(self) -> Self {
+        Self { out: || Box::new(std::io::sink()), ..self }
     }
 
     /// Prints entries and counts them.
     pub(super) fn enter(&mut self, entries: &[Entry]) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = (self.out)();
         for entry in entries {
             match entry.state {
                 State::Planned | State::Done => *self.actions.entry(entry.action).or_default() += 1,
@@ -178,7 +187,7 @@ impl Report {
 
     /// Prints the summary.
     pub(super) fn finish(&self, left: Left) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = (self.out)();
         if self.json {
             let summary = json!({
                 "execute": self.mode == Mode::Execute, "actions": self.actions,
