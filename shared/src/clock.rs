@@ -8,9 +8,9 @@
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
 
 /// How far clocks that should agree may be apart. A payment may be taken for due on the wrong day
 /// for so long around midnight; `DUEFLOW_OPENING_DELAY` is twice that by default.
@@ -20,8 +20,42 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone)]
 pub struct Clock {
     wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    monotonic: Monotonic,
     /// When it was last known to be right, if it is guarded.
     confirmed: Option<Arc<Mutex<Reading>>>,
+}
+
+/// The clock that a wall clock is held against. Virtual time is tokio's, and says nothing of the
+/// system's clock.
+#[derive(Debug, Clone, Copy)]
+enum Monotonic {
+    System,
+    Tokio,
+}
+
+/// A moment of a monotonic clock.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    System(std::time::Instant),
+    Tokio(tokio::time::Instant),
+}
+
+impl Monotonic {
+    fn now(self) -> Moment {
+        match self {
+            Self::System => Moment::System(std::time::Instant::now()),
+            Self::Tokio => Moment::Tokio(tokio::time::Instant::now()),
+        }
+    }
+}
+
+impl Moment {
+    fn elapsed(self) -> Duration {
+        match self {
+            Self::System(at) => at.elapsed(),
+            Self::Tokio(at) => at.elapsed(),
+        }
+    }
 }
 
 /// One look at both clocks.
@@ -29,24 +63,27 @@ pub struct Clock {
 pub struct Reading {
     /// The wall clock's.
     pub wall: Timestamp,
-    monotonic: Instant,
+    monotonic: Moment,
 }
 
 impl Clock {
     /// The system's, guarded: one for all of a process.
     #[must_use]
     pub fn system() -> Self {
-        static SYSTEM: LazyLock<Clock> = LazyLock::new(|| Clock::new(Timestamp::now).guarded());
+        static SYSTEM: LazyLock<Clock> = LazyLock::new(|| {
+            let clock = Clock::new(Timestamp::now);
+            Clock { monotonic: Monotonic::System, ..clock }.guarded()
+        });
         SYSTEM.clone()
     }
 
     /// One that tells what `now` returns.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { wall: Arc::new(now), confirmed: None }
+        Self { wall: Arc::new(now), monotonic: Monotonic::Tokio, confirmed: None }
     }
 
-    /// The same, held against the monotonic clock from now on.
+    /// The same, held against the monotonic clock from now on. That of the system is already.
     #[must_use]
     pub fn guarded(self) -> Self {
         let confirmed = Some(Arc::new(Mutex::new(self.read())));
@@ -86,7 +123,7 @@ impl Clock {
     /// A look at both clocks.
     #[must_use]
     pub fn read(&self) -> Reading {
-        Reading { wall: self.now(), monotonic: Instant::now() }
+        Reading { wall: self.now(), monotonic: self.monotonic.now() }
     }
 
     /// Notes that `reading` was right.
@@ -113,10 +150,9 @@ impl fmt::Debug for Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-    use std::time::Duration;
-
     use super::*;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn a_wall_clock_that_jumps_is_believed_only_once_it_is_confirmed() {
