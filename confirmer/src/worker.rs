@@ -153,7 +153,7 @@ impl Worker {
             let noted = match &confirmation.result {
                 Reported::Settled(settlement) => {
                     let id = &settlement.transaction_id;
-                    self.ids.note(id, confirmation.payment.id).map_err(|other| {
+                    self.ids.note(id, &confirmation.payment).map_err(|other| {
                         format!("settled as {id}, but that is the transaction of payment {other}")
                     })
                 }

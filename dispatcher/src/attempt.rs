@@ -134,7 +134,10 @@ impl Attempts {
         let shown = evidence::of_question(&job.payment.account, &found);
         let believed = pass.ended(evidence::health_of_answer(&found), shown);
         events::asked(&job.payment, &found);
-        if believed.is_err() && evidence::is_refusal_found(&found) {
+        // Nothing that would fail the payment is believed then.
+        let fails = evidence::is_refusal_found(&found)
+            || (give_up.is_some() && matches!(found, Found::Nothing));
+        if believed.is_err() && fails {
             return Finding::Stopped;
         }
         // Nothing was submitted. Once it is only asked for, questions are bounded too.
@@ -163,7 +166,8 @@ impl Attempts {
         if !job.received.delivery.is_held() {
             return Err(Finding::Withdrawn);
         }
-        let results = self.store.apply(&[change], self.clock.now()).await;
+        let Some(now) = self.clock.sure() else { return Err(Finding::Undecided) };
+        let results = self.store.apply(&[change], now).await;
         let result = match results.map(|mut results| results.pop()) {
             Ok(Some(result)) => result,
             Ok(None) => return Err(Finding::Undecided),

@@ -8,7 +8,7 @@ use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
 use crate::gate::Purpose;
-use crate::job::Claim;
+use crate::job::{Claim, sort};
 use crate::recorder::End;
 use crate::testing::{CALLS, Stage, TODAY, dearer, noon, payment};
 
@@ -218,4 +218,14 @@ async fn a_payment_of_a_day_far_ahead_waits_behind_one_of_its_account_that_comes
     stage.work(&[&soon, &far]).await;
     assert_eq!(stage.questions(), 0);
     assert_eq!(stage.released(&far), Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_items_with_one_payment_id_are_two_payments() {
+    let (stage, one) = (Stage::set(), payment("A", TODAY));
+    let mut other = payment("B", TODAY);
+    other.id = one.id;
+    let sorted = sort(stage.deliver(&[&one, &other, &one]).await);
+    let jobs: Vec<_> = sorted.jobs.iter().map(|job| job.payment.account.as_str()).collect();
+    assert_eq!((jobs, sorted.duplicates.len()), (vec!["A", "B"], 1));
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use shared::domain::{Attempt, Data, DataBlob, Failure, Payment, PaymentId};
+use shared::domain::{Attempt, Data, DataBlob, Failure, Payment, PaymentRef};
 use shared::queue::Delivery;
 
 use crate::in_hand::Place;
@@ -106,10 +106,10 @@ pub(crate) struct Sorted {
 /// Reads the bodies of received messages.
 pub(crate) fn sort(received: Vec<Received>) -> Sorted {
     let mut sorted = Sorted::default();
-    let mut seen: HashSet<PaymentId> = HashSet::with_capacity(received.len());
+    let mut seen: HashSet<PaymentRef> = HashSet::with_capacity(received.len());
     for received in received {
         match serde_json::from_str::<Payment>(&received.delivery.body) {
-            Ok(payment) if seen.insert(payment.id) => {
+            Ok(payment) if seen.insert(payment.reference()) => {
                 // Read only when the payment is claimed.
                 let blob = payment.blob_beside().map_or(Blob::InMessage, |_| Blob::Unread);
                 sorted.jobs.push(Job { payment, blob, table: None, received });

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::config::SweptDays;
-use shared::domain::{DueDate, Status};
+use shared::domain::{DueDate, PaymentRef, Status};
 use shared::payments::{DueTable, OldDays};
 use shared::queue::{MessageCount, Producer};
 use shared::retry;
@@ -52,6 +52,24 @@ enum Days {
 struct Memory {
     silence: Silence,
     requeues: Requeues,
+    places: Places,
+}
+
+/// Where sweeps ended early because more payments had no answer than are remembered: the next goes
+/// on behind it, or the same payments would hide the others for ever.
+#[derive(Debug, Default)]
+struct Places {
+    of_all_days: Option<PaymentRef>,
+    of_the_last: Option<PaymentRef>,
+}
+
+impl Places {
+    fn of(&mut self, days: Days) -> &mut Option<PaymentRef> {
+        match days {
+            Days::All(_) => &mut self.of_all_days,
+            Days::Back(_) => &mut self.of_the_last,
+        }
+    }
 }
 
 /// Sweeps at intervals.
@@ -111,9 +129,23 @@ impl Sweeper {
             Days::Back(back) => (back, Vec::new()),
             Days::All(back) => (back, self.old(today.days_before(back), shutdown).await?),
         };
-        let mut round = Round { sweeper: self, shutdown, memory };
-        for day in old.into_iter().chain((0..=back).rev().map(|back| today.days_before(back))) {
-            round.day(day).await?;
+        let place = memory.places.of(days).take();
+        let swept = old.into_iter().chain((0..=back).rev().map(|back| today.days_before(back)));
+        let swept = swept.filter(|day| place.as_ref().is_none_or(|place| *day >= place.due));
+        let mut round = Round { sweeper: self, shutdown, memory, last: None };
+        for day in swept {
+            if let Err(interrupted) = round.day(day, place.as_ref()).await {
+                let last = round.last.take();
+                // A service that was down is asked for all of them once it is back.
+                if memory.silence.is_full() || place.is_some() {
+                    *memory.places.of(days) = last;
+                }
+                return Err(interrupted);
+            }
+        }
+        if place.is_some() {
+            // What lies before the place was not met.
+            return Ok(());
         }
         let first = today.days_before(back);
         memory.requeues.end(|due| days == Days::All(back) || due >= first);

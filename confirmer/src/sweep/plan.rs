@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::domain::{Failure, FailureCode, Found, Money, Payment, Status};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Dispatch, Outgoing, Reported};
@@ -22,12 +22,17 @@ pub(super) fn jittered(interval: Duration, share: f64) -> Duration {
     interval.mul_f64(0.75 + share / 2.0)
 }
 
+/// What is dated farther ahead was dated by a clock that was wrong. A clock that goes back for a
+/// moment makes nothing old.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
 /// Whether a payment has been PENDING for longer than `limit`.
 pub(super) fn is_stuck(stored: &StoredPayment, now: Timestamp, limit: Duration) -> bool {
     match stored.status {
         Status::Pending => {
             let age = now.duration_since(stored.updated_at);
-            Duration::try_from(age).is_ok_and(|age| age > limit)
+            // How old one from the future is, nobody knows.
+            Duration::try_from(age).map_or(age < -AHEAD, |age| age > limit)
         }
         Status::Scheduled | Status::Processed | Status::Failed | Status::Cancelled => false,
     }
@@ -72,6 +77,19 @@ mod tests {
     use super::*;
     use crate::sweep::simulation::stored;
     use shared::domain::Settlement;
+
+    #[test]
+    fn a_payment_that_a_wrong_clock_dated_ahead_is_stuck_too() {
+        let limit = Duration::from_secs(900);
+        let stuck = |minutes: i64| {
+            let mut stored = stored(1);
+            let now = stored.updated_at;
+            stored.updated_at += SignedDuration::from_mins(minutes);
+            is_stuck(&stored, now, limit)
+        };
+        assert!(stuck(-16) && stuck(1_441) && stuck(3 * 1_440));
+        assert!(!stuck(-14) && !stuck(0) && !stuck(1_439));
+    }
 
     #[test]
     fn every_twelfth_sweep_looks_at_all_days_and_the_others_at_two() {

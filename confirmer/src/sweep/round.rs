@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::domain::{DueDate, Found, Status};
+use shared::domain::{DueDate, Found, PaymentRef, Status};
 use shared::payments::{DueDay, DuePayments, StoredPayment};
 use shared::queue::{Outgoing, Producer};
 use shared::retry;
@@ -23,13 +23,25 @@ pub(super) struct Round<'a> {
     pub(super) shutdown: &'a Shutdown,
     /// What the sweeps before have left.
     pub(super) memory: &'a mut Memory,
+    /// The last payment that was asked for, once too many had no answer.
+    pub(super) last: Option<PaymentRef>,
 }
 
 impl Round<'_> {
     /// Sweeps one day. Every call to the table is tried until it succeeds: what comes later
     /// must not be queued before what could not be read.
-    pub(super) async fn day(&mut self, day: DueDate) -> Result<(), Interrupted> {
-        let mut day = DueDay::new(Arc::clone(&self.sweeper.table), day, Status::Pending);
+    ///
+    /// A day that a sweep before has read up to `place` is read from there.
+    pub(super) async fn day(
+        &mut self,
+        day: DueDate,
+        place: Option<&PaymentRef>,
+    ) -> Result<(), Interrupted> {
+        let table = Arc::clone(&self.sweeper.table);
+        let mut day = match place.filter(|place| place.due == day) {
+            Some(place) => DueDay::after(table, day, Status::Pending, place),
+            None => DueDay::new(table, day, Status::Pending),
+        };
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
             match self.shutdown.unless_requested(day.next()).await.ok_or(Interrupted)? {
@@ -106,7 +118,11 @@ impl Round<'_> {
         }
         // What was not sent is found again by the next sweep, and counted there.
         labels.into_iter().for_each(|(stored, label)| events::stuck(stored, label));
-        if self.memory.silence.is_complete() { Err(Interrupted) } else { Ok(()) }
+        if !self.memory.silence.is_complete() {
+            return Ok(());
+        }
+        self.last = stuck.last().map(|stored| stored.payment.reference());
+        Err(Interrupted)
     }
 
     /// The answers in the order of the payments.

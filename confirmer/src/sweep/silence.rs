@@ -44,6 +44,12 @@ impl Silence {
         }
     }
 
+    /// Whether more payments had no answer than can be remembered: those that come behind them
+    /// would never be reached from the beginning.
+    pub(super) fn is_full(&self) -> bool {
+        self.now.len() >= REMEMBERED
+    }
+
     /// Whether the sweep is to end.
     pub(super) fn is_complete(&self) -> bool {
         self.in_a_row >= UNANSWERED

@@ -83,7 +83,7 @@ impl DueTable for FakeTable {
         day: DueDate,
         shard: u16,
         status: Status,
-        _cursor: Option<Cursor>,
+        cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         self.pages.fetch_add(1, Ordering::Relaxed);
         // The first partition is always the last to answer.
@@ -97,6 +97,10 @@ impl DueTable for FakeTable {
             payment.due == day && payment.id.due_shard(SHARDS) == shard && stored.status == status
         });
         let mut page: Vec<_> = here.map(|stored| stored.payment.reference()).collect();
+        let key = |reference: &PaymentRef| format!("{}#{}", reference.account, reference.id);
+        if let Some(place) = cursor.as_ref().and_then(Cursor::place) {
+            page.retain(|reference| key(reference).as_str() > place);
+        }
         page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
         Ok((page, None))
     }
@@ -378,6 +382,38 @@ async fn payments_that_never_have_an_answer_do_not_keep_the_others_from_theirs()
         sweeps += 1;
         assert!(sweeps <= 5, "{} of {} after {sweeps}", world.payments.sent().len(), others.len());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_payments_never_have_an_answer_the_others_have_theirs() {
+    let mut all: Vec<_> = (0..3_050).map(stored).collect();
+    let (mute, others) = all.split_at_mut(3_000);
+    for earlier in &mut *mute {
+        earlier.payment.due = earlier.payment.due.days_before(1);
+    }
+    let no_answer = Found::NoAnswer { retry_after: None, reason: "500".to_owned() };
+    let (mute, others) = (mute.to_vec(), others.len());
+    let world = World::new(&all);
+    mute.iter().for_each(|stored| world.answer(stored, no_answer.clone()));
+    tokio::time::sleep(LIMIT * 2).await;
+    let shutdown = Shutdown::new(Duration::from_secs(25));
+    // All within the same day.
+    let sweep = async || {
+        let mut memory = world.memory.lock().await;
+        let _ = world.sweeper.sweep(Days::Back(1), &mut memory, &shutdown).await;
+    };
+    let mut sweeps = 0;
+    while world.payments.sent().len() < others {
+        sweep().await;
+        sweeps += 1;
+        assert!(sweeps <= 120, "{} of {others} after {sweeps}", world.payments.sent().len());
+    }
+    let asked = world.asked();
+    for _ in 0..sweeps {
+        sweep().await;
+    }
+    let again = world.asked() - asked;
+    assert!(again >= 3_000, "{again}: the first are asked for again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,6 +97,8 @@ pub(super) enum Refusal {
     Ended(Ended),
     /// It was never submitted, and no letter says that its message was lost.
     NotStarted,
+    /// Its letter may be one of those that could not be looked at, and hold another version of it.
+    LetterUnseen,
     /// Another payment was settled under its key.
     KeyReused,
     /// The transaction service took it and then refused it for good.
@@ -137,7 +139,7 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
                 written.payment.is_none().then_some(Plan::Refuse(Refusal::Unreadable))
             }
             // What the table says of the payment decides, if the letter is about one.
-            code @ (FailureCode::Overwritten | FailureCode::Mismatch | FailureCode::Missing) => {
+            code @ (FailureCode::Mismatch | FailureCode::Missing) => {
                 let known = written.payment.is_some()
                     || (code == FailureCode::Mismatch && letter.message().is_some());
                 (!known).then_some(Plan::Refuse(Refusal::SeeRunbook(code)))
@@ -145,6 +147,7 @@ pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
             code @ (FailureCode::MalformedRecord
             | FailureCode::MalformedMessage
             | FailureCode::InvalidItem
+            | FailureCode::Overwritten
             | FailureCode::Conflict) => Some(Plan::Refuse(Refusal::SeeRunbook(code))),
         },
         Body::Payment(_) => None,
@@ -356,6 +359,11 @@ impl fmt::Display for Refusal {
             ),
             Self::Ended(ended) => ended.fmt(f),
             Self::NotStarted => f.write_str("it is SCHEDULED and was never submitted"),
+            Self::LetterUnseen => f.write_str(
+                "its letter may be among those that could not be looked at, and say something else \
+                 than the table: try again, deal with the letters before it first, or give \
+                 --version table",
+            ),
             Self::KeyReused => f.write_str(
                 "another body was settled under its key, so money has moved: \
                  docs/runbooks/dead-letters.md#rejected",

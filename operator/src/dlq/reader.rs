@@ -238,6 +238,13 @@ impl Reader {
         self.settled.notify_waiters();
     }
 
+    /// Whether there are letters that cannot be looked at: behind ten of an account that stay, or
+    /// in another command's hand.
+    pub(super) fn is_blind(&self) -> bool {
+        let state = self.lock();
+        state.blocked > 0 || state.before.elsewhere(state.seen.len() as u64) > 0
+    }
+
     /// Has every receiver end after what it has in hand.
     pub(super) fn stop(&self) {
         self.shutdown.request();
@@ -326,6 +333,12 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Of a queue whose letters are all in somebody else's hand.
+    #[cfg(test)]
+    pub(super) fn elsewhere_only(in_flight: u64) -> Self {
+        Self { visible: 0, in_flight }
+    }
+
     /// How many of the letters that were in flight are still elsewhere, after `seen` letters have
     /// come. What has come beyond those that were visible was in flight before, or only counted
     /// so: the numbers lag.

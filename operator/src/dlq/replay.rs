@@ -16,9 +16,10 @@ use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 use tokio::task::JoinSet;
 
 use super::letter::{Letter, Reason};
+use super::plan::{Plan, Refusal};
 use super::reader::{Look, Reader};
 use super::replayer::{Case, Mode, Replayer};
-use super::report::{Report, State};
+use super::report::{Entry, Report, State};
 use crate::cli::DlqReplayOptions;
 
 /// Receivers that work side by side, each on a look of its own, of at most ten letters.
@@ -198,7 +199,12 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replay<S, T> {
                 reference: Some(reference.clone()),
             };
             let cases: Vec<_> = some.iter().map(case).collect();
-            let entries = self.replayer.work(&cases, |_| false).await;
+            let entries = if self.reader.is_blind() && self.replayer.version.is_none() {
+                let refused = Plan::Refuse(Refusal::LetterUnseen);
+                cases.iter().map(|case| Entry::planned(case, &refused)).collect()
+            } else {
+                self.replayer.work(&cases, |_| false).await
+            };
             self.run().report.enter(&entries)?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Replays by many receivers, over a FIFO queue and a table in memory, under virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use shared::queue::{
 };
 use shared::shutdown::Shutdown;
 
+use super::super::Version;
 use super::super::reader::Counts;
 use super::*;
 
@@ -229,6 +230,10 @@ impl World {
     }
 
     fn replay(&self) -> Arc<Replay<Memory, Nothing>> {
+        self.replay_of(Selection::All, Counts::default())
+    }
+
+    fn replay_of(&self, selection: Selection, counts: Counts) -> Arc<Replay<Memory, Nothing>> {
         let receiving =
             Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
         let queue = |fifo: &Arc<Fifo>| Producer::new(Arc::clone(fifo) as Arc<dyn QueueApi>);
@@ -247,13 +252,9 @@ impl World {
             memory: Arc::default(),
         };
         let letters = Arc::clone(&self.letters) as Arc<dyn QueueApi>;
-        let reader =
-            Reader::of(Consumer::new(letters, receiving), Counts::default(), self.shutdown.clone());
-        let run = Run {
-            selection: Selection::All,
-            report: Report::new(Mode::Execute, true).unseen(),
-            began: now(),
-        };
+        let reader = Reader::of(Consumer::new(letters, receiving), counts, self.shutdown.clone());
+        let run =
+            Run { selection, report: Report::new(Mode::Execute, true).unseen(), began: now() };
         Arc::new(Replay { replayer, reader, run: Mutex::new(run) })
     }
 
@@ -346,6 +347,31 @@ async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it
         assert_eq!(world.letters.messages().len(), 0);
         let sent: HashSet<_> = world.sent().into_iter().map(|payment| payment.id).collect();
         assert_eq!(sent.len(), 300);
+    }
+}
+
+/// Its letter may say that the table's version is not the one that FAILED (INV-16).
+#[tokio::test(start_paused = true)]
+async fn a_named_payment_whose_letter_another_command_may_have_is_sent_only_with_a_version() {
+    let world = World::new(1, 1);
+    let failed: Vec<_> = world.table.0.lock().unwrap().values().cloned().collect();
+    let reference = failed[0].payment.reference();
+    for (counts, version, sent) in [
+        (Counts::elsewhere_only(1), None, 0),
+        (Counts::default(), None, 1),
+        (Counts::elsewhere_only(1), Some(Version::Table), 1),
+    ] {
+        let world = World::new(1, 1);
+        world.letters.messages().clear();
+        *world.table.0.lock().unwrap() =
+            failed.iter().map(|stored| (stored.payment.id, stored.clone())).collect();
+        let (all, unmet) =
+            (HashSet::from([reference.clone()]), BTreeSet::from([reference.to_string()]));
+        let mut replay = world.replay_of(Selection::Named { all, unmet }, counts);
+        Arc::get_mut(&mut replay).unwrap().replayer.version = version;
+        Arc::clone(&replay).receive_all().await.unwrap();
+        replay.unmet().await.unwrap();
+        assert_eq!(world.sent().len(), sent, "{counts:?}, {version:?}");
     }
 }
 

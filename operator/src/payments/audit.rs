@@ -90,7 +90,7 @@ struct Audit {
 
 /// The command.
 pub(crate) async fn audit(common: &Common, options: AuditOptions) -> anyhow::Result<ExitCode> {
-    output::ended(Box::pin(look(common, options)).await)
+    Box::pin(look(common, options)).await
 }
 
 async fn look(
@@ -125,7 +125,7 @@ async fn look(
                 let Some((violation, done)) = next else { break };
                 violations += 1;
                 withheld += u64::from(done == Done::Withheld);
-                output::print(&line(&violation, done, json))?;
+                output::unheard(output::print(&line(&violation, done, json)))?;
             }
             _ = progress.tick() => {
                 let items = audit.items.load(Ordering::Relaxed);
@@ -148,7 +148,7 @@ async fn look(
         };
         format!("{items} items, {violations} break the contract, {withheld} withheld now{hint}\n")
     };
-    output::print(&summary)?;
+    output::unheard(output::print(&summary))?;
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -89,7 +89,7 @@ fn made(result: Result<Applied, ChangeError>) -> Decision {
 
 /// The command.
 pub(crate) async fn cancel(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
-    output::ended(run(common, options).await)
+    run(common, options).await
 }
 
 async fn run(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
@@ -202,7 +202,7 @@ impl Report {
         } else {
             format!("{state:<9}  {reference}  {decision}\n")
         };
-        Ok(output::print(&line)?)
+        Ok(output::unheard(output::print(&line))?)
     }
 
     fn finish(&self, executed: bool) -> anyhow::Result<ExitCode> {
@@ -215,7 +215,7 @@ impl Report {
             let dry = "This was a dry run: nothing was changed. --execute does it.\n";
             format!("{counts}\n{}", if executed { "" } else { dry })
         };
-        output::print(&text)?;
+        output::unheard(output::print(&text))?;
         Ok(if self.unclean == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

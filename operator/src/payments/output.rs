@@ -10,6 +10,15 @@ pub(super) fn print(lines: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// What became of printing by a command that does more than print: it goes on when whoever reads
+/// its output has gone, and its exit status says how it ended.
+pub(super) fn unheard(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// What a command that prints ends with: whoever reads the output and has seen enough
 /// (`| head`) is no failure.
 pub(super) fn ended(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
@@ -92,5 +101,7 @@ mod tests {
         assert!(of(io::ErrorKind::BrokenPipe).is_ok());
         assert!(of(io::ErrorKind::StorageFull).is_err());
         assert!(ended(Err(anyhow::anyhow!("a call failed"))).is_err());
+        assert!(unheard(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+        assert!(unheard(Err(io::ErrorKind::StorageFull.into())).is_err());
     }
 }

@@ -87,8 +87,8 @@ pub(super) fn judge(days: u16, forgotten: Forgotten) -> Vec<Finding> {
         if old_is_none(forgotten) {
             Finding::go(Check::Forgotten, figure, "")
         } else {
-            let remedy = format!("dueflow payments open --older-than {days}d");
-            Finding::warn(Check::Forgotten, figure, needed, remedy)
+            // Without --older-than, which goes by the age of the status.
+            Finding::warn(Check::Forgotten, figure, needed, "dueflow payments open")
         }
     };
     let letters = {

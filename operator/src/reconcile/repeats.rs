@@ -117,6 +117,8 @@ impl Repeats {
             .map_or_else(|| "an item whose key is no payment's".to_owned(), ToString::to_string);
         if owners.named.contains(&name) && settled.reference.is_some() {
             // In both tables: a move that was not finished.
+        } else if settled.reference.is_none() && owners.named.contains(&name) {
+            owners.more += 1;
         } else if owners.named.len() < NAMED && self.named < NAMED_IN_ALL {
             owners.named.insert(name);
             self.named += 1;
@@ -154,6 +156,13 @@ mod tests {
         let mut repeats = Repeats::of(candidates);
         settled.iter().for_each(|settled| repeats.count(settled));
         repeats.finish()
+    }
+
+    #[test]
+    fn an_id_of_two_items_that_are_no_payments_is_found() {
+        let nobodys = SettledPayment { reference: None, transaction_id: "T".to_owned() };
+        let found = report(&[nobodys.clone(), nobodys], 1 << 20);
+        assert_eq!((found.reused.len(), found.reused[0].count), (1, 2));
     }
 
     #[test]

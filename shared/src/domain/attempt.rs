@@ -141,19 +141,22 @@ pub struct Asked {
     pub key: PaymentId,
     /// What a settlement under it must be of; `None` for a key that nobody has.
     pub money: Option<(Amount, Currency)>,
+    /// Which item asks ([`PaymentRef::fingerprint`]): two may have one id.
+    pub item: u64,
 }
 
 impl Asked {
     /// A key that nobody has: whether the service answers at all.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { key: PaymentId::generate(), money: None }
+        Self { key: PaymentId::generate(), money: None, item: 0 }
     }
 }
 
 impl From<&Payment> for Asked {
     fn from(payment: &Payment) -> Self {
-        Self { key: payment.id, money: Some((payment.amount, payment.currency)) }
+        let item = payment.reference().fingerprint();
+        Self { key: payment.id, money: Some((payment.amount, payment.currency)), item }
     }
 }
 

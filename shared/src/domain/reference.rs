@@ -1,6 +1,7 @@
 //! `<AccountID>/<ScheduledDate>/<PaymentID>`: what locates a payment without an index.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,17 @@ pub struct PaymentRef {
     pub due: DueDate,
     /// Its id.
     pub id: PaymentId,
+}
+
+impl PaymentRef {
+    /// A number that tells this item from another, also from one with the same id. It is the same
+    /// in one process only.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl FromStr for PaymentRef {

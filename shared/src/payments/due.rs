@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 use super::capacity::Units;
 use super::error::PaymentsError;
 use super::item::{
-    Attributes, ItemError, StoredPayment, attribute, due_shard_key, partition_key, reference_from,
-    sort_key,
+    Attributes, ItemError, StoredPayment, attribute, due_key, due_shard_key, partition_key,
+    reference_from, sort_key,
 };
 use super::table::{Cursor, PaymentsTable};
 use crate::domain::{DueDate, PaymentRef, Status};
@@ -124,6 +124,14 @@ impl DueTable for PaymentsTable {
         let mut page = Vec::with_capacity(output.items().len());
         for entry in output.items() {
             match reference_from(entry) {
+                // Its place in the order is another payment's: whoever reads on behind it would
+                // pass over others. It is not queued anyway (INV-18), and the audit finds it.
+                Ok(reference)
+                    if status == Status::Scheduled
+                        && entry.text(attribute::DUE_KEY) != Some(&due_key(&reference)) =>
+                {
+                    tracing::error!(%day, shard, payment_id = %reference.id, "an entry of the index due has another payment's key: dueflow payments audit");
+                }
                 Ok(reference) => page.push(reference),
                 Err(error) => {
                     tracing::error!(%day, shard, %error, "an entry of the index due is no payment");

@@ -12,7 +12,7 @@ const UNKNOWN: &[u8] = br#"{"code":"unknown_key","reason":"nothing was settled u
 /// 12.50 € under `ID`.
 fn asked() -> Asked {
     let money = (Amount::from_minor_units(1_250).unwrap(), "EUR".parse().unwrap());
-    Asked { key: ID.parse::<PaymentId>().unwrap(), money: Some(money) }
+    Asked { key: ID.parse::<PaymentId>().unwrap(), money: Some(money), item: 0 }
 }
 
 fn terms(echo: Echo) -> Terms {

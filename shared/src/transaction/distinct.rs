@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::Transactions;
-use crate::domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId};
+use crate::domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId, PaymentRef};
 use crate::telemetry::calls;
 
 /// Ids of half a window. A whole one is some 65,000 ids, 100 to 200 bytes each: what a dispatcher
@@ -26,8 +26,15 @@ pub struct TransactionIds(Arc<Mutex<Window>>);
 /// Two halves: when the younger one is full, the older one goes.
 #[derive(Default)]
 struct Window {
-    younger: HashMap<Box<str>, PaymentId>,
-    older: HashMap<Box<str>, PaymentId>,
+    younger: HashMap<Box<str>, Owner>,
+    older: HashMap<Box<str>, Owner>,
+}
+
+/// Whose an id is: two items may have one payment id, and only one of them was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    payment: PaymentId,
+    item: u64,
 }
 
 /// Without the ids: there are too many.
@@ -43,20 +50,30 @@ impl TransactionIds {
     /// # Errors
     /// The other payment that has this id. It is counted and logged; whose the id is in truth,
     /// nobody can say, so the one that came second stays as it is.
-    pub fn note(&self, transaction_id: &str, payment: PaymentId) -> Result<(), PaymentId> {
+    pub fn note(&self, transaction_id: &str, payment: &PaymentRef) -> Result<(), PaymentId> {
+        self.note_item(transaction_id, payment.id, payment.fingerprint())
+    }
+
+    fn note_item(
+        &self,
+        transaction_id: &str,
+        payment: PaymentId,
+        item: u64,
+    ) -> Result<(), PaymentId> {
+        let owner = Owner { payment, item };
         // Each critical section changes a map and cannot panic in between.
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Window { younger, older } = &mut *window;
         let seen = younger.get(transaction_id).or_else(|| older.get(transaction_id)).copied();
-        if let Some(other) = seen.filter(|other| *other != payment) {
+        if let Some(other) = seen.filter(|other| *other != owner) {
             drop(window);
-            calls::transaction_id_reused(transaction_id, payment, other);
-            return Err(other);
+            calls::transaction_id_reused(transaction_id, payment, other.payment);
+            return Err(other.payment);
         }
         if younger.len() >= HALF {
             *older = std::mem::take(younger);
         }
-        younger.insert(transaction_id.into(), payment);
+        younger.insert(transaction_id.into(), owner);
         Ok(())
     }
 }
@@ -85,7 +102,7 @@ impl Transactions for Distinct {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let outcome = self.service.submit(payment).await;
         let Outcome::Settled(settlement) = &outcome else { return outcome };
-        match self.ids.note(&settlement.transaction_id, payment.id) {
+        match self.ids.note(&settlement.transaction_id, &payment.reference()) {
             Ok(()) => outcome,
             Err(other) => Outcome::Unknown {
                 doubt: Doubt::Reused,
@@ -97,7 +114,7 @@ impl Transactions for Distinct {
     async fn find(&self, asked: Asked) -> Found {
         let found = self.service.find(asked).await;
         let Found::Settled(settlement) = &found else { return found };
-        match self.ids.note(&settlement.transaction_id, asked.key) {
+        match self.ids.note_item(&settlement.transaction_id, asked.key, asked.item) {
             Ok(()) => found,
             Err(other) => Found::NoAnswer {
                 retry_after: None,
@@ -166,18 +183,30 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn of_two_items_with_one_payment_id_one_counts_as_settled() {
+        let service = Distinct::over(Arc::new(Stuck), TransactionIds::default());
+        let today = payment();
+        let tomorrow = Payment { due: "2026-11-24".parse().unwrap(), ..today.clone() };
+        assert_eq!(service.find((&today).into()).await, Found::Settled(settlement()));
+        let found = service.find((&tomorrow).into()).await;
+        assert!(matches!(found, Found::NoAnswer { .. }), "{found:?}");
+        assert_eq!(service.submit(&today).await, Outcome::Settled(settlement()));
+        assert!(matches!(service.submit(&tomorrow).await, Outcome::Unknown { .. }));
+    }
+
     #[test]
     fn the_window_is_bounded_and_holds_the_latest() {
         let ids = TransactionIds::default();
-        let (first, last) = (PaymentId::generate(), PaymentId::generate());
-        ids.note("first", first).unwrap();
+        let (first, last) = (payment().reference(), payment().reference());
+        ids.note("first", &first).unwrap();
         for number in 0..HALF * 2 {
-            ids.note(&format!("T-{number}"), PaymentId::generate()).unwrap();
+            ids.note(&format!("T-{number}"), &payment().reference()).unwrap();
         }
-        ids.note("last", last).unwrap();
-        assert_eq!(ids.note("last", first), Err(last));
+        ids.note("last", &last).unwrap();
+        assert_eq!(ids.note("last", &first), Err(last.id));
         // Forgotten: the memory of a process is bounded.
-        assert_eq!(ids.note("first", last), Ok(()));
+        assert_eq!(ids.note("first", &last), Ok(()));
         let window = ids.0.lock().unwrap();
         assert!(window.younger.len() + window.older.len() <= HALF * 2);
     }

@@ -14,7 +14,7 @@ const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 
 fn asked() -> Asked {
     let money = (Amount::from_minor_units(1250).unwrap(), "EUR".parse().unwrap());
-    Asked { key: ID.parse().unwrap(), money: Some(money) }
+    Asked { key: ID.parse().unwrap(), money: Some(money), item: 0 }
 }
 
 /// A body that speaks of the payment that was asked for.

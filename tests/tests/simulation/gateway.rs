@@ -113,7 +113,7 @@ fn settled(
 }
 
 fn raw(trick: Trick, asked: &Asked, done: Option<&Settlement>) -> (u16, Vec<u8>) {
-    let Asked { key: payment, money } = *asked;
+    let Asked { key: payment, money, .. } = *asked;
     let id = done.map_or("T-of-nobody", |settlement| settlement.transaction_id.as_str());
     match trick {
         Trick::Bare(status) => (status, b"<html>gateway</html>".to_vec()),
@@ -151,7 +151,7 @@ impl Transactions for Gateway {
                 other => return other,
             },
         };
-        let asked = Asked { key: payment.id, money: Some((payment.amount, payment.currency)) };
+        let asked = Asked::from(payment);
         let (status, body) = raw(trick, &asked, done.as_ref());
         if self.bug == Bug::AnyRefusalIsCertain && (400..500).contains(&status) {
             let code = RefusalCodes::Form.take("bare").unwrap();

@@ -89,7 +89,6 @@ fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() 
         FailureCode::Refused,
         FailureCode::Exhausted,
         FailureCode::Unknown,
-        FailureCode::Overwritten,
         FailureCode::Mismatch,
         FailureCode::Missing,
     ] {
@@ -99,6 +98,7 @@ fn only_letters_of_payments_that_failed_or_were_not_delivered_may_be_replayed() 
         FailureCode::MalformedRecord,
         FailureCode::MalformedMessage,
         FailureCode::InvalidItem,
+        FailureCode::Overwritten,
         FailureCode::Conflict,
     ] {
         let refused = Plan::Refuse(Refusal::SeeRunbook(code));

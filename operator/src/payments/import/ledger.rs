@@ -1,6 +1,6 @@
 //! What became of the rows, in the order of the file, and how far that is durable.
 
-use super::progress::{Counts, Found, Progress, ProgressFile};
+use super::progress::{Counts, Found, ImportId, Progress, ProgressFile};
 use super::rejects::{Refused, Rejects};
 use super::source::Source;
 use super::stop::Stop;
@@ -61,14 +61,13 @@ impl Ledger {
     pub(super) fn open(
         source: &Source,
         header: &[u8],
-        (sha256, batch): (&str, &str),
+        import: ImportId,
         rejects: &std::path::Path,
         file: Option<ProgressFile>,
         printing: Printing,
     ) -> Result<(Self, Start), Stop> {
-        let read = |file: &ProgressFile| {
-            file.read(sha256, batch).map_err(Stop::file("reading", file.path()))
-        };
+        let read =
+            |file: &ProgressFile| file.read(&import).map_err(Stop::file("reading", file.path()));
         let mut start = Start::Beginning;
         if let Some(file) = &file {
             match read(file)? {
@@ -93,8 +92,7 @@ impl Ledger {
         let anew = anew.map_err(Stop::file("replacing", rejects))?;
         let mut ledger = Self::of_rejects(Some(anew), printing);
         ledger.purpose = Purpose::Scheduling;
-        let (sha256, batch) = (sha256.to_owned(), batch.to_owned());
-        let progress = Progress { sha256, batch, rows: 0, counts: Counts::default(), rejects: 0 };
+        let progress = Progress { import, rows: 0, counts: Counts::default(), rejects: 0 };
         ledger.progress = file.map(|file| (file, progress));
         // From here on the rejects are this import's, and what was written down of another is void.
         ledger.make_durable()?;

@@ -16,13 +16,22 @@ pub(super) struct Counts {
     pub(super) refused: u64,
 }
 
-/// A place in an import from which it can go on.
+/// An import: what it brings, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Progress {
+pub(super) struct ImportId {
     /// The file's SHA-256 in hexadecimal.
     pub(super) sha256: String,
     pub(super) batch: String,
+    /// As the table of imports names it: rows that are in another installation's table, or were
+    /// in one that has been made anew, are not done.
+    pub(super) import: String,
+}
+
+/// A place in an import from which it can go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    #[serde(flatten)]
+    pub(super) import: ImportId,
     /// So many rows from the first on are done: in the table, or among the rejects.
     pub(super) rows: u64,
     pub(super) counts: Counts,
@@ -56,15 +65,15 @@ impl ProgressFile {
         &self.path
     }
 
-    /// The progress of the import of `sha256` under `batch`.
-    pub(super) fn read(&self, sha256: &str, batch: &str) -> io::Result<Found> {
+    /// The progress of `import`.
+    pub(super) fn read(&self, import: &ImportId) -> io::Result<Found> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         };
         Ok(match serde_json::from_slice::<Progress>(&bytes) {
-            Ok(found) if found.sha256 == sha256 && found.batch == batch => Found::Same(found),
+            Ok(found) if found.import == *import => Found::Same(found),
             Ok(_) | Err(_) => Found::Other,
         })
     }
@@ -96,16 +105,23 @@ mod tests {
     fn progress_is_found_again_only_for_the_same_content_and_batch() {
         let folder = tempfile::tempdir().unwrap();
         let file = ProgressFile::new(folder.path().join("monday.csv.dueflow-progress"));
-        assert_eq!(file.read("abc", "monday").unwrap(), Found::Nothing);
+        let of = |sha256: &str, batch: &str, import: &str| {
+            let [sha256, batch, import] = [sha256, batch, import].map(str::to_owned);
+            ImportId { sha256, batch, import }
+        };
+        let import = of("abc", "monday", "1");
+        assert_eq!(file.read(&import).unwrap(), Found::Nothing);
         let counts = Counts { scheduled: 7, already_scheduled: 2, refused: 1 };
-        let (sha256, batch) = ("abc".to_owned(), "monday".to_owned());
-        let progress = Progress { sha256, batch, rows: 10, counts, rejects: 99 };
+        let progress = Progress { import: import.clone(), rows: 10, counts, rejects: 99 };
         file.write(&progress).unwrap();
-        assert_eq!(file.read("abc", "monday").unwrap(), Found::Same(progress));
-        assert_eq!(file.read("abd", "monday").unwrap(), Found::Other);
-        assert_eq!(file.read("abc", "tuesday").unwrap(), Found::Other);
+        assert_eq!(file.read(&import).unwrap(), Found::Same(progress));
+        let others =
+            [of("abd", "monday", "1"), of("abc", "tuesday", "1"), of("abc", "monday", "2")];
+        for other in others {
+            assert_eq!(file.read(&other).unwrap(), Found::Other, "{other:?}");
+        }
         fs::write(file.path(), "{\"sha256\":\"abc\"").unwrap();
-        assert_eq!(file.read("abc", "monday").unwrap(), Found::Other);
+        assert_eq!(file.read(&import).unwrap(), Found::Other);
         file.remove().unwrap();
         file.remove().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
 use jiff::Timestamp;
+use shared::domain::PaymentId;
 use shared::payments::Attributes;
 use shared::resources::imports;
 
@@ -25,6 +26,7 @@ const CONTENT: &str = "ContentHash";
 const ROWS: &str = "Rows";
 const STATE: &str = "State";
 const STARTED_AT: &str = "StartedAt";
+const IMPORT: &str = "Import";
 const ENDED_AT: &str = "EndedAt";
 const STARTED: &str = "started";
 const ENDED: &str = "ended";
@@ -45,9 +47,17 @@ pub(super) struct Entry<'a> {
     pub(super) rows: u64,
 }
 
+/// A batch as the table of imports has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// Of the first import under this name: what another table knows is of another import.
+    pub(super) import: String,
+    pub(super) before: Before,
+}
+
 /// What was found when a batch was entered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entered {
+pub(super) enum Before {
     /// Its rows are its own.
     New,
     /// It was entered before and did not come to its end.
@@ -177,19 +187,22 @@ impl Registry {
     }
 
     async fn start(&self, entry: Entry<'_>, now: Timestamp) -> Result<Entered, RegistryError> {
+        let own = PaymentId::generate().to_string();
         let before = self
             .client
             .update_item()
             .table_name(&self.table)
             .key(imports::KEY, text(format!("batch#{}", entry.batch)))
             .update_expression(
-                "SET #content = :content, #rows = :rows, #state = :started, #at = :now REMOVE #ended",
+                "SET #content = :content, #rows = :rows, #state = :started, #at = :now, #import = if_not_exists(#import, :import) REMOVE #ended",
             )
             .expression_attribute_names("#content", CONTENT)
             .expression_attribute_names("#rows", ROWS)
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#at", STARTED_AT)
             .expression_attribute_names("#ended", ENDED_AT)
+            .expression_attribute_names("#import", IMPORT)
+            .expression_attribute_values(":import", text(&own))
             .expression_attribute_values(":content", text(entry.content))
             .expression_attribute_values(":rows", AttributeValue::N(entry.rows.to_string()))
             .expression_attribute_values(":started", text(STARTED))
@@ -199,13 +212,15 @@ impl Registry {
             .await
             .map_err(|error| self.failed(DisplayErrorContext(error)))?;
         let Some(before) = before.attributes().filter(|before| before.has(STATE)) else {
-            return Ok(Entered::New);
+            return Ok(Entered { import: own, before: Before::New });
         };
-        Ok(if before.text(STATE) == Some(ENDED) {
-            Entered::Finished
+        let import = before.text(IMPORT).map_or(own, str::to_owned);
+        let before = if before.text(STATE) == Some(ENDED) {
+            Before::Finished
         } else {
-            Entered::Unfinished { since: before.text(STARTED_AT).unwrap_or_default().to_owned() }
-        })
+            Before::Unfinished { since: before.text(STARTED_AT).unwrap_or_default().to_owned() }
+        };
+        Ok(Entered { import, before })
     }
 
     /// Writes down that the last payment is in the table. An import of the same name with other

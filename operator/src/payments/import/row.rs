@@ -92,20 +92,24 @@ struct JsonRow<'a> {
     id: Option<&'a RawValue>,
 }
 
+/// An amount in the one form from which ids are made: leading zeros do not make another payment
+/// of it. A sign is left to be refused.
+fn one_form(amount: &str) -> String {
+    let digits = Some(amount).filter(|amount| !amount.starts_with('+'));
+    let number = digits.and_then(|digits| digits.parse::<u64>().ok());
+    number.map_or_else(|| amount.to_owned(), |number| number.to_string())
+}
+
 impl Row {
     /// A row of CSV; `field` gives the text of a column, or nothing when the file lacks it. The
     /// space around every field but the blob, which is passed on as written, is taken away.
     pub(super) fn from_csv<'a>(field: impl Fn(Column) -> Option<&'a str>) -> Self {
         let text = |column| field(column).unwrap_or_default();
         let trimmed = |column| text(column).trim().to_owned();
-        // Leading zeros do not make another payment of it. Ids are made from this form. A sign is
-        // left to be refused.
-        let digits = Some(text(Column::Amount)).filter(|text| !text.starts_with('+'));
-        let amount = digits.and_then(|digits| digits.parse::<u64>().ok());
         Self {
             account: trimmed(Column::Account),
             due: trimmed(Column::Due),
-            amount: amount.map_or_else(|| trimmed(Column::Amount), |amount| amount.to_string()),
+            amount: one_form(text(Column::Amount).trim()),
             currency: trimmed(Column::Currency),
             beneficiary: trimmed(Column::Beneficiary),
             data: field(Column::Data).map(str::to_owned),
@@ -124,7 +128,7 @@ impl Row {
             Some(number) if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
                 number.to_owned()
             }
-            Some(_) | None => text(Column::Amount, row.amount)?,
+            Some(_) | None => one_form(&text(Column::Amount, row.amount)?),
         };
         let optional = |column, value: Option<_>| value.map(|v| text(column, Some(v))).transpose();
         Ok(Self {
@@ -243,7 +247,14 @@ mod tests {
     /// again what was scheduled by an earlier version.
     #[test]
     fn ids_never_change_from_one_version_to_the_next() {
-        let rows = [Row::from_json(GOOD).unwrap(), csv("1250", ""), csv("01250", "")];
+        let text = GOOD.replacen("1250", "\"01250\"", 1);
+        let rows = [
+            Row::from_json(GOOD).unwrap(),
+            Row::from_json(&text).unwrap(),
+            csv("1250", ""),
+            csv("01250", ""),
+            csv(" 01250 ", ""),
+        ];
         for row in &rows {
             for (occurrence, id) in [
                 (0, "01a205b3-d000-72ca-bd24-0deb7c80b789"),

@@ -14,8 +14,8 @@ use shared::shutdown::Shutdown;
 use super::Import;
 use super::bar::Bar;
 use super::ledger::{Ledger, Start};
-use super::progress::ProgressFile;
-use super::registry::{Again, Entered, Entry, Registry, RegistryError};
+use super::progress::{ImportId, ProgressFile};
+use super::registry::{Again, Before, Entered, Entry, Registry, RegistryError};
 use super::repeats::Repeats;
 use super::rows::Rows;
 use super::second::{Refusals, Second};
@@ -76,8 +76,8 @@ impl Import {
         let content = survey.content.hash();
         let rows = survey.content.rows();
         let entry = Entry { batch: &self.rules.batch, content: &content, rows };
-        self.enter(world, entry).await?;
-        let (mut ledger, from) = self.ledger(survey)?;
+        let import = self.enter(world, entry).await?;
+        let (mut ledger, from) = self.ledger(survey, import)?;
         let shutdown = Shutdown::new(world.drain).on_signals();
         let shutdown =
             shutdown.map_err(Stop::file("listening for signals for", &self.options.file))?;
@@ -116,16 +116,17 @@ impl Import {
         Ok(())
     }
 
-    async fn enter(&self, world: &World, entry: Entry<'_>) -> Result<(), Stop> {
+    /// Enters the batch, and says which import it is.
+    async fn enter(&self, world: &World, entry: Entry<'_>) -> Result<String, Stop> {
         let again = if self.options.again { Again::Taken } else { Again::Refused };
         match world.registry.enter(entry, again, Timestamp::now()).await {
-            Ok(Entered::New | Entered::Finished) => Ok(()),
-            Ok(Entered::Unfinished { since }) => {
+            Ok(Entered { import, before: Before::New | Before::Finished }) => Ok(import),
+            Ok(Entered { import, before: Before::Unfinished { since } }) => {
                 let batch = entry.batch;
                 eprintln!(
                     "the batch {batch:?} was begun at {since} and did not come to its end: going on"
                 );
-                Ok(())
+                Ok(import)
             }
             Err(RegistryError::Brought(brought)) => Err(Stop::Data(brought.to_string())),
             Err(source @ RegistryError::Table { .. }) => {
@@ -135,9 +136,10 @@ impl Import {
     }
 
     /// What became of the rows so far, and how many are done.
-    fn ledger(&self, survey: &Survey) -> Result<(Ledger, u64), Stop> {
+    fn ledger(&self, survey: &Survey, import: String) -> Result<(Ledger, u64), Stop> {
         let rows = Rows::open(self.source.read()?, self.source.cut)?;
-        let of = (survey.sha256.as_str(), self.rules.batch.as_str());
+        let (sha256, batch) = (survey.sha256.clone(), self.rules.batch.clone());
+        let of = ImportId { sha256, batch, import };
         let file = self.progress.clone().map(ProgressFile::new);
         let (ledger, start) =
             Ledger::open(&self.source, rows.header(), of, &self.rejects, file, self.printing())?;
@@ -146,7 +148,7 @@ impl Import {
             Start::Beginning => 0,
             Start::Anew => {
                 eprintln!(
-                    "the last import of {name} did not end, but of other content or without its rejects: starting over; what it scheduled is found again"
+                    "the last import of {name} did not end, but of other content, into another table or without its rejects: starting over; what it scheduled is found again"
                 );
                 0
             }
