@@ -195,6 +195,28 @@ async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_be
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_while_a_turn_is_waited_for_dates_no_attempt() {
+    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
+    stage.hold(&payment, Status::Pending, 1);
+    stage.guard_the_clock();
+    let job = stage.job(&payment).await;
+    let (attempts, gate) = (&stage.worker.group.attempts, &stage.worker.gate);
+    let mut under_way = Vec::new();
+    for _ in 0..CALLS {
+        under_way.push(gate.enter(Purpose::Submit).await.unwrap());
+    }
+    let (found, shutdown) = (Claim::Found(attempt(1)), Shutdown::new(Duration::ZERO));
+    let jump = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.clock(86_400);
+        drop(under_way);
+    };
+    let (finding, ()) = tokio::join!(attempts.make(&job, found, &shutdown), jump);
+    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
+    assert_eq!((stage.outside.item(&payment).attempts, stage.questions()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_overtakes_a_payment_of_a_day_ahead_that_could_not_be_read() {
     let (stage, other) = (Stage::set(), payment("OTHER", TOMORROW));
     let (first, second) = (payment("ACC", TOMORROW), payment("ACC", TOMORROW));

@@ -72,8 +72,9 @@ pub(crate) struct Outside {
     pub(crate) asked: Mutex<Vec<PaymentId>>,
     pub(crate) outcome: Mutex<Outcome>,
     pub(crate) found: Mutex<Found>,
-    /// Calls that take longer than a message stays hidden.
+    /// Calls that take long: as long as a message stays hidden, unless `takes` says otherwise.
     pub(crate) slow: Mutex<Vec<Call>>,
+    pub(crate) takes: Mutex<Option<Duration>>,
     /// Messages that are to be received.
     waiting: Mutex<Vec<Incoming>>,
     /// Messages that were deleted, by receipt.
@@ -93,7 +94,8 @@ pub(crate) struct Outside {
 impl Outside {
     async fn take_time(&self, call: Call) {
         let slow = self.slow.lock().unwrap().contains(&call);
-        tokio::time::sleep(if slow { VISIBILITY } else { Duration::ZERO }).await;
+        let long = self.takes.lock().unwrap().unwrap_or(VISIBILITY);
+        tokio::time::sleep(if slow { long } else { Duration::ZERO }).await;
     }
 
     pub(crate) fn item(&self, payment: &Payment) -> StoredPayment {
@@ -295,6 +297,7 @@ impl Stage {
             outcome: Mutex::new(Outcome::Settled(settled)),
             found: Mutex::new(Found::Nothing),
             slow: Mutex::default(),
+            takes: Mutex::default(),
             waiting: Mutex::default(),
             deleted: Mutex::default(),
             released: Mutex::default(),

@@ -1,10 +1,15 @@
 //! INV-16: what a person has to decide stays undecided until a person has decided. And of each
 //! change to FAILED there is one dead letter.
 
+use std::time::Duration;
+
+use shared::dispatch_stop::Answer;
 use shared::domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
 
+use crate::gate::Purpose;
+use crate::limit::Health;
 use crate::recorder::End;
-use crate::testing::{Stage, TODAY, dearer, noon, payment, rejected};
+use crate::testing::{Call, Stage, TODAY, dearer, noon, payment, rejected};
 
 /// The versions that a dead letter holds: the table's and the message's.
 fn versions(stage: &Stage) -> (Payment, Payment) {
@@ -66,6 +71,26 @@ async fn a_pending_payment_that_was_changed_is_asked_for_and_never_submitted() {
     assert_eq!(item.status, Status::Failed);
     assert_eq!(versions(&stage), (dearer(&queued), queued.clone()));
     assert_eq!((stage.questions(), stage.submissions()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_404_of_a_service_that_is_not_believed_any_more_fails_no_payment() {
+    let (stage, queued) = (Stage::set(), payment("ACC", TODAY));
+    stage.hold(&dearer(&queued), Status::Pending, 1);
+    stage.outside.slow.lock().unwrap().push(Call::Ask);
+    *stage.outside.takes.lock().unwrap() = Some(Duration::from_secs(10));
+    let distrust = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for _ in 0..5 {
+            let pass = stage.worker.gate.enter(Purpose::Submit).await.unwrap();
+            let answer = Answer::OutOfContract { account: &queued.account, words: "400" };
+            let _ = pass.ended(Health::Answered, Some(answer));
+        }
+    };
+    let delivered = [&queued];
+    tokio::join!(stage.work(&delivered), distrust);
+    assert_eq!(stage.outside.item(&queued).status, Status::Pending);
+    assert_eq!((stage.questions(), stage.is_gone(&queued)), (1, false));
 }
 
 #[tokio::test(start_paused = true)]
