@@ -100,6 +100,9 @@ fn undecided(evidence: &Evidence, findings: &mut Findings) {
         for pair in changes.windows(2) {
             let ((_, before), (place, after)) = (pair[0], pair[1]);
             if evidence.foreign.contains(&place) {
+                // Whoever writes over it takes the decision away, until it is withheld again:
+                // what is paid meanwhile is judged above, and the alarm is another rule's.
+                waits &= after.status != Some(Status::Scheduled);
                 continue;
             }
             let taken_up = matches!(after.status, Some(Status::Pending | Status::Scheduled));
