@@ -141,7 +141,7 @@ pub struct Asked {
     pub key: PaymentId,
     /// What a settlement under it must be of; `None` for a key that nobody has.
     pub money: Option<(Amount, Currency)>,
-    /// Which item asks ([`PaymentRef::fingerprint`]): two may have one id.
+    /// Which item asks ([`super::PaymentRef::fingerprint`]): two may have one id.
     pub item: u64,
 }
 
