@@ -177,6 +177,33 @@ mod tests {
     }
 
     #[test]
+    fn an_instruction_is_the_same_only_if_everything_that_is_paid_is() {
+        let blob = |text| Data::Whole(DataBlob::new(text).unwrap());
+        let beside = |text| Data::Beside(BlobDigest::of(&DataBlob::new(text).unwrap()));
+        let one = Payment { data: Some(blob("note")), ..example() };
+        let others = [
+            Payment { id: PaymentId::generate(), ..one.clone() },
+            Payment { account: AccountId::parse("ACC-000018").unwrap(), ..one.clone() },
+            Payment { due: "2026-11-24".parse().unwrap(), ..one.clone() },
+            Payment { amount: Amount::from_minor_units(1251).unwrap(), ..one.clone() },
+            Payment { currency: "USD".parse().unwrap(), ..one.clone() },
+            Payment { beneficiary: BeneficiaryId::parse("BEN-8").unwrap(), ..one.clone() },
+            Payment { data: None, ..one.clone() },
+            Payment { data: Some(blob("other")), ..one.clone() },
+            Payment { data: Some(beside("other")), ..one.clone() },
+        ];
+        for other in &others {
+            assert!(!one.same_instruction(other) && !other.same_instruction(&one), "{other:?}");
+        }
+        let own = TraceKey::generate();
+        let sent = Payment { data: Some(beside("note")), trace_key: own, ..one.clone() };
+        assert!(one.same_instruction(&sent) && sent.same_instruction(&one));
+        assert!(example().same_instruction(&example()));
+        let digest = BlobDigest::of(&DataBlob::new("note").unwrap());
+        assert_eq!([&one, &example(), &sent].map(Payment::blob_beside), [None, None, Some(digest)]);
+    }
+
+    #[test]
     fn a_message_body_has_the_banks_names_and_reads_back() {
         let body = serde_json::to_string(&example()).unwrap();
         assert_eq!(
