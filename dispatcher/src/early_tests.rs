@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shared::domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
+use shared::payments::StoredPayment;
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
@@ -171,8 +172,8 @@ async fn while_the_clock_is_in_doubt_no_turn_begins() {
     assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_before() {
+/// What becomes of a PENDING payment whose call waits while the clock jumps.
+async fn waiting_while_the_clock_jumps(claim: Claim) -> (Stage, Finding, StoredPayment) {
     let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
     stage.hold(&payment, Status::Pending, 1);
     stage.guard_the_clock();
@@ -182,38 +183,51 @@ async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_be
     for _ in 0..CALLS {
         under_way.push(gate.enter(Purpose::Submit).await.unwrap());
     }
-    let (made, shutdown) = (Claim::Made(attempt(1)), Shutdown::new(Duration::ZERO));
+    let shutdown = Shutdown::new(Duration::ZERO);
     let jump = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         stage.clock(86_400);
         drop(under_way);
     };
-    let (finding, ()) = tokio::join!(attempts.make(&job, made, &shutdown), jump);
+    let (finding, ()) = tokio::join!(attempts.make(&job, claim, &shutdown), jump);
+    let item = stage.outside.item(&payment);
+    (stage, finding, item)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_before() {
+    let made = Claim::Made(attempt(1));
+    let (stage, finding, item) = waiting_while_the_clock_jumps(made).await;
     assert!(matches!(finding, Finding::Undecided), "{finding:?}");
     assert_eq!(stage.submissions(), 0);
-    assert_eq!(stage.outside.item(&payment).not_done, 1, "it costs the payment no try");
+    assert_eq!(item.not_done, 1, "it costs the payment no try");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_while_a_turn_is_waited_for_dates_no_attempt() {
-    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&payment, Status::Pending, 1);
-    stage.guard_the_clock();
-    let job = stage.job(&payment).await;
-    let (attempts, gate) = (&stage.worker.group.attempts, &stage.worker.gate);
-    let mut under_way = Vec::new();
-    for _ in 0..CALLS {
-        under_way.push(gate.enter(Purpose::Submit).await.unwrap());
-    }
-    let (found, shutdown) = (Claim::Found(attempt(1)), Shutdown::new(Duration::ZERO));
-    let jump = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        stage.clock(86_400);
-        drop(under_way);
-    };
-    let (finding, ()) = tokio::join!(attempts.make(&job, found, &shutdown), jump);
+    let found = Claim::Found(attempt(1));
+    let (stage, finding, item) = waiting_while_the_clock_jumps(found).await;
     assert!(matches!(finding, Finding::Undecided), "{finding:?}");
-    assert_eq!((stage.outside.item(&payment).attempts, stage.questions()), (1, 0));
+    assert_eq!((item.attempts, stage.questions()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_clock_is_in_doubt_nothing_is_received() {
+    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
+    stage.hold(&payment, Status::Scheduled, 0);
+    stage.guard_the_clock();
+    stage.clock(86_400);
+    stage.wait_for_delivery(&[&payment]);
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let receiving = tokio::spawn(stage.worker.clone().receive(shutdown.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(stage.released(&payment).is_none() && stage.submissions() == 0);
+    let clock = &stage.worker.clock;
+    clock.confirm(clock.read());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.submissions(), 1, "it goes on by itself");
+    shutdown.request();
+    receiving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -231,7 +231,7 @@ fn found_label(found: &Found) -> (&'static str, Option<&str>) {
 
 pub(crate) fn clock_in_doubt() {
     tracing::warn!(
-        "this machine's clock was set by more than a minute: nothing is received before it is confirmed by DynamoDB's"
+        "this machine's clock has moved by more than a minute against the time that has passed: nothing is received until DynamoDB's clock confirms it"
     );
 }
 

@@ -1,9 +1,8 @@
 //! A payment in hand, from its delivery to its end.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use shared::domain::{Attempt, Data, DataBlob, Failure, Payment, PaymentRef};
+use shared::domain::{Attempt, Data, DataBlob, Failure, Payment};
 use shared::queue::Delivery;
 
 use crate::in_hand::Place;
@@ -106,15 +105,17 @@ pub(crate) struct Sorted {
 /// Reads the bodies of received messages.
 pub(crate) fn sort(received: Vec<Received>) -> Sorted {
     let mut sorted = Sorted::default();
-    let mut seen: HashSet<PaymentRef> = HashSet::with_capacity(received.len());
     for received in received {
         match serde_json::from_str::<Payment>(&received.delivery.body) {
-            Ok(payment) if seen.insert(payment.reference()) => {
+            // At most ten payments: a search beats a set.
+            Ok(payment) if sorted.jobs.iter().any(|job| job.payment.same_item(&payment)) => {
+                sorted.duplicates.push(received);
+            }
+            Ok(payment) => {
                 // Read only when the payment is claimed.
                 let blob = payment.blob_beside().map_or(Blob::InMessage, |_| Blob::Unread);
                 sorted.jobs.push(Job { payment, blob, table: None, received });
             }
-            Ok(_) => sorted.duplicates.push(received),
             Err(error) => sorted.malformed.push((received, error.to_string())),
         }
     }

@@ -210,8 +210,12 @@ impl QueueApi for Payments {
         "payments.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
-        Ok(std::mem::take(&mut *self.0.waiting.lock().unwrap()))
+    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+        let received = std::mem::take(&mut *self.0.waiting.lock().unwrap());
+        if received.is_empty() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(received)
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
@@ -345,8 +349,8 @@ impl Stage {
         self.outside.items.lock().unwrap().insert(payment.id, stored);
     }
 
-    /// Delivers messages; their receipts are the payments' ids.
-    pub(crate) async fn deliver(&self, payments: &[&Payment]) -> Vec<Received> {
+    /// Puts messages where they can be received; their receipts are the payments' ids.
+    pub(crate) fn wait_for_delivery(&self, payments: &[&Payment]) {
         let incoming = payments.iter().map(|payment| Incoming {
             receipt: payment.id.to_string(),
             message_id: format!("message-{}", payment.id),
@@ -356,6 +360,11 @@ impl Stage {
             body: serde_json::to_string(payment).unwrap(),
         });
         *self.outside.waiting.lock().unwrap() = incoming.collect();
+    }
+
+    /// Delivers messages.
+    pub(crate) async fn deliver(&self, payments: &[&Payment]) -> Vec<Received> {
+        self.wait_for_delivery(payments);
         let deliveries = self.worker.queue.receive().await.unwrap();
         let mut received = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {

@@ -105,8 +105,7 @@ impl Worker {
         }
         let jobs = self.still_held(jobs).await;
         let Some(now) = self.clock.sure() else {
-            self.give_back(jobs.into_iter().map(|job| job.received).collect()).await;
-            return;
+            return self.give_jobs_back(jobs).await;
         };
         let (jobs, pending) = self.due(jobs, now).await;
         let mut claimed = self.claim(jobs, now).await;
@@ -155,7 +154,7 @@ impl Worker {
             Ok(results) => results,
             Err(error) => {
                 events::error("claim", &error);
-                self.give_back(jobs.into_iter().map(|job| job.received).collect()).await;
+                self.give_jobs_back(jobs).await;
                 return Vec::new();
             }
         };
@@ -195,8 +194,12 @@ impl Worker {
                 }
             }
         }
-        self.give_back(undecided.into_iter().map(|job| job.received).collect()).await;
+        self.give_jobs_back(undecided).await;
         claimed
+    }
+
+    async fn give_jobs_back(&self, jobs: Vec<Job>) {
+        self.give_back(jobs.into_iter().map(|job| job.received).collect()).await;
     }
 
     /// Gives messages back that nothing could be decided about: the first of each group after

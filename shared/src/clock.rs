@@ -3,8 +3,7 @@
 //! What is due, and what the transaction service still remembers, is decided by the time of day,
 //! and a wall clock can be set wrong while a service works. A guarded clock is held against the
 //! monotonic one since it was last confirmed ([`crate::installation::Agreement`], once a minute):
-//! money moves by [`Clock::sure`] alone, what must not be dated ahead goes by
-//! [`Clock::earliest`], and what must not look younger than it is by [`Clock::latest`].
+//! money moves by [`Clock::sure`] alone.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -83,7 +82,7 @@ impl Clock {
         Self { wall: Arc::new(now), monotonic: Monotonic::Tokio, confirmed: None }
     }
 
-    /// The same, held against the monotonic clock from now on. That of the system is already.
+    /// The same, held against tokio's monotonic clock from now on.
     #[must_use]
     pub fn guarded(self) -> Self {
         let confirmed = Some(Arc::new(Mutex::new(self.read())));
@@ -94,21 +93,6 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.wall)()
-    }
-
-    /// The time, or less when the wall clock was set ahead since it was last confirmed. After a
-    /// machine has slept it is less too, until the next confirmation.
-    #[must_use]
-    pub fn earliest(&self) -> Timestamp {
-        let now = self.now();
-        self.steady().map_or(now, |steady| steady.min(now))
-    }
-
-    /// The time, or more when the wall clock was set back since it was last confirmed.
-    #[must_use]
-    pub fn latest(&self) -> Timestamp {
-        let now = self.now();
-        self.steady().map_or(now, |steady| steady.max(now))
     }
 
     /// The time, unless the wall clock was set by more than [`TOLERANCE`] since it was last
@@ -162,23 +146,16 @@ mod tests {
             let jumped = SignedDuration::from_secs(seconds.load(Ordering::Relaxed));
             Timestamp::UNIX_EPOCH + began.elapsed() + jumped
         });
-        let shown = |clock: &Clock| {
-            [clock.earliest(), clock.now(), clock.latest()].map(|time| time.as_second())
-        };
         let guarded = clock.clone().guarded();
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(shown(&guarded), [10, 10, 10]);
-        jump.store(86_400, Ordering::Relaxed);
-        assert_eq!(shown(&guarded), [10, 86_410, 86_410]);
-        assert_eq!((guarded.sure(), clock.sure()), (None, Some(clock.now())));
-        jump.store(-61, Ordering::Relaxed);
-        assert_eq!(guarded.sure(), None);
-        jump.store(60, Ordering::Relaxed);
         assert_eq!(guarded.sure(), Some(clock.now()));
-        jump.store(-3, Ordering::Relaxed);
-        assert_eq!(shown(&guarded), [7, 7, 10]);
+        for (seconds, is_sure) in [(86_400, false), (-61, false), (60, true), (-60, true)] {
+            jump.store(seconds, Ordering::Relaxed);
+            assert_eq!(guarded.sure().is_some(), is_sure, "{seconds} s");
+            assert_eq!(clock.sure(), Some(clock.now()), "one that is not guarded is believed");
+        }
+        jump.store(86_400, Ordering::Relaxed);
         guarded.confirm(guarded.read());
-        assert_eq!(shown(&guarded), [7, 7, 7]);
-        assert_eq!(shown(&clock), [7, 7, 7], "one that is not guarded is believed");
+        assert_eq!(guarded.sure(), Some(clock.now()));
     }
 }

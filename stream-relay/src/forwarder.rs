@@ -45,7 +45,7 @@ impl Forwarder {
     /// What of `records` is due now, and what must not be paid.
     pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Unfit>) {
         let standard =
-            Standard { today: self.today(), shards: self.due_shards, now: self.clock.latest() };
+            Standard { today: self.today(), shards: self.due_shards, now: self.clock.now() };
         let mut due = Vec::with_capacity(records.len());
         let mut unfit = Vec::new();
         for record in records {
@@ -139,48 +139,25 @@ mod tests {
         }
     }
 
-    /// A queue at which the sending task dies.
-    #[derive(Debug)]
-    struct Panics;
-
-    #[async_trait]
-    impl Outlet for Panics {
-        async fn send(&self, _: &[Outgoing]) -> Result<(), Unsent> {
-            panic!("a bug in the sending")
-        }
-
-        async fn bury(
-            &self,
-            _: &str,
-            _: Option<&Payment>,
-            _: String,
-            _: Failure,
-        ) -> Result<(), Unsent> {
-            Ok(())
-        }
-
-        async fn queued(&self) -> Result<u64, CallFailed> {
-            Ok(0)
-        }
-    }
-
-    /// A queue that takes every other message of a call, as long as there are two.
+    /// A queue that takes every other message of a call, as long as there are two, or at which
+    /// the sending task dies.
     #[derive(Debug, Default)]
-    struct TakesHalf {
+    struct Queue {
+        panics: bool,
         taken: Mutex<Vec<String>>,
     }
 
     #[async_trait]
-    impl Outlet for TakesHalf {
+    impl Outlet for Queue {
         async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
-            let refused: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
+            assert!(!self.panics, "a bug in the sending");
+            let indices: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
             let taken = messages.iter().step_by(2).map(|message| message.deduplication.clone());
             self.taken.lock().unwrap().extend(taken);
-            if refused.is_empty() {
+            if indices.is_empty() {
                 return Ok(());
             }
-            let (queue, reason) = ("payments".to_owned(), "busy".to_owned());
-            Err(Unsent { queue, indices: refused, reason })
+            Err(Unsent { queue: "payments".to_owned(), indices, reason: "busy".to_owned() })
         }
 
         async fn bury(
@@ -200,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_queue_did_not_take_is_sent_again_and_nothing_else() {
-        let queue = Arc::new(TakesHalf::default());
+        let queue = Arc::new(Queue::default());
         let outlet = Arc::clone(&queue) as Arc<dyn Outlet>;
         let payments: Vec<_> = (0..5).map(|_| payment()).collect();
         let due = payments.iter().cloned().map(Due::first).collect();
@@ -216,8 +193,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_a_task_was_to_send_that_died_does_not_count_as_sent() {
+        let queue = Queue { panics: true, ..Queue::default() };
         let (forwarder, shutdown) =
-            (forwarder(Arc::new(Panics)), Shutdown::new(Duration::from_secs(1)));
+            (forwarder(Arc::new(queue)), Shutdown::new(Duration::from_secs(1)));
         assert!(forwarder.send(vec![Due::first(payment())], &shutdown).await.is_err());
         assert!(forwarder.send(Vec::new(), &shutdown).await.is_ok());
     }

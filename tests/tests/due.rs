@@ -98,6 +98,26 @@ async fn payments_are_found_by_day_and_status_page_by_page() {
     }
 }
 
+/// Its place in the order would lead whoever reads on behind it past others.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_with_another_payments_key_is_passed_over_where_it_waits() {
+    let (world, table, _dir) = world(1).await;
+    let day: DueDate = "2026-11-23".parse().unwrap();
+    let [good, bad] = [payment(1, day), payment(2, day)];
+    table.insert(&[good.clone(), bad.clone()]).await.unwrap();
+    let client = world.aws.dynamodb("test");
+    let text = |text: String| AttributeValue::S(text);
+    let update = client.update_item().table_name(world.names.payments_table());
+    let update = update
+        .key("PK", text(format!("ACCOUNT#{}", bad.account)))
+        .key("SK", text(format!("{day}#{}", bad.id)))
+        .update_expression("SET DueKey = :key")
+        .expression_attribute_values(":key", text(format!("0#{}", bad.id)));
+    update.send().await.unwrap();
+    let (found, _) = all(&table, day, Status::Scheduled).await;
+    assert_eq!(found, [good.reference()]);
+}
+
 async fn whole(mut day: DueDay) -> Vec<PaymentRef> {
     let mut found = Vec::new();
     while let Some(batch) = day.next().await.unwrap() {

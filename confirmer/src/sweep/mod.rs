@@ -131,14 +131,15 @@ impl Sweeper {
         };
         let place = memory.places.of(days).take();
         let swept = old.into_iter().chain((0..=back).rev().map(|back| today.days_before(back)));
-        let swept = swept.filter(|day| place.as_ref().is_none_or(|place| *day >= place.due));
+        let from = place.as_ref().map(|place| place.due);
+        let swept = swept.filter(|day| from.is_none_or(|from| *day >= from));
         let mut round = Round { sweeper: self, shutdown, memory, last: None };
         for day in swept {
             if let Err(interrupted) = round.day(day, place.as_ref()).await {
                 let last = round.last.take();
                 // A service that was down is asked for all of them once it is back.
                 if memory.silence.is_full() || place.is_some() {
-                    *memory.places.of(days) = last;
+                    *memory.places.of(days) = last.or(place);
                 }
                 return Err(interrupted);
             }

@@ -97,8 +97,8 @@ pub(super) enum Refusal {
     Ended(Ended),
     /// It was never submitted, and no letter says that its message was lost.
     NotStarted,
-    /// Its letter may be one of those that could not be looked at, and hold another version of it.
-    LetterUnseen,
+    /// Its dead letter may be one of those that could not be looked at, and hold another version.
+    DeadLetterUnseen,
     /// Another payment was settled under its key.
     KeyReused,
     /// The transaction service took it and then refused it for good.
@@ -359,10 +359,10 @@ impl fmt::Display for Refusal {
             ),
             Self::Ended(ended) => ended.fmt(f),
             Self::NotStarted => f.write_str("it is SCHEDULED and was never submitted"),
-            Self::LetterUnseen => f.write_str(
-                "its letter may be among those that could not be looked at, and say something else \
-                 than the table: try again, deal with the letters before it first, or give \
-                 --version table",
+            Self::DeadLetterUnseen => f.write_str(
+                "its dead letter may be among those that could not be looked at, and say something \
+                 else than the table: try again, deal with the dead letters before it first, or \
+                 give --version table",
             ),
             Self::KeyReused => f.write_str(
                 "another body was settled under its key, so money has moved: \

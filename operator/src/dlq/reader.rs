@@ -238,9 +238,9 @@ impl Reader {
         self.settled.notify_waiters();
     }
 
-    /// Whether there are letters that cannot be looked at: behind ten of an account that stay, or
-    /// in another command's hand.
-    pub(super) fn is_blind(&self) -> bool {
+    /// Whether there are dead letters that cannot be looked at: behind ten of an account that stay,
+    /// or with another command.
+    pub(super) fn has_unseen(&self) -> bool {
         let state = self.lock();
         state.blocked > 0 || state.before.elsewhere(state.seen.len() as u64) > 0
     }
@@ -333,7 +333,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Of a queue whose letters are all in somebody else's hand.
+    /// Of a queue whose dead letters are all with somebody else.
     #[cfg(test)]
     pub(super) fn elsewhere_only(in_flight: u64) -> Self {
         Self { visible: 0, in_flight }

@@ -199,8 +199,8 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replay<S, T> {
                 reference: Some(reference.clone()),
             };
             let cases: Vec<_> = some.iter().map(case).collect();
-            let entries = if self.reader.is_blind() && self.replayer.version.is_none() {
-                let refused = Plan::Refuse(Refusal::LetterUnseen);
+            let entries = if self.reader.has_unseen() && self.replayer.version.is_none() {
+                let refused = Plan::Refuse(Refusal::DeadLetterUnseen);
                 cases.iter().map(|case| Entry::planned(case, &refused)).collect()
             } else {
                 self.replayer.work(&cases, |_| false).await

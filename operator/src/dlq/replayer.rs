@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatcher::Questions;
+use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::domain::{
     AccountId, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, RefusalCodes, Status,
@@ -33,6 +34,9 @@ use super::versions::{Right, Version};
 /// Questions in a row without an answer after which one is asked only now and then: each may
 /// take as long as the time limit of a call.
 const SILENCE: u32 = 20;
+
+/// Why nothing is decided: the age of a key goes by the clock.
+const CLOCK_IN_DOUBT: &str = "this machine's clock has moved by more than a minute against the time that has passed: put it right and run it again";
 
 /// Time after such a question until the next: the service may be back, or have no answer only
 /// for the payments asked for so far.
@@ -145,7 +149,11 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
 
     /// Deals with cases of different payments.
     async fn work_on(&self, cases: &[&Case], is_held: impl Fn(usize) -> bool) -> Vec<Entry> {
-        let decided = self.decide(cases).await;
+        let Some(now) = self.clock.sure() else {
+            let failed = |case: &&Case| Entry::failed(case, CLOCK_IN_DOUBT.to_owned());
+            return cases.iter().map(failed).collect();
+        };
+        let decided = self.decide(cases, now).await;
         let mut entries: Vec<Entry> = Vec::with_capacity(cases.len());
         for (case, decided) in cases.iter().zip(&decided) {
             entries.push(match decided {
@@ -161,7 +169,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
                 entry.fail("its letter is in somebody else's hand by now".to_owned());
             }
         }
-        self.write(&decided, &mut entries).await;
+        self.write(&decided, &mut entries, now).await;
         let (mut payments, mut confirmations) = (Outbox::default(), Outbox::default());
         for (index, (case, decided)) in cases.iter().zip(&decided).enumerate() {
             let (Ok((plan, stored)), Some(entry)) = (decided, entries.get_mut(index)) else {
@@ -190,7 +198,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
 
     /// What is to be done with each case: the table is read and the transaction service asked
     /// about all of them side by side.
-    async fn decide(&self, cases: &[&Case]) -> Vec<Decided> {
+    async fn decide(&self, cases: &[&Case], now: Timestamp) -> Vec<Decided> {
         let mut read = self.read(cases).await;
         let mut decided: Vec<Decided> = Vec::with_capacity(cases.len());
         let mut asking = JoinSet::new();
@@ -209,7 +217,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
         }
         while let Some(answer) = asking.join_next().await {
             let Ok((at, stored, right, found)) = answer else { continue };
-            let plan = by_answer(&stored, right, found, &self.limits, self.clock.latest());
+            let plan = by_answer(&stored, right, found, &self.limits, now);
             if let Some(place) = decided.get_mut(at) {
                 *place = Ok((plan, Some(stored)));
             }
@@ -281,7 +289,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
 
     /// Makes the writes that the plans ask for, in one request. An entry whose write was not
     /// made fails, unless the payment is under way already, as the plan has it.
-    async fn write(&self, decided: &[Decided], entries: &mut [Entry]) {
+    async fn write(&self, decided: &[Decided], entries: &mut [Entry], now: Timestamp) {
         let replays = decided.iter().zip(entries.iter_mut()).filter_map(|(decided, entry)| {
             let Ok((Plan::Replay { attempts, first_claim, right, .. }, Some(stored))) = decided
             else {
@@ -311,7 +319,7 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
                 }
             });
         let changes: Vec<_> = changes.collect();
-        let mut results = match self.store.apply(&changes, self.clock.earliest()).await {
+        let mut results = match self.store.apply(&changes, now).await {
             Ok(results) => results.into_iter(),
             Err(error) => {
                 let reason = error.to_string();

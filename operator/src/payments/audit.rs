@@ -89,11 +89,7 @@ struct Audit {
 }
 
 /// The command.
-pub(crate) async fn audit(common: &Common, options: AuditOptions) -> anyhow::Result<ExitCode> {
-    Box::pin(look(common, options)).await
-}
-
-async fn look(
+pub(crate) async fn audit(
     common: &Common,
     AuditOptions { withhold, segments, json }: AuditOptions,
 ) -> anyhow::Result<ExitCode> {

@@ -89,10 +89,6 @@ fn made(result: Result<Applied, ChangeError>) -> Decision {
 
 /// The command.
 pub(crate) async fn cancel(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
-    run(common, options).await
-}
-
-async fn run(common: &Common, options: CancelOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
     let name = common.names.payments_table();
     let table = PaymentsTable::new(aws.dynamodb("cancel"), &name, common.due_shards);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::reference::fingerprint;
 use super::{
     Amount, Certainty, Currency, Failure, FailureCode, NextStep, Outcome, Payment, PaymentId,
     Settlement, next_step,
@@ -155,7 +156,7 @@ impl Asked {
 
 impl From<&Payment> for Asked {
     fn from(payment: &Payment) -> Self {
-        let item = payment.reference().fingerprint();
+        let item = fingerprint(&payment.account, payment.due, payment.id);
         Self { key: payment.id, money: Some((payment.amount, payment.currency)), item }
     }
 }

@@ -81,13 +81,17 @@ impl Payment {
         PaymentRef { account: self.account.clone(), due: self.due, id: self.id }
     }
 
+    /// Whether both lie in the same place.
+    #[must_use]
+    pub fn same_item(&self, other: &Self) -> bool {
+        self.id == other.id && self.account == other.account && self.due == other.due
+    }
+
     /// Whether both say the same of account, day, amount, currency, beneficiary and blob.
     /// Trace key and creation time are dueflow's own and do not count.
     #[must_use]
     pub fn same_instruction(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.account == other.account
-            && self.due == other.due
+        self.same_item(other)
             && self.amount == other.amount
             && self.currency == other.currency
             && self.beneficiary == other.beneficiary

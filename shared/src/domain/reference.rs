@@ -45,10 +45,15 @@ impl PaymentRef {
     /// in one process only.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
+        fingerprint(&self.account, self.due, self.id)
     }
+}
+
+/// The same of the parts.
+pub(super) fn fingerprint(account: &AccountId, due: DueDate, id: PaymentId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (account, due, id).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl FromStr for PaymentRef {

@@ -37,6 +37,12 @@ struct Owner {
     item: u64,
 }
 
+impl Owner {
+    fn of(Asked { key: payment, item, .. }: Asked) -> Self {
+        Self { payment, item }
+    }
+}
+
 /// Without the ids: there are too many.
 impl fmt::Debug for TransactionIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,23 +57,17 @@ impl TransactionIds {
     /// The other payment that has this id. It is counted and logged; whose the id is in truth,
     /// nobody can say, so the one that came second stays as it is.
     pub fn note(&self, transaction_id: &str, payment: &PaymentRef) -> Result<(), PaymentId> {
-        self.note_item(transaction_id, payment.id, payment.fingerprint())
+        self.note_owner(transaction_id, Owner { payment: payment.id, item: payment.fingerprint() })
     }
 
-    fn note_item(
-        &self,
-        transaction_id: &str,
-        payment: PaymentId,
-        item: u64,
-    ) -> Result<(), PaymentId> {
-        let owner = Owner { payment, item };
+    fn note_owner(&self, transaction_id: &str, owner: Owner) -> Result<(), PaymentId> {
         // Each critical section changes a map and cannot panic in between.
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Window { younger, older } = &mut *window;
         let seen = younger.get(transaction_id).or_else(|| older.get(transaction_id)).copied();
         if let Some(other) = seen.filter(|other| *other != owner) {
             drop(window);
-            calls::transaction_id_reused(transaction_id, payment, other.payment);
+            calls::transaction_id_reused(transaction_id, owner.payment, other.payment);
             return Err(other.payment);
         }
         if younger.len() >= HALF {
@@ -102,7 +102,7 @@ impl Transactions for Distinct {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let outcome = self.service.submit(payment).await;
         let Outcome::Settled(settlement) = &outcome else { return outcome };
-        match self.ids.note(&settlement.transaction_id, &payment.reference()) {
+        match self.ids.note_owner(&settlement.transaction_id, Owner::of(payment.into())) {
             Ok(()) => outcome,
             Err(other) => Outcome::Unknown {
                 doubt: Doubt::Reused,
@@ -114,7 +114,7 @@ impl Transactions for Distinct {
     async fn find(&self, asked: Asked) -> Found {
         let found = self.service.find(asked).await;
         let Found::Settled(settlement) = &found else { return found };
-        match self.ids.note_item(&settlement.transaction_id, asked.key, asked.item) {
+        match self.ids.note_owner(&settlement.transaction_id, Owner::of(asked)) {
             Ok(()) => found,
             Err(other) => Found::NoAnswer {
                 retry_after: None,

@@ -55,7 +55,7 @@ impl Hand {
     /// Leaves out what does not belong to the day, or what only looks as if it waited. Each is
     /// counted and stays where it is.
     pub(super) fn sift(&self, day: DueDate, mut found: DuePayments) -> DuePayments {
-        let now = self.forwarder.clock.latest();
+        let now = self.forwarder.clock.now();
         found.retain(|(reference, stored)| {
             let why = stored.as_ref().ok().and_then(|stored| misfit(reference, stored, day, now));
             if let Some(why) = why {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -100,6 +102,20 @@ async fn a_clock_that_is_not_the_tables_stops_whoever_has_it() {
     for (hours, seconds) in [(0, 0), (0, 30), (0, -30)] {
         check(hours, seconds).await.unwrap();
     }
+    // What the table's clock says is right is believed again, and only that.
+    let jump = Arc::new(AtomicI64::new(86_400));
+    let seconds = Arc::clone(&jump);
+    let clock = Clock::new(move || {
+        Timestamp::now() + SignedDuration::from_secs(seconds.load(Ordering::Relaxed))
+    });
+    let clock = clock.guarded();
+    let (aws, names) = (&flow.world.aws, &flow.world.names);
+    let agreement = Agreement::of(aws, names, own(), clock.clone());
+    agreement.check().await.unwrap_err();
+    jump.store(0, Ordering::Relaxed);
+    assert_eq!(clock.sure(), None);
+    agreement.check().await.unwrap();
+    assert!(clock.sure().is_some());
     for (hours, seconds) in [(24, 0), (-24, 0), (0, 90), (0, -90)] {
         let error = check(hours, seconds).await.unwrap_err();
         assert!(matches!(error, InstallationError::Clock { .. }), "{hours} h {seconds} s: {error}");

@@ -246,6 +246,21 @@ impl QueueApi for Down {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replay_decides_nothing_while_the_clock_is_in_doubt() {
+    let (stored, sent) = (rejected(), Arc::<Sent>::default());
+    let mut replayer = replayer(vec![stored.clone()], &sent);
+    // It stands still, while an hour goes by.
+    replayer.clock = Clock::new(now).guarded();
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
+    assert!(sent.0.lock().unwrap().is_empty());
+    replayer.clock.confirm(replayer.clock.read());
+    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
+    assert_eq!(entries[0].state, State::Done, "{entries:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replay_whose_message_was_not_sent_is_not_done() {
     let (stored, sent) = (rejected(), Arc::default());
     let mut replayer = replayer(vec![stored.clone()], &sent);
