@@ -170,6 +170,17 @@ async fn while_the_clock_is_in_doubt_no_turn_begins() {
     let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
     assert!(matches!(finding, Finding::Undecided), "{finding:?}");
     assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
+    // Nor does a claim go on: its key would look too old to be submitted under.
+    let (mut stage, today) = (Stage::set(), payment("ACC", TODAY));
+    stage.hold(&today, Status::Pending, 1);
+    stage.guard_the_clock();
+    let job = stage.job(&today).await;
+    stage.clock(86_400);
+    let attempts = &stage.worker.group.attempts;
+    let made = Claim::Made(attempt(1));
+    let finding = attempts.make(&job, made, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
+    assert_eq!(stage.questions(), 0);
 }
 
 /// What becomes of a PENDING payment whose call waits while the clock jumps.
