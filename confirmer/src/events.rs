@@ -1,7 +1,7 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
+use domain::{Failure, Settlement};
 use shared::dispatch_stop::DispatchStop;
-use shared::domain::{Failure, Settlement};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Reported};
 use shared::telemetry::Metric;

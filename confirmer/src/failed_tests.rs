@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{BlobDigest, DataBlob, Settlement, Status, transition};
 use jiff::Timestamp;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::domain::{BlobDigest, DataBlob, Settlement, Status, transition};
 use shared::payments::{
     Applied, BlobError, ChangeError, DeadLetters, PaymentsError, StoredPayment, met,
 };

@@ -78,9 +78,9 @@ pub(crate) async fn store(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::{AccountId, Failure, FailureCode, PaymentId, PaymentRef, Settlement};
     use jiff::Timestamp;
     use shared::dispatch_stop::{StopCause, StopInMemory};
-    use shared::domain::{AccountId, Failure, FailureCode, PaymentId, PaymentRef, Settlement};
 
     const LIMITS: StopLimits =
         StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };

@@ -1,6 +1,6 @@
 //! What the result of a confirmation's write means: pure.
 
-use shared::domain::{Failure, FailureCode, Payment, Status};
+use domain::{Failure, FailureCode, Payment, Status};
 use shared::payments::{Applied, ChangeError, StoredPayment};
 use shared::queue::Reported;
 
@@ -102,7 +102,7 @@ fn words(reported: &Reported) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::domain::Settlement;
+    use domain::Settlement;
 
     fn settled(transaction: &str) -> Reported {
         let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();

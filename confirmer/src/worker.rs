@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use domain::{Failure, FailureCode, Payment, PaymentRef, fnv1a};
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLettered, dead_letter};
-use shared::domain::{Failure, FailureCode, Payment, PaymentRef, fnv1a};
 use shared::payments::archive::Archive;
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};

@@ -2,10 +2,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{BlobDigest, DataBlob};
 use jiff::Timestamp;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::domain::{BlobDigest, DataBlob};
 use shared::payments::{Applied, BlobError, ChangeError, PaymentsError, StoredPayment};
 use shared::queue::{CallFailed, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility};
 

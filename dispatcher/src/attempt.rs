@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use shared::clock::Clock;
-use shared::domain::{
+use domain::{
     AfterAsking, Attempt, AttemptLimits, Certainty, Course, Found, GivenUp, NextStep, Outcome,
     Timing, after_asking, next_step,
 };
+use jiff::Timestamp;
+use shared::clock::Clock;
 use shared::payments::{Change, PaymentStore};
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;

@@ -1,7 +1,7 @@
 //! The blobs of claimed payments that lie in items of their own: all of one receive are read
 //! in one call.
 
-use shared::domain::{Failure, FailureCode};
+use domain::{Failure, FailureCode};
 use shared::payments::{BlobError, PaymentStore};
 
 use crate::events;
@@ -35,7 +35,7 @@ pub(crate) async fn read(store: &dyn PaymentStore, groups: &mut [Vec<Claimed>]) 
     }
 }
 
-fn usable(found: Result<shared::domain::DataBlob, BlobError>) -> Blob {
+fn usable(found: Result<domain::DataBlob, BlobError>) -> Blob {
     match found {
         Ok(blob) => Blob::Read(blob),
         Err(BlobError::Unread) => Blob::Unread,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::AttemptLimits;
 use jiff::tz::TimeZone;
 use shared::config::{Receiving, Settings, attempt_limits, time_zone};
 use shared::dispatch_stop::StopLimits;
-use shared::domain::AttemptLimits;
 use shared::transaction::TransactionSettings;
 
 use crate::gate::GateSettings;

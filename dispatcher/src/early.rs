@@ -1,8 +1,8 @@
 //! Payments whose day has not begun at the bank, whoever queued them: they are never claimed
 //! (INV-14).
 
+use domain::{Attempt, Status, Timing};
 use jiff::Timestamp;
-use shared::domain::{Attempt, Status, Timing};
 use shared::payments::{Change, ChangeError, met};
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shared::domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
+use domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
 use shared::payments::StoredPayment;
 use shared::shutdown::Shutdown;
 

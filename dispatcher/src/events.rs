@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::{Failure, Found, Outcome, Payment};
 use shared::dispatch_stop::{DispatchStop, StopCause, StopError, Trip};
-use shared::domain::{Failure, Found, Outcome, Payment};
 use shared::telemetry::Metric;
 
 use crate::job::Blob;

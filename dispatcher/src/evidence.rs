@@ -1,7 +1,7 @@
 //! What an answer shows of the transaction service, rather than of its payment: pure.
 
+use domain::{AccountId, Doubt, Found, Outcome};
 use shared::dispatch_stop::Answer;
-use shared::domain::{AccountId, Doubt, Found, Outcome};
 
 use crate::limit::Health;
 
@@ -83,7 +83,7 @@ pub(crate) fn is_refusal_found(found: &Found) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::domain::{RefusalCode, RefusalCodes};
+    use domain::{RefusalCode, RefusalCodes};
 
     fn reason() -> String {
         "422 limit: x".to_owned()

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::AccountId;
 use jiff::Timestamp;
 use shared::dispatch_stop::{Answer, DispatchStop, StopCause, StopLimits};
-use shared::domain::AccountId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use domain::{Attempt, Failure, FailureCode, NextStep, Settlement, Timing, redelivery_pause};
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLettered, dead_letter};
-use shared::domain::{
-    Attempt, Failure, FailureCode, NextStep, Settlement, Timing, redelivery_pause,
-};
 use shared::payments::{Applied, Change, ChangeError, PaymentStore, StoredPayment};
 use shared::queue::{Consumer, DeadLetterQueue, Delivery};
 use shared::shutdown::Shutdown;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::domain::{Attempt, Event, Status};
+use domain::{Attempt, Event, Status};
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use shared::domain::{Attempt, Data, DataBlob, Failure, Payment};
+use domain::{Attempt, Data, DataBlob, Failure, Payment};
 use shared::queue::Delivery;
 
 use crate::in_hand::Place;

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
+use domain::{DueDate, Failure, FailureCode, Payment, Settlement, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{DueDate, Failure, FailureCode, Payment, Settlement, Status};
 use shared::payments::archive::Archive;
 use shared::payments::{PaymentsError, StoredPayment};
 
@@ -77,7 +77,7 @@ fn judge(archived: Option<StoredPayment>, payment: &Payment) -> Before {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use shared::domain::{AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey};
+    use domain::{AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey};
 
     fn payment() -> Payment {
         Payment {

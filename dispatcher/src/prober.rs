@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{Asked, Found};
+use domain::{Asked, Found};
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 

@@ -4,10 +4,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use domain::Found;
 use jiff::Timestamp;
 use shared::config::Settings;
 use shared::dispatch_stop::StopLimits;
-use shared::domain::Found;
 use tokio::time::Instant;
 
 use crate::evidence;

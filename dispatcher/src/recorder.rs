@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{Money, Settlement};
+use domain::{Money, Settlement};
 use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer, Reported};
 use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};

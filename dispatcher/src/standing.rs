@@ -144,8 +144,8 @@ pub(crate) enum Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::AccountId;
     use jiff::Timestamp;
-    use shared::domain::AccountId;
 
     const LIMITS: StopLimits =
         StopLimits { rejected_accounts: 3, out_of_contract: 2, share_percent: 50, window: 20 };

@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{
+    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found,
+    Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
+};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::domain::{
-    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found,
-    Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
-};
 use shared::payments::archive::Archive;
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
@@ -67,7 +67,7 @@ pub(crate) enum Call {
 pub(crate) struct Outside {
     pub(crate) items: Mutex<HashMap<PaymentId, StoredPayment>>,
     /// The events that were written, in order.
-    pub(crate) written: Mutex<Vec<(PaymentId, shared::domain::Event)>>,
+    pub(crate) written: Mutex<Vec<(PaymentId, domain::Event)>>,
     pub(crate) submitted: Mutex<Vec<Payment>>,
     pub(crate) asked: Mutex<Vec<PaymentId>>,
     pub(crate) outcome: Mutex<Outcome>,
@@ -291,8 +291,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Noon of [`TODAY`]; everything is settled, and nothing is known of any key.
     pub(crate) fn set() -> Self {
-        let settled =
-            shared::domain::Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
+        let settled = domain::Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
         let outside = Arc::new(Outside {
             items: Mutex::default(),
             written: Mutex::default(),
@@ -332,7 +331,7 @@ impl Stage {
 
     /// Puts a payment into the table.
     pub(crate) fn hold(&self, payment: &Payment, status: Status, attempts: u32) {
-        let failure = || Failure::new(shared::domain::FailureCode::Rejected, "422 limit: x");
+        let failure = || Failure::new(domain::FailureCode::Rejected, "422 limit: x");
         let stored = StoredPayment {
             payment: payment.clone(),
             status,

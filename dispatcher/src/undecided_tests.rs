@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
 use shared::dispatch_stop::Answer;
-use shared::domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
 
 use crate::gate::Purpose;
 use crate::limit::Health;

@@ -1,6 +1,6 @@
 //! What a claim's result means for the delivered payment: pure.
 
-use shared::domain::{Attempt, Failure, FailureCode, Status};
+use domain::{Attempt, Failure, FailureCode, Status};
 use shared::payments::{Applied, ChangeError, StoredPayment};
 
 use crate::job::Claim;
@@ -114,7 +114,7 @@ fn contradicted(code: FailureCode, error: &ChangeError) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
 
     fn made() -> Attempt {
         Attempt {

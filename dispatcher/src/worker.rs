@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{Attempt, Failure, FailureCode};
 use jiff::Timestamp;
 use shared::clock::Clock;
-use shared::domain::{Attempt, Failure, FailureCode};
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
 use shared::retry;

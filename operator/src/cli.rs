@@ -1,7 +1,7 @@
 //! The arguments of the command.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use shared::domain::{AccountId, PaymentRef};
+use domain::{AccountId, PaymentRef};
 
 use crate::archive::ArchiveCommand;
 use crate::dispatch::DispatchCommand;

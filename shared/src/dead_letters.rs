@@ -10,9 +10,9 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Failure, FailureCode, PaymentRef, Status};
 use crate::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use crate::queue::{DeadLetterQueue, Unsent};
+use domain::{Failure, FailureCode, PaymentRef, Status};
 
 /// What became of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

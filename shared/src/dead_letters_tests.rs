@@ -4,11 +4,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::domain::{BlobDigest, DataBlob};
 use crate::payments::{Applied, BlobError, DeadLetters};
 use crate::queue::{
     CallFailed, DeadLetter, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
 };
+use domain::{BlobDigest, DataBlob};
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()

@@ -2,7 +2,6 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | [`domain`] | payments, ids, dates, money, statuses, outcomes: pure |
 //! | [`payments`] | the payments table |
 //! | [`queue`] | the queues and the dead-letter queue |
 //! | [`transaction`] | the client of the transaction service |
@@ -23,7 +22,6 @@ pub mod clock;
 pub mod config;
 pub mod dead_letters;
 pub mod dispatch_stop;
-pub mod domain;
 pub mod http;
 pub mod installation;
 pub mod payments;

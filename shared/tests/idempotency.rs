@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use shared::domain::{
+use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Outcome, Payment, PaymentId,
     TraceKey,
 };

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
+use domain::{Failure, Payment, PaymentRef, Status};
 use shared::clock::Clock;
-use shared::domain::{Failure, Payment, PaymentRef, Status};
 use shared::payments::{Applied, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use shared::retry;
 use shared::shutdown::Shutdown;

@@ -1,7 +1,7 @@
 //! What the relay counts and logs: one function for each thing that happens.
 
+use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
-use shared::domain::{DueDate, FailureCode, PaymentRef};
 use shared::telemetry::Metric;
 
 use crate::record::{Fault, Skipped};

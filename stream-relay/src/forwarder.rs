@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
+use domain::DueDate;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
-use shared::domain::DueDate;
 use shared::queue::{Outgoing, Unsent};
 use shared::retry;
 use shared::shutdown::Shutdown;
@@ -116,7 +116,7 @@ async fn pause(
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use shared::domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
     use shared::queue::CallFailed;
     use std::sync::Mutex;
 

@@ -1,8 +1,8 @@
 //! What fuzz targets and the simulation need of the judgement of records.
 
 use aws_sdk_dynamodbstreams::types::Record;
+use domain::{DueDate, Failure, Payment, PaymentRef};
 use jiff::Timestamp;
-use shared::domain::{DueDate, Failure, Payment, PaymentRef};
 
 use crate::record::{self, Seen, Standard, Verdict, as_json};
 

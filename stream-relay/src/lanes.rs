@@ -1,7 +1,7 @@
 //! Spreading payments over several requests without changing the order within an account:
 //! pure.
 
-use shared::domain::{Payment, fnv1a};
+use domain::{Payment, fnv1a};
 use shared::queue::{Dispatch, Outgoing};
 
 /// A payment that is to be queued, and for which dispatch.
@@ -35,7 +35,7 @@ pub(crate) fn spread(mut due: Vec<Due>, lanes: usize) -> Vec<Vec<Outgoing>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::domain::{AccountId, Amount, BeneficiaryId, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, BeneficiaryId, PaymentId, TraceKey};
 
     fn payment(account: u32) -> Payment {
         Payment {

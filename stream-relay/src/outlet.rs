@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::domain::{Failure, Payment};
+use domain::{Failure, Payment};
 use shared::queue::{CallFailed, DeadLetterQueue, MessageCount, Outgoing, Producer, Unsent};
 
 /// The two queues. Each call returns within a bound of time of its own.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record};
+use domain::{DueDate, Failure, FailureCode, Payment, PaymentRef, Status, StatusError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::domain::{DueDate, Failure, FailureCode, Payment, PaymentRef, Status, StatusError};
 use shared::payments::contract::{check_new, check_own};
 use shared::payments::{Attributes, StoredPayment, attribute, is_blob, reference_from};
 

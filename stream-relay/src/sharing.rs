@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use shared::domain::fnv1a;
+use domain::fnv1a;
 
 /// A shard that may be read, and the relay that holds its lease, if one does and lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::{AccountId, DueDate, Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
 use local::transactions::Faults;
 use operator::demo::{Plan, schedule};
 use operator::local_world::{World, temporary_folder};
-use shared::domain::{AccountId, DueDate, Payment, PaymentId, Settlement, Status};
 use shared::payments::{Change, PaymentStore, PaymentsTable};
 use tokio::task::JoinHandle;
 
@@ -205,7 +205,7 @@ impl Batch {
 }
 
 /// Claims and settles one batch.
-async fn work(table: &PaymentsTable, references: Vec<shared::domain::PaymentRef>) -> u64 {
+async fn work(table: &PaymentsTable, references: Vec<domain::PaymentRef>) -> u64 {
     use shared::payments::DueTable;
     let now = Timestamp::now();
     let found = table.get_many(&references).await.unwrap();

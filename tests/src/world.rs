@@ -1,12 +1,12 @@
 //! Worlds for tests, and their time of day.
 
+use domain::DueDate;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::LocalOptions;
 use local::transactions::Faults;
 use operator::local_world::{World, temporary_folder};
 use shared::config::zone_ahead_by;
-use shared::domain::DueDate;
 use tempfile::TempDir;
 
 /// A world of its own, with the tables and queues of `dueflow`, and the folder it lives in.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{FailureCode, PaymentId, Status};
 use regex_lite::Regex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use shared::domain::{FailureCode, PaymentId, Status};
 use shared::payments::StoredPayment;
 use shared::telemetry::{Metric, calls};
 

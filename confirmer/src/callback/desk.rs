@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode};
+use domain::fnv1a;
 use shared::clock::Clock;
-use shared::domain::fnv1a;
 use shared::queue::Producer;
 use shared::transaction::Echo;
 use tokio::time::{Instant, timeout};

@@ -1,11 +1,9 @@
 //! What a callback says (`docs/transaction-service.yaml`, `webhooks`): pure.
 
+use domain::{AccountId, Amount, Currency, Failure, FailureCode, Money, PaymentRef, Settlement};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::error::Category;
-use shared::domain::{
-    AccountId, Amount, Currency, Failure, FailureCode, Money, PaymentRef, Settlement,
-};
 use shared::queue::{Confirmation, Reported};
 use shared::transaction::Echo;
 

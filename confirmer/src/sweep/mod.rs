@@ -17,9 +17,9 @@ pub(crate) mod simulation;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{DueDate, PaymentRef, Status};
 use shared::clock::Clock;
 use shared::config::SweptDays;
-use shared::domain::{DueDate, PaymentRef, Status};
 use shared::payments::{DueTable, OldDays};
 use shared::queue::{MessageCount, Producer};
 use shared::retry;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::{Failure, FailureCode, Found, Money, Payment, Status};
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::{Failure, FailureCode, Found, Money, Payment, Status};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, Dispatch, Outgoing, Reported};
 
@@ -76,7 +76,7 @@ pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
 mod tests {
     use super::*;
     use crate::sweep::simulation::stored;
-    use shared::domain::Settlement;
+    use domain::Settlement;
 
     #[test]
     fn a_payment_that_a_wrong_clock_dated_ahead_is_stuck_too() {

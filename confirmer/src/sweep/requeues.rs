@@ -18,7 +18,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use shared::domain::{DueDate, PaymentId};
+use domain::{DueDate, PaymentId};
 use shared::payments::StoredPayment;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::domain::{DueDate, Found, PaymentRef, Status};
+use domain::{DueDate, Found, PaymentRef, Status};
 use shared::payments::{DueDay, DuePayments, StoredPayment};
 use shared::queue::{Outgoing, Producer};
 use shared::retry;

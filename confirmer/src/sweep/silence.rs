@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use shared::domain::PaymentId;
+use domain::PaymentId;
 
 /// Questions without an answer, one after the other, after which a sweep ends: the service is
 /// down, and asking it for a million payments helps nobody.

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{
+    AccountId, Amount, Asked, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome,
+    Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
-use shared::domain::{
-    AccountId, Amount, Asked, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome,
-    Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
-};
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
     CallFailed, Confirmation, Incoming, MessageCount, Outgoing, Producer, QueueApi, RefusedEntry,

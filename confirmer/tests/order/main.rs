@@ -5,7 +5,7 @@
 
 mod world;
 
-use shared::domain::{Failure, FailureCode, Status};
+use domain::{Failure, FailureCode, Status};
 use shared::payments::{Applied, ChangeError};
 use shared::queue::Reported;
 use world::{Call, World, refused, settled, stored, work};

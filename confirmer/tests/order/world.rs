@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use confirmer::{Confirming, Deps, Sweeping};
+use domain::{
+    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
+    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::domain::{
-    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
-    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
-};
 use shared::payments::archive::Archive;
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,

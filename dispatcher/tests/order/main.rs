@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Duration;
 
-use shared::domain::{Amount, Certainty, Outcome, Payment, RefusalCodes};
+use domain::{Amount, Certainty, Outcome, Payment, RefusalCodes};
 use shared::payments::{BlobError, ChangeError};
 use world::{Call, World, blob, payment, pending, settled_in_archive, work};
 

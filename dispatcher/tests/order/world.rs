@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatcher::{CallLimits, Deps, Dispatching};
+use domain::{
+    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
+    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::domain::{
-    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
-    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
-};
 use shared::payments::archive::Archive;
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use domain::{AccountId, DueDate, PaymentId, PaymentRef, Status};
 use serde::Serialize;
-use shared::domain::{AccountId, DueDate, PaymentId, PaymentRef, Status};
 use shared::payments::archive::{ArchiveError, EntryPage, Tables};
 use shared::payments::{Cursor, DuePayments, ItemError, StoredPayment};
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! Where payments lie, and in which order they are compared.
 
-use shared::domain::{Amount, BeneficiaryId, Payment, TraceKey};
+use domain::{Amount, BeneficiaryId, Payment, TraceKey};
 
 use super::*;
 

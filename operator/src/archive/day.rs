@@ -5,8 +5,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::{DueDate, PaymentRef, Status};
 use serde::Serialize;
-use shared::domain::{DueDate, PaymentRef, Status};
 use shared::payments::archive::{ArchiveError, EntryPage, Moved, Stayed, Tables, move_payments};
 use shared::retry;
 use tokio::task::JoinSet;

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use domain::{AccountId, DueDate, Status};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{AccountId, DueDate, Status};
 use shared::payments::archive::ArchiveTable;
 use shared::payments::{DueDay, DuePayments, DueTable, StoredPayment};
 

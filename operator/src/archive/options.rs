@@ -3,9 +3,9 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use clap::{ArgGroup, Args, Subcommand};
+use domain::{AccountId, DueDate};
 use jiff::Timestamp;
 use shared::config::SweptDays;
-use shared::domain::{AccountId, DueDate};
 
 /// What can be done with the archive.
 #[derive(Debug, Subcommand)]

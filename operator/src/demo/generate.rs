@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use shared::payments::{Inserted, PaymentsTable};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

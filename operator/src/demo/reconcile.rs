@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::{PaymentId, Status};
 use local::transactions::Journal;
 use serde::Serialize;
 use shared::aws::Aws;
 use shared::config::{Names, Receiving};
-use shared::domain::{PaymentId, Status};
 use shared::payments::{PaymentsTable, StoredPayment};
 use shared::queue::{Consumer, DeadLetter};
 

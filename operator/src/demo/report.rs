@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use domain::Status;
 use serde::Serialize;
-use shared::domain::Status;
 
 use super::reconcile::Books;
 use super::timing::Timing;

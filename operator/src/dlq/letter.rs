@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use domain::{AccountId, FailureCode, Payment, PaymentRef};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use shared::domain::{AccountId, FailureCode, Payment, PaymentRef};
 use shared::queue::{Confirmation, DeadLetter};
 
 /// Why a letter lies there: what `--reason` takes and the lists show.

@@ -8,8 +8,8 @@
 
 use std::fmt;
 
+use domain::{AttemptLimits, FailureCode, Found, RefusalCodes, Status};
 use jiff::Timestamp;
-use shared::domain::{AttemptLimits, FailureCode, Found, RefusalCodes, Status};
 use shared::payments::{FirstClaim, StoredPayment};
 
 use super::letter::{Body, Letter};

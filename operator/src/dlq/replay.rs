@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dispatcher::{CallLimits, Questions};
+use domain::{AttemptLimits, PaymentRef};
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Settings, attempt_limits};
-use shared::domain::{AttemptLimits, PaymentRef};
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{MAX_BATCH, Producer};
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::config::Receiving;
-use shared::domain::{
+use domain::{
     AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Found,
     Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
 };
+use shared::config::Receiving;
 use shared::payments::{Applied, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
 use shared::queue::{
     CallFailed, Consumer, DeadLetter, Incoming, Outgoing, QueueApi, RefusedEntry, Visibility,

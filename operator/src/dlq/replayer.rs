@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatcher::Questions;
-use jiff::Timestamp;
-use shared::clock::Clock;
-use shared::domain::{
+use domain::{
     AccountId, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, RefusalCodes, Status,
 };
+use jiff::Timestamp;
+use shared::clock::Clock;
 use shared::payments::{
     Applied, Change, ChangeError, Decision, PaymentStore, PaymentsError, RightVersion,
     StoredPayment,

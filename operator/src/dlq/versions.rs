@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use shared::domain::{Data, FailureCode, Money, Payment, Status};
+use domain::{Data, FailureCode, Money, Payment, Status};
 use shared::payments::StoredPayment;
 
 use super::letter::Letter;

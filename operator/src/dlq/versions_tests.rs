@@ -1,4 +1,4 @@
-use shared::domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status, TraceKey};
+use domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status, TraceKey};
 use shared::payments::DeadLetters;
 use shared::queue::DeadLetter;
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::process::ExitCode;
 
+use domain::{PaymentRef, Status};
 use jiff::Timestamp;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{PaymentRef, Status};
 use shared::payments::{
     Applied, Change, ChangeError, DueTable, PaymentStore, PaymentsTable, StoredPayment,
 };

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use domain::{DueDate, PaymentRef, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{DueDate, PaymentRef, Status};
 use shared::payments::{
     DueCursor, DuePage, DuePayments, DueTable, PaymentsError, PaymentsTable, StoredPayment,
 };

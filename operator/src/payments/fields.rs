@@ -1,8 +1,8 @@
 //! A payment as people and programs read it.
 
+use domain::{Money, Payment, PaymentRef, Status};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use shared::domain::{Money, Payment, PaymentRef, Status};
 use shared::payments::{StoredPayment, attribute as a};
 
 /// How many bytes the blob has: not an attribute of the table, but what people ask for.

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use domain::{DueDate, Status};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{DueDate, Status};
 use shared::payments::{DueDay, DuePayments, PaymentsTable, StoredPayment};
 use tokio::time::Instant;
 

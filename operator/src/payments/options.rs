@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use clap::Args;
+use domain::{AccountId, DueDate, PaymentRef, Status};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::{AccountId, DueDate, PaymentRef, Status};
 use shared::payments::{DueCursor, UpcomingCursor};
 
 /// A day as people name it.
@@ -38,9 +38,10 @@ impl FromStr for Day {
         match text {
             "today" => Ok(Self::Today),
             "tomorrow" => Ok(Self::Tomorrow),
-            date => date.parse().map(Self::On).map_err(|error: shared::domain::DateError| {
-                format!("{error}, nor `today` or `tomorrow`")
-            }),
+            date => date
+                .parse()
+                .map(Self::On)
+                .map_err(|error: domain::DateError| format!("{error}, nor `today` or `tomorrow`")),
         }
     }
 }
@@ -169,9 +170,7 @@ fn account(text: &str) -> Result<AccountId, String> {
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    text.to_ascii_uppercase()
-        .parse()
-        .map_err(|error: shared::domain::StatusError| error.to_string())
+    text.to_ascii_uppercase().parse().map_err(|error: domain::StatusError| error.to_string())
 }
 
 fn open_status(text: &str) -> Result<Status, String> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use domain::{Data, Found, PaymentRef, Status};
 use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::domain::{Data, Found, PaymentRef, Status};
 use shared::http::chain;
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};

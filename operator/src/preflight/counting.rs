@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use shared::domain::{AccountId, DueDate, Status};
+use domain::{AccountId, DueDate, Status};
 use shared::payments::{DueTable, PaymentsError, PaymentsTable};
 use tokio::task::JoinSet;
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use domain::{DueDate, Status};
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::{DueDate, Status};
 use shared::payments::{DueDay, PaymentsError, PaymentsTable};
 
 use super::figures::several;

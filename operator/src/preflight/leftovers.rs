@@ -1,6 +1,6 @@
 //! What is left of the days before.
 
-use shared::domain::DueDate;
+use domain::DueDate;
 
 use super::counting::Counted;
 use super::figures::several;

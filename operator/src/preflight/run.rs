@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TableDescription;
+use domain::{DueDate, Status};
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
 use shared::dispatch_stop::{DispatchStops, StopTable};
-use shared::domain::{DueDate, Status};
 use shared::installation::{Agreement, InstallationError};
 use shared::payments::PaymentsTable;
 use shared::resources;

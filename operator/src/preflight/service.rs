@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use dispatcher::CallLimits;
+use domain::{Asked, Found};
 use jiff::Timestamp;
-use shared::domain::{Asked, Found};
 use shared::http::chain;
 use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::domain::{AccountId, DueDate};
+use domain::{AccountId, DueDate};
 
 use super::counting::Counted;
 use super::figures::{grouped, several, time};

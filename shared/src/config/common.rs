@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{Names, Settings};
-use crate::domain::AttemptLimits;
 use crate::installation::Installation;
 use crate::telemetry::LogLevel;
+use domain::AttemptLimits;
 
 /// Settings of every service.
 #[derive(Debug, Clone)]

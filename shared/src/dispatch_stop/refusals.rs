@@ -16,7 +16,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::StopCause;
-use crate::domain::AccountId;
+use domain::AccountId;
 
 /// How many accounts make a stop if their payments are rejected for different reasons: so many
 /// times as many as for the same reason.

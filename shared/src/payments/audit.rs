@@ -11,7 +11,7 @@ use super::contract::{Breach, check_keys, check_new, check_own};
 use super::error::PaymentsError;
 use super::item::{StoredPayment, attribute, is_blob, reference_from};
 use super::table::{Cursor, PaymentsTable, SCAN_PAGE};
-use crate::domain::{Failure, FailureCode, Payment, PaymentRef, Status};
+use domain::{Failure, FailureCode, Payment, PaymentRef, Status};
 
 /// An item that breaks the contract.
 #[derive(Debug, Clone, PartialEq)]

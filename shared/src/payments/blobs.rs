@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::error::PaymentsError;
 use super::item::{Attributes, attribute, blob_partition_key, sort_key};
 use super::table::PaymentsTable;
-use crate::domain::{BlobDigest, DataBlob, PaymentRef};
+use domain::{BlobDigest, DataBlob, PaymentRef};
 
 /// Why a blob is not at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

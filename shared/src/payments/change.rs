@@ -1,6 +1,6 @@
 //! What can be changed about a payment, each change with what it writes.
 
-use crate::domain::{Event, Failure, Money, Payment, PaymentRef, Settlement};
+use domain::{Event, Failure, Money, Payment, PaymentRef, Settlement};
 
 /// A change of one payment: the event, with what it writes.
 #[derive(Debug, Clone)]

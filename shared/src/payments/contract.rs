@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::item::{
     Attributes, StoredPayment, attribute, due_key, due_shard_key, partition_key, sort_key,
 };
-use crate::domain::{DueDate, NotPayable, Payment, Status};
+use domain::{DueDate, NotPayable, Payment, Status};
 
 /// How far the clock of a writer may be ahead of the table's.
 pub const CLOCK_MARGIN: SignedDuration = SignedDuration::from_mins(15);

@@ -8,9 +8,9 @@ use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
 use super::item::{attribute, due_shard_key};
 use super::table::{Cursor, PaymentsTable};
-use crate::domain::{AccountId, DueDate, Status};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
+use domain::{AccountId, DueDate, Status};
 
 impl PaymentsTable {
     /// Counts, in one page of one partition of the index `due` (4,000 entries), the

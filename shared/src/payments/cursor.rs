@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::fnv1a;
+use domain::fnv1a;
 
 /// What separates the parts; no key of a payment holds it.
 const SEPARATOR: char = '\n';

@@ -14,10 +14,10 @@ use super::item::{
     reference_from, sort_key,
 };
 use super::table::{Cursor, PaymentsTable};
-use crate::domain::{DueDate, PaymentRef, Status};
 use crate::resources::DUE_INDEX;
 use crate::retry;
 use crate::telemetry::calls;
+use domain::{DueDate, PaymentRef, Status};
 
 /// Most entries of the index that one page looks at.
 pub const DUE_PAGE: u16 = 1000;

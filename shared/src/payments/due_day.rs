@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::due::{DuePayments, DueTable};
 use super::error::PaymentsError;
 use super::table::Cursor;
-use crate::domain::{AccountId, DueDate, PaymentId, PaymentRef, Status};
+use domain::{AccountId, DueDate, PaymentId, PaymentRef, Status};
 
 /// Most payments that are in memory at once, with at most 8 KB each. Of all others that are
 /// read ahead, one page of each partition, only the references are.

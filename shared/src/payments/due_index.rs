@@ -14,9 +14,9 @@ use super::due_scan::{DueCursor, DueIndex, DueScan, Entry, Found};
 use super::error::PaymentsError;
 use super::item::{Attributes, attribute, due_shard_key, reference_from};
 use super::table::PaymentsTable;
-use crate::domain::{DueDate, Status};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
+use domain::{DueDate, Status};
 
 /// Entries that one call of a count looks at: a few hundred kilobytes, so that the call ends
 /// well within its time limit.

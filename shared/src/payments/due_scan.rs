@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::cursor::{self, CursorError};
 use super::due::DUE_PAGE;
 use super::error::PaymentsError;
-use crate::domain::{DueDate, PaymentRef, Status};
+use domain::{DueDate, PaymentRef, Status};
 
 /// Entries that the first page of a partition looks at, so that the first payments are there
 /// at once; each later page looks at twice as many, up to the most.

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{AccountId, PaymentId};
+use domain::{AccountId, PaymentId};
 
 const PARTITIONS: u16 = 7;
 

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::scan::ScanError;
 use super::cursor::CursorError;
 use super::item::{ItemError, StoredPayment};
 use super::size::TooLarge;
-use crate::domain::PaymentRef;
+use domain::PaymentRef;
 
 /// A call that failed as a whole: nothing is known of any of its payments.
 #[derive(Debug, thiserror::Error)]

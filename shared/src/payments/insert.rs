@@ -11,7 +11,7 @@ use super::error::PaymentsError;
 use super::size::check_size;
 use super::store::PaymentStore;
 use super::table::{MAX_STATEMENTS, PaymentsTable, database_error};
-use crate::domain::{Data, Payment, Status};
+use domain::{Data, Payment, Status};
 
 /// What became of one insert.
 #[derive(Debug, Clone, PartialEq, Eq)]

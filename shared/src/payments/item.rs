@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::size::{check_size, fits_inline};
-use crate::domain::{
+use domain::{
     AccountId, Amount, Attempt, BeneficiaryId, Data, DataBlob, DueDate, Failure, Payment,
     PaymentRef, Status, TraceKey,
 };
@@ -393,7 +393,7 @@ pub(super) fn time_text(at: Timestamp) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::domain::{BlobDigest, PaymentId};
+    use domain::{BlobDigest, PaymentId};
 
     pub(crate) fn longest_payment() -> Payment {
         Payment {

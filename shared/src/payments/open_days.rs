@@ -16,9 +16,9 @@ use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
 use super::item::{Attributes, attribute};
 use super::table::{Cursor, PaymentsTable};
-use crate::domain::{DueDate, Status};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
+use domain::{DueDate, Status};
 
 /// What one page of the index holds.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{attribute, without_data};
-use crate::domain::{Data, DataBlob, MAX_PAYMENT_BYTES, Payment, PaymentRef};
+use domain::{Data, DataBlob, MAX_PAYMENT_BYTES, Payment, PaymentRef};
 
 /// Largest item whose change costs one write unit (`DynamoDB`: units of 1 KB).
 const MAX_INLINE_BYTES: usize = 1024;
@@ -97,7 +97,7 @@ mod tests {
     /// A payment that is exactly so large.
     fn of_size(bytes: usize) -> Payment {
         let mut payment = longest_payment();
-        payment.account = crate::domain::AccountId::parse("ACC-000017").unwrap();
+        payment.account = domain::AccountId::parse("ACC-000017").unwrap();
         payment.data = Some(Data::Whole(DataBlob::new("").unwrap()));
         let rest = check_size(&payment).unwrap();
         payment.data = Some(Data::Whole(DataBlob::new("x".repeat(bytes - rest)).unwrap()));

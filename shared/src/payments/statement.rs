@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::change::{Change, Decision, FirstClaim, RightVersion};
 use super::item::{NewItem, blob_item, new_item, partition_key, sort_key, time_text};
-use crate::domain::{Data, Event, Failure, Money, Payment, PaymentRef};
+use domain::{Data, Event, Failure, Money, Payment, PaymentRef};
 
 /// The texts of the statements for one table.
 #[derive(Debug)]

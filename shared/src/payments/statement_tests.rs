@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::{FailureCode, Settlement};
 use crate::payments::attribute;
+use domain::{FailureCode, Settlement};
 
 /// A change that wrote one of these would cost three units in the index instead of one.
 const INDEX_KEYS: [&str; 2] = [attribute::DUE_SHARD, attribute::DUE_KEY];
@@ -160,7 +160,7 @@ fn no_change_of_status_writes_a_key_of_the_index() {
 
 #[test]
 fn every_statement_has_as_many_parameters_as_it_asks_for() {
-    use crate::domain::{BlobDigest, DataBlob};
+    use domain::{BlobDigest, DataBlob};
     let payment = crate::payments::item::tests::longest_payment();
     let blob = DataBlob::new("x").unwrap();
     let beside = Data::Beside(BlobDigest::of(&blob));

@@ -9,7 +9,7 @@ use super::blobs::BlobError;
 use super::change::Change;
 use super::error::{ChangeError, PaymentsError};
 use super::item::StoredPayment;
-use crate::domain::{BlobDigest, DataBlob, PaymentRef};
+use domain::{BlobDigest, DataBlob, PaymentRef};
 
 /// A change that was made, or had been made before by the same hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use super::error::{ChangeError, PaymentsError};
 use super::item::{StoredPayment, attribute, due_key, is_blob, partition_key, sort_key};
 use super::statement::Statements;
 use super::store::{Applied, PaymentStore, met};
-use crate::domain::{AccountId, BlobDigest, DataBlob, Event, PaymentRef};
 use crate::retry;
 use crate::telemetry::calls;
+use domain::{AccountId, BlobDigest, DataBlob, Event, PaymentRef};
 
 /// Most statements in one `BatchExecuteStatement` (`DynamoDB` API reference).
 pub(super) const MAX_STATEMENTS: usize = 25;

@@ -15,8 +15,8 @@ use super::cursor::{self, CursorError};
 use super::error::PaymentsError;
 use super::item::{Attributes, ItemError, StoredPayment, attribute, partition_key, sort_key};
 use super::table::PaymentsTable;
-use crate::domain::{AccountId, DueDate, PaymentRef, Status};
 use crate::telemetry::calls;
+use domain::{AccountId, DueDate, PaymentRef, Status};
 
 /// Most items that one page looks at; `DynamoDB` ends a page at 1 MB too.
 pub const UPCOMING_PAGE: u16 = 250;

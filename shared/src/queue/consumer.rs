@@ -14,9 +14,9 @@ use super::sqs::SqsQueue;
 use super::wire::MAX_BATCH;
 use crate::aws::Aws;
 use crate::config::Receiving;
-use crate::domain::redelivery_pause;
 use crate::retry;
 use crate::shutdown::Shutdown;
+use domain::redelivery_pause;
 
 /// How long a receive under way may still take after shutdown was asked for: long enough for
 /// an answer that is being written, too short for a poll that has nothing to give.

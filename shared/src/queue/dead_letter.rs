@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::producer::{Outgoing, Producer, Unsent};
-use crate::domain::{Failure, Payment};
 use crate::payments::StoredPayment;
+use domain::{Failure, Payment};
 
 /// Most bytes of an unreadable text in a letter. Escaped as JSON it may grow sixfold, and SQS
 /// takes 1 MiB; a payment has at most 8 KB.

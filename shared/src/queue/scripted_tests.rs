@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::Receiving;
-use crate::domain::{Failure, FailureCode, PaymentRef, Settlement};
+use domain::{Failure, FailureCode, PaymentRef, Settlement};
 
 const VISIBILITY: Duration = Duration::from_secs(60);
 const RECEIVING: Receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(20) };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::producer::Outgoing;
-use crate::domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
+use domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
 
 /// Most entries of one batch request (SQS API reference).
 pub const MAX_BATCH: usize = 10;

@@ -2,8 +2,8 @@
 //! bank pays for.
 
 use super::Metric;
-use crate::domain::PaymentId;
 use crate::payments::Units;
+use domain::PaymentId;
 
 /// Write units, from `ReturnConsumedCapacity`.
 pub const WRITE_UNITS: Metric = Metric::counter(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::body::{self, What};
 use super::terms::Terms;
-use crate::domain::{Asked, CERTAIN_STATUSES, Certainty, Doubt, Found, Outcome};
+use domain::{Asked, CERTAIN_STATUSES, Certainty, Doubt, Found, Outcome};
 
 /// What a 404 says when nothing was settled under the key (`docs/transaction-service.yaml`).
 const UNKNOWN_KEY: &str = "unknown_key";

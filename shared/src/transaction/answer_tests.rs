@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Amount, PaymentId, RefusalCodes, Settlement};
 use crate::transaction::terms::Echo;
+use domain::{Amount, PaymentId, RefusalCodes, Settlement};
 
 const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 const LIMIT: &[u8] = br#"{"code":"limit","reason":"daily limit reached"}"#;

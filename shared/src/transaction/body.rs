@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::terms::{Echo, Terms};
-use crate::domain::{Asked, RefusalCode, Settlement};
+use domain::{Asked, RefusalCode, Settlement};
 
 /// The members that answers may have. Each is read as whatever it is, so that a wrong one can
 /// be named; one that comes twice is refused by the parser.

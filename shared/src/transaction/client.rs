@@ -13,9 +13,9 @@ use super::answer::{Answer, found, outcome};
 use super::instruction::Instruction;
 use super::terms::Terms;
 use crate::config::Settings;
-use crate::domain::{Asked, Certainty, Doubt, Found, Outcome, Payment};
 use crate::http::{self, chain};
 use crate::telemetry::{Rarely, calls};
+use domain::{Asked, Certainty, Doubt, Found, Outcome, Payment};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;

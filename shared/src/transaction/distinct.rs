@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::Transactions;
-use crate::domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId, PaymentRef};
 use crate::telemetry::calls;
+use domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId, PaymentRef};
 
 /// Ids of half a window. A whole one is some 65,000 ids, 100 to 200 bytes each: what a dispatcher
 /// settles in two minutes at full speed, and what a service that repeats one gives again at once.
@@ -127,7 +127,7 @@ impl Transactions for Distinct {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AccountId, Amount, BeneficiaryId, Settlement, TraceKey};
+    use domain::{AccountId, Amount, BeneficiaryId, Settlement, TraceKey};
 
     /// A service that gives one transaction id for everything.
     #[derive(Debug)]

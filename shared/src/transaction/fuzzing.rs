@@ -2,7 +2,7 @@
 
 use super::answer::{self, Answer};
 use super::terms::Terms;
-use crate::domain::{Asked, Found, Outcome};
+use domain::{Asked, Found, Outcome};
 
 /// Classes the answer to a submission.
 #[must_use]

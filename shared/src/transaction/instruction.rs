@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{Data, Payment};
+use domain::{Data, Payment};
 
 /// The body of a submission.
 #[derive(Debug, Serialize)]

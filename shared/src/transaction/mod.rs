@@ -17,7 +17,7 @@ pub use client::{TransactionClient, TransactionClientError, TransactionSettings}
 pub use distinct::{Distinct, TransactionIds};
 pub use terms::{Echo, Terms};
 
-use crate::domain::{Asked, Found, Outcome, Payment};
+use domain::{Asked, Found, Outcome, Payment};
 
 /// What dueflow asks of the transaction service. [`TransactionClient`] is the real one; a
 /// simulation puts its own here.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::config::Settings;
-use crate::domain::RefusalCodes;
+use domain::RefusalCodes;
 
 /// What answers are judged by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

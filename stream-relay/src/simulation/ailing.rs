@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::error::SdkError;
-use shared::domain::{DueDate, PaymentRef, Status};
+use domain::{DueDate, PaymentRef, Status};
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError};
 use tokio::time::Instant;
 

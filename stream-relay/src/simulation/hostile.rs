@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType};
+use domain::{FailureCode, Payment, Status};
 use jiff::tz::TimeZone;
-use shared::domain::{FailureCode, Payment, Status};
 use shared::payments::StoredPayment;
 
 use super::opening::before_midnight;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
-use shared::domain::DueDate;
+use domain::DueDate;
 
 use super::Weather;
 use crate::lease::{

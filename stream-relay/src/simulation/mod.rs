@@ -21,12 +21,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
-use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey,
-};
 use shared::payments::DueTable;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::{DueDate, Payment, Status};
 use jiff::tz::TimeZone;
-use shared::domain::{DueDate, Payment, Status};
 
 use super::{Bank, OPENING_DELAY, pass, simulate, until};
 use crate::lease::Checkpoint;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::{Failure, Payment};
+use domain::{Failure, Payment};
 use shared::queue::{CallFailed, Outgoing, Unsent};
 use tokio::time::Instant;
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::error::SdkError;
 use aws_sdk_dynamodbstreams::primitives::DateTime;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
+use domain::{Payment, fnv1a};
 use shared::clock::Clock;
-use shared::domain::{Payment, fnv1a};
 use tokio::time::Instant;
 
 use super::Weather;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status};
 use jiff::Timestamp;
-use shared::domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status};
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
     PaymentStore, PaymentsError, StoredPayment, met,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::{Payment, Status};
 use jiff::tz::TimeZone;
-use shared::domain::{Payment, Status};
 
 use super::{Bank, OLD_INTERVAL, WATCH_INTERVAL, pass, simulate, until};
 

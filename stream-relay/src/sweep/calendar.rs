@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::domain::DueDate;
+use domain::DueDate;
 
 /// Farthest back that a day is opened, whatever was missed: as far as `DUEFLOW_SWEEP_DAYS` may
 /// reach.

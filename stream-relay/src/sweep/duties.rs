@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::DueDate;
 use jiff::tz::TimeZone;
-use shared::domain::DueDate;
 use tokio::time::Instant;
 
 use super::calendar::Days;

@@ -3,8 +3,8 @@
 //! The stream has shown each of them to a relay when it was inserted or changed, and this is what
 //! holds until that relay has made it FAILED, and for what the stream has lost.
 
+use domain::{DueDate, PaymentRef, Status};
 use jiff::Timestamp;
-use shared::domain::{DueDate, PaymentRef, Status};
 use shared::payments::StoredPayment;
 use shared::payments::contract::CLOCK_MARGIN;
 

@@ -1,4 +1,4 @@
-use shared::domain::{
+use domain::{
     AccountId, Amount, BeneficiaryId, Failure, FailureCode, Payment, PaymentId, TraceKey,
 };
 

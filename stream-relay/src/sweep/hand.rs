@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::domain::{DueDate, Failure, FailureCode};
+use domain::{DueDate, Failure, FailureCode};
 use shared::payments::{DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::Dispatch;
 use shared::retry;

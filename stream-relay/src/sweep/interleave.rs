@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use shared::domain::{AccountId, DueDate, PaymentRef, Status};
+use domain::{AccountId, DueDate, PaymentRef, Status};
 use shared::payments::{DueDay, DuePayments, DueTable, PaymentsError};
 
 /// Most accounts that are put off at the same time.

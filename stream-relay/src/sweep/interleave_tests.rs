@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use async_trait::async_trait;
-use shared::domain::{Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+use domain::{Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
 use shared::payments::{Cursor, StoredPayment};
 
 use super::*;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::Status;
 use jiff::Timestamp;
-use shared::domain::Status;
 use shared::payments::StoredPayment;
 use shared::queue::Dispatch;
 

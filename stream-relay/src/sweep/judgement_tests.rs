@@ -1,7 +1,5 @@
+use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey};
 use proptest::prelude::*;
-use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey,
-};
 
 use super::*;
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use shared::domain::{AccountId, PaymentId, PaymentRef, fnv1a};
+use domain::{AccountId, PaymentId, PaymentRef, fnv1a};
 
 use super::judgement::FEW;
 

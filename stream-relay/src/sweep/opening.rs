@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::DueDate;
 use jiff::SignedDuration;
-use shared::domain::DueDate;
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;

@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{DueDate, PaymentId, PaymentRef, Status};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::domain::{DueDate, PaymentId, PaymentRef, Status};
 use shared::payments::{DuePayments, OldDays};
 use shared::retry;
 use shared::shutdown::Shutdown;

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use shared::domain::{
+use domain::{
     Amount, Asked, Certainty, Failure, FailureCode, Found, Outcome, RefusalCode, Settlement,
 };
 use shared::transaction::fuzzing::{found, outcome};

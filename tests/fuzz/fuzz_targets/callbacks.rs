@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use confirmer::fuzzing::{is_signed, read};
 use libfuzzer_sys::fuzz_target;
-use shared::domain::Settlement;
+use domain::Settlement;
 use shared::queue::Reported;
 use standardwebhooks::Webhook;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use arbitrary::Arbitrary;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
 use libfuzzer_sys::fuzz_target;
-use shared::domain::{Amount, DueDate, Payment};
+use domain::{Amount, DueDate, Payment};
 use stream_relay::fuzzing::{Judged, judge};
 
 const RIGHT: [(&str, &str); 16] = [

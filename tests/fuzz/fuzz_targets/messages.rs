@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shared::domain::{Amount, Payment, Settlement};
+use domain::{Amount, Payment, Settlement};
 use shared::queue::{Confirmation, DeadLetter, Dispatch, Reported};
 
 /// Reads a body, and what is written of it.

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use operator::payments::fuzzing::{Form, payments};
-use shared::domain::{Amount, Data, Payment};
+use domain::{Amount, Data, Payment};
 
 /// The rows of a text by RFC 4180, blank ones left out; `None` where it is none.
 fn strict(text: &str) -> Option<Vec<Vec<String>>> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::domain::{FailureCode, Status};
+use domain::{FailureCode, Status};
 use shared::payments::StoredPayment;
 
 use super::evidence::{Evidence, Settled};

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use domain::{DueDate, PaymentId, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{DueDate, PaymentId, Status};
 use shared::payments::StoredPayment;
 
 /// Everything the checker looks at.

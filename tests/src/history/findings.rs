@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use shared::domain::Status;
+use domain::Status;
 
 /// Examples kept of each kind of violation.
 const EXAMPLES: usize = 5;

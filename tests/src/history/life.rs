@@ -1,6 +1,6 @@
 //! The changes of one payment: which follow from which.
 
-use shared::domain::{Event, Status, transition};
+use domain::{Event, Status, transition};
 
 use super::evidence::Change;
 use super::findings::{Findings, Violation};

@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::domain::{DueDate, Status};
+use domain::{DueDate, Status};
 
 use super::evidence::{Change, Evidence};
 use super::findings::{Findings, Violation};

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::{DueDate, FailureCode, Status};
 use jiff::tz::{Offset, TimeZone};
-use shared::domain::{DueDate, FailureCode, Status};
 
 use super::evidence::{Change, Evidence, Settled};
 use super::findings::{Findings, Violation};

@@ -1,7 +1,7 @@
 //! Each rule about what comes from outside, broken once.
 
+use domain::{Failure, FailureCode, Status};
 use jiff::tz::TimeZone;
-use shared::domain::{Failure, FailureCode, Status};
 
 use super::tests::{change, good, only, payment, settled, spoilt, stored};
 use super::{Change, Evidence, Expect, Letter, Violation, check};

@@ -6,9 +6,9 @@
 use anyhow::Context;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName as Attribute, QueueAttributeName};
+use domain::PaymentId;
 use serde_json::Value;
 use shared::aws::Aws;
-use shared::domain::PaymentId;
 
 use super::evidence::Letter;
 

@@ -59,7 +59,7 @@ fn change(record: &Record) -> Option<Change> {
     let record = record.dynamodb()?;
     let (due, payment) = text(record.keys(), attribute::SK)?.split_once('#')?;
     let account = text(record.keys(), attribute::PK)?.strip_prefix("ACCOUNT#")?;
-    payment.parse::<shared::domain::PaymentId>().ok()?;
+    payment.parse::<domain::PaymentId>().ok()?;
     let image = record.new_image();
     let amount = image.and_then(|image| image.get(attribute::AMOUNT)?.as_n().ok());
     let attempts = image.and_then(|image| image.get(attribute::ATTEMPTS)?.as_n().ok());

@@ -1,6 +1,6 @@
 //! Each rule, broken once.
 
-use shared::domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status, TraceKey};
+use domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status, TraceKey};
 use shared::payments::StoredPayment;
 
 use super::{Change, Evidence, Expect, Findings, Letter, Settled, Violation, check};
@@ -12,7 +12,7 @@ pub(super) fn payment(number: u8) -> Payment {
         due: "2026-11-24".parse().unwrap(),
         amount: "1250".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
-        beneficiary: shared::domain::BeneficiaryId::parse("BEN-1").unwrap(),
+        beneficiary: domain::BeneficiaryId::parse("BEN-1").unwrap(),
         data: None,
         trace_key: TraceKey::generate(),
         created_at: "2026-11-24T00:00:00Z".parse().unwrap(),

@@ -45,7 +45,7 @@ impl Scene {
         self.processes.push(self.stage.start(service, &name).await.unwrap());
     }
 
-    async fn insert(&mut self, count: u64, accounts: u32) -> Vec<shared::domain::Payment> {
+    async fn insert(&mut self, count: u64, accounts: u32) -> Vec<domain::Payment> {
         let mut chance = Chance::new(count, 1);
         let payments: Vec<_> =
             (0..count).map(|_| payment(&mut chance, accounts).unwrap()).collect();

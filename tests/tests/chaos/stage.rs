@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use domain::Status;
 use local::LocalOptions;
 use local::transactions::Faults as TransactionFaults;
 use operator::local_world::{Process, World, temporary_folder};
 use shared::aws::{Aws, Endpoints};
-use shared::domain::Status;
 use shared::payments::PaymentsTable;
 use tempfile::TempDir;
 use tests::history::{Evidence, Queues, read};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use shared::payments::Inserted;
 use tests::chance::Chance;
 use tokio::time::Instant;

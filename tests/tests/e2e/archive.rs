@@ -4,14 +4,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use domain::{
+    AccountId, Amount, BeneficiaryId, DueDate, FailureCode, Payment, PaymentId, Settlement, Status,
+    TraceKey,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
-use shared::domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, FailureCode, Payment, PaymentId, Settlement, Status,
-    TraceKey,
-};
 use shared::payments::archive::{Archive, ArchiveTable};
 use shared::payments::{Change, Inserted, PaymentStore, PaymentsTable};
 use shared::queue::{Confirmation, Dispatch, Producer, Reported};

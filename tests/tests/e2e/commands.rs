@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use domain::Status;
 use local::transactions::Faults;
-use shared::domain::Status;
 
 use crate::flow::{DUEFLOW, Flow};
 

@@ -4,10 +4,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use domain::Status;
 use local::transactions::Faults;
 use operator::local_world::Process;
 use serde_json::Value;
-use shared::domain::Status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

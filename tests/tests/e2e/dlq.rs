@@ -3,10 +3,10 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use domain::{Failure, FailureCode, Outcome, Payment, PaymentRef, Status};
 use jiff::Timestamp;
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
-use shared::domain::{Failure, FailureCode, Outcome, Payment, PaymentRef, Status};
 use shared::payments::{Change, FirstClaim, PaymentStore};
 use shared::queue::{DeadLetterQueue, Producer};
 use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};

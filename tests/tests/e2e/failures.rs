@@ -1,9 +1,9 @@
 //! Payments, records and messages that cannot be paid, and answers that never come.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{Amount, Data, DataBlob, FailureCode, Payment, Status};
 use local::transactions::{Faults, Journal};
 use shared::config::Receiving;
-use shared::domain::{Amount, Data, DataBlob, FailureCode, Payment, Status};
 use shared::queue::{Consumer, DeadLetter};
 use std::time::{Duration, Instant};
 

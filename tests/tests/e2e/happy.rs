@@ -1,7 +1,7 @@
 //! Nothing goes wrong.
 
+use domain::Status;
 use local::transactions::{Faults, Journal};
-use shared::domain::Status;
 use shared::payments::PaymentStore;
 
 use crate::flow::{Flow, stop, until_counted};
@@ -44,7 +44,7 @@ async fn a_payment_for_a_later_day_stays_scheduled() {
     flow.schedule(1, 1).await;
     flow.until_ended().await;
     let mut later = flow.payments().await.remove(0).payment;
-    later.id = shared::domain::PaymentId::generate();
+    later.id = domain::PaymentId::generate();
     later.due = "2999-12-31".parse().unwrap();
     flow.table.insert(std::slice::from_ref(&later)).await.unwrap();
     // A payment inserted after it has passed, so the relay has seen it.

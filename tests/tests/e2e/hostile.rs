@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{FailureCode, Status};
 use jiff::{SignedDuration, Timestamp};
 use local::transactions::{Faults, Journal};
 use operator::local_world::SERVICES;
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::domain::{FailureCode, Status};
 use shared::installation::{Agreement, Installation, InstallationError};
 use shared::payments::PaymentsTable;
 
@@ -171,16 +171,15 @@ async fn what_was_stored_before_is_found_by_the_audit_and_withheld() {
     let table = PaymentsTable::new(client, &flow.world.names.payments_table(), 10);
     let again = all.iter().map(|stored| {
         let mut payment = stored.payment.clone();
-        payment.id = shared::domain::PaymentId::generate();
+        payment.id = domain::PaymentId::generate();
         payment
     });
     let again: Vec<_> = again.collect();
     table.insert(&again).await.unwrap();
-    let fits =
-        |payment: &shared::domain::Payment| payment.id.due_shard(10) == payment.id.due_shard(16);
+    let fits = |payment: &domain::Payment| payment.id.due_shard(10) == payment.id.due_shard(16);
     let wrong = again.iter().filter(|payment| !fits(payment)).count();
     let mut hidden = items(&flow).await[0].clone();
-    let id = shared::domain::PaymentId::generate();
+    let id = domain::PaymentId::generate();
     let account = hidden["AccountID"].as_s().unwrap().clone();
     let due = hidden["ScheduledDate"].as_s().unwrap().clone();
     hidden.insert("SK".to_owned(), AttributeValue::S(format!("{due}#{id}")));
@@ -231,7 +230,7 @@ async fn a_bad_item_that_is_due_in_months_is_withheld_when_it_is_inserted() {
     flow.schedule(1, 1).await;
     let mut item = items(&flow).await[0].clone();
     let relay = flow.service("stream-relay").await;
-    let id = shared::domain::PaymentId::generate();
+    let id = domain::PaymentId::generate();
     let account = item["AccountID"].as_s().unwrap().clone();
     for (name, value) in [
         ("SK", format!("2099-06-01#{id}")),

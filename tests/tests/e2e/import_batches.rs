@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::Status;
 use local::transactions::Faults;
 use serde_json::Value;
-use shared::domain::Status;
 
 use crate::flow::{DUEFLOW, Flow, PATIENCE};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{AccountId, Data, DataBlob, FailureCode, Outcome, Payment, PaymentId, Status};
 use local::transactions::{Faults, Journal};
-use shared::domain::{AccountId, Data, DataBlob, FailureCode, Outcome, Payment, PaymentId, Status};
 use shared::payments::{PaymentStore, StoredPayment, check_size};
 use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use domain::Status;
 use local::transactions::{Faults, Reach};
 use operator::local_world::Process;
-use shared::domain::Status;
 
 use crate::flow::{Flow, stop, until_counted};
 

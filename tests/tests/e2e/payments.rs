@@ -3,12 +3,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
+use domain::{DataBlob, Failure, FailureCode, Payment, PaymentId, PaymentRef, Settlement, Status};
 use jiff::Timestamp;
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
-use shared::domain::{
-    DataBlob, Failure, FailureCode, Payment, PaymentId, PaymentRef, Settlement, Status,
-};
 use shared::payments::{Change, FirstClaim, PaymentStore};
 
 use crate::flow::{DUEFLOW, Flow, stop, until_counted, until_result};

@@ -4,12 +4,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use domain::{DueDate, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::transactions::{Faults, Reach};
 use operator::setup::set_up;
 use serde_json::Value;
-use shared::domain::{DueDate, Status};
 
 use crate::flow::{DUEFLOW, Flow, stop};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::{Failure, FailureCode, Settlement, Status};
 use local::transactions::Faults;
 use shared::config::Receiving;
-use shared::domain::{Failure, FailureCode, Settlement, Status};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Outgoing, Producer, Reported};
 
 use crate::failures::letters;

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
+use domain::Settlement;
 use jiff::Timestamp;
 use local::transactions::Faults;
 use serde_json::Value;
-use shared::domain::Settlement;
 use shared::payments::{Change, PaymentStore};
 
 use crate::flow::{DUEFLOW, Flow};

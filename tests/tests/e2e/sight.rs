@@ -4,12 +4,12 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use domain::{DueDate, Failure, FailureCode, Payment, PaymentId, Status};
 use jiff::Timestamp;
 use local::transactions::Faults;
 use operator::local_world::Process;
 use serde_json::Value;
 use shared::config::Receiving;
-use shared::domain::{DueDate, Failure, FailureCode, Payment, PaymentId, Status};
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{Consumer, DeadLetterQueue, Producer};
 

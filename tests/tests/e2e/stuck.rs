@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use domain::Status;
 use local::transactions::Faults;
 use shared::config::Receiving;
-use shared::domain::Status;
 use shared::queue::Consumer;
 
 use crate::flow::{Flow, PATIENCE, impatient, stop, sweeping};

@@ -2,8 +2,8 @@
 //! is paid as the person says (INV-16).
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{FailureCode, Payment, Status};
 use local::transactions::{Faults, Journal};
-use shared::domain::{FailureCode, Payment, Status};
 use shared::payments::PaymentStore;
 use shared::queue::{Dispatch, Producer};
 

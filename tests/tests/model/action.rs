@@ -1,6 +1,6 @@
 //! What can happen next.
 
-use shared::domain::Status;
+use domain::Status;
 
 use crate::protocol::Protocol;
 use crate::rules::{Broken, Retention};

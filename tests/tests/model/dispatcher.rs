@@ -1,6 +1,6 @@
 //! A dispatcher's steps, one for each call that leaves the process.
 
-use shared::domain::{Event, Status};
+use domain::{Event, Status};
 
 use crate::action::{Fate, Reply};
 use crate::protocol::Protocol;

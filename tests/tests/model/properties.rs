@@ -1,6 +1,6 @@
 //! What must hold in every state, however it was reached.
 
-use shared::domain::Status;
+use domain::Status;
 use stateright::Property;
 
 use crate::protocol::Protocol;

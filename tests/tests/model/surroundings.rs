@@ -1,6 +1,6 @@
 //! The steps of the relay, the confirmer, the transaction service's memory and people.
 
-use shared::domain::{Event, Status};
+use domain::{Event, Status};
 
 use crate::action::Arrival;
 use crate::protocol::Protocol;

@@ -1,6 +1,6 @@
 //! What the model remembers: the table, the journal, the queues and everybody's hands.
 
-use shared::domain::{Event, Status, transition};
+use domain::{Event, Status, transition};
 
 /// A payment by its place in the stream, which is its place in its account's order.
 pub(crate) type Place = usize;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
-use shared::domain::{
+use domain::{
     Amount, Asked, Currency, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
 };
+use serde_json::json;
 use shared::transaction::Transactions;
 use shared::transaction::fuzzing::{found, outcome};
 use tokio::time::sleep;

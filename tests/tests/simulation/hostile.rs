@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
+use domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId, Status};
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId, Status};
 use shared::payments::{DeadLetters, StoredPayment};
 use shared::queue::{DeadLetter, Dispatch, Outgoing};
 use stream_relay::fuzzing::{Judged, judge};

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{
+    Asked, Certainty, Doubt, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
+};
 use proptest::prelude::{Strategy, prop};
 use proptest::test_runner::{Config, RngSeed};
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use shared::domain::{
-    Asked, Certainty, Doubt, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
-};
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use shared::domain::{PaymentRef, Status};
+use domain::{PaymentRef, Status};
 use tests::history::{Change, Expect, Settled, check};
 use tokio::time::{Instant, sleep, sleep_until};
 

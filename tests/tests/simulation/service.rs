@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{Asked, Certainty, Doubt, Found, Outcome, Payment, RefusalCodes, Settlement};
 use shared::clock::Clock;
-use shared::domain::{Asked, Certainty, Doubt, Found, Outcome, Payment, RefusalCodes, Settlement};
 use shared::transaction::Transactions;
 use tests::chance::fraction;
 use tests::history::Settled;

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use shared::domain::{
+use domain::{
     BlobDigest, Data, DataBlob, DueDate, Failure, Money, Payment, PaymentId, PaymentRef,
     Settlement, Status, transition,
 };
+use jiff::Timestamp;
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
     FirstClaim, PaymentStore, PaymentsError, StoredPayment, met,

@@ -9,15 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use confirmer::{Confirming, Sweeping};
 use dispatcher::{CallLimits, Dispatching};
+use domain::{
+    AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
+    PaymentRef, Status, TraceKey,
+};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{DispatchStops, StopInMemory, StopLimits};
-use shared::domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
-    PaymentRef, Status, TraceKey,
-};
 use shared::payments::archive::Archive;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer};

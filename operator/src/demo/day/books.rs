@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use domain::{Payment, PaymentId, Status};
 use serde::Serialize;
-use shared::domain::{Payment, PaymentId, Status};
 use shared::payments::StoredPayment;
 
 use super::plan::Fate;

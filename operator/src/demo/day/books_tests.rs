@@ -1,5 +1,5 @@
+use domain::{AccountId, Amount, BeneficiaryId, TraceKey};
 use jiff::Timestamp;
-use shared::domain::{AccountId, Amount, BeneficiaryId, TraceKey};
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! Which payments a bank's day has, and what shall become of each: pure.
 
+use domain::{DueDate, Payment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::config::zone_ahead_by;
-use shared::domain::{DueDate, Payment};
 
 use crate::demo::generate::payment;
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::{DueDate, Payment, PaymentId, PaymentRef};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::domain::{DueDate, Payment, PaymentId, PaymentRef};
 use shared::payments::archive::Tables;
 use shared::payments::{Change, ChangeError, PaymentStore, PaymentsTable};
 use tokio::time::Instant;

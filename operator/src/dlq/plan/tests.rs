@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use shared::domain::{
-    AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, Settlement, TraceKey,
-};
+use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, Settlement, TraceKey};
 use shared::queue::DeadLetter;
 
 use super::*;

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatcher::CallLimits;
-use jiff::Timestamp;
-use shared::domain::{
+use domain::{
     Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment,
     TraceKey,
 };
+use jiff::Timestamp;
 use shared::payments::{Applied, BlobError};
 use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
 

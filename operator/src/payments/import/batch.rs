@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use shared::domain::{AccountId, Payment, Status};
+use domain::{AccountId, Payment, Status};
 use shared::payments::Inserted;
 
 use super::ledger::Ledger;

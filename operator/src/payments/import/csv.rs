@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use csv_core::ReadRecordResult;
-use shared::domain::{Currency, DueDate};
+use domain::{Currency, DueDate};
 
 use super::lines::MAX_ROW;
 use super::options::ExpectedSum;

@@ -1,7 +1,7 @@
 //! What a fuzz target needs of the reading of imports (`tests/fuzz`).
 
+use domain::Payment;
 use jiff::Timestamp;
-use shared::domain::Payment;
 
 use super::lines::Cut;
 use super::rows::{Entry, Rows};

@@ -52,10 +52,10 @@ mod writers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use domain::DueDate;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::config::Common;
-use shared::domain::DueDate;
 
 pub use options::ImportOptions;
 

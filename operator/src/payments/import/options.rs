@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use shared::domain::{Currency, DueDate};
+use domain::{Currency, DueDate};
 
 const HELP: &str = "\
 The file is read twice. The first time every row is checked, counted and summed, and the totals are \

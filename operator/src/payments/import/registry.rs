@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
+use domain::PaymentId;
 use jiff::Timestamp;
-use shared::domain::PaymentId;
 use shared::payments::Attributes;
 use shared::resources::imports;
 

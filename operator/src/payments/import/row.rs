@@ -1,13 +1,13 @@
 //! One row of a file, and the payment it asks for: pure.
 
+use domain::{
+    AccountId, Amount, BeneficiaryId, Currency, Data, DataBlob, DueDate, Payment, PaymentId,
+    TraceKey,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use shared::domain::{
-    AccountId, Amount, BeneficiaryId, Currency, Data, DataBlob, DueDate, Payment, PaymentId,
-    TraceKey,
-};
 use shared::payments::check_size;
 
 /// A column of a CSV file, or a field of a JSON object.

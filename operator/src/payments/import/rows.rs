@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
+use domain::Currency;
 use serde::Deserialize;
-use shared::domain::Currency;
 
 use super::csv::Csv;
 use super::grammar::{Fault, is_blank};

@@ -1,8 +1,8 @@
 //! Which rows are taken, and under which id.
 
+use domain::{DueDate, Payment};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use shared::domain::{DueDate, Payment};
 
 use super::content::Content;
 use super::repeats::{IdUse, Key, Repeats, Seen};

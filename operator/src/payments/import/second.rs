@@ -12,7 +12,7 @@ use super::rows::{Entry, Rows};
 use super::rules::{Rules, shortened};
 use super::stop::Stop;
 use super::writers::Writers;
-use shared::domain::{Payment, PaymentRef, Status};
+use domain::{Payment, PaymentRef, Status};
 use shared::payments::{Inserted, PaymentsTable};
 
 /// Rows between two looks at the clock, where nothing is sent.

@@ -1,6 +1,6 @@
 //! The first reading: every row is checked and counted, nothing is written.
 
-use shared::domain::DueDate;
+use domain::DueDate;
 
 use super::bar::Bar;
 use super::content::Content;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::domain::AccountId;
+use domain::AccountId;
 use shared::payments::{Inserted, PaymentsError, PaymentsTable};
 use shared::retry;
 use shared::shutdown::Shutdown;

@@ -7,9 +7,9 @@ use super::super::due::DUE_PAGE;
 use super::super::item::{Attributes, attribute, due_shard_key, reference_from};
 use super::super::table::{Cursor, PaymentsTable};
 use super::error::ArchiveError;
-use crate::domain::{DueDate, PaymentRef, Status};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
+use domain::{DueDate, PaymentRef, Status};
 
 /// A payment as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

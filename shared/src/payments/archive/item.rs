@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::super::blobs::BlobError;
 use super::super::item::{ItemError, StoredPayment, attribute};
-use crate::domain::{Data, DataBlob, PaymentRef, Status};
+use domain::{Data, DataBlob, PaymentRef, Status};
 
 /// Why a payment stays in the payments table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,9 +121,9 @@ impl ArchiveItem {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::{Amount, BlobDigest};
     use crate::payments::item::new_item;
     use crate::payments::item::tests::longest_payment;
+    use domain::{Amount, BlobDigest};
 
     /// The item of a payment that transaction `T` has settled.
     pub(in super::super) fn settled() -> HashMap<String, AttributeValue> {

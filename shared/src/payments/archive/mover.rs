@@ -9,7 +9,7 @@ use super::error::ArchiveError;
 use super::item::{ArchiveItem, Likeness, NotArchivable};
 use super::table::Put;
 use super::tables::Deleted;
-use crate::domain::PaymentRef;
+use domain::PaymentRef;
 
 /// What a move asks of the two tables. Each call may fail, before or after it had its effect.
 /// [`Tables`](super::Tables) are the real ones; a test puts its own here.

@@ -191,7 +191,7 @@ async fn what_is_not_settled_stays_and_says_why() {
         payments.get_mut(&first).unwrap().insert(attribute::STATUS.to_owned(), pending);
     }
     let moved = move_payments(&memory, &wanted).await.unwrap();
-    let why = Stayed::NotArchivable(NotArchivable::InStatus(crate::domain::Status::Pending));
+    let why = Stayed::NotArchivable(NotArchivable::InStatus(domain::Status::Pending));
     assert_eq!(moved.stayed, [(wanted[0].clone(), why)]);
     assert!(!memory.archive().contains_key(&first));
 }

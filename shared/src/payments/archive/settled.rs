@@ -7,8 +7,8 @@ use super::super::item::{Attributes, attribute, reference_from};
 use super::super::table::{Cursor, PaymentsTable};
 use super::error::ArchiveError;
 use super::tables::Tables;
-use crate::domain::PaymentRef;
 use crate::telemetry::calls;
+use domain::PaymentRef;
 
 /// A payment that has a transaction id.
 #[derive(Debug, Clone, PartialEq, Eq)]

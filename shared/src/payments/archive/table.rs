@@ -20,9 +20,9 @@ use super::super::table::{Cursor, PaymentsTable, database_error};
 use super::super::upcoming::UPCOMING_PAGE;
 use super::error::ArchiveError;
 use super::item::ArchiveItem;
-use crate::domain::{AccountId, DueDate, PaymentRef, Status};
 use crate::resources::TRANSACTION_INDEX;
 use crate::telemetry::calls;
+use domain::{AccountId, DueDate, PaymentRef, Status};
 
 /// What the services ask of the archive: was this payment settled before? [`ArchiveTable`] is
 /// the real one; a simulation puts its own here.

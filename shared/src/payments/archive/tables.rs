@@ -19,7 +19,7 @@ use super::item::{ArchiveItem, NotArchivable};
 use super::mover::Moves;
 use super::table::{ArchiveTable, Put};
 use crate::config::Names;
-use crate::domain::{DueDate, PaymentRef, Status};
+use domain::{DueDate, PaymentRef, Status};
 
 /// The payments table and the archive.
 #[derive(Debug)]
