@@ -9,40 +9,40 @@ use shared::telemetry::Metric;
 use crate::callback::Answer;
 
 const SETTLED: Metric = Metric::counter(
-    "confirmer_payments_settled_total",
+    "dueflow_confirmer_payments_settled_total",
     "Payments marked PROCESSED, by whether this write did it or one before",
 );
 const REJECTED: Metric = Metric::counter(
-    "confirmer_payments_rejected_total",
+    "dueflow_confirmer_payments_rejected_total",
     "Payments marked FAILED because the transaction service reported a rejection, by whether this write did it or one before",
 );
 const BURIED: Metric = Metric::counter(
-    "confirmer_messages_buried_total",
+    "dueflow_confirmer_messages_dead_lettered_total",
     "Messages put whole into the dead-letter queue, by code",
 );
 const RELEASED: Metric = Metric::counter(
-    "confirmer_messages_released_total",
+    "dueflow_confirmer_messages_released_total",
     "Messages given back to be delivered again",
 );
 const ERRORS: Metric =
-    Metric::counter("confirmer_errors_total", "Failed calls by what was being done");
+    Metric::counter("dueflow_confirmer_errors_total", "Failed calls by what was being done");
 
 const SWEEPS: Metric = Metric::counter(
-    "confirmer_sweeps_total",
+    "dueflow_confirmer_sweeps_total",
     "Sweeps for payments that are PENDING for too long, by how they ended",
 );
 const STUCK: Metric = Metric::counter(
-    "confirmer_stuck_payments_total",
+    "dueflow_confirmer_stuck_payments_total",
     "Payments that were PENDING for too long, by what the transaction service said of them",
 );
 
 const STOPS: Metric = Metric::counter(
-    "confirmer_stops_total",
+    "dueflow_confirmer_stops_total",
     "Times that this confirmer has stopped dispatching because of reported refusals",
 );
 
 const CALLBACKS: Metric =
-    Metric::counter("confirmer_callbacks_total", "Callbacks by how they were answered");
+    Metric::counter("dueflow_confirmer_callbacks_total", "Callbacks by how they were answered");
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] =
@@ -80,7 +80,7 @@ pub(crate) fn released(count: usize) {
 }
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
-    ERRORS.add_for("doing", doing, 1);
+    ERRORS.add_for("operation", doing, 1);
     tracing::warn!(doing, %error, "a call failed: what it was for is tried again");
 }
 

@@ -202,7 +202,7 @@ impl Worker {
             // Just written, and gone: whatever did that, the message must not go too.
             Ok(DeadLettered::Missing) => self.give_back(vec![delivery]).await,
             Err(error) => {
-                events::error("bury", &error);
+                events::error("dead_letter", &error);
                 self.give_back(vec![delivery]).await;
             }
         }
@@ -220,7 +220,7 @@ impl Worker {
         match buried {
             Ok(()) => self.queue.acknowledge(vec![delivery]).await,
             Err(error) => {
-                events::error("bury", &error);
+                events::error("dead_letter", &error);
                 self.give_back(vec![delivery]).await;
             }
         }

@@ -64,7 +64,7 @@ impl Worker {
             if let Err(ChangeError::InStatus(stored)) = &result
                 && stored.status == Status::Scheduled
             {
-                events::early(&job.payment, "left");
+                events::early(&job.payment, "left_to_day_opening");
                 self.queue.acknowledge(vec![job.received.delivery]).await;
                 continue;
             }

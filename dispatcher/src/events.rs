@@ -9,80 +9,81 @@ use shared::telemetry::Metric;
 use crate::job::Blob;
 
 const CLAIMS: Metric = Metric::counter(
-    "dispatcher_claims_total",
+    "dueflow_dispatcher_claims_total",
     "Delivered payments by what the claim found: claimed, or the status they were in",
 );
 const OUTCOMES: Metric =
-    Metric::counter("dispatcher_submissions_total", "Submissions by what they came to");
+    Metric::counter("dueflow_dispatcher_submissions_total", "Submissions by what they came to");
 const BLOBS: Metric = Metric::counter(
-    "dispatcher_blobs_total",
+    "dueflow_dispatcher_blobs_total",
     "Blobs of claimed payments that lie in items of their own, by what reading them came to",
 );
 const LATENCY: Metric = Metric::seconds(
-    "dispatcher_submission_seconds",
+    "dueflow_dispatcher_submission_duration_seconds",
     "Time from a submission to its answer, or to giving up waiting",
 );
 const RECORDED: Metric = Metric::counter(
-    "dispatcher_payments_recorded_total",
+    "dueflow_dispatcher_payments_recorded_total",
     "Settlements handed to the confirmer, their messages deleted",
 );
 const FAILED: Metric =
-    Metric::counter("dispatcher_payments_failed_total", "Payments marked FAILED, by code");
+    Metric::counter("dueflow_dispatcher_payments_failed_total", "Payments marked FAILED, by code");
 const BURIED: Metric = Metric::counter(
-    "dispatcher_messages_buried_total",
+    "dueflow_dispatcher_messages_dead_lettered_total",
     "Messages put whole into the dead-letter queue, by code",
 );
 const RELEASED: Metric = Metric::counter(
-    "dispatcher_messages_released_total",
+    "dueflow_dispatcher_messages_released_total",
     "Messages given back to be delivered again",
 );
 const ERRORS: Metric =
-    Metric::counter("dispatcher_errors_total", "Failed calls by what was being done");
+    Metric::counter("dueflow_dispatcher_errors_total", "Failed calls by what was being done");
 const WITHDRAWN: Metric = Metric::counter(
-    "dispatcher_payments_withdrawn_total",
+    "dueflow_dispatcher_message_visibility_lost_total",
     "Payments left alone because their message may be another worker's by now",
 );
 const EARLY: Metric = Metric::counter(
-    "dispatcher_payments_early_total",
+    "dueflow_dispatcher_payments_early_total",
     "Payments that came before their day began at the bank: delayed until it does, or left to its opening",
 );
 const ASKED: Metric = Metric::counter(
-    "dispatcher_asked_total",
+    "dueflow_dispatcher_transaction_lookups_total",
     "Payments asked for before they were submitted again, by what was found",
 );
 const ARCHIVED: Metric = Metric::counter(
-    "dispatcher_payments_archived_before_total",
+    "dueflow_dispatcher_payments_already_archived_total",
     "Payments that the archive holds as settled, inserted again or named by a late message: not paid again",
 );
 const PROBED: Metric = Metric::counter(
-    "dispatcher_probes_total",
+    "dueflow_dispatcher_health_probes_total",
     "Questions whether the transaction service answers, while it counted as down, by the answer",
 );
 const OPENED: Metric = Metric::counter(
-    "dispatcher_circuit_opened_total",
+    "dueflow_dispatcher_circuit_breaker_opened_total",
     "Times that the transaction service was taken for down",
 );
 const CIRCUIT: Metric = Metric::gauge(
-    "dispatcher_circuit_open",
+    "dueflow_dispatcher_circuit_breaker_open",
     "1 while the transaction service counts as down and nothing is received, else 0",
 );
 const STOPPED: Metric = Metric::gauge(
-    "dispatcher_stopped",
+    "dueflow_dispatcher_stopped",
     "1 while dispatching is stopped for this reason, until an operator resumes it, else 0",
 );
 const STOPS: Metric = Metric::counter(
-    "dispatcher_stops_total",
+    "dueflow_dispatcher_stops_total",
     "Times that this dispatcher was stopped, by itself or by the stored stop, by reason",
 );
 const STOP_ERRORS: Metric = Metric::counter(
-    "dispatcher_stop_errors_total",
+    "dueflow_dispatcher_stop_errors_total",
     "Calls that failed to read or to store the stop of dispatching",
 );
 const LIMIT: Metric = Metric::gauge(
-    "dispatcher_concurrency_limit",
+    "dueflow_dispatcher_concurrency_limit",
     "Calls to the transaction service that may be under way at once",
 );
-const IN_HAND: Metric = Metric::gauge("dispatcher_payments_in_hand", "Payments in hand now");
+const IN_HAND: Metric =
+    Metric::gauge("dueflow_dispatcher_payments_in_hand", "Payments in hand now");
 
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
@@ -182,7 +183,7 @@ pub(crate) fn released(count: usize) {
 }
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
-    ERRORS.add_for("doing", doing, 1);
+    ERRORS.add_for("operation", doing, 1);
     tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
 }
 
@@ -224,7 +225,7 @@ fn found_label(found: &Found) -> (&'static str, Option<&str>) {
         Found::Settled(_) => ("settled", None),
         Found::UnderWay => ("under_way", None),
         Found::Rejected { reason } => ("rejected", Some(reason)),
-        Found::Nothing => ("nothing", None),
+        Found::Nothing => ("not_found", None),
         Found::NoAnswer { reason, .. } => ("no_answer", Some(reason)),
     }
 }

@@ -65,7 +65,7 @@ impl Group {
                 Finding::Stopped => Err((job, Duration::ZERO)),
                 Finding::Early(Timing::Ahead) => {
                     // The opening of its day, or the sweep for PENDING payments, sends it.
-                    events::early(&job.payment, "left");
+                    events::early(&job.payment, "left_to_day_opening");
                     self.queue.acknowledge(vec![job.received.delivery]).await;
                     continue;
                 }
@@ -208,7 +208,7 @@ impl Group {
             // Somebody has sent it again, or it is gone: the next delivery judges anew.
             Ok(DeadLettered::NotFailed(_) | DeadLettered::Missing) => Err(later(job)),
             Err(error) => {
-                events::error("bury", &error);
+                events::error("dead_letter", &error);
                 Err(later(job))
             }
         }
@@ -239,7 +239,7 @@ impl Group {
             events::buried(message_id, &failure);
             if let Err(error) = self.dead_letters.bury_raw(message_id, body.clone(), failure).await
             {
-                events::error("bury", &error);
+                events::error("dead_letter", &error);
                 return Err(job);
             }
         }
@@ -265,7 +265,7 @@ impl Group {
                 Ok(())
             }
             Err(error) => {
-                events::error("bury", &error);
+                events::error("dead_letter", &error);
                 Err(received)
             }
         }

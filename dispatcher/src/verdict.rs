@@ -47,13 +47,13 @@ impl Verdict {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Work(Claim::Made(_)) => "claimed",
-            Self::Work(Claim::Found(_)) => "again",
+            Self::Work(Claim::Found(_)) => "pending",
             Self::Work(Claim::Replayed(_)) => "replayed",
             Self::Work(Claim::Disputed(_)) | Self::Disputed(_) => "disputed",
             Self::Withhold(_) => "withheld",
             Self::Leftover(Status::Cancelled) => "cancelled",
             Self::Leftover(Status::Failed) | Self::DeadLetter(_) => "failed",
-            Self::Leftover(_) => "ended",
+            Self::Leftover(_) => "processed",
             Self::Absent(_) => "absent",
             Self::Contradicted(_) => "contradicted",
             Self::Retry { .. } => "error",

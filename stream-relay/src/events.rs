@@ -8,72 +8,85 @@ use crate::record::{Fault, Skipped};
 use crate::sweep::Misfit;
 
 const RECORDS: Metric = Metric::counter(
-    "stream_relay_records_total",
+    "dueflow_stream_relay_records_total",
     "Stream records read, by what was done with them",
 );
 const PAGES: Metric =
-    Metric::counter("stream_relay_pages_total", "GetRecords calls that succeeded");
-const READ_ERRORS: Metric =
-    Metric::counter("stream_relay_read_errors_total", "Calls to DynamoDB Streams that failed");
+    Metric::counter("dueflow_stream_relay_pages_total", "GetRecords calls that succeeded");
+const READ_ERRORS: Metric = Metric::counter(
+    "dueflow_stream_relay_read_errors_total",
+    "Calls to DynamoDB Streams that failed",
+);
 const SEND_ERRORS: Metric = Metric::counter(
-    "stream_relay_send_errors_total",
+    "dueflow_stream_relay_send_errors_total",
     "Times that messages were still not queued after all retries, and were kept to be sent again",
 );
 const GAPS: Metric = Metric::counter(
-    "stream_relay_trim_gaps_total",
+    "dueflow_stream_relay_trim_gaps_total",
     "Times that the stream had dropped records which were not read yet",
 );
-const CHECKPOINTS: Metric =
-    Metric::counter("stream_relay_checkpoints_total", "Positions written to the table of leases");
+const CHECKPOINTS: Metric = Metric::counter(
+    "dueflow_stream_relay_checkpoints_total",
+    "Positions written to the table of leases",
+);
 const LEASES_LOST: Metric =
-    Metric::counter("stream_relay_leases_lost_total", "Leases that another relay took");
-const LEASE_ERRORS: Metric =
-    Metric::counter("stream_relay_lease_errors_total", "Calls to the table of leases that failed");
-const SWEEPS: Metric =
-    Metric::counter("stream_relay_sweeps_total", "Sweeps after a gap that were completed");
+    Metric::counter("dueflow_stream_relay_leases_lost_total", "Leases that another relay took");
+const LEASE_ERRORS: Metric = Metric::counter(
+    "dueflow_stream_relay_lease_errors_total",
+    "Calls to the table of leases that failed",
+);
+const SWEEPS: Metric = Metric::counter(
+    "dueflow_stream_relay_gap_recoveries_total",
+    "Sweeps after a gap that were completed",
+);
 const SWEEP_ERRORS: Metric = Metric::counter(
-    "stream_relay_sweep_errors_total",
+    "dueflow_stream_relay_sweep_errors_total",
     "Calls to the payments table, or for the number of messages, that failed during an opening, a sweep or a look",
 );
 const SWEPT: Metric = Metric::counter(
-    "stream_relay_swept_payments_total",
+    "dueflow_stream_relay_gap_recovery_payments_total",
     "Payments that sweeps after a gap have queued",
 );
-const DAYS_OPENED: Metric =
-    Metric::counter("stream_relay_days_opened_total", "Days that were opened to their end");
-const OPENED: Metric =
-    Metric::counter("stream_relay_opened_payments_total", "Payments that openings have queued");
+const DAYS_OPENED: Metric = Metric::counter(
+    "dueflow_stream_relay_day_openings_total",
+    "Days that were opened to their end",
+);
+const OPENED: Metric = Metric::counter(
+    "dueflow_stream_relay_day_opening_payments_total",
+    "Payments that openings have queued",
+);
 const UNOPENED: Metric = Metric::gauge(
-    "stream_relay_unopened_day_seconds",
+    "dueflow_stream_relay_unopened_day_age_seconds",
     "Time since the oldest day began that is not open yet, 0 when all are open",
 );
 const WATCHES: Metric = Metric::counter(
-    "stream_relay_watches_total",
+    "dueflow_stream_relay_lost_message_scans_total",
     "Looks for payments that no message carries, by what was found",
 );
 const WATCHED: Metric = Metric::counter(
-    "stream_relay_watch_payments_total",
+    "dueflow_stream_relay_lost_message_scan_payments_total",
     "Payments that the watch has queued because messages were missing",
 );
 const UNREADABLE: Metric = Metric::counter(
-    "stream_relay_watch_unreadable_total",
+    "dueflow_stream_relay_lost_message_scan_unreadable_items_total",
     "SCHEDULED items that a look could not read as payments",
 );
 const WITHHELD: Metric = Metric::counter(
-    "stream_relay_withheld_items_total",
+    "dueflow_stream_relay_withheld_items_total",
     "Items made FAILED because they must not be paid before a person has decided, by code",
 );
 const MARK_ERRORS: Metric = Metric::counter(
-    "stream_relay_withhold_errors_total",
+    "dueflow_stream_relay_withhold_errors_total",
     "Times that an item which must not be paid could not be made FAILED, and was tried again",
 );
 const LEFT: Metric = Metric::counter(
-    "stream_relay_scan_left_items_total",
+    "dueflow_stream_relay_sweep_skipped_items_total",
     "SCHEDULED items that an opening or a scan has left where they are, by reason",
 );
-const SHARDS: Metric = Metric::gauge("stream_relay_shards", "Shards that this relay reads");
+const SHARDS: Metric =
+    Metric::gauge("dueflow_stream_relay_leased_shards", "Shards that this relay reads");
 const LAG: Metric = Metric::gauge(
-    "stream_relay_lag_seconds",
+    "dueflow_stream_relay_lag_seconds",
     "Age of the newest record of the last page that held any",
 );
 

@@ -55,7 +55,7 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     let zone = ("DUEFLOW_TIME_ZONE", evening);
     let mut evening = world.spawn("stream-relay", "evening", &[zone])?;
     evening.ready().await?;
-    until_counted(&mut evening, "stream_relay_records_total", payments).await?;
+    until_counted(&mut evening, "dueflow_stream_relay_records_total", payments).await?;
     evening.stop().await?;
 
     let morning = where_the_day_begins_in(-1);
@@ -69,9 +69,12 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     ];
     let mut morning = world.spawn("stream-relay", "morning", &settings)?;
     morning.ready().await?;
-    let began = until_counted(&mut morning, "stream_relay_opened_payments_total", 1).await?;
-    let opened = morning.samples().await?.sum("stream_relay_opened_payments_total");
-    let ended = until_counted(&mut morning, "stream_relay_opened_payments_total", payments).await?;
+    let began =
+        until_counted(&mut morning, "dueflow_stream_relay_day_opening_payments_total", 1).await?;
+    let opened = morning.samples().await?.sum("dueflow_stream_relay_day_opening_payments_total");
+    let ended =
+        until_counted(&mut morning, "dueflow_stream_relay_day_opening_payments_total", payments)
+            .await?;
     let usage = morning.usage().unwrap_or_default();
     morning.stop().await?;
     println!(

@@ -62,8 +62,8 @@ async fn measure() -> Vec<Measured> {
     let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
     let tables = Arc::new(Tables::new(&client, &world.names, 16));
     let each = |name| Samples::parse(&metrics.render()).sum(name) / 1000.0 / PAYMENTS as f64;
-    let written = || each("dynamodb_write_units_milli_total");
-    let read = || each("dynamodb_read_units_milli_total");
+    let written = || each("dueflow_dynamodb_write_units_milli_total");
+    let read = || each("dueflow_dynamodb_read_units_milli_total");
 
     let first_day: DueDate = "2026-11-20".parse().unwrap();
     let mut all = Vec::new();

@@ -45,9 +45,9 @@ fn the_table_of_metrics_has_every_metric_with_its_kind_and_help() {
 #[test]
 fn metric_names_start_with_their_service_and_say_their_unit() {
     for (prefix, metrics) in [
-        ("stream_relay_", stream_relay::METRICS),
-        ("dispatcher_", dispatcher::METRICS),
-        ("confirmer_", confirmer::METRICS),
+        ("dueflow_stream_relay_", stream_relay::METRICS),
+        ("dueflow_dispatcher_", dispatcher::METRICS),
+        ("dueflow_confirmer_", confirmer::METRICS),
     ] {
         for metric in metrics {
             assert!(metric.name.starts_with(prefix), "{}", metric.name);

@@ -55,8 +55,8 @@ impl Answer {
     /// The label, and the status.
     pub(super) const fn told(&self) -> (&'static str, StatusCode) {
         match self {
-            Self::Taken => ("taken", StatusCode::NO_CONTENT),
-            Self::Again => ("again", StatusCode::CONFLICT),
+            Self::Taken => ("accepted", StatusCode::NO_CONTENT),
+            Self::Again => ("duplicate", StatusCode::CONFLICT),
             Self::UnderWay => ("under_way", StatusCode::SERVICE_UNAVAILABLE),
             Self::Unsigned(_) => ("unsigned", StatusCode::UNAUTHORIZED),
             Self::Malformed(_) => ("malformed", StatusCode::BAD_REQUEST),

@@ -92,7 +92,7 @@ impl Round<'_> {
                     reports.push(message);
                     label
                 }
-                Step::Requeue(_) if !self.memory.requeues.take(stored) => "carried",
+                Step::Requeue(_) if !self.memory.requeues.take(stored) => "already_queued",
                 Step::Requeue(message) => {
                     taken.push(stored.payment.id);
                     again.push(message);

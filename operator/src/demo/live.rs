@@ -34,12 +34,13 @@ impl Live {
     fn add(&mut self, samples: &Samples) {
         let count = |value: f64| value as u64;
         self.forwarded +=
-            count(samples.labelled("stream_relay_records_total", "result", "forwarded"));
-        self.claimed += count(samples.labelled("dispatcher_claims_total", "result", "claimed"));
+            count(samples.labelled("dueflow_stream_relay_records_total", "result", "forwarded"));
+        self.claimed +=
+            count(samples.labelled("dueflow_dispatcher_claims_total", "result", "claimed"));
         self.processed +=
-            count(samples.labelled("confirmer_payments_settled_total", "result", "now"));
-        self.failed += count(samples.sum("dispatcher_payments_failed_total"))
-            + count(samples.labelled("confirmer_payments_rejected_total", "result", "now"));
+            count(samples.labelled("dueflow_confirmer_payments_settled_total", "result", "now"));
+        self.failed += count(samples.sum("dueflow_dispatcher_payments_failed_total"))
+            + count(samples.labelled("dueflow_confirmer_payments_rejected_total", "result", "now"));
     }
 }
 

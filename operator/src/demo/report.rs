@@ -53,9 +53,13 @@ impl Cost {
         // An empty sum of floats is -0.
         let per_payment = |total: f64| total.abs() / payments.max(1) as f64;
         Self {
-            write_units_per_payment: per_payment(sum("dynamodb_write_units_milli_total") / 1000.0),
-            read_units_per_payment: per_payment(sum("dynamodb_read_units_milli_total") / 1000.0),
-            sqs_calls_per_payment: per_payment(sum("sqs_requests_total")),
+            write_units_per_payment: per_payment(
+                sum("dueflow_dynamodb_write_units_milli_total") / 1000.0,
+            ),
+            read_units_per_payment: per_payment(
+                sum("dueflow_dynamodb_read_units_milli_total") / 1000.0,
+            ),
+            sqs_calls_per_payment: per_payment(sum("dueflow_sqs_requests_total")),
         }
     }
 }

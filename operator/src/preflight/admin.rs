@@ -62,7 +62,8 @@ fn service(page: &str) -> Option<&'static str> {
 }
 
 fn circuit_open(page: &str) -> bool {
-    let gauge = page.lines().find_map(|line| line.strip_prefix("dispatcher_circuit_open "));
+    let gauge =
+        page.lines().find_map(|line| line.strip_prefix("dueflow_dispatcher_circuit_breaker_open "));
     gauge.is_some_and(|value| value.trim() != "0")
 }
 
@@ -144,7 +145,9 @@ mod tests {
     #[test]
     fn a_page_of_metrics_tells_which_service_it_is_of_and_whether_the_circuit_is_open() {
         let page = |value| {
-            format!("# TYPE dispatcher_circuit_open gauge\ndispatcher_circuit_open {value}\n")
+            format!(
+                "# TYPE dueflow_dispatcher_circuit_breaker_open gauge\ndueflow_dispatcher_circuit_breaker_open {value}\n"
+            )
         };
         assert_eq!(service(&page(0)), Some("dispatcher"));
         assert!(circuit_open(&page(1)) && !circuit_open(&page(0)));

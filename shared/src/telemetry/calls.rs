@@ -7,34 +7,34 @@ use domain::PaymentId;
 
 /// Write units, from `ReturnConsumedCapacity`.
 pub const WRITE_UNITS: Metric = Metric::counter(
-    "dynamodb_write_units_milli_total",
+    "dueflow_dynamodb_write_units_milli_total",
     "Thousandths of write capacity units consumed on the payments table and its index, by operation",
 );
 /// Read units, from `ReturnConsumedCapacity`.
 pub const READ_UNITS: Metric = Metric::counter(
-    "dynamodb_read_units_milli_total",
+    "dueflow_dynamodb_read_units_milli_total",
     "Thousandths of read capacity units consumed on the payments table and its index, by operation",
 );
 /// Requests to SQS.
 pub const SQS_REQUESTS: Metric = Metric::counter(
-    "sqs_requests_total",
+    "dueflow_sqs_requests_total",
     "Requests sent to SQS (one per batch, retries of the SDK not counted), by operation",
 );
 /// Entries of a batch that SQS refused.
 pub const SQS_FAILED_ENTRIES: Metric = Metric::counter(
-    "sqs_failed_entries_total",
+    "dueflow_sqs_failed_entries_total",
     "Entries of a batch request that SQS refused and that were sent again, by operation",
 );
 
 /// Settlements whose transaction id another payment has.
 pub const TRANSACTION_IDS_REUSED: Metric = Metric::counter(
-    "transaction_ids_reused_total",
+    "dueflow_transaction_ids_reused_total",
     "Settlements that came with the transaction id of another payment and did not count",
 );
 
 /// Answers that say nothing of their payment.
 pub const UNUSABLE_ANSWERS: Metric = Metric::counter(
-    "transaction_answers_unusable_total",
+    "dueflow_transaction_unusable_answers_total",
     "Calls to the transaction service without an answer in the contract's words: nothing is known of the payment",
 );
 

@@ -28,7 +28,7 @@ impl Misfit {
             Self::Keys => "keys",
             Self::Day => "day",
             Self::CreatedAhead => "created_ahead",
-            Self::Leftovers => "leftovers",
+            Self::Leftovers => "overwritten",
         }
     }
 }

@@ -85,9 +85,9 @@ impl Verdict {
     /// Its label in the metric of looks.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing",
-            Self::Carried => "carried",
-            Self::Uncarried => "uncarried",
+            Self::Nothing => "none_waiting",
+            Self::Carried => "messages_present",
+            Self::Uncarried => "messages_missing",
         }
     }
 }

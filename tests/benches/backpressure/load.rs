@@ -150,7 +150,7 @@ impl Load {
     async fn limits(&mut self) -> anyhow::Result<Vec<f64>> {
         let mut limits = Vec::new();
         for dispatcher in &mut self.dispatchers {
-            limits.push(dispatcher.samples().await?.sum("dispatcher_concurrency_limit"));
+            limits.push(dispatcher.samples().await?.sum("dueflow_dispatcher_concurrency_limit"));
         }
         Ok(limits)
     }
@@ -181,7 +181,7 @@ impl Load {
     pub(crate) async fn until_circuits_open(&mut self) -> anyhow::Result<()> {
         let began = Instant::now();
         for dispatcher in &mut self.dispatchers {
-            while dispatcher.samples().await?.sum("dispatcher_circuit_open") < 1.0 {
+            while dispatcher.samples().await?.sum("dueflow_dispatcher_circuit_breaker_open") < 1.0 {
                 ensure!(began.elapsed() < PATIENCE, "{} does not notice", dispatcher.name);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -198,7 +198,7 @@ impl Load {
         let mut last = (0.0, Instant::now());
         loop {
             let samples = self.confirmer.samples().await?;
-            let ended = samples.sum("confirmer_payments_settled_total");
+            let ended = samples.sum("dueflow_confirmer_payments_settled_total");
             if ended >= scheduled as f64 {
                 break;
             }

@@ -45,13 +45,14 @@ async fn payments_that_were_taken_with_202_end_by_callbacks() {
     flow.until_ended().await;
     let failed = flow.count(Status::Failed).await as f64;
     let confirmer = &mut services[2];
-    until_result(confirmer, "confirmer_payments_rejected_total", "now", failed).await;
-    until_result(confirmer, "confirmer_callbacks_total", "taken", f64::from(PAYMENTS)).await;
+    until_result(confirmer, "dueflow_confirmer_payments_rejected_total", "now", failed).await;
+    until_result(confirmer, "dueflow_confirmer_callbacks_total", "accepted", f64::from(PAYMENTS))
+        .await;
     let samples = confirmer.samples().await.unwrap();
-    let taken = samples.labelled("confirmer_callbacks_total", "result", "taken");
+    let taken = samples.labelled("dueflow_confirmer_callbacks_total", "result", "accepted");
     assert_eq!(taken, f64::from(PAYMENTS));
-    assert_eq!(samples.sum("confirmer_stuck_payments_total"), 0.0);
-    let rejected = samples.labelled("confirmer_payments_rejected_total", "result", "now");
+    assert_eq!(samples.sum("dueflow_confirmer_stuck_payments_total"), 0.0);
+    let rejected = samples.labelled("dueflow_confirmer_payments_rejected_total", "result", "now");
     assert_eq!(end(flow, services).await as f64, rejected);
 }
 
@@ -60,8 +61,9 @@ async fn payments_whose_callback_is_lost_are_asked_for() {
     let (flow, mut services) = start(faults(1.0), sweeping()).await;
     flow.until_ended().await;
     let samples = services[2].samples().await.unwrap();
-    assert_eq!(samples.sum("confirmer_callbacks_total"), 0.0);
-    let found = |result| samples.labelled("confirmer_stuck_payments_total", "result", result);
+    assert_eq!(samples.sum("dueflow_confirmer_callbacks_total"), 0.0);
+    let found =
+        |result| samples.labelled("dueflow_confirmer_stuck_payments_total", "result", result);
     assert!(found("settled") + found("rejected") >= f64::from(PAYMENTS), "{samples:?}");
     assert!(end(flow, services).await as f64 <= found("rejected"));
 }

@@ -20,7 +20,7 @@ fn slowly() -> Faults {
 
 /// Waits until the confirmer has settled so many payments.
 async fn until_settled(services: &mut [Process], count: f64) {
-    until_counted(&mut services[2], "confirmer_payments_settled_total", count).await;
+    until_counted(&mut services[2], "dueflow_confirmer_payments_settled_total", count).await;
 }
 
 /// Kills `service` once some payments are PROCESSED and others are not, starts it again, and

@@ -8,7 +8,7 @@ use tests::world::where_the_day_begins_in;
 use crate::flow::{Flow, impatient, metric, stop, until_counted};
 
 const PAYMENTS: u32 = 4_000;
-const OPENED: &str = "stream_relay_opened_payments_total";
+const OPENED: &str = "dueflow_stream_relay_day_opening_payments_total";
 
 fn in_zone(zone: &str) -> Vec<(&'static str, String)> {
     let mut settings = impatient();
@@ -40,7 +40,7 @@ async fn payments_for_tomorrow_leave_when_the_banks_day_comes_though_its_opening
     let mut evening = relay(&flow, "evening", &zone).await;
     let by_day = others(&flow, &zone).await;
     flow.schedule(PAYMENTS, 200).await;
-    until_counted(&mut evening, "stream_relay_records_total", f64::from(PAYMENTS)).await;
+    until_counted(&mut evening, "dueflow_stream_relay_records_total", f64::from(PAYMENTS)).await;
     assert_eq!(flow.count(Status::Scheduled).await, PAYMENTS as usize, "some left a day early");
     stop(vec![evening]).await;
     stop(by_day).await;

@@ -46,7 +46,7 @@ async fn dispatchers(flow: &Flow, url: Option<&str>) -> Vec<Process> {
 
 async fn until_stopped(dispatchers: &mut [Process]) {
     for dispatcher in dispatchers {
-        until_counted(dispatcher, "dispatcher_stopped", 1.0).await;
+        until_counted(dispatcher, "dueflow_dispatcher_stopped", 1.0).await;
     }
 }
 
@@ -155,7 +155,7 @@ async fn an_operator_stops_and_resumes_dispatching_in_the_middle_of_the_work() {
     until_stopped(&mut running).await;
     // Queued while dispatching is stopped, and left alone.
     flow.schedule(200, 100).await;
-    until_result(&mut others[0], "stream_relay_records_total", "forwarded", 1_200.0).await;
+    until_result(&mut others[0], "dueflow_stream_relay_records_total", "forwarded", 1_200.0).await;
     assert!(flow.count(Status::Scheduled).await >= 200, "payments were claimed after the stop");
     resume(&flow, "by_hand").await;
     flow.until_ended().await;

@@ -61,7 +61,7 @@ async fn an_answer_that_never_came_is_asked_for_again_under_the_same_key() {
     let mut services = flow.services().await;
     flow.schedule(40, 40).await;
     flow.until_ended().await;
-    until_result(&mut services[1], "dispatcher_submissions_total", "unknown", 40.0).await;
+    until_result(&mut services[1], "dueflow_dispatcher_submissions_total", "unknown", 40.0).await;
     stop(services).await;
     flow.assert_all_settled_once().await;
 }
@@ -72,7 +72,7 @@ async fn an_unavailable_transaction_service_delays_payments_and_fails_none() {
     let mut services = flow.services().await;
     flow.schedule(30, 10).await;
     // Not all of them: after ten failures in a row the dispatcher receives no more.
-    until_counted(&mut services[1], "dispatcher_messages_released_total", 10.0).await;
+    until_counted(&mut services[1], "dueflow_dispatcher_messages_released_total", 10.0).await;
     flow.world.local.transactions.set_faults(Faults::default());
     flow.until_ended().await;
     stop(services).await;
@@ -177,7 +177,7 @@ async fn a_message_of_a_payment_that_is_processed_is_a_leftover() {
     flow.until(Status::Processed, 1).await;
     let payment = flow.payments().await.remove(0).payment;
     send_message(&flow, "another-group", &serde_json::to_string(&payment).unwrap()).await;
-    until_result(&mut services[1], "dispatcher_claims_total", "ended", 1.0).await;
+    until_result(&mut services[1], "dueflow_dispatcher_claims_total", "processed", 1.0).await;
     stop(services).await;
     flow.assert_all_settled_once().await;
 }

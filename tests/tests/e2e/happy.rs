@@ -13,9 +13,9 @@ async fn every_payment_that_is_due_is_settled_exactly_once() {
     flow.schedule(500, 50).await;
     flow.until_ended().await;
     for (service, metric_name, expected) in [
-        (0, "stream_relay_records_total", 500.0),
-        (1, "dispatcher_payments_recorded_total", 500.0),
-        (2, "confirmer_payments_settled_total", 500.0),
+        (0, "dueflow_stream_relay_records_total", 500.0),
+        (1, "dueflow_dispatcher_payments_recorded_total", 500.0),
+        (2, "dueflow_confirmer_payments_settled_total", 500.0),
     ] {
         until_counted(&mut services[service], metric_name, expected).await;
     }

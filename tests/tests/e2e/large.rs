@@ -86,7 +86,7 @@ async fn a_killed_dispatcher_loses_no_large_payment_and_pays_none_twice() {
     let example = example(&mut flow).await;
     let payments = of_sizes(&example, 10, &[8_192, 1_024, 2_000].repeat(100));
     flow.insert(&payments).await;
-    until_counted(&mut services[2], "confirmer_payments_settled_total", 30.0).await;
+    until_counted(&mut services[2], "dueflow_confirmer_payments_settled_total", 30.0).await;
     services.remove(1).kill().await.unwrap();
     assert!(flow.count(Status::Processed).await < payments.len(), "all was done before");
     services.insert(1, flow.service("dispatcher").await);

@@ -32,10 +32,10 @@ async fn under_load() -> (Flow, Vec<Process>) {
 
 async fn outage(down: Faults) {
     let (flow, mut services) = under_load().await;
-    until_counted(&mut services[3], "confirmer_payments_settled_total", 200.0).await;
+    until_counted(&mut services[3], "dueflow_confirmer_payments_settled_total", 200.0).await;
     flow.world.local.transactions.set_faults(down);
     for dispatcher in &mut services[1..=DISPATCHERS] {
-        until_counted(dispatcher, "dispatcher_circuit_open", 1.0).await;
+        until_counted(dispatcher, "dueflow_dispatcher_circuit_breaker_open", 1.0).await;
     }
     let before = flow.world.local.transactions.requests().total;
     let began = Instant::now();

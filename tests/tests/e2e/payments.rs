@@ -34,7 +34,7 @@ async fn a_cancelled_payment_whose_message_is_queued_is_dropped_counted_and_neve
     let mut flow = Flow::start(Faults::default()).await;
     flow.schedule(6, 2).await;
     let mut relay = flow.service("stream-relay").await;
-    until_counted(&mut relay, "stream_relay_records_total", 6.0).await;
+    until_counted(&mut relay, "dueflow_stream_relay_records_total", 6.0).await;
     let all = flow.payments().await.into_iter().map(|stored| stored.payment.reference());
     let all: Vec<_> = all.map(|reference| reference.to_string()).collect();
     let named: Vec<&str> = all[..4].iter().map(String::as_str).collect();
@@ -51,7 +51,7 @@ async fn a_cancelled_payment_whose_message_is_queued_is_dropped_counted_and_neve
     let mut dispatcher = flow.service("dispatcher").await;
     let confirmer = flow.service("confirmer").await;
     flow.until(Status::Processed, 2).await;
-    until_result(&mut dispatcher, "dispatcher_claims_total", "cancelled", 4.0).await;
+    until_result(&mut dispatcher, "dueflow_dispatcher_claims_total", "cancelled", 4.0).await;
     stop(vec![relay, dispatcher, confirmer]).await;
     assert_eq!(Journal::read(flow.world.local.journal()).count(), 2);
     let findings = flow.findings().await;

@@ -25,7 +25,7 @@ const AT_ONCE: Duration = Duration::from_secs(9);
 
 async fn until_it_reads(relay: &mut Process, patience: Duration) {
     let asked_at = Instant::now();
-    while metric(relay, "stream_relay_shards").await < 1.0 {
+    while metric(relay, "dueflow_stream_relay_leased_shards").await < 1.0 {
         assert!(asked_at.elapsed() < patience, "{} reads nothing", relay.name);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -40,7 +40,10 @@ async fn a_relay_takes_over_from_one_that_was_killed_and_from_one_that_ends() {
     let mut ended = flow.service_with("stream-relay", "relay-b", &impatient()).await;
     flow.schedule(50, 5).await;
     flow.until(Status::Processed, 50).await;
-    assert!(metric(&mut ended, "stream_relay_shards").await < 1.0, "the one shard has two readers");
+    assert!(
+        metric(&mut ended, "dueflow_stream_relay_leased_shards").await < 1.0,
+        "the one shard has two readers"
+    );
 
     killed.kill().await.unwrap();
     flow.schedule(50, 5).await;
@@ -153,12 +156,12 @@ async fn payments_that_the_stream_has_lost_are_swept_from_the_table_and_settled_
 
     let count = |name: &str| Samples::parse(&metrics.render()).sum(name);
     let asked_at = Instant::now();
-    while count("stream_relay_sweeps_total") < 1.0 {
+    while count("dueflow_stream_relay_gap_recoveries_total") < 1.0 {
         assert!(asked_at.elapsed() < PATIENCE, "the sweep does not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(count("stream_relay_trim_gaps_total"), 1.0);
-    assert_eq!(count("stream_relay_swept_payments_total"), f64::from(PAYMENTS));
+    assert_eq!(count("dueflow_stream_relay_trim_gaps_total"), 1.0);
+    assert_eq!(count("dueflow_stream_relay_gap_recovery_payments_total"), f64::from(PAYMENTS));
     shutdown.request();
     relay.await.unwrap().unwrap();
 }

@@ -43,11 +43,11 @@ async fn services_whose_queues_are_deleted_are_unready_until_they_are_back() {
     let mut flow = Flow::start(Faults::default()).await;
     let mut services = flow.services().await;
     let asked_at = Instant::now();
-    while services[1].samples().await.unwrap().sum("sqs_requests_total") < 8.0 {
+    while services[1].samples().await.unwrap().sum("dueflow_sqs_requests_total") < 8.0 {
         assert!(asked_at.elapsed() < PATIENCE, "nothing is received");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let in_hand = services[1].samples().await.unwrap().sum("dispatcher_payments_in_hand");
+    let in_hand = services[1].samples().await.unwrap().sum("dueflow_dispatcher_payments_in_hand");
     assert_eq!(in_hand, 0.0, "an idle dispatcher has nothing in hand");
 
     let sqs = flow.world.aws.sqs("test");

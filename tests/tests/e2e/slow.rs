@@ -24,7 +24,7 @@ async fn an_answer_slower_than_a_visibility_timeout_is_waited_for_by_one_worker_
     let mut again = 0.0;
     for dispatcher in &mut services[1..=2] {
         let samples = dispatcher.samples().await.unwrap();
-        again += samples.labelled("dispatcher_claims_total", "result", "again");
+        again += samples.labelled("dueflow_dispatcher_claims_total", "result", "pending");
     }
     assert_eq!(again, 0.0, "another worker was given a payment that was still in hand");
     stop(services).await;

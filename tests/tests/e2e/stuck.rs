@@ -50,7 +50,8 @@ async fn payments_whose_message_was_lost_while_pending_are_asked_for_and_paid_on
     let mut confirmer = flow.service_with("confirmer", "confirmer", &sweeping()).await;
     flow.until_ended().await;
     let samples = confirmer.samples().await.unwrap();
-    let found = |result| samples.labelled("confirmer_stuck_payments_total", "result", result);
+    let found =
+        |result| samples.labelled("dueflow_confirmer_stuck_payments_total", "result", result);
     assert!(found("settled") >= settled as f64, "{samples:?}");
     assert!(found("requeued") >= f64::from(PAYMENTS) - settled as f64, "{samples:?}");
     stop(vec![relay, dispatcher, confirmer]).await;
