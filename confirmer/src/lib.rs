@@ -1,21 +1,21 @@
 //! Writes PROCESSED and the transaction id.
 //!
-//! | module | room |
+//! | module | contents |
 //! |---|---|
-//! | `worker` | receive, settle, acknowledge |
+//! | `receiver` | receives confirmations, writes them, deletes their messages |
+//! | `settle_result` | what the result of a settlement's write means |
 //! | `callback` | results that the transaction service sends by itself |
-//! | `stopper` | has dispatching stopped when too many refusals are reported |
+//! | `stop_trigger` | stops dispatching when too many refusals are reported |
 //! | `sweep` | asks what became of payments that are PENDING for too long |
-//! | `verdict` | what the result of a settlement's write means |
-//! | `events` | what is counted and logged |
+//! | `events` | metrics and logs |
 
 mod callback;
 mod config;
 mod events;
-mod stopper;
+mod receiver;
+mod settle_result;
+mod stop_trigger;
 mod sweep;
-mod verdict;
-mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,9 +41,9 @@ use shared::transaction::{
 };
 use tokio::task::JoinSet;
 
-use crate::stopper::Stopper;
+use crate::receiver::Worker;
+use crate::stop_trigger::Stopper;
 use crate::sweep::Sweeper;
-use crate::worker::Worker;
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -176,7 +176,7 @@ pub async fn run(
         parts.spawn(worker.clone().receive(shutdown.clone()));
     }
     drop(worker);
-    parts.spawn(stopper::store(deps.stops, trips, deps.clock.clone(), deps.name));
+    parts.spawn(stop_trigger::store(deps.stops, trips, deps.clock.clone(), deps.name));
     if let Some(callbacks) = deps.callbacks {
         let confirmations = deps.findings.clone();
         parts.spawn(callbacks.serve(confirmations, deps.clock.clone(), shutdown.clone()));

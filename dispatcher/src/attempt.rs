@@ -13,12 +13,12 @@ use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 
+use crate::archive_lookup::{Before, Past};
+use crate::calls::answers;
+use crate::calls::limiter::{Gate, Pass, Purpose, Stopped, TurnPass};
+use crate::claim_result::{Verdict, judge};
 use crate::events;
-use crate::evidence;
-use crate::gate::{Gate, Pass, Purpose, Stopped, TurnPass};
 use crate::job::{Blob, Claim, Incomplete, Job};
-use crate::past::{Before, Past};
-use crate::verdict::{Verdict, judge};
 
 /// What an attempt came to.
 #[derive(Debug)]
@@ -131,11 +131,11 @@ impl Attempts {
             },
         };
         let found = self.transactions.find((&job.payment).into()).await;
-        let shown = evidence::of_question(&job.payment.account, &found);
-        let believed = pass.ended(evidence::health_of_answer(&found), shown);
+        let shown = answers::of_question(&job.payment.account, &found);
+        let believed = pass.ended(answers::health_of_answer(&found), shown);
         events::asked(&job.payment, &found);
         // Nothing that would fail the payment is believed then.
-        let fails = evidence::is_refusal_found(&found)
+        let fails = answers::is_refusal_found(&found)
             || (give_up.is_some() && matches!(found, Found::Nothing));
         if believed.is_err() && fails {
             return Finding::Stopped;
@@ -229,13 +229,13 @@ impl Attempts {
         }
         let asked_at = Instant::now();
         let outcome = self.transactions.submit(&payment).await;
-        let shown = evidence::of_submission(&job.payment.account, &outcome);
-        let believed = pass.ended(evidence::health(&outcome), shown);
+        let shown = answers::of_submission(&job.payment.account, &outcome);
+        let believed = pass.ended(answers::health(&outcome), shown);
         events::submitted(&job.payment, &outcome, asked_at.elapsed());
         if is_certainly_not_done(&outcome) {
             self.not_done(job, attempt).await;
         }
-        if believed.is_err() && evidence::is_refusal(&outcome) {
+        if believed.is_err() && answers::is_refusal(&outcome) {
             // It stays PENDING: a rejection is not bound to the key, so it is asked for and
             // submitted again once dispatching goes on.
             self.not_done(job, attempt).await;

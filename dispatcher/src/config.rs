@@ -8,8 +8,8 @@ use shared::config::{Receiving, Settings, attempt_limits, time_zone};
 use shared::dispatch_stop::StopLimits;
 use shared::transaction::TransactionSettings;
 
-use crate::gate::GateSettings;
-use crate::questions::CallLimits;
+use crate::calls::limiter::GateSettings;
+use crate::calls::queries::CallLimits;
 
 /// How many intervals between two readings of the stored stop one reading counts for, and for
 /// how long at least: a reading may take some seconds on a bad day.

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use shared::payments::{Change, ChangeError, met};
 use std::time::Duration;
 
+use crate::claim_result::{Verdict, judge};
 use crate::events;
 use crate::job::{Claimed, Job};
-use crate::verdict::{Verdict, judge};
-use crate::worker::Worker;
+use crate::receiver::Worker;
 
 /// What a release adds to the time until a day begins: SQS counts whole seconds, and a message
 /// that comes a moment too early would only be given back once more.

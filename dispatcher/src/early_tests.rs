@@ -8,7 +8,7 @@ use shared::payments::StoredPayment;
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
-use crate::gate::Purpose;
+use crate::calls::limiter::Purpose;
 use crate::job::{Claim, sort};
 use crate::recorder::End;
 use crate::testing::{CALLS, Stage, TODAY, dearer, noon, payment};

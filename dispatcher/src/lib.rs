@@ -1,61 +1,50 @@
 //! Claims queued payments and submits them to the transaction service.
 //!
-//! | module | room |
+//! | module | contents |
 //! |---|---|
-//! | `worker` | receive, claim |
-//! | `job` | a payment in hand; what a receive brought, told apart |
+//! | `receiver` | receives and claims payments |
+//! | `job` | a payment in hand; sorts what a receive brought |
 //! | `early` | payments whose day has not begun at the bank |
 //! | `in_hand` | how many payments are in hand |
-//! | `blobs` | large blobs of what was claimed |
-//! | `verdict` | what a claim's result means |
-//! | `group` | working on the payments of one account in order |
-//! | `attempt` | one attempt: may it be submitted, must it be asked for |
-//! | `past` | was a payment of a day that is over settled, and archived, before |
-//! | `gate` | the way out: `limit`, `breaker`, rate, `standing` |
-//! | `prober` | asks whether the transaction service is back |
-//! | `questions` | the same way out for a replay's questions |
-//! | `evidence` | what an answer shows of the transaction service |
-//! | `standing`, `stop_watch` | whether dispatching is stopped; storing and reading the stop |
-//! | `recorder` | settlements into the confirmer's queue, then the messages go |
-//! | `events` | what is counted and logged |
+//! | `blobs` | large blobs of claimed payments |
+//! | `claim_result` | what a claim's result means |
+//! | `account_worker` | works on the payments of one account in order |
+//! | `attempt` | one attempt: may the payment be submitted, must it be asked for |
+//! | `archive_lookup` | was a payment of a day that is over settled, and archived, before |
+//! | `calls` | the call limiter before the transaction service, and the stop of dispatching |
+//! | `recorder` | settlements into the confirmer's queue, then the messages are deleted |
+//! | `events` | metrics and logs |
 
+mod account_worker;
+mod archive_lookup;
 mod attempt;
 mod blobs;
-mod breaker;
+mod calls;
+mod claim_result;
 mod config;
 mod early;
 mod events;
-mod evidence;
-mod gate;
-mod group;
 mod in_hand;
 mod job;
-mod limit;
-mod past;
-mod prober;
-mod questions;
+mod receiver;
 mod recorder;
-mod standing;
-mod stop_watch;
-mod verdict;
-mod worker;
 
+#[cfg(test)]
+mod dead_letter_tests;
 #[cfg(test)]
 mod early_tests;
 #[cfg(test)]
-mod guards_tests;
-#[cfg(test)]
 mod testing;
 #[cfg(test)]
-mod undecided_tests;
+mod visibility_tests;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+pub use calls::queries::{CallLimits, Questions};
 pub use config::{DispatcherConfig, Dispatching};
 pub use events::METRICS;
 use jiff::tz::TimeZone;
-pub use questions::{CallLimits, Questions};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Names};
@@ -73,15 +62,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
+use crate::account_worker::Group;
+use crate::archive_lookup::Past;
 use crate::attempt::Attempts;
-use crate::gate::Gate;
-use crate::group::Group;
+use crate::calls::health_probe::probe;
+use crate::calls::limiter::Gate;
+use crate::calls::stop_monitor::StopWatch;
 use crate::in_hand::InHand;
-use crate::past::Past;
-use crate::prober::probe;
+use crate::receiver::Worker;
 use crate::recorder::Recorder;
-use crate::stop_watch::StopWatch;
-use crate::worker::Worker;
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {

@@ -1,22 +1,22 @@
 //! Callbacks: the transaction service reports what became of a payment that it answered
 //! with 202 (`POST /v1/confirmations`, Standard Webhooks).
 //!
-//! | module | room |
+//! | module | contents |
 //! |---|---|
-//! | `port` | connections: so many, each with its limits |
-//! | `desk` | one request, from its headers to the queue |
+//! | `server` | accepts connections, within limits |
+//! | `handler` | one request, from its headers to the queue |
 //! | `signature`, `secret` | who sent it, and when |
-//! | `taken` | whether it came before |
+//! | `replay_cache` | whether it came before |
 //! | `event` | what it says |
 
-mod desk;
 mod event;
 #[doc(hidden)]
 pub mod fuzzing;
-mod port;
+mod handler;
+mod replay_cache;
 mod secret;
+mod server;
 mod signature;
-mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +25,9 @@ use std::path::PathBuf;
 
 use shared::config::Settings;
 
-pub(crate) use desk::Answer;
-pub use port::Callbacks;
+pub(crate) use handler::Answer;
 pub use secret::Secret;
+pub use server::Callbacks;
 
 /// Where callbacks are taken, and by which secrets they are known.
 #[derive(Debug, Clone)]

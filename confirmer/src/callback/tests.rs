@@ -23,10 +23,10 @@ use standardwebhooks::Webhook;
 use tokio::sync::Semaphore;
 
 use super::CallbackSettings;
-use super::desk::{Answer, Desk};
+use super::handler::{Answer, Desk};
+use super::replay_cache::TakenLately;
 use super::secret::Secret;
 use super::signature::Unsigned;
-use super::taken::TakenLately;
 
 const BODY: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","amount":1250,"currency":"EUR","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
 

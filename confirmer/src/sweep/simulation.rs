@@ -24,7 +24,7 @@ use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 use tokio::time::Instant;
 
-use super::{Days, Memory, Sweeper};
+use super::sweeper::{Days, Interrupted, Memory, Sweeper};
 use crate::config::Sweeping;
 
 mod unanswered;
@@ -274,7 +274,7 @@ impl World {
     }
 
     /// One sweep of today and yesterday, after the payments have become stuck.
-    async fn sweep(&self) -> Result<(), super::Interrupted> {
+    async fn sweep(&self) -> Result<(), Interrupted> {
         tokio::time::sleep(LIMIT * 2).await;
         let memory = &mut self.memory.lock().await;
         self.sweeper.sweep(Days::Back(1), memory, &Shutdown::new(Duration::from_secs(25))).await

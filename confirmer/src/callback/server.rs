@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::CallbackSettings;
-use super::desk::Desk;
+use super::handler::Desk;
+use super::replay_cache::TakenLately;
 use super::secret::Secret;
-use super::taken::TakenLately;
 
 /// Connections at once, and so requests at once; more wait to be accepted.
 const CONNECTIONS: usize = 256;

@@ -10,9 +10,9 @@ use shared::config::Settings;
 use shared::dispatch_stop::StopLimits;
 use tokio::time::Instant;
 
-use crate::evidence;
-use crate::gate::{Gate, GateSettings, Purpose};
-use crate::limit::{Bounds, Health};
+use crate::calls::answers;
+use crate::calls::concurrency_limit::{Bounds, Health};
+use crate::calls::limiter::{Gate, GateSettings, Purpose};
 
 /// How many calls may be under way at once, and how many may begin a second.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl Questions {
             return Found::NoAnswer { retry_after: None, reason };
         };
         let found = question.await;
-        let health = match evidence::health_of_answer(&found) {
+        let health = match answers::health_of_answer(&found) {
             Health::Failed => Health::Failed,
             Health::Settled | Health::Answered => Health::Settled,
         };

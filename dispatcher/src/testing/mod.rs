@@ -32,15 +32,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::account_worker::Group;
+use crate::archive_lookup::Past;
 use crate::attempt::Attempts;
-use crate::gate::{Gate, GateSettings};
-use crate::group::Group;
+use crate::calls::concurrency_limit::Bounds;
+use crate::calls::limiter::{Gate, GateSettings};
 use crate::in_hand::InHand;
 use crate::job::{Job, Received, sort};
-use crate::limit::Bounds;
-use crate::past::Past;
+use crate::receiver::Worker;
 use crate::recorder::Done;
-use crate::worker::Worker;
 
 /// How long a message stays hidden. No heartbeat gets through here.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(60);

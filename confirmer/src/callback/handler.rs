@@ -12,9 +12,9 @@ use shared::transaction::Echo;
 use tokio::time::{Instant, timeout};
 
 use super::event;
+use super::replay_cache::{Seen, TakenLately};
 use super::secret::Secret;
 use super::signature::{Claim, Unsigned};
-use super::taken::{Seen, TakenLately};
 use crate::events;
 
 /// Where callbacks are taken.

@@ -9,10 +9,10 @@ use shared::dispatch_stop::{Answer, DispatchStop, StopLimits, Trip};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, Turn};
+use crate::calls::circuit_breaker::{Breaker, Turn};
+use crate::calls::concurrency_limit::{Bounds, Health, Limit, next_period};
+use crate::calls::stop_state::{Change, Standing, Trial};
 use crate::events;
-use crate::limit::{Bounds, Health, Limit, next_period};
-use crate::standing::{Change, Standing, Trial};
 
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,5 +375,5 @@ impl Drop for TurnPass {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
+#[path = "limiter_tests.rs"]
 mod tests;

@@ -7,9 +7,9 @@ use domain::{Attempt, Event, Status};
 use shared::shutdown::Shutdown;
 
 use crate::attempt::Finding;
+use crate::claim_result::Verdict;
 use crate::job::Claim;
 use crate::testing::{Call, Stage, TODAY, VISIBILITY, dearer, noon, payment, rejected};
-use crate::verdict::Verdict;
 
 /// The attempt of a payment that was claimed at noon.
 fn attempt(number: u32) -> Attempt {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
 use shared::dispatch_stop::Answer;
 
-use crate::gate::Purpose;
-use crate::limit::Health;
+use crate::calls::concurrency_limit::Health;
+use crate::calls::limiter::Purpose;
 use crate::recorder::End;
 use crate::testing::{Call, Stage, TODAY, dearer, noon, payment, rejected};
 

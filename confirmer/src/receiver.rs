@@ -15,8 +15,8 @@ use shared::telemetry::admin::Calls;
 use shared::transaction::TransactionIds;
 
 use crate::events;
-use crate::stopper::Stopper;
-use crate::verdict::{Done, Verdict, judge, judge_absent};
+use crate::settle_result::{Done, Verdict, judge, judge_absent};
+use crate::stop_trigger::Stopper;
 
 /// A receiver of confirmations. Cloned for each receive loop.
 #[derive(Debug, Clone)]
@@ -276,9 +276,9 @@ fn change(confirmation: &Confirmation) -> Change<'_> {
 }
 
 #[cfg(test)]
-#[path = "worker_tests.rs"]
+#[path = "receiver_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "failed_tests.rs"]
-mod failed_tests;
+#[path = "dead_letter_tests.rs"]
+mod dead_letter_tests;

@@ -14,13 +14,13 @@ use shared::telemetry::admin::Calls;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::account_worker::{Group, undecided_pause};
 use crate::blobs;
+use crate::calls::limiter::Gate;
+use crate::claim_result::{Verdict, judge};
 use crate::events;
-use crate::gate::Gate;
-use crate::group::{Group, undecided_pause};
 use crate::in_hand::InHand;
 use crate::job::{Claim, Claimed, Job, Received, Sorted, by_group, sort};
-use crate::verdict::{Verdict, judge};
 
 /// Time between two looks at a clock that was set: it is confirmed, or the process ends, within
 /// a minute or so.

@@ -11,12 +11,12 @@ use shared::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+use crate::archive_lookup::Before;
 use crate::attempt::{Attempts, Finding};
+use crate::claim_result::{Verdict, Versions};
 use crate::events;
 use crate::job::{Claimed, Job, Received};
-use crate::past::Before;
 use crate::recorder::{Done, End};
-use crate::verdict::{Verdict, Versions};
 
 /// The delivery from which on such a pause does not grow: 16 seconds.
 const LAST_GROWTH: u32 = 5;

@@ -3,7 +3,7 @@
 use domain::{AccountId, Doubt, Found, Outcome};
 use shared::dispatch_stop::Answer;
 
-use crate::limit::Health;
+use crate::calls::concurrency_limit::Health;
 
 /// How a submission ended, for the limit and the breaker.
 pub(crate) fn health(outcome: &Outcome) -> Health {

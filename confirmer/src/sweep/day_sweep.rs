@@ -10,7 +10,7 @@ use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
 use super::plan::{Step, is_stuck, step};
-use super::{Interrupted, Memory, Sweeper};
+use super::sweeper::{Interrupted, Memory, Sweeper};
 use crate::events;
 
 /// Questions asked side by side.

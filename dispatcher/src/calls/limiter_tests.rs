@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::breaker::FAILURES;
-use crate::gate::{Gate, GateSettings, Purpose, Stopped};
-use crate::limit::{Bounds, Health};
+use crate::calls::circuit_breaker::FAILURES;
+use crate::calls::concurrency_limit::{Bounds, Health};
+use crate::calls::limiter::{Gate, GateSettings, Purpose, Stopped};
 
 const BOUNDS: Bounds = Bounds { least: 16, most: 256 };
 

@@ -11,8 +11,8 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::time::Instant;
 
+use crate::calls::limiter::Gate;
 use crate::events;
-use crate::gate::Gate;
 
 /// What the watch needs.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use domain::{Asked, Found};
 use shared::shutdown::Shutdown;
 use shared::transaction::Transactions;
 
+use crate::calls::limiter::Gate;
 use crate::events;
-use crate::gate::Gate;
 
 /// Time between two questions, and before a trial that failed is followed by the next.
 const PAUSE: Duration = Duration::from_secs(1);
