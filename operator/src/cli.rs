@@ -2,13 +2,14 @@
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::{AccountId, PaymentRef};
+use import::ImportOptions;
 
 use crate::archive::ArchiveCommand;
 use crate::dispatch::DispatchCommand;
 use crate::dlq::{Reason, Version};
 use crate::payments::{
-    AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, ImportOptions,
-    OPEN_HELP, OpenOptions, UPCOMING_HELP, UpcomingOptions,
+    AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, OPEN_HELP,
+    OpenOptions, UPCOMING_HELP, UpcomingOptions,
 };
 
 /// Scheduled payments that leave by themselves on their day.

@@ -153,7 +153,7 @@ async fn of_payments(
     CommandSettings { common, days, transaction, .. }: &CommandSettings,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        PaymentsCommand::Import(options) => payments::import(common, &days.zone, options).await,
+        PaymentsCommand::Import(options) => import::import(common, &days.zone, options).await,
         PaymentsCommand::Show(options) => {
             payments::show(common, transaction.as_ref(), options).await
         }

@@ -23,8 +23,8 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-const CRATES: [&str; 7] =
-    ["domain", "shared", "stream-relay", "dispatcher", "confirmer", "operator", "local"];
+const CRATES: [&str; 8] =
+    ["domain", "shared", "import", "stream-relay", "dispatcher", "confirmer", "operator", "local"];
 
 /// The names under `[dependencies]` in the manifest of `package`.
 fn dependencies(package: &str) -> Vec<String> {
@@ -41,6 +41,7 @@ fn services_depend_on_domain_and_shared_and_on_no_other_crate() {
         ("domain", &[][..]),
         ("local", &[]),
         ("shared", &["domain"]),
+        ("import", &["domain", "shared"]),
         ("stream-relay", &["domain", "shared"]),
         ("dispatcher", &["domain", "shared"]),
         ("confirmer", &["domain", "shared"]),

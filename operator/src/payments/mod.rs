@@ -2,7 +2,6 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | `import` | scheduling the payments of a file |
 //! | `show` | one payment |
 //! | `upcoming` | those of an account in the days to come |
 //! | `due` | those of a day in a status |
@@ -16,7 +15,6 @@ mod audit;
 mod cancel;
 mod due;
 mod fields;
-mod import;
 mod open;
 mod options;
 mod output;
@@ -28,10 +26,6 @@ pub use audit::{AUDIT_HELP, AuditOptions};
 pub(crate) use cancel::cancel;
 pub(crate) use due::due;
 pub(crate) use fields::fields;
-pub use import::ImportOptions;
-#[doc(hidden)]
-pub use import::fuzzing;
-pub(crate) use import::import;
 pub(crate) use open::{OPEN, open};
 pub use options::{
     CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, OPEN_HELP, OpenOptions, UPCOMING_HELP,

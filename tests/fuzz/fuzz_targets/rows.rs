@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use operator::payments::fuzzing::{Form, payments};
+use import::fuzzing::{Form, payments};
 use domain::{Amount, Data, Payment};
 
 /// The rows of a text by RFC 4180, blank ones left out; `None` where it is none.

@@ -13,26 +13,26 @@ const MAX_REASON: usize = 300;
 
 /// What is done with rows whose day has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Past {
+pub(crate) enum Past {
     Refused,
     Taken,
 }
 
 /// What a row must keep beyond its form.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// The name that ids are made from.
-    pub(super) batch: String,
+    pub(crate) batch: String,
     /// The bank's day.
-    pub(super) today: DueDate,
-    pub(super) past: Past,
+    pub(crate) today: DueDate,
+    pub(crate) past: Past,
     /// The last day that is taken, if there is one.
-    pub(super) latest: Option<DueDate>,
+    pub(crate) latest: Option<DueDate>,
 }
 
 impl Rules {
     /// The first reading of a row: whether it is a payment. Its id is not made yet.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         row: &Row,
         seen: &mut Seen,
@@ -50,7 +50,7 @@ impl Rules {
 
     /// The second reading of a row: the payment that is scheduled. Rows must come in the order of
     /// the file, each once.
-    pub(super) fn payment(
+    pub(crate) fn payment(
         &self,
         row: &Row,
         line: u64,
@@ -99,7 +99,7 @@ impl Rules {
 }
 
 /// The reason, if it is not too long to print.
-pub(super) fn shortened(reason: &str) -> String {
+pub(crate) fn shortened(reason: &str) -> String {
     match reason.char_indices().nth(MAX_REASON) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),

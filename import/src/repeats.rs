@@ -14,23 +14,23 @@ use std::collections::{HashMap, HashSet};
 const FILTER_BITS: u64 = 1 << 27;
 
 /// A SHA-256: of a row's content, or of its id.
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// What the first reading notes.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     filter: Box<[u64]>,
     kept: HashSet<Key>,
 }
 
 impl Seen {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let words = usize::try_from(FILTER_BITS / 64).unwrap_or(usize::MAX);
         Self { filter: vec![0; words].into_boxed_slice(), kept: HashSet::new() }
     }
 
     /// Notes a row's key. The key is a hash, so its own parts serve as the filter's hashes.
-    pub(super) fn note(&mut self, key: &Key) {
+    pub(crate) fn note(&mut self, key: &Key) {
         let mut seen = true;
         for part in key.as_chunks::<8>().0 {
             let bit = u64::from_be_bytes(*part) % FILTER_BITS;
@@ -45,12 +45,12 @@ impl Seen {
     }
 
     /// How many keys may repeat.
-    pub(super) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.kept.len()
     }
 
     /// What the second reading counts; the filter's memory is given back.
-    pub(super) fn into_repeats(self) -> Repeats {
+    pub(crate) fn into_repeats(self) -> Repeats {
         Repeats { rows: self.kept.into_iter().map(|key| (key, Before::default())).collect() }
     }
 }
@@ -65,7 +65,7 @@ struct Before {
 
 /// How a row's id stands to the rows before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IdUse {
+pub(crate) enum IdUse {
     /// No other row had it, or one that asks for the same.
     Free,
     /// The row on this line asks for something else under it.
@@ -74,25 +74,25 @@ pub(super) enum IdUse {
 
 /// What the second reading counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Repeats {
+pub(crate) struct Repeats {
     rows: HashMap<Key, Before>,
 }
 
 impl Repeats {
     /// How many rows with this content came before.
-    pub(super) fn before(&self, digest: &Key) -> u32 {
+    pub(crate) fn before(&self, digest: &Key) -> u32 {
         self.rows.get(digest).map_or(0, |before| before.count)
     }
 
     /// Counts a row with this content.
-    pub(super) fn count(&mut self, digest: &Key) {
+    pub(crate) fn count(&mut self, digest: &Key) {
         if let Some(before) = self.rows.get_mut(digest) {
             before.count += 1;
         }
     }
 
     /// Takes an id for the row on `line`, which asks for what `content` is made from.
-    pub(super) fn take_id(&mut self, id: &Key, line: u64, content: impl FnOnce() -> Key) -> IdUse {
+    pub(crate) fn take_id(&mut self, id: &Key, line: u64, content: impl FnOnce() -> Key) -> IdUse {
         let Some(before) = self.rows.get_mut(id) else { return IdUse::Free };
         let content = content();
         match before.first {

@@ -12,7 +12,7 @@ use shared::payments::check_size;
 
 /// A column of a CSV file, or a field of a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(crate) enum Column {
     Account,
     Due,
     Amount,
@@ -23,7 +23,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Account,
         Self::Due,
         Self::Amount,
@@ -33,7 +33,7 @@ impl Column {
         Self::Id,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Account => "AccountID",
             Self::Due => "ScheduledDate",
@@ -46,7 +46,7 @@ impl Column {
     }
 
     /// Whether a file without it is refused.
-    pub(super) const fn required(self) -> bool {
+    pub(crate) const fn required(self) -> bool {
         match self {
             Self::Account | Self::Due | Self::Amount | Self::Currency | Self::Beneficiary => true,
             Self::Data | Self::Id => false,
@@ -61,7 +61,7 @@ fn refused(column: Column, reason: impl std::fmt::Display) -> String {
 
 /// A row as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     account: String,
     due: String,
     amount: String,
@@ -103,7 +103,7 @@ fn one_form(amount: &str) -> String {
 impl Row {
     /// A row of CSV; `field` gives the text of a column, or nothing when the file lacks it. The
     /// space around every field but the blob, which is passed on as written, is taken away.
-    pub(super) fn from_csv<'a>(field: impl Fn(Column) -> Option<&'a str>) -> Self {
+    pub(crate) fn from_csv<'a>(field: impl Fn(Column) -> Option<&'a str>) -> Self {
         let text = |column| field(column).unwrap_or_default();
         let trimmed = |column| text(column).trim().to_owned();
         Self {
@@ -118,7 +118,7 @@ impl Row {
     }
 
     /// A row of JSON lines.
-    pub(super) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         let row: JsonRow<'_> = serde_json::from_str(text)?;
         let text = |column, value: Option<&RawValue>| -> Result<String, serde_json::Error> {
             let value = value.ok_or_else(|| custom(column, "is missing"))?;
@@ -143,19 +143,19 @@ impl Row {
     }
 
     /// Whether it brings an id of its own.
-    pub(super) fn has_id(&self) -> bool {
+    pub(crate) fn has_id(&self) -> bool {
         self.id.as_ref().is_some_and(|id| !id.is_empty())
     }
 
     /// What it counts for in the control sums, whether or not it is a payment: its amount in
     /// minor units, and of which currency.
-    pub(super) fn stated(&self) -> Option<(&'static str, i64)> {
+    pub(crate) fn stated(&self) -> Option<(&'static str, i64)> {
         let currency: Currency = self.currency.parse().ok()?;
         Some((currency.code(), self.amount.parse().ok()?))
     }
 
     /// A digest of what the row says under `batch`; equal rows have equal digests.
-    pub(super) fn digest(&self, batch: &str) -> [u8; 32] {
+    pub(crate) fn digest(&self, batch: &str) -> [u8; 32] {
         let mut hash = Sha256::new();
         let fields = [
             batch,
@@ -176,7 +176,7 @@ impl Row {
     /// The payment it asks for. Without a PaymentID, the id comes from `digest` and from how
     /// many equal rows stood before it in the file, `occurrence`: the same file gives the
     /// same ids, also after a refused row was corrected or taken out.
-    pub(super) fn payment(
+    pub(crate) fn payment(
         &self,
         digest: &[u8; 32],
         occurrence: u32,

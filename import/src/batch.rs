@@ -10,9 +10,9 @@ use super::rejects::Refused;
 use super::stop::Stop;
 
 /// Payments in one request that writes.
-pub(super) const WRITTEN: usize = 25;
+pub(crate) const WRITTEN: usize = 25;
 /// Payments in one request that reads.
-pub(super) const READ: usize = 100;
+pub(crate) const READ: usize = 100;
 /// Rows held between two requests, when many are refused.
 const ROWS: usize = 250;
 /// Bytes of such rows.
@@ -28,45 +28,45 @@ struct Held {
 
 /// Rows in the order of the file.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     rows: Vec<Held>,
     /// Those of them that are payments.
-    pub(super) payments: Vec<Payment>,
+    pub(crate) payments: Vec<Payment>,
     /// Accounts whose rows bring ids of their own: the ids are in an order that the rows may follow.
-    pub(super) ordered: HashSet<AccountId>,
+    pub(crate) ordered: HashSet<AccountId>,
     bytes: usize,
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// Whether it has `payments` payments, or as many rows as are held.
-    pub(super) fn is_full(&self, payments: usize) -> bool {
+    pub(crate) fn is_full(&self, payments: usize) -> bool {
         self.payments.len() >= payments || self.rows.len() >= ROWS || self.bytes >= BYTES
     }
 
     /// Whether it holds a payment with the id of `payment`: one request cannot insert an id twice.
-    pub(super) fn holds(&self, payment: &Payment) -> bool {
+    pub(crate) fn holds(&self, payment: &Payment) -> bool {
         self.payments.iter().any(|other| other.id == payment.id)
     }
 
     /// Adds a payment and the row that asks for it.
-    pub(super) fn take(&mut self, line: u64, row: Vec<u8>, payment: Payment) {
+    pub(crate) fn take(&mut self, line: u64, row: Vec<u8>, payment: Payment) {
         self.bytes += row.len();
         self.rows.push(Held { line, row: Some(row), refused: None });
         self.payments.push(payment);
     }
 
     /// Adds a row that is no payment.
-    pub(super) fn refuse(&mut self, line: u64, row: Option<Vec<u8>>, reason: String) {
+    pub(crate) fn refuse(&mut self, line: u64, row: Option<Vec<u8>>, reason: String) {
         self.bytes += row.as_ref().map_or(0, Vec::len);
         self.rows.push(Held { line, row, refused: Some(reason) });
     }
 
     /// Enters every row, with what the table said of the payments among them.
-    pub(super) fn enter(self, results: &[Inserted], ledger: &mut Ledger) -> Result<(), Stop> {
+    pub(crate) fn enter(self, results: &[Inserted], ledger: &mut Ledger) -> Result<(), Stop> {
         let mut results = self.payments.iter().zip(results);
         for Held { line, row, refused } in self.rows {
             let reason = match refused {

@@ -1,4 +1,4 @@
-//! `dueflow payments import`: schedules the payments of a file.
+//! Schedules the payments of a file.
 //!
 //! | module | idea |
 //! |---|---|
@@ -78,7 +78,7 @@ const MAX_BATCH: usize = 1_024;
 
 /// The command; `zone` is the bank's. Exit status 0 when every row is scheduled, 1 when rows were
 /// refused, and what [`Stop`] says.
-pub(crate) async fn import(
+pub async fn import(
     common: &Common,
     zone: &TimeZone,
     options: ImportOptions,

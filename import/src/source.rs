@@ -17,20 +17,20 @@ const BUFFER: usize = 256 * 1024;
 /// The file, open and locked: a second import of it at the same time would mix up what is written
 /// beside it.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     file: File,
     /// `None` for standard input.
     path: Option<PathBuf>,
     /// How its rows are told apart.
-    pub(super) cut: Cut,
+    pub(crate) cut: Cut,
     /// Its size.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     modified: Option<SystemTime>,
 }
 
 impl Source {
     /// Opens the file, or keeps standard input in a temporary one.
-    pub(super) fn open(options: &ImportOptions) -> Result<Self, Stop> {
+    pub(crate) fn open(options: &ImportOptions) -> Result<Self, Stop> {
         let (file, path) = if options.file == Path::new("-") {
             let taking = "keeping standard input in a temporary file".to_owned();
             (spooled().map_err(|source| Stop::File { what: taking, source })?, None)
@@ -62,20 +62,20 @@ impl Source {
     }
 
     /// A path beside the file; `None` for standard input.
-    pub(super) fn beside(&self, ending: &str) -> Option<PathBuf> {
+    pub(crate) fn beside(&self, ending: &str) -> Option<PathBuf> {
         let mut path = self.path.clone()?.into_os_string();
         path.push(ending);
         Some(path.into())
     }
 
     /// Whether `path` is the file itself.
-    pub(super) fn is(&self, path: &Path) -> bool {
+    pub(crate) fn is(&self, path: &Path) -> bool {
         let real = |path: &Path| path.canonicalize().ok();
         self.path.as_deref().and_then(real).is_some_and(|own| real(path) == Some(own))
     }
 
     /// Reads it from its beginning.
-    pub(super) fn read(&self) -> Result<Reader<'_>, Stop> {
+    pub(crate) fn read(&self) -> Result<Reader<'_>, Stop> {
         let reading = |source| Stop::File { what: "reading the file".to_owned(), source };
         (&self.file).seek(SeekFrom::Start(0)).map_err(reading)?;
         let metadata = self.file.metadata().map_err(reading)?;
@@ -88,21 +88,21 @@ impl Source {
 }
 
 /// The file is not what was checked.
-pub(super) fn changed() -> Stop {
+pub(crate) fn changed() -> Stop {
     Stop::Data("the file was changed while it was read; run it again".to_owned())
 }
 
 /// Reads the file and hashes it on the way.
-pub(super) type Reader<'a> = BufReader<Hashed<'a>>;
+pub(crate) type Reader<'a> = BufReader<Hashed<'a>>;
 
 /// The SHA-256 of all that was read, in hexadecimal.
-pub(super) fn sha256(reader: Reader<'_>) -> String {
+pub(crate) fn sha256(reader: Reader<'_>) -> String {
     let digest = reader.into_inner().hash.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Debug)]
-pub(super) struct Hashed<'a> {
+pub(crate) struct Hashed<'a> {
     file: &'a File,
     hash: Sha256,
 }

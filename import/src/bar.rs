@@ -10,7 +10,7 @@ const LINE: Duration = Duration::from_secs(5);
 
 /// Shows how far a reading is.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(crate) struct Bar {
     doing: &'static str,
     bar: Option<ProgressBar>,
     started: Instant,
@@ -22,7 +22,7 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A reading from `from` rows and that place on, which ends at the place `end` (bytes or rows).
-    pub(super) fn new(doing: &'static str, from: (u64, u64), end: u64) -> Self {
+    pub(crate) fn new(doing: &'static str, from: (u64, u64), end: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(end);
             let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
@@ -34,7 +34,7 @@ impl Bar {
     }
 
     /// Shows that `rows` are done and the reading stands at `place`.
-    pub(super) fn show(&mut self, rows: u64, place: u64) {
+    pub(crate) fn show(&mut self, rows: u64, place: u64) {
         let line = || self.line(rows, place, self.started.elapsed());
         match &self.bar {
             Some(bar) => {
@@ -64,7 +64,7 @@ impl Bar {
     }
 
     /// Takes the bar away; how long it took.
-    pub(super) fn finish(self) -> Duration {
+    pub(crate) fn finish(self) -> Duration {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }

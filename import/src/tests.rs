@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use super::ledger::Ledger;
 use super::*;
 
-pub(super) const HEADER: &str =
+pub(crate) const HEADER: &str =
     "AccountID,ScheduledDate,Amount,Currency,BeneficiaryID,DataBlob,PaymentID";
-pub(super) const GOOD: &str = "ACC-1,2999-11-23,1250,EUR,BEN-1,,";
+pub(crate) const GOOD: &str = "ACC-1,2999-11-23,1250,EUR,BEN-1,,";
 const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 
 #[derive(Debug, Parser)]
@@ -21,16 +21,16 @@ struct Arguments {
 }
 
 /// An import of a file of its own.
-pub(super) struct Try {
+pub(crate) struct Try {
     folder: tempfile::TempDir,
     import: Result<Import, Stop>,
 }
 
 /// What the first two readings said.
-pub(super) type Checked = Result<(Survey, Ledger), String>;
+pub(crate) type Checked = Result<(Survey, Ledger), String>;
 
 impl Try {
-    pub(super) fn new(name: &str, content: &[u8], arguments: &[&str]) -> Self {
+    pub(crate) fn new(name: &str, content: &[u8], arguments: &[&str]) -> Self {
         Self::in_zone(&TimeZone::UTC, name, content, arguments)
     }
 
@@ -46,7 +46,7 @@ impl Try {
     }
 
     /// Both readings, without a table: what an import does but for the writing.
-    pub(super) fn check(&self) -> Checked {
+    pub(crate) fn check(&self) -> Checked {
         let import = self.import.as_ref().map_err(ToString::to_string)?;
         let run = || {
             let mut bar = Bar::new("checking", (0, 0), import.source.bytes);
@@ -66,17 +66,17 @@ impl Try {
     }
 }
 
-pub(super) fn csv(rows: &[&str]) -> String {
+pub(crate) fn csv(rows: &[&str]) -> String {
     format!("{HEADER}\n{}\n", rows.join("\n"))
 }
 
 /// Line and reason of each refused row of a CSV file.
-pub(super) fn refused(content: &[u8], arguments: &[&str]) -> Vec<(u64, String)> {
+pub(crate) fn refused(content: &[u8], arguments: &[&str]) -> Vec<(u64, String)> {
     Try::new("monday.csv", content, arguments).check().unwrap().1.reasons
 }
 
 /// Why a CSV file is refused whole.
-pub(super) fn whole(content: &[u8], arguments: &[&str]) -> String {
+pub(crate) fn whole(content: &[u8], arguments: &[&str]) -> String {
     Try::new("monday.csv", content, arguments).check().err().unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Utf16Le,
     Utf16Be,
     Utf32Le,
@@ -13,7 +13,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The encoding of a file that begins with `start`; `None` for UTF-8 and what is like it.
-    pub(super) fn of(start: &[u8]) -> Option<Self> {
+    pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0xff, 0xfe, 0, 0, ..] => Some(Self::Utf32Le),
             [0, 0, 0xfe, 0xff, ..] => Some(Self::Utf32Be),
@@ -32,7 +32,7 @@ impl Encoding {
     }
 
     /// Its name at `iconv`.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Utf16Le => "UTF-16LE",
             Self::Utf16Be => "UTF-16BE",

@@ -8,40 +8,40 @@ use serde::{Deserialize, Serialize};
 
 /// What became of the rows so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Rows that this import scheduled.
-    pub(super) scheduled: u64,
+    pub(crate) scheduled: u64,
     /// Rows whose payment was there.
-    pub(super) already_scheduled: u64,
-    pub(super) refused: u64,
+    pub(crate) already_scheduled: u64,
+    pub(crate) refused: u64,
 }
 
 /// An import: what it brings, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ImportId {
+pub(crate) struct ImportId {
     /// The file's SHA-256 in hexadecimal.
-    pub(super) sha256: String,
-    pub(super) batch: String,
+    pub(crate) sha256: String,
+    pub(crate) batch: String,
     /// As the table of imports names it: rows that are in another installation's table, or were
     /// in one that has been made anew, are not done.
-    pub(super) import: String,
+    pub(crate) import: String,
 }
 
 /// A place in an import from which it can go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     #[serde(flatten)]
-    pub(super) import: ImportId,
+    pub(crate) import: ImportId,
     /// So many rows from the first on are done: in the table, or among the rejects.
-    pub(super) rows: u64,
-    pub(super) counts: Counts,
+    pub(crate) rows: u64,
+    pub(crate) counts: Counts,
     /// Bytes of the file of refused rows that belong to them.
-    pub(super) rejects: u64,
+    pub(crate) rejects: u64,
 }
 
 /// What was found where progress is written down.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// The progress of this import.
@@ -52,21 +52,21 @@ pub(super) enum Found {
 
 /// The file it is written to.
 #[derive(Debug)]
-pub(super) struct ProgressFile {
+pub(crate) struct ProgressFile {
     path: PathBuf,
 }
 
 impl ProgressFile {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The progress of `import`.
-    pub(super) fn read(&self, import: &ImportId) -> io::Result<Found> {
+    pub(crate) fn read(&self, import: &ImportId) -> io::Result<Found> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -79,7 +79,7 @@ impl ProgressFile {
     }
 
     /// Replaces what is there: a crash leaves the old text or the new one, whole.
-    pub(super) fn write(&self, progress: &Progress) -> io::Result<()> {
+    pub(crate) fn write(&self, progress: &Progress) -> io::Result<()> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".tmp");
         let mut file = File::create(&beside)?;
@@ -89,7 +89,7 @@ impl ProgressFile {
     }
 
     /// Takes it away when all is done.
-    pub(super) fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),

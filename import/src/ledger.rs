@@ -12,7 +12,7 @@ const PRINTED: usize = 20;
 
 /// Whether refused rows are printed as they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Printing {
+pub(crate) enum Printing {
     Lines,
     Nothing,
 }
@@ -26,12 +26,12 @@ enum Purpose {
 
 /// What became of the rows. Each row goes in once, in the order of the file.
 #[derive(Debug)]
-pub(super) struct Ledger {
-    pub(super) counts: Counts,
+pub(crate) struct Ledger {
+    pub(crate) counts: Counts,
     /// So many rows from the first on are done.
-    pub(super) rows: u64,
+    pub(crate) rows: u64,
     /// The first refused rows.
-    pub(super) reasons: Vec<(u64, String)>,
+    pub(crate) reasons: Vec<(u64, String)>,
     rejects: Option<Rejects>,
     progress: Option<(ProgressFile, Progress)>,
     printing: Printing,
@@ -40,7 +40,7 @@ pub(super) struct Ledger {
 
 /// Where an import starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     Beginning,
     /// The last one did not come to its end, but the file or the batch name is another now, or
     /// its rejects are gone.
@@ -51,14 +51,14 @@ pub(super) enum Start {
 
 impl Ledger {
     /// One that writes nothing but rejects.
-    pub(super) fn of_rejects(rejects: Option<Rejects>, printing: Printing) -> Self {
+    pub(crate) fn of_rejects(rejects: Option<Rejects>, printing: Printing) -> Self {
         let (counts, reasons) = (Counts::default(), Vec::new());
         let purpose = Purpose::Looking;
         Self { counts, rows: 0, reasons, rejects, progress: None, printing, purpose }
     }
 
     /// One that goes on where the last import of the same rows stood.
-    pub(super) fn open(
+    pub(crate) fn open(
         source: &Source,
         header: &[u8],
         import: ImportId,
@@ -100,7 +100,7 @@ impl Ledger {
     }
 
     /// A row whose payment this import wrote, or would write.
-    pub(super) fn scheduled(&mut self) {
+    pub(crate) fn scheduled(&mut self) {
         self.rows += 1;
         if self.purpose == Purpose::Scheduling {
             self.counts.scheduled += 1;
@@ -108,18 +108,18 @@ impl Ledger {
     }
 
     /// A row whose payment was there.
-    pub(super) fn already_scheduled(&mut self) {
+    pub(crate) fn already_scheduled(&mut self) {
         self.rows += 1;
         self.counts.already_scheduled += 1;
     }
 
     /// A row that is fine, and not to be written.
-    pub(super) fn passed(&mut self) {
+    pub(crate) fn passed(&mut self) {
         self.rows += 1;
     }
 
     /// A refused row.
-    pub(super) fn refuse(&mut self, refused: Refused) -> Result<(), Stop> {
+    pub(crate) fn refuse(&mut self, refused: Refused) -> Result<(), Stop> {
         self.rows += 1;
         self.counts.refused += 1;
         if let Some(rejects) = &mut self.rejects {
@@ -136,18 +136,18 @@ impl Ledger {
     }
 
     /// Whether all is well so far.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.counts.refused == 0
     }
 
     /// Writes down how far it came, if that is far enough from the last time.
-    pub(super) fn settle(&mut self) -> Result<(), Stop> {
+    pub(crate) fn settle(&mut self) -> Result<(), Stop> {
         let written = self.progress.as_ref().map_or(self.rows, |(_, progress)| progress.rows);
         if self.rows - written >= WRITTEN { self.make_durable() } else { Ok(()) }
     }
 
     /// Writes down how far it came. First the rejects: what is written down covers them.
-    pub(super) fn make_durable(&mut self) -> Result<(), Stop> {
+    pub(crate) fn make_durable(&mut self) -> Result<(), Stop> {
         let what = "writing the rejected rows".to_owned();
         let durable = self.rejects.as_mut().map(Rejects::make_durable).transpose();
         let durable = durable.map_err(|source| Stop::File { what, source })?;
@@ -158,7 +158,7 @@ impl Ledger {
     }
 
     /// All rows are done. Without progress to go on from, the next import starts at the beginning.
-    pub(super) fn finish(&mut self) -> Result<(), Stop> {
+    pub(crate) fn finish(&mut self) -> Result<(), Stop> {
         self.make_durable()?;
         match self.progress.take() {
             Some((file, _)) => file.remove().map_err(Stop::file("removing", file.path())),
@@ -167,7 +167,7 @@ impl Ledger {
     }
 
     /// The file of rejects, if there is one.
-    pub(super) fn rejects(&self) -> Option<&std::path::Path> {
+    pub(crate) fn rejects(&self) -> Option<&std::path::Path> {
         self.rejects.as_ref().and_then(Rejects::path)
     }
 }

@@ -27,7 +27,7 @@ use super::writers::Writers;
 
 /// The tables that an import reads and writes.
 #[derive(Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     client: aws_sdk_dynamodb::Client,
     payments: String,
     due_shards: u16,
@@ -36,7 +36,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn of(common: &Common) -> Self {
+    pub(crate) async fn of(common: &Common) -> Self {
         let client = Aws::from_environment().await.dynamodb("import");
         let registry = Registry::new(client.clone(), common.names.imports_table());
         let payments = common.names.payments_table();
@@ -52,7 +52,7 @@ impl World {
 impl Import {
     /// Finds what would be refused, also for what the table holds: read before anything is
     /// written.
-    pub(super) async fn look_up(
+    pub(crate) async fn look_up(
         &self,
         world: &World,
         survey: &Survey,
@@ -66,7 +66,7 @@ impl Import {
     }
 
     /// Enters the batch, schedules its payments, and writes down that it came to its end.
-    pub(super) async fn schedule(
+    pub(crate) async fn schedule(
         &self,
         world: &World,
         survey: &Survey,

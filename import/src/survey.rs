@@ -16,34 +16,34 @@ const SHOWN: u64 = 1024;
 
 /// Days ahead beyond which a payment is pointed out: a wrong century would lie for ever without
 /// anybody noticing.
-pub(super) const FAR: u16 = 731;
+pub(crate) const FAR: u16 = 731;
 
 /// Rows that are due very late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Far {
-    pub(super) rows: u64,
+pub(crate) struct Far {
+    pub(crate) rows: u64,
     /// The first of them: its line and day.
-    pub(super) first: (u64, DueDate),
+    pub(crate) first: (u64, DueDate),
 }
 
 /// What the first reading found.
 #[derive(Debug)]
-pub(super) struct Survey {
-    pub(super) totals: Totals,
+pub(crate) struct Survey {
+    pub(crate) totals: Totals,
     /// Rows that are refused for themselves; those refused for another row's id come on top.
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// The trailer and its line.
-    pub(super) stated: Option<(u64, Stated)>,
-    pub(super) far: Option<Far>,
+    pub(crate) stated: Option<(u64, Stated)>,
+    pub(crate) far: Option<Far>,
     /// Rows without any content, which count for nothing.
-    pub(super) blank: u64,
+    pub(crate) blank: u64,
     /// What another batch name would schedule once more.
-    pub(super) content: Content,
-    pub(super) sha256: String,
+    pub(crate) content: Content,
+    pub(crate) sha256: String,
 }
 
 /// Reads the file once: what it found, and which rows may repeat. [`Stop::Data`] when it is wrong as a whole.
-pub(super) fn survey(
+pub(crate) fn survey(
     source: &Source,
     rules: &Rules,
     bar: &mut Bar,

@@ -16,7 +16,7 @@ const MAX_FIELDS: usize = 64;
 const TRAILER: &str = "TRAILER";
 
 /// Splits rows by what the header says.
-pub(super) struct Csv {
+pub(crate) struct Csv {
     core: csv_core::Reader,
     /// Where each column stands, in the order of [`Column::ALL`].
     places: [Option<usize>; Column::ALL.len()],
@@ -37,7 +37,7 @@ impl Csv {
     }
 
     /// Takes the header; the error says all that is wrong with it.
-    pub(super) fn new(header: &[u8]) -> Result<Self, String> {
+    pub(crate) fn new(header: &[u8]) -> Result<Self, String> {
         let mut csv = Self::unplaced();
         csv.width = csv.split(header).map_err(|reason| format!("the header {reason}"))?;
         let names: Vec<_> = (0..csv.width)
@@ -66,7 +66,7 @@ impl Csv {
     }
 
     /// The row, or what is wrong with it.
-    pub(super) fn row(&mut self, raw: &[u8]) -> Result<Row, String> {
+    pub(crate) fn row(&mut self, raw: &[u8]) -> Result<Row, String> {
         let fields = self.split(raw)?;
         if fields != self.width {
             return Err(format!("has {fields} fields, the header has {}", self.width));
@@ -88,7 +88,7 @@ impl Csv {
     /// Whether a line within a quoted field reads as a row by itself: a closing quote that is
     /// missing or doubled takes in the next rows, and where one of them closes it again, the
     /// grammar is kept. Date, amount and currency in their places are no chance.
-    pub(super) fn holds_row(&self, raw: &[u8]) -> bool {
+    pub(crate) fn holds_row(&self, raw: &[u8]) -> bool {
         let mut lines = raw.split(|byte| *byte == b'\n').skip(1);
         lines.any(|line| {
             let fields: Vec<_> = line.split(|byte| *byte == b',').collect();
@@ -103,7 +103,7 @@ impl Csv {
     }
 
     /// The totals, if the row states them.
-    pub(super) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
+    pub(crate) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
         // Fields count without the space around them, here too.
         let name = raw.trim_ascii_start();
         let name = name.strip_prefix(b"\"").map_or(name, <[u8]>::trim_ascii_start);
@@ -159,7 +159,7 @@ impl Csv {
 
     /// The fields of a row, whatever the header.
     #[cfg(test)]
-    pub(super) fn fields(raw: &[u8]) -> Result<Vec<String>, String> {
+    pub(crate) fn fields(raw: &[u8]) -> Result<Vec<String>, String> {
         let mut csv = Self::unplaced();
         let fields = csv.split(raw)?;
         let text = |field| String::from_utf8(csv.field(field).to_vec());

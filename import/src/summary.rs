@@ -18,7 +18,7 @@ struct Reason {
 
 /// What an import did.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     file: PathBuf,
     batch: String,
     sha256: String,
@@ -31,7 +31,7 @@ pub(super) struct Summary {
     sums: BTreeMap<&'static str, String>,
     scheduled: u64,
     already_scheduled: u64,
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// The first refused rows.
     reasons: Vec<Reason>,
     /// The file with all of them.
@@ -42,7 +42,7 @@ pub(super) struct Summary {
     written: Written,
     /// The file with the references of those that were, when it was all or nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) partly: Option<PathBuf>,
+    pub(crate) partly: Option<PathBuf>,
     /// How long the first reading took, and the second.
     seconds: [f64; 2],
 }
@@ -50,7 +50,7 @@ pub(super) struct Summary {
 /// Whether payments were scheduled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// All but the refused ones.
     Yes,
     /// It was a dry run.
@@ -62,7 +62,7 @@ pub(super) enum Written {
 }
 
 impl Summary {
-    pub(super) fn new(file: &Path, batch: &str, survey: &Survey, took: Duration) -> Self {
+    pub(crate) fn new(file: &Path, batch: &str, survey: &Survey, took: Duration) -> Self {
         let sums = survey.totals.sums.iter().map(|(code, sum)| (*code, sum.to_string()));
         Self {
             file: file.to_owned(),
@@ -85,7 +85,7 @@ impl Summary {
     }
 
     /// Adds what the second reading did.
-    pub(super) fn add(&mut self, ledger: Ledger, written: Written, from: u64, took: Duration) {
+    pub(crate) fn add(&mut self, ledger: Ledger, written: Written, from: u64, took: Duration) {
         self.scheduled = ledger.counts.scheduled;
         self.already_scheduled = ledger.counts.already_scheduled;
         self.refused = ledger.counts.refused;
@@ -96,7 +96,7 @@ impl Summary {
         self.seconds[1] = took.as_secs_f64();
     }
 
-    pub(super) fn print(&self) {
+    pub(crate) fn print(&self) {
         let behind = match self.written {
             Written::Yes => "",
             Written::DryRun => " (dry run: nothing was written)",

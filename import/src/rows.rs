@@ -16,7 +16,7 @@ use super::totals::Stated;
 
 /// What a row says.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// A row, or why it cannot be read.
     Row(Result<Row, String>),
     /// The totals of all rows.
@@ -25,7 +25,7 @@ pub(super) enum Entry {
 
 /// The rows of a file.
 #[derive(Debug)]
-pub(super) struct Rows<R> {
+pub(crate) struct Rows<R> {
     lines: Lines<R>,
     cut: Cut,
     /// `None` for JSON lines.
@@ -38,7 +38,7 @@ pub(super) struct Rows<R> {
 
 impl<R: BufRead> Rows<R> {
     /// Reads the header of a CSV file. [`Stop::Data`] says what is wrong with it.
-    pub(super) fn open(reader: R, cut: Cut) -> Result<Self, Stop> {
+    pub(crate) fn open(reader: R, cut: Cut) -> Result<Self, Stop> {
         let mut lines = Lines::new(reader, cut);
         lines.skip_mark().map_err(reading)?.map_err(|other| Stop::Data(other.to_string()))?;
         let (header, trailer, blank) = (Vec::new(), None, 0);
@@ -64,7 +64,7 @@ impl<R: BufRead> Rows<R> {
 
     /// The next row that is not blank. [`Stop::Data`] when the file is cut, goes on behind its
     /// trailer, or its rows cannot be told apart.
-    pub(super) fn next(&mut self) -> Result<Option<(Span, Entry)>, Stop> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Span, Entry)>, Stop> {
         let Some(span) = self.next_span()? else { return Ok(None) };
         let wrong = |reason| Err(Stop::Data(format!("line {}: {reason}", span.line)));
         if let Some(trailer) = self.trailer {
@@ -101,27 +101,27 @@ impl<R: BufRead> Rows<R> {
     }
 
     /// The row that came last, as written without its line end.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.lines.bytes()
     }
 
     /// The header as written; empty for JSON lines.
-    pub(super) fn header(&self) -> &[u8] {
+    pub(crate) fn header(&self) -> &[u8] {
         &self.header
     }
 
     /// How many rows were blank so far.
-    pub(super) fn blank(&self) -> u64 {
+    pub(crate) fn blank(&self) -> u64 {
         self.blank
     }
 
     /// How many bytes of the file were read.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.lines.offset()
     }
 
     /// What it reads from.
-    pub(super) fn into_reader(self) -> R {
+    pub(crate) fn into_reader(self) -> R {
         self.lines.into_reader()
     }
 

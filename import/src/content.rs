@@ -15,7 +15,7 @@ use super::repeats::Key;
 
 /// Adds up rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Content {
+pub(crate) struct Content {
     rows: u64,
     /// Least significant first.
     sum: [u64; 4],
@@ -23,7 +23,7 @@ pub(super) struct Content {
 
 impl Content {
     /// Adds a row by the hash of what it says.
-    pub(super) fn add(&mut self, row: &Key) {
+    pub(crate) fn add(&mut self, row: &Key) {
         self.rows += 1;
         let mut carry = false;
         for (part, digits) in self.sum.iter_mut().zip(row.as_chunks::<8>().0) {
@@ -35,12 +35,12 @@ impl Content {
     }
 
     /// How many rows were added.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
     /// The hash, in hexadecimal.
-    pub(super) fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"dueflow rows 1");
         hash.update(self.rows.to_be_bytes());

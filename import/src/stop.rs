@@ -15,7 +15,7 @@ const EX_TEMPFAIL: u8 = 75;
 
 /// Why it ends before its end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It cannot be done as it was asked for.
     #[error("{0}")]
     Usage(String),
@@ -67,12 +67,12 @@ pub(super) enum Stop {
 
 impl Stop {
     /// For `map_err`: what was tried with which file.
-    pub(super) fn file(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub(crate) fn file(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let what = format!("{doing} {}", path.display());
         move |source| Self::File { what, source }
     }
 
-    pub(super) fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => EX_USAGE,
             Self::Data(_) => EX_DATAERR,

@@ -41,7 +41,7 @@ struct Desk {
 
 /// Sends batches. At most twice as many as there are writers are in memory.
 #[derive(Debug)]
-pub(super) struct Writers {
+pub(crate) struct Writers {
     desk: Desk,
     most: usize,
     /// Payments per second.
@@ -52,7 +52,7 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    pub(super) fn new(
+    pub(crate) fn new(
         table: PaymentsTable,
         writers: u16,
         rate: Option<NonZeroU32>,
@@ -69,7 +69,7 @@ impl Writers {
     /// Sends a batch as soon as there is room, and enters the oldest into the ledger until there
     /// is. Accounts whose rows bring ids are in one request at a time, so that rows in the order
     /// of their ids are inserted in that order.
-    pub(super) async fn send(&mut self, batch: Batch, ledger: &mut Ledger) -> Result<(), Stop> {
+    pub(crate) async fn send(&mut self, batch: Batch, ledger: &mut Ledger) -> Result<(), Stop> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl Writers {
     }
 
     /// Waits for every request.
-    pub(super) async fn enter_all(&mut self, ledger: &mut Ledger) -> Result<(), Stop> {
+    pub(crate) async fn enter_all(&mut self, ledger: &mut Ledger) -> Result<(), Stop> {
         while !self.sent.is_empty() {
             self.enter_oldest(ledger).await?;
         }

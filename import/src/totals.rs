@@ -7,28 +7,28 @@ use super::row::Row;
 
 /// What a trailer states.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stated {
+pub(crate) struct Stated {
     /// Rows, the trailer and the header not counted.
-    pub(super) count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// Minor units by currency; empty when it states no sums.
-    pub(super) sums: BTreeMap<&'static str, i128>,
+    pub(crate) sums: BTreeMap<&'static str, i128>,
 }
 
 /// What a file holds. Every row counts, also one that is refused: the totals show whether the file
 /// came as it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) rows: u64,
+pub(crate) struct Totals {
+    pub(crate) rows: u64,
     /// Minor units by currency. An amount has 64 bits and so does the number of rows: the sum
     /// cannot overflow.
-    pub(super) sums: BTreeMap<&'static str, i128>,
+    pub(crate) sums: BTreeMap<&'static str, i128>,
     /// Rows in no sum, because their amount or currency cannot be read.
-    pub(super) unsummed: u64,
+    pub(crate) unsummed: u64,
 }
 
 impl Totals {
     /// Adds a row, or one that cannot be read.
-    pub(super) fn add(&mut self, row: Option<&Row>) {
+    pub(crate) fn add(&mut self, row: Option<&Row>) {
         self.rows += 1;
         match row.and_then(Row::stated) {
             Some((currency, amount)) => {
@@ -39,7 +39,7 @@ impl Totals {
     }
 
     /// All that differs from what a trailer states.
-    pub(super) fn compare_with_trailer(&self, stated: &Stated) -> Vec<String> {
+    pub(crate) fn compare_with_trailer(&self, stated: &Stated) -> Vec<String> {
         let mut wrong = self.compare_count(stated.count);
         if !stated.sums.is_empty() {
             wrong.extend(self.compare_sums(&stated.sums));
@@ -48,7 +48,7 @@ impl Totals {
     }
 
     /// All that differs from what the options expect.
-    pub(super) fn compare_with_options(
+    pub(crate) fn compare_with_options(
         &self,
         count: Option<u64>,
         sums: &[ExpectedSum],

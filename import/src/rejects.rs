@@ -10,16 +10,16 @@ use super::options::Format;
 
 /// A row that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) line: u64,
-    pub(super) reason: String,
+pub(crate) struct Refused {
+    pub(crate) line: u64,
+    pub(crate) reason: String,
     /// The row as written; `None` when it was too long to be kept.
-    pub(super) row: Option<Vec<u8>>,
+    pub(crate) row: Option<Vec<u8>>,
 }
 
 /// Where refused rows are written. The file is made for the first of them.
 #[derive(Debug)]
-pub(super) struct Rejects {
+pub(crate) struct Rejects {
     path: PathBuf,
     format: Format,
     /// The header of a CSV file as written.
@@ -30,7 +30,7 @@ pub(super) struct Rejects {
 
 impl Rejects {
     /// Starts anew: what an earlier import left there goes.
-    pub(super) fn anew(path: &Path, format: Format, header: &[u8]) -> io::Result<Self> {
+    pub(crate) fn anew(path: &Path, format: Format, header: &[u8]) -> io::Result<Self> {
         match fs::remove_file(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -41,7 +41,7 @@ impl Rejects {
 
     /// Goes on behind the first `bytes` of what was written before; what follows them was written
     /// for rows that come again. `None` when the file is shorter.
-    pub(super) fn go_on(
+    pub(crate) fn go_on(
         path: &Path,
         format: Format,
         header: &[u8],
@@ -65,7 +65,7 @@ impl Rejects {
     }
 
     /// Writes one row.
-    pub(super) fn write(&mut self, refused: &Refused) -> io::Result<()> {
+    pub(crate) fn write(&mut self, refused: &Refused) -> io::Result<()> {
         let record = match self.format {
             Format::Csv => csv_record(refused),
             Format::Jsonl => json_record(refused)?,
@@ -87,7 +87,7 @@ impl Rejects {
     }
 
     /// Makes all that was written durable, and says how many bytes that is.
-    pub(super) fn make_durable(&mut self) -> io::Result<u64> {
+    pub(crate) fn make_durable(&mut self) -> io::Result<u64> {
         if let Some(file) = &mut self.file {
             file.flush()?;
             file.get_ref().sync_data()?;
@@ -96,7 +96,7 @@ impl Rejects {
     }
 
     /// Where the file is, if there is one.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|_| self.path.as_path())
     }
 }

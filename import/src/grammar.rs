@@ -24,7 +24,7 @@ enum Place {
 
 /// What no row of RFC 4180 holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Something other than a comma, a line end or a second quote behind a closing quote.
     BehindQuote,
     /// A quote in a field that does not begin with one.
@@ -67,7 +67,7 @@ impl fmt::Display for Fault {
 
 /// What a byte does to the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The row goes on.
     On,
     /// The row ends with this byte, a line feed.
@@ -78,18 +78,18 @@ pub(super) enum Step {
 
 /// Reads one row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grammar {
+pub(crate) struct Grammar {
     place: Place,
 }
 
 impl Grammar {
     /// At the beginning of a row.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { place: Place::FieldStart }
     }
 
     /// Reads a byte.
-    pub(super) fn step(&mut self, byte: u8) -> Step {
+    pub(crate) fn step(&mut self, byte: u8) -> Step {
         let (place, step) = match (self.place, byte) {
             (place, 0) => (place, Step::Fault(Fault::Nul)),
             (Place::Quoted, b'"') => (Place::QuoteInQuoted, Step::On),
@@ -117,7 +117,7 @@ impl Grammar {
 
     /// What is wrong with a row that ends here, without a line feed: a line that is a row by
     /// itself, or the last row of a file.
-    pub(super) const fn at_end(self) -> Option<Fault> {
+    pub(crate) const fn at_end(self) -> Option<Fault> {
         match self.place {
             Place::Quoted => Some(Fault::Open),
             Place::Return => Some(Fault::LoneReturn),
@@ -126,13 +126,13 @@ impl Grammar {
     }
 
     /// Whether the next byte is within a quoted field.
-    pub(super) const fn is_quoted(self) -> bool {
+    pub(crate) const fn is_quoted(self) -> bool {
         matches!(self.place, Place::Quoted)
     }
 }
 
 /// The first fault of a row that is alone in `line`, its line end taken off, and at which byte.
-pub(super) fn fault_in_line(line: &[u8]) -> Option<(usize, Fault)> {
+pub(crate) fn fault_in_line(line: &[u8]) -> Option<(usize, Fault)> {
     let mut grammar = Grammar::new();
     for (at, byte) in line.iter().enumerate() {
         if let Step::Fault(fault) = grammar.step(*byte) {
@@ -144,7 +144,7 @@ pub(super) fn fault_in_line(line: &[u8]) -> Option<(usize, Fault)> {
 
 /// Whether a row has nothing but empty fields, as spreadsheets write them below and above a
 /// table. What stands in quotes counts as it is without them.
-pub(super) fn is_blank(row: &[u8]) -> bool {
+pub(crate) fn is_blank(row: &[u8]) -> bool {
     let mut quoted = false;
     let mut bytes = row.iter().peekable();
     while let Some(byte) = bytes.next() {

@@ -20,7 +20,7 @@ const SHOWN: u64 = 1024;
 
 /// Reads the rows once more, each judged with what came before it.
 #[derive(Debug)]
-pub(super) struct Second<R> {
+pub(crate) struct Second<R> {
     rows: Rows<R>,
     rules: Rules,
     repeats: Repeats,
@@ -28,7 +28,7 @@ pub(super) struct Second<R> {
 
 /// What a refused row means for those behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusals {
+pub(crate) enum Refusals {
     /// Nothing.
     Counted,
     /// They are not written any more.
@@ -50,7 +50,7 @@ enum IdOf {
 }
 
 impl<R: BufRead> Second<R> {
-    pub(super) fn new(rows: Rows<R>, rules: Rules, repeats: Repeats) -> Self {
+    pub(crate) fn new(rows: Rows<R>, rules: Rules, repeats: Repeats) -> Self {
         Self { rows, rules, repeats }
     }
 
@@ -77,7 +77,7 @@ impl<R: BufRead> Second<R> {
 
     /// Schedules the rows behind those that the ledger has, and gives back what was read from;
     /// `None` when it was to end at the first refused row, and did.
-    pub(super) async fn schedule(
+    pub(crate) async fn schedule(
         mut self,
         writers: &mut Writers,
         ledger: &mut Ledger,
@@ -121,7 +121,7 @@ impl<R: BufRead> Second<R> {
     }
 
     /// Finds what is refused, also for what the table holds.
-    pub(super) async fn look_up(
+    pub(crate) async fn look_up(
         mut self,
         table: &PaymentsTable,
         ledger: &mut Ledger,
@@ -149,7 +149,7 @@ impl<R: BufRead> Second<R> {
     }
 
     /// The payments of this file that the table holds and that nobody has begun to pay.
-    pub(super) async fn scheduled(
+    pub(crate) async fn scheduled(
         mut self,
         table: &PaymentsTable,
         mut found: impl FnMut(&PaymentRef) -> Result<(), Stop>,
@@ -175,7 +175,7 @@ impl<R: BufRead> Second<R> {
     }
 
     /// Only finds what is refused.
-    pub(super) fn look(mut self, ledger: &mut Ledger, bar: &mut Bar) -> Result<R, Stop> {
+    pub(crate) fn look(mut self, ledger: &mut Ledger, bar: &mut Bar) -> Result<R, Stop> {
         while let Some(Judged { span, payment }) = self.next()? {
             match payment {
                 Ok(_) => ledger.passed(),

@@ -33,7 +33,7 @@ const ENDED: &str = "ended";
 
 /// Whether rows that another batch has brought are taken once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(crate) enum Again {
     Refused,
     /// As payments of their own.
     Taken,
@@ -41,23 +41,23 @@ pub(super) enum Again {
 
 /// A batch and the rows that it brings.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) batch: &'a str,
-    pub(super) content: &'a str,
-    pub(super) rows: u64,
+pub(crate) struct Entry<'a> {
+    pub(crate) batch: &'a str,
+    pub(crate) content: &'a str,
+    pub(crate) rows: u64,
 }
 
 /// A batch as the table of imports has it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entered {
+pub(crate) struct Entered {
     /// Of the first import under this name: what another table knows is of another import.
-    pub(super) import: String,
-    pub(super) before: Before,
+    pub(crate) import: String,
+    pub(crate) before: Before,
 }
 
 /// What was found when a batch was entered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Before {
+pub(crate) enum Before {
     /// Its rows are its own.
     New,
     /// It was entered before and did not come to its end.
@@ -68,7 +68,7 @@ pub(super) enum Before {
 
 /// Why a batch is not entered.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RegistryError {
+pub(crate) enum RegistryError {
     /// Another batch has brought the same rows.
     #[error("{0}")]
     Brought(Brought),
@@ -84,11 +84,11 @@ pub(super) enum RegistryError {
 
 /// The same rows under another name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Brought {
-    pub(super) batch: String,
-    pub(super) since: String,
-    pub(super) ended: bool,
-    pub(super) rows: u64,
+pub(crate) struct Brought {
+    pub(crate) batch: String,
+    pub(crate) since: String,
+    pub(crate) ended: bool,
+    pub(crate) rows: u64,
 }
 
 impl fmt::Display for Brought {
@@ -106,19 +106,19 @@ impl fmt::Display for Brought {
 
 /// The table of imports.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     client: Client,
     table: String,
 }
 
 impl Registry {
-    pub(super) fn new(client: Client, table: String) -> Self {
+    pub(crate) fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
     /// Enters a batch before its first payment. Rows that are none, or all have ids of their own,
     /// belong to nobody.
-    pub(super) async fn enter(
+    pub(crate) async fn enter(
         &self,
         entry: Entry<'_>,
         again: Again,
@@ -225,7 +225,7 @@ impl Registry {
 
     /// Writes down that the last payment is in the table. An import of the same name with other
     /// rows that has begun meanwhile is left alone.
-    pub(super) async fn end(
+    pub(crate) async fn end(
         &self,
         entry: Entry<'_>,
         counts: Counts,

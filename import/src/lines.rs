@@ -8,11 +8,11 @@ use super::options::Format;
 
 /// Longest row in bytes that is looked at. A payment has at most 8 KB, so even one whose blob is
 /// escaped throughout as `\u00e9` fits.
-pub(super) const MAX_ROW: usize = 64 * 1024;
+pub(crate) const MAX_ROW: usize = 64 * 1024;
 
 /// What separates the rows of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// CSV: a line end that is not in a quoted field. A fault puts every row behind it in doubt.
     Grammar,
     /// CSV: every line end, because the operator says so. A fault is its own row's.
@@ -23,7 +23,7 @@ pub(super) enum Cut {
 
 impl Cut {
     /// How the rows are written.
-    pub(super) const fn format(self) -> Format {
+    pub(crate) const fn format(self) -> Format {
         match self {
             Self::Grammar | Self::CsvLines => Format::Csv,
             Self::JsonLines => Format::Jsonl,
@@ -33,17 +33,17 @@ impl Cut {
 
 /// A fault, and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) fault: Fault,
+pub(crate) struct Found {
+    pub(crate) fault: Fault,
     /// Its line in the file, counted from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Its byte in that line, counted from 1.
-    pub(super) byte: u64,
+    pub(crate) byte: u64,
 }
 
 /// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// With a line end.
     Line,
     /// With the end of the file.
@@ -54,21 +54,21 @@ pub(super) enum End {
 
 /// Where one row stands in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// The line it begins on, counted from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Its first byte's place in the file, counted from 0.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Its bytes without the line end.
-    pub(super) length: u64,
-    pub(super) end: End,
+    pub(crate) length: u64,
+    pub(crate) end: End,
     /// The first thing in it that no row of CSV holds.
-    pub(super) fault: Option<Found>,
+    pub(crate) fault: Option<Found>,
 }
 
 impl Span {
     /// Whether all of it was kept.
-    pub(super) fn whole(&self) -> bool {
+    pub(crate) fn whole(&self) -> bool {
         self.length <= MAX_ROW as u64
     }
 }
@@ -76,7 +76,7 @@ impl Span {
 /// Cuts a file into rows. By the grammar a quoted field may hold line ends, so a quote that is
 /// never closed takes everything behind it: nothing in a field is ever taken for a row.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: R,
     cut: Cut,
     line: u64,
@@ -87,14 +87,14 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(reader: R, cut: Cut) -> Self {
+    pub(crate) fn new(reader: R, cut: Cut) -> Self {
         Self { reader, cut, line: 1, offset: 0, line_start: 0, row: Vec::new() }
     }
 
     /// Passes over a byte order mark of UTF-8 at the file's beginning, and says what else it is
     /// written in, with a mark or without: text of any language begins with letters of ASCII here,
     /// a header or a brace, so every other byte is 0.
-    pub(super) fn skip_mark(&mut self) -> io::Result<Result<(), Encoding>> {
+    pub(crate) fn skip_mark(&mut self) -> io::Result<Result<(), Encoding>> {
         let start = self.reader.fill_buf()?;
         if start.starts_with(b"\xef\xbb\xbf") {
             self.reader.consume(3);
@@ -106,7 +106,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next row, or `None` at the end of the file. Empty rows come too.
-    pub(super) fn next(&mut self) -> io::Result<Option<Span>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Span>> {
         self.row.clear();
         let (line, offset) = (self.line, self.offset);
         let mut grammar = Grammar::new();
@@ -193,17 +193,17 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The row that came last, as written without its line end; cut off after [`MAX_ROW`] bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.row
     }
 
     /// The first byte that was not read yet.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// What it reads from.
-    pub(super) fn into_reader(self) -> R {
+    pub(crate) fn into_reader(self) -> R {
         self.reader
     }
 }
