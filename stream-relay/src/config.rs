@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use shared::config::{Settings, SweptDays, old_days_interval};
 use uuid::Uuid;
 
-use crate::lease::RENEWAL;
+use crate::leases::table::RENEWAL;
 
 /// Settings of the relay.
 #[derive(Debug, Clone)]

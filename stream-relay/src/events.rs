@@ -4,8 +4,8 @@ use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
 use shared::telemetry::Metric;
 
-use crate::record::{Fault, Skipped};
-use crate::sweep::Misfit;
+use crate::forward::record::{Fault, Skipped};
+use crate::sweeps::Misfit;
 
 const RECORDS: Metric = Metric::counter(
     "dueflow_stream_relay_records_total",

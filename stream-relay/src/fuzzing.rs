@@ -4,7 +4,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use domain::{DueDate, Failure, Payment, PaymentRef};
 use jiff::Timestamp;
 
-use crate::record::{self, Seen, Standard, Verdict, as_json};
+use crate::forward::record::{self, Seen, Standard, Verdict, as_json};
 
 /// What is done with a record.
 #[derive(Debug)]

@@ -1,45 +1,25 @@
 //! Reads the stream of the payments table and queues what is due.
 //!
-//! | module | room |
+//! | folder | content |
 //! |---|---|
-//! | `stream` | the port to a stream; `DynamoDB` Streams behind it |
-//! | `shards` | which shards may be read: parents before children |
-//! | `lease`, `keeper` | who reads a shard, opens a day or watches, and how far; which relays there are |
-//! | `sharing`, `expiry` | which shards a relay takes and gives: pure |
-//! | `relay` | the relay's loop |
-//! | `listing` | which shards the stream has |
-//! | `reader`, `progress`, `settling` | one shard, page by page; how far it counts as read |
-//! | `record` | what a record means |
-//! | `forwarder`, `lanes`, `outlet` | into the queue, in order within an account |
-//! | `burial` | into the dead-letter queue, beside the reading |
-//! | `sweep` | from the table: the opening of a day, what the stream has lost, the watch |
-//! | `survey` | the relays as they are seen from outside |
+//! | `shards` | the stream: its shards, parents before children, one shard page by page |
+//! | `leases` | who reads which shard, opens a day or scans; which relays there are |
+//! | `forward` | what a record means; into the queue in order, or into the dead-letter queue |
+//! | `sweeps` | from the table: day opening, gap recovery, lost-message scan |
+//! | `relay` | the relay's loop over all of them |
 //! | `events` | what is counted and logged |
 
-mod burial;
 mod config;
 mod events;
-mod expiry;
-mod forwarder;
+mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
-mod keeper;
-mod lanes;
-mod lease;
-mod listing;
-mod outlet;
-mod progress;
-mod reader;
-mod record;
+mod leases;
 mod relay;
-mod settling;
 mod shards;
-mod sharing;
 #[cfg(test)]
 mod simulation;
-mod stream;
-mod survey;
-mod sweep;
+mod sweeps;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,7 +27,9 @@ use std::time::Duration;
 
 pub use config::RelayConfig;
 pub use events::METRICS;
-pub use lease::LeaseError;
+pub use leases::relay_status::{SIGN_OF_LIFE, ShardLease, Survey};
+pub use leases::table::{Checkpoint, LeaseError};
+pub use shards::source::{Page, Shard, ShardSource, StreamError};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Names;
@@ -56,19 +38,22 @@ use shared::queue::{DeadLetterQueue, Producer, QueueError, SqsQueue};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
-pub use stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
-pub use survey::{SIGN_OF_LIFE, ShardLease, Survey};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::burial::Burials;
-use crate::forwarder::Forwarder;
-use crate::lease::{DynamoDbLeases, LeaseTable};
-use crate::outlet::{Outlet, Queues};
-use crate::reader::Reader;
+use crate::forward::dead_letter::Burials;
+use crate::forward::forwarder::Forwarder;
+use crate::forward::queues::{Outlet, Queues};
+use crate::leases::dynamodb::DynamoDbLeases;
+use crate::leases::table::LeaseTable;
 use crate::relay::Relay;
-use crate::stream::TableStream;
-use crate::sweep::{Hand, Memory, Opener, Requests, Sweeper, Turns, Watch};
+use crate::shards::dynamodb::TableStream;
+use crate::shards::reader::Reader;
+use crate::sweeps::Hand;
+use crate::sweeps::day_opening::Opener;
+use crate::sweeps::gap_recovery::Sweeper;
+use crate::sweeps::gap_request::Requests;
+use crate::sweeps::lost_message_scan::{Memory, Turns, Watch};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {

@@ -11,13 +11,15 @@ use tokio::time::Instant;
 
 use crate::RelayError;
 use crate::events;
-use crate::expiry::Sightings;
-use crate::lease::{Checkpoint, EXPIRY, Entries, Lease, LeaseError, RENEWAL, lease_key};
-use crate::listing::Listing;
-use crate::reader::{End, Reader};
-use crate::shards::{Shard, readable};
-use crate::sharing::{Holding, step};
-use crate::sweep::Duties;
+use crate::leases::assignment::{Holding, step};
+use crate::leases::keys::lease_key;
+use crate::leases::liveness::Sightings;
+use crate::leases::table::{Checkpoint, EXPIRY, Entries, Lease, LeaseError, RENEWAL};
+use crate::shards::discovery::Listing;
+use crate::shards::parents::readable;
+use crate::shards::reader::{End, Reader};
+use crate::shards::source::Shard;
+use crate::sweeps::Duties;
 
 /// How often the table of leases is looked at. Of a killed relay the last write is seen
 /// within one look, and that it has stood still for [`EXPIRY`] within another.

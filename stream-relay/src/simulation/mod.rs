@@ -2,19 +2,19 @@
 //! stream that splits, merges, trims and throttles, a table of leases and queues that fail
 //! and lose answers.
 
-mod ailing;
 mod chaos;
-mod gaps;
-mod hostile;
-mod leases;
-mod malformed;
-mod opening;
-mod outlet;
+mod contract_breaches;
+mod day_opening;
+mod gap_recovery;
+mod lease_assignment;
+mod lease_table;
+mod lost_message_scan;
+mod malformed_records;
 mod positions;
-mod sharing;
+mod queues;
 mod stream;
 mod table;
-mod watch;
+mod unreadable_streams;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -31,8 +31,8 @@ use shared::telemetry::admin::Readiness;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use self::leases::{LeaseStore, RelayLeases};
-use self::outlet::FakeOutlet;
+use self::lease_table::{LeaseStore, RelayLeases};
+use self::queues::FakeOutlet;
 use self::stream::FakeStream;
 use self::table::{FakeTable, SHARDS};
 use crate::{Deps, RelayConfig, RelayError, ShardSource, run};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bank, pass, simulate, until};
-use crate::lease::Checkpoint;
+use crate::leases::table::Checkpoint;
 
 #[test]
 fn the_position_stays_before_a_page_that_is_not_queued_also_when_the_relay_ends() {

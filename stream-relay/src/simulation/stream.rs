@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use super::Weather;
 use super::table::SHARDS;
-use crate::stream::{Checkpoint, Page, Shard, ShardSource, StreamError};
+use crate::leases::table::Checkpoint;
+use crate::shards::source::Shard;
+use crate::shards::source::{Page, ShardSource, StreamError};
 
 /// As `DynamoDB` has it.
 const ITERATOR_LIFE: Duration = Duration::from_secs(15 * 60);

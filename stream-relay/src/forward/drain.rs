@@ -1,0 +1,53 @@
+//! The end of a shard or a day: waiting for what is still open, and saying how far it is.
+
+use std::time::Duration;
+
+use shared::shutdown::Shutdown;
+use tokio::sync::watch;
+
+use crate::forward::dead_letter::Open;
+use crate::forward::forwarder::Stopped;
+use crate::forward::progress::Progress;
+use crate::leases::table::Position;
+
+/// How long one that must stop waits for open burials. Those that are not done then are buried
+/// by whoever goes on next, because the position stands before them.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Waits for what is open; once reading must stop, not for long.
+pub(crate) async fn settle(
+    open: &mut Open,
+    progress: &mut Progress,
+    reading: &Shutdown,
+) -> Result<(), Stopped> {
+    let patience = async {
+        reading.requested().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(patience);
+    loop {
+        let done = tokio::select! {
+            done = open.join_next() => done,
+            () = &mut patience => return Err(Stopped),
+        };
+        match done {
+            Some(done) => {
+                if let Ok(Some(page)) = done {
+                    progress.done(page);
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Lets the keeper of the lease know how far it is.
+pub(crate) fn publish(progress: &Progress, position: &watch::Sender<Position>) {
+    position.send_if_modified(|published| {
+        let moved = published != progress.position();
+        if moved {
+            published.clone_from(progress.position());
+        }
+        moved
+    });
+}

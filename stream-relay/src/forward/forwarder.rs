@@ -1,0 +1,202 @@
+//! From records to messages: all payments of a page are in the queue before the page counts
+//! as read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodbstreams::types::Record;
+use domain::DueDate;
+use jiff::tz::TimeZone;
+use shared::clock::Clock;
+use shared::queue::{Outgoing, Unsent};
+use shared::retry;
+use shared::shutdown::Shutdown;
+use shared::telemetry::admin::Calls;
+use tokio::task::JoinSet;
+
+use crate::events;
+use crate::forward::dead_letter::Unfit;
+use crate::forward::partition::{Due, spread};
+use crate::forward::queues::Outlet;
+use crate::forward::record::{Fault, Standard, Verdict, as_json, judge};
+
+/// Shutdown came before everything was queued.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+/// Queues what is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Forwarder {
+    pub(crate) outlet: Arc<dyn Outlet>,
+    pub(crate) clock: Clock,
+    pub(crate) zone: TimeZone,
+    /// Partitions of the index `due`.
+    pub(crate) due_shards: u16,
+    pub(crate) sends: usize,
+    pub(crate) sending: Calls,
+}
+
+impl Forwarder {
+    /// The bank's day.
+    pub(crate) fn today(&self) -> DueDate {
+        DueDate::today(self.clock.now(), &self.zone)
+    }
+
+    /// What of `records` is due now, and what must not be paid.
+    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Unfit>) {
+        let standard =
+            Standard { today: self.today(), shards: self.due_shards, now: self.clock.now() };
+        let mut due = Vec::with_capacity(records.len());
+        let mut unfit = Vec::new();
+        for record in records {
+            match judge(record, standard) {
+                Verdict::Forward(payment) => due.push(Due::first(*payment)),
+                Verdict::Skip(why) => events::skipped(why),
+                Verdict::Removed(reference) => events::removed(&reference),
+                Verdict::Unfit(fault) => {
+                    let change = record.dynamodb();
+                    let source = change.and_then(|change| change.sequence_number());
+                    let source = source.unwrap_or_default().to_owned();
+                    events::unfit(&source, &fault);
+                    let Fault { failure, payment, mark, .. } = *fault;
+                    let raw = as_json(record).to_string();
+                    unfit.push(Unfit { source, raw, failure, payment, mark });
+                }
+            }
+        }
+        (due, unfit)
+    }
+
+    /// Returns once SQS has acknowledged every payment of `due`. It tries until then; only
+    /// shutdown ends it early, and then none of them counts as sent.
+    pub(crate) async fn send(&self, due: Vec<Due>, shutdown: &Shutdown) -> Result<(), Stopped> {
+        let mut lanes = JoinSet::new();
+        for messages in spread(due, self.sends) {
+            let (outlet, shutdown) = (Arc::clone(&self.outlet), shutdown.clone());
+            let sending = self.sending.clone();
+            lanes.spawn(async move { send_all(&*outlet, messages, &sending, &shutdown).await });
+        }
+        let mut all = Ok(());
+        while let Some(ended) = lanes.join_next().await {
+            // A lane that panicked has not sent everything.
+            all = all.and(ended.unwrap_or(Err(Stopped)));
+        }
+        all
+    }
+}
+
+/// Sends one lane in order, again and again from where it failed.
+async fn send_all(
+    outlet: &dyn Outlet,
+    mut messages: Vec<Outgoing>,
+    sending: &Calls,
+    shutdown: &Shutdown,
+) -> Result<(), Stopped> {
+    let mut pauses = retry::NEVER_GIVE_UP.pauses();
+    loop {
+        let sent = outlet.send(&messages).await;
+        sending.note(&sent);
+        let Err(unsent) = sent else { return Ok(()) };
+        pause(&unsent, pauses.next(), shutdown).await?;
+        let mut index = 0..;
+        messages.retain(|_| index.next().is_some_and(|index| unsent.indices.contains(&index)));
+    }
+}
+
+async fn pause(
+    unsent: &Unsent,
+    pause: Option<Duration>,
+    shutdown: &Shutdown,
+) -> Result<(), Stopped> {
+    events::send_failed(unsent);
+    if shutdown.pause(pause.unwrap_or_default()).await { Err(Stopped) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
+    use shared::queue::CallFailed;
+    use std::sync::Mutex;
+
+    fn forwarder(outlet: Arc<dyn Outlet>) -> Forwarder {
+        let (clock, zone, sending) = (Clock::system(), TimeZone::UTC, Calls::default());
+        Forwarder { outlet, clock, zone, sends: 4, sending, due_shards: 16 }
+    }
+
+    fn payment() -> Payment {
+        Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        }
+    }
+
+    /// A queue that takes every other message of a call, as long as there are two, or at which
+    /// the sending task dies.
+    #[derive(Debug, Default)]
+    struct Queue {
+        panics: bool,
+        taken: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Outlet for Queue {
+        async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+            assert!(!self.panics, "a bug in the sending");
+            let indices: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
+            let taken = messages.iter().step_by(2).map(|message| message.deduplication.clone());
+            self.taken.lock().unwrap().extend(taken);
+            if indices.is_empty() {
+                return Ok(());
+            }
+            Err(Unsent { queue: "payments".to_owned(), indices, reason: "busy".to_owned() })
+        }
+
+        async fn bury(
+            &self,
+            _: &str,
+            _: Option<&Payment>,
+            _: String,
+            _: Failure,
+        ) -> Result<(), Unsent> {
+            Ok(())
+        }
+
+        async fn queued(&self) -> Result<u64, CallFailed> {
+            Ok(0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_did_not_take_is_sent_again_and_nothing_else() {
+        let queue = Arc::new(Queue::default());
+        let outlet = Arc::clone(&queue) as Arc<dyn Outlet>;
+        let payments: Vec<_> = (0..5).map(|_| payment()).collect();
+        let due = payments.iter().cloned().map(Due::first).collect();
+        let (forwarder, shutdown) = (forwarder(outlet), Shutdown::new(Duration::from_secs(1)));
+        assert!(forwarder.send(due, &shutdown).await.is_ok());
+        let mut taken = queue.taken.lock().unwrap().clone();
+        taken.sort_unstable();
+        let expected = payments.iter().map(|payment| format!("{}-{}", payment.due, payment.id));
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort_unstable();
+        assert_eq!(taken, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_task_was_to_send_that_died_does_not_count_as_sent() {
+        let queue = Queue { panics: true, ..Queue::default() };
+        let (forwarder, shutdown) =
+            (forwarder(Arc::new(queue)), Shutdown::new(Duration::from_secs(1)));
+        assert!(forwarder.send(vec![Due::first(payment())], &shutdown).await.is_err());
+        assert!(forwarder.send(Vec::new(), &shutdown).await.is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! Keeping a lease: the reader says how far it is, the keeper writes it down in time.
+
+use std::time::Duration;
+
+use shared::retry;
+use shared::shutdown::Shutdown;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::events;
+use crate::leases::table::{AGAIN, Lease, LeaseError, LeaseTable, Position, RENEWAL};
+
+/// Whether the last position of a lease is in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Written,
+    Unwritten,
+}
+
+/// Writes the position down every `interval` if it changed, and at least every [`RENEWAL`],
+/// until the reader drops its end of `position`; then once more, and gives the lease up.
+/// When the lease is lost it asks `reader` to stop.
+pub(crate) async fn keep(
+    leases: &dyn LeaseTable,
+    mut lease: Lease,
+    mut position: watch::Receiver<Position>,
+    interval: Duration,
+    reader: &Shutdown,
+) -> Kept {
+    let mut written_at = Instant::now();
+    let mut wait = interval;
+    loop {
+        let ended = tokio::time::timeout(wait, closed(&mut position)).await.is_ok();
+        let reached = position.borrow_and_update().clone();
+        if ended {
+            return give_up(leases, lease, reached).await;
+        }
+        let left = RENEWAL.saturating_sub(written_at.elapsed());
+        if reached == lease.position && !left.is_zero() {
+            wait = interval.min(left);
+            continue;
+        }
+        match leases.renew(&lease, reached).await {
+            Ok(next) => {
+                (lease, written_at, wait) = (next, Instant::now(), interval);
+                events::checkpointed();
+            }
+            Err(LeaseError::Lost { owner }) => {
+                events::lease_lost(&lease.key, &owner);
+                reader.request();
+                return Kept::Unwritten;
+            }
+            Err(error) => {
+                events::lease_failed(&lease.key, &error);
+                wait = interval.min(AGAIN);
+            }
+        }
+    }
+}
+
+async fn closed(position: &mut watch::Receiver<Position>) {
+    while position.changed().await.is_ok() {}
+}
+
+/// The last write of a reader is tried a few times. If it fails, the lease expires by itself,
+/// and what was read since the last position is read again.
+async fn give_up(leases: &dyn LeaseTable, mut lease: Lease, position: Position) -> Kept {
+    let mut pauses = retry::QUEUE_ENTRIES.pauses();
+    loop {
+        match leases.give_up(&lease, position.clone()).await {
+            Ok(given) if given.owner.is_none() => {
+                events::checkpointed();
+                return Kept::Written;
+            }
+            // An earlier write, whose answer was lost.
+            Ok(found) => lease = found,
+            Err(LeaseError::Lost { owner }) => {
+                events::lease_lost(&lease.key, &owner);
+                return Kept::Unwritten;
+            }
+            Err(error) => events::lease_failed(&lease.key, &error),
+        }
+        match pauses.next() {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Kept::Unwritten,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Leases: who reads which shard and how far it is read, who opens which day and how far it is
+//! open, who watches, and which relays there are.
+//!
+//! A lease is an item whose counter grows with every write. A relay may take it when nobody
+//! has it, or when it has watched the counter stand still for [`EXPIRY`] by its own monotonic
+//! clock, so no two clocks are ever compared. Every write is conditional on the counter, so
+//! of two relays that take at once one gets it.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::scan::ScanError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+
+use jiff::Timestamp;
+
+/// How long a counter must stand still before its writer counts as dead.
+pub(crate) const EXPIRY: Duration = Duration::from_secs(10);
+/// How often an owner writes its lease at least. Two writes may fail, and take as long as they
+/// can ([`shared::aws::BRISK_OPERATION`]), before it expires.
+pub(crate) const RENEWAL: Duration = Duration::from_secs(3);
+/// Longest pause before a write that failed is made again.
+pub(crate) const AGAIN: Duration = Duration::from_millis(500);
+
+/// How far a shard is read: every record up to here is acknowledged by SQS (INV-3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// Nothing is read yet.
+    TrimHorizon,
+    /// Read up to and with this sequence number.
+    After(String),
+    /// Read to its end; its children may start.
+    ShardEnd,
+}
+
+impl Checkpoint {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::TrimHorizon => "TRIM_HORIZON",
+            Self::After(sequence) => sequence,
+            Self::ShardEnd => "SHARD_END",
+        }
+    }
+
+    pub(crate) fn from_text(text: &str) -> Self {
+        match text {
+            "TRIM_HORIZON" => Self::TrimHorizon,
+            "SHARD_END" => Self::ShardEnd,
+            sequence => Self::After(sequence.to_owned()),
+        }
+    }
+}
+
+/// How far the holder of a lease has come. It is written with every renewal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The place: in a shard, or in a day.
+    pub(crate) checkpoint: Checkpoint,
+    /// Of a shard: when the last record up to there was written, by the stream's clock. Of a day:
+    /// when its opening began. Absent where nothing was read yet, or by a release that did not
+    /// note it.
+    pub(crate) read_up_to: Option<Timestamp>,
+}
+
+impl Position {
+    /// A place without a time.
+    pub(crate) fn at(checkpoint: Checkpoint) -> Self {
+        Self { checkpoint, read_up_to: None }
+    }
+}
+
+/// A lease as it lies in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// What is leased: a shard, a day or the watch.
+    pub(crate) key: String,
+    /// Who has it; nobody after it was given up.
+    pub(crate) owner: Option<String>,
+    /// Grows with every write.
+    pub(crate) counter: u64,
+    /// How far its holders have come.
+    pub(crate) position: Position,
+}
+
+impl Lease {
+    /// The next write of `name`, which takes the lease that was `seen` under `key`.
+    pub(crate) fn taken(key: &str, seen: Option<&Self>, name: &str) -> Self {
+        let start = || Position::at(Checkpoint::TrimHorizon);
+        Self {
+            key: key.to_owned(),
+            owner: Some(name.to_owned()),
+            counter: seen.map_or(0, |lease| lease.counter) + 1,
+            position: seen.map_or_else(start, |lease| lease.position.clone()),
+        }
+    }
+}
+
+/// A relay's sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Presence {
+    /// `<stream>#relay/<name>`.
+    pub(crate) key: String,
+    /// The relay's name.
+    pub(crate) relay: String,
+    /// Grows with every sign.
+    pub(crate) counter: u64,
+}
+
+/// What the table holds for one stream.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entries {
+    /// Of shards.
+    pub(crate) leases: Vec<Lease>,
+    /// Of days and of the watch.
+    pub(crate) duties: Vec<Lease>,
+    pub(crate) relays: Vec<Presence>,
+}
+
+/// What a refused write of `wanted` by the relay `own` means, when `found` is in the table: a
+/// success if it is what an earlier call of the same relay wrote, whose answer was lost.
+pub(crate) fn found_instead(
+    found: Option<Lease>,
+    wanted: &Lease,
+    own: &str,
+) -> Result<Lease, LeaseError> {
+    let owner = match found {
+        Some(found)
+            if found.counter == wanted.counter
+                && (found.owner == wanted.owner || found.owner.as_deref() == Some(own)) =>
+        {
+            return Ok(found);
+        }
+        Some(found) => found.owner.unwrap_or_else(|| "nobody".to_owned()),
+        None => "nobody: it was deleted".to_owned(),
+    };
+    Err(LeaseError::Lost { owner })
+}
+
+/// The table of leases, as one relay uses it. Each call returns within a bound of time of
+/// its own. A call that fails may have been made all the same.
+#[async_trait]
+pub(crate) trait LeaseTable: Debug + Send + Sync {
+    /// Everything that concerns `stream`, read consistently. An item that this release does
+    /// not understand is logged and left out.
+    async fn all(&self, stream: &str) -> Result<Entries, LeaseError>;
+
+    /// Makes the lease this relay's, if it still is as `seen` (`None`: not there yet). The
+    /// position stays. If it was taken by this very call before, whose answer was lost, that
+    /// is a success. [`LeaseError::Lost`] when somebody was faster.
+    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError>;
+
+    /// Writes how far the holder has come, which also renews the lease. Returns it as it is
+    /// then: with an older position if that is what an earlier write left whose answer was
+    /// lost. [`LeaseError::Lost`] when another relay has it.
+    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
+
+    /// The same, and gives the lease up, so that another relay takes it without waiting. The
+    /// lease that is returned has an owner still if an earlier write was found instead.
+    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
+
+    /// Gives a sign of life.
+    async fn appear(&self, stream: &str) -> Result<(), LeaseError>;
+
+    /// Says that this relay takes no shards any more.
+    async fn leave(&self, stream: &str) -> Result<(), LeaseError>;
+
+    /// Deletes an item that nobody needs any more, if its counter still is `counter`; a
+    /// success too when it is not.
+    async fn forget(&self, key: &str, counter: u64) -> Result<(), LeaseError>;
+}
+
+/// What can go wrong with a lease.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another relay holds it now. An ordinary outcome.
+    #[error("the lease is held by {owner}")]
+    Lost {
+        /// Who has it.
+        owner: String,
+    },
+    /// The table could not be read.
+    #[error("reading leases: {}", DisplayErrorContext(.0))]
+    Read(Box<SdkError<ScanError>>),
+    /// A lease could not be written.
+    #[error("writing a lease: {}", DisplayErrorContext(.0))]
+    Write(Box<SdkError<UpdateItemError>>),
+    /// An item could not be deleted.
+    #[error("deleting a lease: {}", DisplayErrorContext(.0))]
+    Forget(Box<SdkError<DeleteItemError>>),
+    /// It is not in the form this release writes.
+    #[error("the lease {0} is not in a form that this release knows")]
+    Form(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_read_back_as_written() {
+        for checkpoint in
+            [Checkpoint::TrimHorizon, Checkpoint::After("100".to_owned()), Checkpoint::ShardEnd]
+        {
+            assert_eq!(Checkpoint::from_text(checkpoint.as_str()), checkpoint);
+        }
+    }
+
+    #[test]
+    fn a_lease_outlives_two_failed_renewals_however_slow() {
+        assert!(RENEWAL + (shared::aws::BRISK_OPERATION + AGAIN) * 2 < EXPIRY);
+    }
+}

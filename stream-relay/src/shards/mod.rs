@@ -1,0 +1,7 @@
+//! The stream: which shards it has, which of them may be read, and reading one to its end.
+
+pub(crate) mod discovery;
+pub(crate) mod dynamodb;
+pub(crate) mod parents;
+pub(crate) mod reader;
+pub(crate) mod source;

@@ -1,0 +1,244 @@
+//! A table of leases in memory: conditional writes that may fail, or be made and their
+//! answers lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::error::SdkError;
+use domain::DueDate;
+
+use super::Weather;
+use crate::leases::keys::{duty_key, duty_prefix, presence_key};
+use crate::leases::table::{
+    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Position, Presence, found_instead,
+};
+
+fn is_shard(lease: &Lease) -> bool {
+    !lease.key.starts_with(&duty_prefix("stream"))
+}
+
+/// The table, for any number of relays.
+#[derive(Debug)]
+pub(super) struct LeaseStore {
+    weather: Arc<Weather>,
+    items: Mutex<Items>,
+}
+
+#[derive(Debug, Default)]
+struct Items {
+    leases: BTreeMap<String, Lease>,
+    relays: BTreeMap<String, Presence>,
+}
+
+impl LeaseStore {
+    pub(super) fn new(weather: Arc<Weather>) -> Self {
+        Self { weather, items: Mutex::default() }
+    }
+
+    /// The shards of each lease that is not finished, with their owners.
+    pub(super) fn owners(&self) -> Vec<(String, Option<String>)> {
+        let items = self.items.lock().unwrap();
+        let open = items
+            .leases
+            .values()
+            .filter(|lease| is_shard(lease))
+            .filter(|lease| lease.position.checkpoint != Checkpoint::ShardEnd);
+        open.map(|lease| (lease.key.clone(), lease.owner.clone())).collect()
+    }
+
+    /// How many shards a relay holds.
+    pub(super) fn held_by(&self, relay: &str) -> usize {
+        self.owners().iter().filter(|(_, owner)| owner.as_deref() == Some(relay)).count()
+    }
+
+    /// How many days are being opened, or watched over, by a relay.
+    pub(super) fn duties_of(&self, relay: &str) -> usize {
+        let items = self.items.lock().unwrap();
+        let duties = items.leases.values().filter(|lease| !is_shard(lease));
+        duties.filter(|lease| lease.owner.as_deref() == Some(relay)).count()
+    }
+
+    pub(super) fn checkpoint(&self, shard: &str) -> Checkpoint {
+        let items = self.items.lock().unwrap();
+        items.leases[&format!("stream/{shard}")].position.checkpoint.clone()
+    }
+
+    /// Every shard is read from its beginning again.
+    pub(super) fn forget_positions(&self) {
+        let mut items = self.items.lock().unwrap();
+        for lease in items.leases.values_mut().filter(|lease| is_shard(lease)) {
+            lease.position = Position::at(Checkpoint::TrimHorizon);
+        }
+    }
+
+    /// As an older release has written them.
+    pub(super) fn forget_times(&self) {
+        let mut items = self.items.lock().unwrap();
+        items.leases.values_mut().for_each(|lease| lease.position.read_up_to = None);
+    }
+
+    /// The keys of shards and relays.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let items = self.items.lock().unwrap();
+        let shards = items.leases.values().filter(|lease| is_shard(lease)).map(|lease| &lease.key);
+        shards.chain(items.relays.keys()).cloned().collect()
+    }
+
+    /// How far the opening of a day has come; `None` before it began.
+    pub(super) fn opening(&self, day: DueDate) -> Option<Checkpoint> {
+        let items = self.items.lock().unwrap();
+        let lease = items.leases.get(&duty_key("stream", &day.to_string()))?;
+        Some(lease.position.checkpoint.clone())
+    }
+
+    fn failure() -> LeaseError {
+        LeaseError::Write(Box::new(SdkError::timeout_error("no answer")))
+    }
+
+    async fn call<T>(
+        &self,
+        make: impl FnOnce(&mut Items) -> Result<T, LeaseError> + Send,
+    ) -> Result<T, LeaseError> {
+        self.weather.travel().await;
+        if self.weather.strikes() {
+            return Err(Self::failure());
+        }
+        let made = make(&mut self.items.lock().unwrap());
+        let answer_lost = self.weather.strikes();
+        // The caller may be killed while the answer is under way.
+        self.weather.travel_after(made, answer_lost).await.ok_or_else(Self::failure)?
+    }
+}
+
+impl Weather {
+    async fn travel_after<T>(&self, answer: T, lost: bool) -> Option<T> {
+        self.travel().await;
+        (!lost).then_some(answer)
+    }
+}
+
+/// The table as one relay uses it.
+#[derive(Debug)]
+pub(super) struct RelayLeases {
+    store: Arc<LeaseStore>,
+    name: String,
+}
+
+impl RelayLeases {
+    pub(super) fn new(store: Arc<LeaseStore>, name: &str) -> Self {
+        Self { store, name: name.to_owned() }
+    }
+
+    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
+        let before = before.map(|lease| lease.counter);
+        let name = self.name.clone();
+        self.store
+            .call(move |items| {
+                let found = items.leases.get(&next.key);
+                if found.map(|lease| lease.counter) != before {
+                    return found_instead(found.cloned(), &next, &name);
+                }
+                items.leases.insert(next.key.clone(), next.clone());
+                Ok(next)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl LeaseTable for RelayLeases {
+    async fn all(&self, _stream: &str) -> Result<Entries, LeaseError> {
+        self.store
+            .call(|items| {
+                let (leases, duties) = items.leases.values().cloned().partition(is_shard);
+                Ok(Entries { leases, duties, relays: items.relays.values().cloned().collect() })
+            })
+            .await
+    }
+
+    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
+        let next = Lease::taken(key, seen, &self.name);
+        self.write(seen, next).await
+    }
+
+    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
+        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
+        self.write(Some(lease), next).await
+    }
+
+    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
+        let counter = lease.counter + 1;
+        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
+        self.write(Some(lease), next).await
+    }
+
+    async fn appear(&self, stream: &str) -> Result<(), LeaseError> {
+        let (key, relay) = (presence_key(stream, &self.name), self.name.clone());
+        self.store
+            .call(move |items| {
+                let counter = items.relays.get(&key).map_or(0, |presence| presence.counter) + 1;
+                items.relays.insert(key.clone(), Presence { key, relay, counter });
+                Ok(())
+            })
+            .await
+    }
+
+    async fn leave(&self, stream: &str) -> Result<(), LeaseError> {
+        let key = presence_key(stream, &self.name);
+        self.store
+            .call(move |items| {
+                items.relays.remove(&key);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn forget(&self, key: &str, counter: u64) -> Result<(), LeaseError> {
+        let key = key.to_owned();
+        self.store
+            .call(move |items| {
+                items.leases.retain(|k, lease| *k != key || lease.counter != counter);
+                items.relays.retain(|k, relay| *k != key || relay.counter != counter);
+                Ok(())
+            })
+            .await
+    }
+}
+
+#[test]
+fn of_two_relays_that_take_at_once_one_gets_the_lease() {
+    super::simulate(0, || async {
+        let store = Arc::new(LeaseStore::new(Arc::new(Weather::new(0))));
+        let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
+        let first = a.take("stream/s", None).await.unwrap();
+        assert!(
+            matches!(b.take("stream/s", None).await, Err(LeaseError::Lost { owner }) if owner == "a")
+        );
+        let (one, other) =
+            tokio::join!(a.take("stream/s", Some(&first)), b.take("stream/s", Some(&first)));
+        assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    });
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
+    super::simulate(0, || async {
+        let store = Arc::new(LeaseStore::new(Arc::new(Weather::new(0))));
+        let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
+        let after = |text: &str| Position::at(Checkpoint::After(text.to_owned()));
+        let taken = a.take("stream/s", None).await.unwrap();
+        assert_eq!(a.take("stream/s", None).await.unwrap(), taken);
+        let renewed = a.renew(&taken, after("1")).await.unwrap();
+        assert_eq!(a.renew(&taken, after("2")).await.unwrap(), renewed, "as it is there");
+        assert_eq!(a.give_up(&taken, after("2")).await.unwrap(), renewed, "not given up yet");
+        let given = a.give_up(&renewed, after("2")).await.unwrap();
+        assert_eq!(a.give_up(&renewed, after("2")).await.unwrap(), given);
+        // Another relay's writes are never taken for its own.
+        let taken = b.take("stream/s", Some(&given)).await.unwrap();
+        assert!(matches!(a.renew(&given, after("3")).await, Err(LeaseError::Lost { .. })));
+        let given = b.give_up(&taken, after("3")).await.unwrap();
+        assert!(matches!(a.renew(&taken, after("4")).await, Err(LeaseError::Lost { .. })));
+        assert_eq!((given.owner, given.position), (None, after("3")));
+    });
+}

@@ -1,0 +1,247 @@
+//! The opening of a day: what was inserted before it began leaves now, once over all relays.
+//!
+//! Each day has a lease, whose position is the place of what was handed on last. One relay at a
+//! time has it, and a day is opened only when all before it are, so an account's payments are
+//! queued in order (INV-5). A relay that dies is replaced by another, which goes on there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::DueDate;
+use jiff::SignedDuration;
+use shared::retry;
+use shared::shutdown::Shutdown;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::events;
+use crate::forward::dead_letter::Open;
+use crate::forward::drain::{publish, settle};
+use crate::forward::forwarder::{Forwarder, Stopped};
+use crate::forward::progress::Progress;
+use crate::leases::keys::duty_key;
+use crate::leases::renewal::{Kept, keep};
+use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
+use crate::sweeps::due_index::Hand;
+use crate::sweeps::eligibility::opens;
+use crate::sweeps::interleave::Interleave;
+use crate::sweeps::sweep_leases::{Duties, is_early};
+
+/// How long one relay tries to read a page before another may try.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a relay that did not get to the end of a day lets others try.
+const ASIDE: Duration = Duration::from_secs(10);
+
+/// Opens days for one relay.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    pub(crate) hand: Hand,
+    pub(crate) leases: Arc<dyn LeaseTable>,
+    pub(crate) stream: String,
+    pub(crate) name: String,
+    /// Days before today.
+    pub(crate) window: u16,
+    /// How long after its start a day is opened.
+    pub(crate) delay: Duration,
+    pub(crate) checkpoint_interval: Duration,
+    pub(crate) duties: watch::Receiver<Duties>,
+}
+
+/// How an attempt at a day ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    Opened,
+    /// Another relay has it, or this one could not go on.
+    Unfinished,
+}
+
+impl Opener {
+    /// Opens days as they come, until shutdown.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+        // Opened by this relay, and perhaps not seen in the table yet.
+        let mut done = BTreeSet::new();
+        loop {
+            match shutdown.unless_requested(self.duties.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+            let duties = self.duties.borrow_and_update().clone();
+            let mut unfinished = false;
+            while let Some((day, seen)) = self.next(&duties, &done) {
+                if self.open(day, seen, &shutdown).await == Opening::Unfinished {
+                    unfinished = true;
+                    break;
+                }
+                done.insert(day);
+            }
+            self.forget(&duties).await;
+            let past = self.today().days_before(self.window.saturating_add(1));
+            done.retain(|day| *day >= past);
+            if unfinished && shutdown.pause(ASIDE).await {
+                return;
+            }
+        }
+    }
+
+    /// The last day that has begun long enough ago.
+    fn today(&self) -> DueDate {
+        let delay = SignedDuration::try_from(self.delay).unwrap_or_default();
+        let Hand { forwarder, .. } = &self.hand;
+        DueDate::today(forwarder.clock.now() - delay, &forwarder.zone)
+    }
+
+    /// The next day to be opened, if nobody is at it, and its lease.
+    fn next(&self, duties: &Duties, done: &BTreeSet<DueDate>) -> Option<(DueDate, Option<Lease>)> {
+        duties.asked_at?;
+        let today = self.today();
+        let mut days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
+        days.opened.extend(done);
+        days.begun.retain(|day| !done.contains(day));
+        let day = days.unopened(today, self.window);
+        events::unopened(day.map(|day| {
+            let forwarder = &self.hand.forwarder;
+            forwarder.clock.now().duration_since(day.start(&forwarder.zone))
+        }));
+        let seen = duties.free(&self.stream, &day?.to_string(), &self.name)?;
+        Some((day?, seen.cloned()))
+    }
+
+    async fn open(&self, day: DueDate, seen: Option<Lease>, shutdown: &Shutdown) -> Opening {
+        let key = duty_key(&self.stream, &day.to_string());
+        let lease = match self.leases.take(&key, seen.as_ref()).await {
+            Ok(lease) => lease,
+            Err(LeaseError::Lost { .. }) => return Opening::Unfinished,
+            Err(error) => {
+                events::lease_failed(&key, &error);
+                return Opening::Unfinished;
+            }
+        };
+        let lease = self.restarted(day, lease);
+        tracing::info!(%day, from = lease.position.checkpoint.as_str(), "a day is being opened");
+        let (position, kept) = watch::channel(lease.position.clone());
+        let opening = shutdown.child();
+        let (opened, kept) = tokio::join!(
+            Box::pin(self.hand_over(day, position, &opening)),
+            keep(&*self.leases, lease, kept, self.checkpoint_interval, &opening),
+        );
+        match (opened, kept) {
+            (Ok(Opening::Opened), Kept::Written) => {
+                events::opened(&day.to_string());
+                Opening::Opened
+            }
+            (Ok(_) | Err(Stopped), Kept::Written | Kept::Unwritten) => Opening::Unfinished,
+        }
+    }
+
+    /// The lease of a day as its opening goes on with it: from the beginning, if somebody began
+    /// before the day did.
+    fn restarted(&self, day: DueDate, lease: Lease) -> Lease {
+        let Forwarder { clock, zone, .. } = &self.hand.forwarder;
+        let mut position = lease.position;
+        if is_early(&position, day, zone) {
+            events::opened_early(&day.to_string());
+            position = Position::at(Checkpoint::TrimHorizon);
+        }
+        position.read_up_to = position.read_up_to.or_else(|| Some(clock.now()));
+        Lease { position, ..lease }
+    }
+
+    /// Hands on the rest of a day, behind the position, which follows what SQS has
+    /// acknowledged (INV-3).
+    async fn hand_over(
+        &self,
+        day: DueDate,
+        position: watch::Sender<Position>,
+        opening: &Shutdown,
+    ) -> Result<Opening, Stopped> {
+        let mut progress = Progress::at(position.borrow().clone());
+        let mut open = Open::new();
+        let rest = self.rest(day, &progress.position().checkpoint);
+        let read = match rest {
+            Some(rest) => self.read(day, rest, &position, &mut progress, &mut open, opening).await,
+            None => Ok(()),
+        };
+        if matches!(read, Err(Stopped)) {
+            opening.request();
+        }
+        if settle(&mut open, &mut progress, opening).await.is_err() {
+            open.abort_all();
+        }
+        publish(&progress, &position);
+        read?;
+        match progress.position().checkpoint {
+            Checkpoint::ShardEnd => Ok(Opening::Opened),
+            Checkpoint::TrimHorizon | Checkpoint::After(_) => Ok(Opening::Unfinished),
+        }
+    }
+
+    /// What of the day lies behind a position; `None` when it is open.
+    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<Interleave> {
+        match from {
+            Checkpoint::ShardEnd => None,
+            Checkpoint::TrimHorizon => Some(self.hand.scheduled(day)),
+            Checkpoint::After(place) => Some(self.hand.scheduled_behind(day, place)),
+        }
+    }
+
+    async fn read(
+        &self,
+        day: DueDate,
+        mut rest: Interleave,
+        position: &watch::Sender<Position>,
+        progress: &mut Progress,
+        open: &mut Open,
+        opening: &Shutdown,
+    ) -> Result<(), Stopped> {
+        let start = day.start(&self.hand.forwarder.zone);
+        let begun = progress.position().read_up_to;
+        let mut pauses = retry::NEVER_GIVE_UP.pauses();
+        let mut since = Instant::now();
+        let mut page = 0;
+        loop {
+            match opening.unless_requested(rest.next()).await.ok_or(Stopped)? {
+                Ok(Some(found)) => {
+                    (pauses, page) = (retry::NEVER_GIVE_UP.pauses(), page + 1);
+                    let checkpoint = Checkpoint::After(rest.place());
+                    let end = Position { checkpoint, read_up_to: begun };
+                    let found = self.hand.sift(day, found);
+                    let before = open.len();
+                    let which = |stored: &_| opens(stored, start);
+                    let count = self.hand.hand_on(found, which, page, open, opening).await?;
+                    events::opened_payments(count);
+                    progress.read(page, end, open.len() - before);
+                    while let Some(done) = open.try_join_next() {
+                        progress.done(done.ok().flatten().ok_or(Stopped)?);
+                    }
+                    publish(progress, position);
+                    since = Instant::now();
+                }
+                Ok(None) => {
+                    let end = Position { checkpoint: Checkpoint::ShardEnd, read_up_to: begun };
+                    progress.read(page + 1, end, 0);
+                    return Ok(());
+                }
+                Err(_) if since.elapsed() >= PATIENCE => return Err(Stopped),
+                Err(error) => {
+                    let pause = pauses.next().unwrap_or_default();
+                    self.hand.failed(&error, pause, opening).await?;
+                }
+            }
+        }
+    }
+
+    /// Deletes the leases of days that are long past.
+    async fn forget(&self, duties: &Duties) {
+        let today = self.today();
+        let days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
+        for day in days.past(today, self.window) {
+            let key = duty_key(&self.stream, &day.to_string());
+            let seen = duties.seen.iter().find(|(lease, _)| lease.key == key);
+            let Some((lease, _)) = seen else { continue };
+            if let Err(error) = self.leases.forget(&key, lease.counter).await {
+                events::lease_failed(&key, &error);
+            }
+        }
+    }
+}

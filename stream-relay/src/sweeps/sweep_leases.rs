@@ -1,0 +1,122 @@
+//! Who opens which day and who watches, as the last look at the table of leases had it.
+
+use std::time::Duration;
+
+use domain::DueDate;
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+use crate::leases::keys::{duty_key, duty_prefix};
+use crate::leases::table::{Checkpoint, EXPIRY, Lease, Position};
+use crate::sweeps::unopened_days::Days;
+
+/// The name of the watch among the duties.
+pub(super) const WATCH: &str = "watch";
+
+/// The duties at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Duties {
+    /// When they were asked for; `None` until the table was read for the first time.
+    pub(crate) asked_at: Option<Instant>,
+    /// Each with the time for which its counter has stood still by this relay's clock.
+    pub(crate) seen: Vec<(Lease, Duration)>,
+}
+
+impl Duties {
+    /// The lease of a duty, which may be taken: nobody has it, or its holder is dead, or this
+    /// relay itself had it before a restart. `None` when another relay is at it.
+    pub(super) fn free(&self, stream: &str, duty: &str, own: &str) -> Option<Option<&Lease>> {
+        let key = duty_key(stream, duty);
+        match self.seen.iter().find(|(lease, _)| lease.key == key) {
+            None => Some(None),
+            Some((lease, still)) => match lease.owner.as_deref() {
+                Some(owner) if owner != own && *still < EXPIRY => None,
+                Some(_) | None => Some(Some(lease)),
+            },
+        }
+    }
+
+    /// What is known of the days up to `today`. A day ahead is not open, whatever its lease says:
+    /// a relay with another clock or zone was at it.
+    pub(super) fn days(&self, stream: &str, today: DueDate, zone: &TimeZone) -> Days {
+        let mut days = Days::default();
+        for (day, lease, _) in self.each_day(stream).filter(|(day, ..)| *day <= today) {
+            match lease.position.checkpoint {
+                _ if is_early(&lease.position, day, zone) => continue,
+                Checkpoint::ShardEnd => days.opened.insert(day),
+                Checkpoint::TrimHorizon | Checkpoint::After(_) => days.begun.insert(day),
+            };
+        }
+        days
+    }
+
+    /// The days up to `today` that have been open for so long, the oldest first. What a lease's
+    /// counter shows is compared with no clock but this relay's, so a relay that has just started
+    /// waits.
+    pub(super) fn open_for(
+        &self,
+        patience: Duration,
+        stream: &str,
+        today: DueDate,
+    ) -> Vec<DueDate> {
+        let old = |(day, lease, still): (DueDate, &Lease, Duration)| {
+            let open = lease.position.checkpoint == Checkpoint::ShardEnd && still >= patience;
+            (open && day <= today).then_some(day)
+        };
+        let mut days: Vec<_> = self.each_day(stream).filter_map(old).collect();
+        days.sort_unstable();
+        days
+    }
+
+    fn each_day(&self, stream: &str) -> impl Iterator<Item = (DueDate, &Lease, Duration)> {
+        let prefix = duty_prefix(stream);
+        self.seen.iter().filter_map(move |(lease, still)| {
+            let day = lease.key.strip_prefix(&prefix)?.parse().ok()?;
+            Some((day, lease, *still))
+        })
+    }
+}
+
+/// Whether a day was begun before it began: its opening counts for nothing then. Releases that
+/// did not note the time are believed.
+pub(super) fn is_early(position: &Position, day: DueDate, zone: &TimeZone) -> bool {
+    position.read_up_to.is_some_and(|begun| begun < day.start(zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> DueDate {
+        text.parse().unwrap()
+    }
+
+    /// Days that are open, each with the time at which its opening began.
+    fn open(days: &[(&str, Option<&str>)]) -> Duties {
+        let lease = |(day, begun): &(&str, Option<&str>)| {
+            let read_up_to = begun.map(|at| at.parse().unwrap());
+            let position = Position { checkpoint: Checkpoint::ShardEnd, read_up_to };
+            (Lease { key: duty_key("s", day), owner: None, counter: 1, position }, EXPIRY)
+        };
+        Duties { asked_at: Some(Instant::now()), seen: days.iter().map(lease).collect() }
+    }
+
+    #[test]
+    fn a_day_ahead_is_not_open_whatever_its_lease_says() {
+        let duties = open(&[("2026-11-24", None), ("2026-11-25", None)]);
+        let today = day("2026-11-24");
+        let days = duties.days("s", today, &TimeZone::UTC);
+        assert_eq!(days.opened.into_iter().collect::<Vec<_>>(), [today]);
+        assert_eq!(duties.open_for(Duration::ZERO, "s", today), [today]);
+    }
+
+    #[test]
+    fn a_day_that_was_opened_before_it_began_is_not_open() {
+        let early = "2026-11-23T23:59:59Z";
+        let open_at = |begun| {
+            let duties = open(&[("2026-11-24", Some(begun))]);
+            !duties.days("s", day("2026-11-24"), &TimeZone::UTC).opened.is_empty()
+        };
+        assert!(open_at("2026-11-24T00:00:00Z") && !open_at(early));
+    }
+}
