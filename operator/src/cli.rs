@@ -29,13 +29,13 @@ AWS_PROFILE, AWS_ENDPOINT_URL_DYNAMODB, …).";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run everything on this machine: schedule payments, process them, and check the books.
-    #[cfg(feature = "local")]
-    Demo(crate::demo::DemoOptions),
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoOptions),
     /// Start DynamoDB, SQS, a transaction service and dueflow on this machine until Ctrl-C.
-    #[cfg(feature = "local")]
-    Local(crate::local_world::LocalCommand),
+    #[cfg(feature = "demo")]
+    Local(demo::local_world::LocalCommand),
     /// Remove the folder of a demo or of `local` once these have ended; they start it themselves.
-    #[cfg(feature = "local")]
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     Janitor {
         /// The folder.

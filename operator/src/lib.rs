@@ -4,15 +4,13 @@
 //! | module | room |
 //! |---|---|
 //! | [`cli`] | arguments |
-//! | [`setup`] | makes tables and queues |
+//! | `setup` | makes tables and queues |
 //! | [`payments`] | import, show, upcoming, due, cancel |
 //! | [`archive`] | settled payments: move, find, compare |
 //! | [`dispatch`] | the stop of dispatching: status, stop, resume |
 //! | [`dlq`] | list and replay dead letters |
 //! | [`reconcile`] | no two payments have one transaction id |
 //! | [`preflight`] | whether tonight's batch will pass |
-//! | [`local_world`] | the outside world and the services on this machine |
-//! | [`demo`] | a whole run, with a report that must balance |
 //!
 //! It is the only crate that links the services: `cargo run` builds one package, and the demo
 //! runs them as processes of their own by executing itself again.
@@ -20,17 +18,13 @@
 mod age;
 pub mod archive;
 pub mod cli;
-#[cfg(feature = "local")]
-pub mod demo;
 pub mod dispatch;
 pub mod dlq;
-#[cfg(feature = "local")]
-pub mod local_world;
 pub mod payments;
 pub mod preflight;
 pub mod reconcile;
 mod settings;
-pub mod setup;
+mod setup;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,8 +58,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::StreamRelay { arguments } => stream_relay::main(arguments),
         Command::Dispatcher { arguments } => dispatcher::main(arguments),
         Command::Confirmer { arguments } => confirmer::main(arguments),
-        #[cfg(feature = "local")]
-        Command::Janitor { folder } => local_world::janitor(&folder),
+        #[cfg(feature = "demo")]
+        Command::Janitor { folder } => demo::local_world::janitor(&folder),
         command => run(command),
     }
 }
@@ -124,10 +118,10 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Agreement::new(&Aws::from_environment().await, common).check().await?;
     }
     match command {
-        #[cfg(feature = "local")]
+        #[cfg(feature = "demo")]
         Command::Demo(options) => demo::run(common.names.clone(), options).await,
-        #[cfg(feature = "local")]
-        Command::Local(options) => local_world::serve(common.names.clone(), options).await,
+        #[cfg(feature = "demo")]
+        Command::Local(options) => demo::local_world::serve(common.names.clone(), options).await,
         Command::Setup(options) => setup::run(common, options).await,
         Command::Payments { command } => of_payments(command, settings).await,
         Command::Archive { command } => of_archive(command, settings).await,
@@ -140,7 +134,7 @@ async fn execute(command: Command, settings: &CommandSettings) -> anyhow::Result
         Command::Preflight(options) => {
             Box::pin(preflight::preflight(common, settings.preflight()?, &options)).await
         }
-        #[cfg(feature = "local")]
+        #[cfg(feature = "demo")]
         Command::Janitor { .. } => unreachable!("the janitor was started before"),
         Command::StreamRelay { .. } | Command::Dispatcher { .. } | Command::Confirmer { .. } => {
             unreachable!("services were started before")

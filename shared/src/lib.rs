@@ -5,12 +5,14 @@
 //! | [`payments`] | the payments table |
 //! | [`queue`] | the queues and the dead-letter queue |
 //! | [`transaction`] | the client of the transaction service |
-//! | [`resources`] | which tables and queues there are, and how they are made |
+//! | [`resources`] | which tables and queues there are |
+//! | [`setup`] | making them |
 //! | [`config`] | settings |
 //! | [`dispatch_stop`] | the stored stop of dispatching, and what calls for one |
 //! | [`clock`] | the wall clock |
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`installation`] | what all services agree on: zone, shards, time of day |
+//! | [`pacer`] | work at an even rate |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`http`] | clients that go where they are told, addresses as they may be shown |
 //! | [`port`] | opening a port |
@@ -24,12 +26,14 @@ pub mod dead_letters;
 pub mod dispatch_stop;
 pub mod http;
 pub mod installation;
+pub mod pacer;
 pub mod payments;
 pub mod port;
 pub mod queue;
 pub mod resources;
 pub mod retry;
 pub mod service;
+pub mod setup;
 pub mod shutdown;
 pub mod telemetry;
 pub mod transaction;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
+use demo::local_world::{Process, World, temporary_folder};
+use demo::{Plan, schedule};
 use local::LocalOptions;
 use local::transactions::Faults as NoFaults;
-use operator::demo::{Plan, schedule};
-use operator::local_world::{Process, World, temporary_folder};
 use shared::payments::PaymentsTable;
 use tests::proxy::{Faults, Proxy, Service, Shares};
 use tests::world::where_the_day_begins_in;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use demo::local_world::{World, temporary_folder};
+use demo::{Plan, schedule};
 use domain::{AccountId, DueDate, Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::demo::{Plan, schedule};
-use operator::local_world::{World, temporary_folder};
 use shared::payments::{Change, PaymentStore, PaymentsTable};
 use tokio::task::JoinHandle;
 

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use demo::local_world::{World, temporary_folder};
+use demo::{Plan, schedule};
 use domain::{Failure, FailureCode, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::demo::{Plan, schedule};
-use operator::local_world::{World, temporary_folder};
 use shared::payments::{Change, PaymentStore, PaymentsTable, StoredPayment};
 use shared::queue::{DeadLetter, MAX_BATCH, Outgoing, Producer};
 use tokio::task::JoinSet;

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use demo::local_world::{World, temporary_folder};
+use demo::{Plan, schedule};
 use domain::{Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::demo::{Plan, schedule};
-use operator::local_world::{World, temporary_folder};
 use shared::payments::{Change, PaymentStore, PaymentsTable};
 use tokio::task::JoinSet;
 

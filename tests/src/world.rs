@@ -1,11 +1,11 @@
 //! Worlds for tests, and their time of day.
 
+use demo::local_world::{World, temporary_folder};
 use domain::DueDate;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::local_world::{World, temporary_folder};
 use shared::config::zone_ahead_by;
 use tempfile::TempDir;
 

@@ -23,8 +23,17 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-const CRATES: [&str; 8] =
-    ["domain", "shared", "import", "stream-relay", "dispatcher", "confirmer", "operator", "local"];
+const CRATES: [&str; 9] = [
+    "domain",
+    "shared",
+    "import",
+    "stream-relay",
+    "dispatcher",
+    "confirmer",
+    "operator",
+    "demo",
+    "local",
+];
 
 /// The names under `[dependencies]` in the manifest of `package`.
 fn dependencies(package: &str) -> Vec<String> {
@@ -45,6 +54,7 @@ fn services_depend_on_domain_and_shared_and_on_no_other_crate() {
         ("stream-relay", &["domain", "shared"]),
         ("dispatcher", &["domain", "shared"]),
         ("confirmer", &["domain", "shared"]),
+        ("demo", &["domain", "local", "shared"]),
     ] {
         let dependencies = dependencies(package);
         let own = dependencies.iter().filter(|name| CRATES.contains(&name.as_str()));

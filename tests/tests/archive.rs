@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use demo::local_world::World;
 use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Failure, FailureCode, Payment,
     PaymentId, Settlement, Status, TraceKey,
 };
-use operator::archive::{Counters, DayPlan, DaySummary, Place, archive_day, compare_day};
-use operator::local_world::World;
-use shared::payments::archive::{Archive, ArchiveTable, Deleted, Moves, Tables};
+use operator::archive::{Place, compare_day};
+use shared::payments::archive::{
+    Archive, ArchiveTable, Counters, DayPlan, DaySummary, Deleted, Moves, Tables, archive_day,
+};
 use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 use tests::world::without_services;

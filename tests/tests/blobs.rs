@@ -4,17 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use demo::local_world::World;
 use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
     PaymentId, Settlement, Status, TraceKey,
 };
 use jiff::Timestamp;
-use operator::local_world::World;
-use operator::setup::set_up;
 use shared::payments::{
     Applied, BlobError, Change, ChangeError, DueTable, FirstClaim, Inserted, PaymentStore,
     PaymentsError, PaymentsTable, check_size,
 };
+use shared::setup::set_up;
 use tempfile::TempDir;
 use tests::world::without_services;
 

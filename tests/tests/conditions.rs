@@ -7,12 +7,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use demo::local_world::World;
 use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Money,
     Payment, PaymentId, Settlement, Status, TraceKey,
 };
 use jiff::Timestamp;
-use operator::local_world::World;
 use shared::payments::{
     Applied, Change, Decision, FirstClaim, PaymentStore, PaymentsTable, RightVersion,
 };

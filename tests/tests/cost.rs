@@ -5,13 +5,12 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
+use demo::local_world::Samples;
 use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
     TraceKey,
 };
-use operator::archive::{Counters, DayPlan, archive_day};
-use operator::local_world::Samples;
-use shared::payments::archive::Tables;
+use shared::payments::archive::{Counters, DayPlan, Tables, archive_day};
 use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable, check_size};
 use shared::telemetry::Metrics;
 use tests::world::without_services;

@@ -6,10 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use demo::local_world::World;
 use domain::{
     AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
 };
-use operator::local_world::World;
 use sha2::{Digest, Sha256};
 use shared::payments::{
     Applied, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,

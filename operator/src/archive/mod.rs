@@ -3,25 +3,20 @@
 //! | module | room |
 //! |---|---|
 //! | `options` | arguments |
-//! | `day` | moves one day: the library's [`archive_day`] |
-//! | `pace` | how fast |
 //! | `progress` | a bar on a terminal, lines elsewhere |
 //! | `run` | the command around them |
 //! | `find` | archived payments by transaction, account or day |
 //! | `compare`, `verify` | each payment of a day in exactly one table |
 
 mod compare;
-mod day;
 mod find;
 mod options;
-mod pace;
 mod progress;
 mod run;
 mod units;
 mod verify;
 
 pub use compare::{Books, Finding, Place, compare_day};
-pub use day::{Counters, DayPlan, DaySummary, archive_day};
 pub(crate) use find::find;
 pub use options::{ArchiveCommand, ArchiveFindOptions, ArchiveRunOptions, ArchiveVerifyOptions};
 pub(crate) use run::run;

@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use shared::payments::archive::Counters;
 use tokio::time::{Instant, MissedTickBehavior};
-
-use super::day::Counters;
 
 /// How often the bar moves.
 const LOOK: Duration = Duration::from_millis(250);

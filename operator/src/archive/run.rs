@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{Common, SweptDays};
-use shared::payments::archive::Tables;
+use shared::payments::archive::{Counters, DayPlan, DaySummary, Tables, archive_day};
 use shared::telemetry::Metrics;
 
-use super::day::{Counters, DayPlan, DaySummary, archive_day};
 use super::options::{ArchiveRunOptions, days};
 use super::progress;
 use super::units::units;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use demo::local_world::{Process, World, temporary_folder};
+use demo::{Plan, schedule};
 use local::LocalOptions;
 use local::transactions::{Capacity, Faults, Reach};
-use operator::demo::{Plan, schedule};
-use operator::local_world::{Process, World, temporary_folder};
 use shared::payments::PaymentsTable;
 use tempfile::TempDir;
 use tests::history::{Expect, check, read};

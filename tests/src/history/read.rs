@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
+use demo::local_world::World;
 use jiff::Timestamp;
 use local::transactions::{Entry, Journal};
-use operator::local_world::World;
 use shared::payments::{PaymentsTable, StoredPayment};
 
 use super::evidence::{Evidence, Settled};

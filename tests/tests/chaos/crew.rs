@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use operator::local_world::Process;
+use demo::local_world::Process;
 use tokio::time::Instant;
 
 use crate::plan::{Deed, Post};

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use demo::local_world::Process;
 use local::transactions::Faults as TransactionFaults;
-use operator::local_world::Process;
 use tests::chance::Chance;
 use tests::history::{Depth, Expect, Findings, Queues, Violation, check};
 use tests::proxy::{Bug, Fault, Faults, Shares};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use demo::local_world::{Process, World, temporary_folder};
 use domain::Status;
 use local::LocalOptions;
 use local::transactions::Faults as TransactionFaults;
-use operator::local_world::{Process, World, temporary_folder};
 use shared::aws::{Aws, Endpoints};
 use shared::payments::PaymentsTable;
 use tempfile::TempDir;

@@ -1,8 +1,8 @@
 //! A transaction service that takes payments with 202 and sends their results later.
 
+use demo::local_world::Process;
 use domain::Status;
 use local::transactions::{Asynchronous, Faults};
-use operator::local_world::Process;
 
 use crate::flow::{Flow, impatient, stop, sweeping, until_result};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use demo::local_world::Process;
 use domain::Status;
 use local::transactions::Faults;
-use operator::local_world::Process;
 
 use crate::flow::{Flow, stop, until_counted};
 

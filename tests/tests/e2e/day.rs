@@ -1,8 +1,8 @@
 //! A day of the bank that begins.
 
+use demo::local_world::Process;
 use domain::Status;
 use local::transactions::Faults;
-use operator::local_world::Process;
 use tests::world::where_the_day_begins_in;
 
 use crate::flow::{Flow, impatient, metric, stop, until_counted};

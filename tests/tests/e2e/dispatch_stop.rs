@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::time::Duration;
 
+use demo::local_world::Process;
 use domain::Status;
 use local::transactions::Faults;
-use operator::local_world::Process;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

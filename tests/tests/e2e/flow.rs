@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use demo::local_world::{Process, SERVICES, Samples, World, temporary_folder};
+use demo::{Plan, schedule};
 use domain::{Payment, Status};
 use local::LocalOptions;
 use local::transactions::Faults;
-use operator::demo::{Plan, schedule};
-use operator::local_world::{Process, SERVICES, Samples, World, temporary_folder};
 use shared::payments::{Inserted, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 use tests::history::{Expect, Findings, check, read};

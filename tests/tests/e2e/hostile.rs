@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use demo::local_world::SERVICES;
 use domain::{FailureCode, Status};
 use jiff::{SignedDuration, Timestamp};
 use local::transactions::{Faults, Journal};
-use operator::local_world::SERVICES;
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::installation::{Agreement, Installation, InstallationError};

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use demo::local_world::Process;
 use domain::Status;
 use local::transactions::{Faults, Reach};
-use operator::local_world::Process;
 
 use crate::flow::{Flow, stop, until_counted};
 

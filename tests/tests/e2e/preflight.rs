@@ -8,8 +8,8 @@ use domain::{DueDate, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::transactions::{Faults, Reach};
-use operator::setup::set_up;
 use serde_json::Value;
+use shared::setup::set_up;
 
 use crate::flow::{DUEFLOW, Flow, stop};
 

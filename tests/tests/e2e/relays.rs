@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification};
+use demo::local_world::{Process, Samples, World};
 use domain::Status;
 use local::transactions::Faults;
-use operator::local_world::{Process, Samples, World};
-use operator::setup::set_up;
 use shared::config::Settings;
 use shared::resources::lease::KEY;
+use shared::setup::set_up;
 use shared::shutdown::Shutdown;
 use shared::telemetry::Metrics;
 use shared::telemetry::admin::Readiness;

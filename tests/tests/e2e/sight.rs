@@ -4,10 +4,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use demo::local_world::Process;
 use domain::{DueDate, Failure, FailureCode, Payment, PaymentId, Status};
 use jiff::Timestamp;
 use local::transactions::Faults;
-use operator::local_world::Process;
 use serde_json::Value;
 use shared::config::Receiving;
 use shared::payments::{Change, PaymentStore};

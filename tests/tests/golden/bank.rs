@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use demo::local_world::World;
 use domain::{Failure, FailureCode};
 use jiff::Timestamp;
-use operator::local_world::World;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::Names;

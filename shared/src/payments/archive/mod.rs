@@ -11,7 +11,9 @@
 //! | `settled` | everything that was settled, from either table whole |
 //! | `tables` | both tables, as the move needs them |
 //! | `mover` | put, verify, delete |
+//! | `day` | moves the settled payments of one day |
 
+mod day;
 mod entries;
 mod error;
 mod item;
@@ -20,6 +22,7 @@ mod settled;
 mod table;
 mod tables;
 
+pub use day::{Counters, DayPlan, DaySummary, Left, archive_day};
 pub use entries::{Entry, EntryPage};
 pub use error::ArchiveError;
 pub use item::{ArchiveItem, Likeness, NotArchivable};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::payments::StoredPayment;
 
 use super::plan::Fate;
-use crate::demo::reconcile::Settled;
+use crate::reconcile::Settled;
 
 /// Most differences that are described; all are counted.
 const DESCRIBED: usize = 20;

@@ -37,8 +37,11 @@ const BYTES_PER_PAYMENT: u64 = 32 << 10;
 /// Partitions of the index `due` in a demo: the default.
 pub(super) const DUE_SHARDS: u16 = 16;
 
-/// The command.
-pub(crate) async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
+/// The command `dueflow demo`.
+///
+/// # Errors
+/// What did not start or could not be read; a run that does not balance is an exit code.
+pub async fn run(names: Names, options: DemoOptions) -> anyhow::Result<ExitCode> {
     // Before the first process is started: none may be left behind.
     let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
     let executable = std::env::current_exe()?;

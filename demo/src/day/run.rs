@@ -18,15 +18,15 @@ use tokio::time::Instant;
 use super::books::{Ledger, Place};
 use super::plan::{Fate, Part, Plan, zone_in_which};
 use super::report::{ArchiveReport, DayReport, PartReport};
-use crate::archive::{Counters, DayPlan, archive_day};
-use crate::demo::generate::insert;
-use crate::demo::live::Live;
-use crate::demo::options::DemoOptions;
-use crate::demo::progress::Progress;
-use crate::demo::reconcile::{Settled, read_dead_letters, read_journal};
-use crate::demo::run::{DUE_SHARDS, LOOK, STALLED, until_ended};
-use crate::demo::services::{Ended, start_services, stop_services};
+use crate::generate::insert;
+use crate::live::Live;
 use crate::local_world::{Process, World};
+use crate::options::DemoOptions;
+use crate::progress::Progress;
+use crate::reconcile::{Settled, read_dead_letters, read_journal};
+use crate::run::{DUE_SHARDS, LOOK, STALLED, until_ended};
+use crate::services::{Ended, start_services, stop_services};
+use shared::payments::archive::{Counters, DayPlan, archive_day};
 
 /// The services start this long before midnight, and a second more for each so many payments
 /// of the evening: the stream's backlog is read by then.
@@ -43,7 +43,7 @@ const WRITERS: NonZeroU16 = NonZeroU16::new(4).unwrap();
 const BATCH: usize = 25;
 
 /// A day under way.
-pub(in crate::demo) struct Day {
+pub(crate) struct Day {
     world: World,
     options: DemoOptions,
     table: Arc<PaymentsTable>,
@@ -57,7 +57,7 @@ type Entries = HashMap<String, Settled>;
 type Letters = HashMap<PaymentId, u32>;
 
 impl Day {
-    pub(in crate::demo) fn new(world: World, options: DemoOptions, table: PaymentsTable) -> Self {
+    pub(crate) fn new(world: World, options: DemoOptions, table: PaymentsTable) -> Self {
         // By the bank's own calendar, whose midnight comes once the evening is over.
         let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).days_after(1);
         let plan = Plan { day, night_batch: options.payments, accounts: options.accounts };
@@ -66,7 +66,7 @@ impl Day {
     }
 
     /// Runs the day to its report.
-    pub(in crate::demo) async fn run(mut self) -> anyhow::Result<DayReport> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<DayReport> {
         let began = Instant::now();
         let night = self.plan.night_batch;
         let mut evening = 0;

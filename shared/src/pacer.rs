@@ -1,4 +1,4 @@
-//! How fast payments move, over all writers together.
+//! Work at an even rate, over all workers together.
 
 use std::num::NonZeroU32;
 use std::sync::Mutex;
@@ -9,20 +9,20 @@ use tokio::time::Instant;
 /// Gives out turns at an even pace. What was not used is not made up for later: a table that
 /// was slow for a minute is not hit twice as hard in the next.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pacer {
     each: Duration,
     next: Mutex<Instant>,
 }
 
-impl Pace {
+impl Pacer {
     /// So many a second.
-    pub(super) fn new(rate: NonZeroU32) -> Self {
+    pub fn new(rate: NonZeroU32) -> Self {
         let each = Duration::from_secs(1) / rate.get();
         Self { each, next: Mutex::new(Instant::now()) }
     }
 
     /// Waits for the turn of `count` payments.
-    pub(super) async fn turn(&self, count: usize) {
+    pub async fn turn(&self, count: usize) {
         let turn = {
             let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let turn = (*next).max(Instant::now());
@@ -39,10 +39,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_rate_moves_in_a_second_whoever_asks() {
-        let pace = Pace::new(NonZeroU32::new(100).unwrap());
+        let pacer = Pacer::new(NonZeroU32::new(100).unwrap());
         let began = Instant::now();
         for _ in 0..8 {
-            pace.turn(25).await;
+            pacer.turn(25).await;
         }
         // The eighth turn begins when the seven before it have had their time.
         assert_eq!(began.elapsed().as_millis(), 1_750);
@@ -50,12 +50,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_not_made_up_for() {
-        let pace = Pace::new(NonZeroU32::new(100).unwrap());
-        pace.turn(25).await;
+        let pacer = Pacer::new(NonZeroU32::new(100).unwrap());
+        pacer.turn(25).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let began = Instant::now();
-        pace.turn(100).await;
-        pace.turn(1).await;
+        pacer.turn(100).await;
+        pacer.turn(1).await;
         assert_eq!(began.elapsed().as_millis(), 1_000);
     }
 }

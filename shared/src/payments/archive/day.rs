@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{DueDate, PaymentRef, Status};
 use serde::Serialize;
-use shared::payments::archive::{ArchiveError, EntryPage, Moved, Stayed, Tables, move_payments};
-use shared::retry;
 use tokio::task::JoinSet;
 
-use super::pace::Pace;
+use super::{ArchiveError, EntryPage, Moved, Stayed, Tables, move_payments};
+use crate::pacer::Pacer;
+use crate::retry;
 
 /// Payments that move together: one request of each kind.
 const BATCH: usize = 25;
@@ -161,7 +161,7 @@ pub async fn archive_day(
     let work = Arc::new(Work {
         tables,
         day: plan.day,
-        pace: Pace::new(plan.rate),
+        pacer: Pacer::new(plan.rate),
         partitions: Mutex::new(partitions.into()),
         ended: AtomicBool::new(false),
         counters,
@@ -186,7 +186,7 @@ pub async fn archive_day(
 struct Work {
     tables: Arc<Tables>,
     day: DueDate,
-    pace: Pace,
+    pacer: Pacer,
     /// Not begun yet.
     partitions: Mutex<VecDeque<u16>>,
     /// One of them failed: the others need not go on.
@@ -224,7 +224,7 @@ impl Work {
                 if self.ended.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                self.pace.turn(some.len()).await;
+                self.pacer.turn(some.len()).await;
                 let moved = self.move_patiently(some).await?;
                 let gone = moved.archived + moved.finished + moved.repeated;
                 self.counters.moved.fetch_add(gone, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::books::DayBooks;
-use crate::demo::report::ProcessReport;
+use crate::report::ProcessReport;
 
 /// How many payments a part of the day brought.
 #[derive(Debug, Clone, Serialize)]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::config::zone_ahead_by;
 
-use crate::demo::generate::payment;
+use crate::generate::payment;
 
 /// Days ahead for which payments are scheduled (the mission's access pattern).
 const AHEAD: u32 = 90;

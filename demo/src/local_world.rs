@@ -153,8 +153,8 @@ impl World {
         let endpoints =
             Endpoints { dynamodb: local.dynamodb.endpoint(), sqs: local.sqs.endpoint() };
         let aws = Aws::at(endpoints).await;
-        crate::setup::set_up(&aws, &names).await?;
-        crate::setup::store(&aws, &names, &of_this_environment()?).await?;
+        shared::setup::set_up(&aws, &names).await?;
+        shared::setup::store(&aws, &names, &of_this_environment()?).await?;
         // Enough for this machine: it lives as long as this process.
         let secret = [Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat();
         let callback_secret = format!("whsec_{}", STANDARD.encode(secret));

@@ -1,0 +1,32 @@
+//! The demo: a whole run of dueflow on this machine, with a report that must balance.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`local_world`] | the outside world and the services as processes of this machine |
+//! | `run` | one run, from an empty folder to the report |
+//! | `day` | a bank's day in fast motion |
+//! | `generate` | the payments of a run |
+//! | `services` | starting and ending the services |
+//! | `live`, `progress` | how far a run is |
+//! | `reconcile` | the table and the dead letters against the transaction service's journal |
+//! | `timing`, `report` | what is printed at the end |
+
+mod day;
+mod generate;
+mod live;
+pub mod local_world;
+mod options;
+mod progress;
+mod reconcile;
+mod report;
+mod run;
+mod services;
+mod timing;
+
+pub use day::{ArchiveReport, DayBooks, DayReport, PartReport};
+pub use generate::{Plan, schedule};
+pub use options::DemoOptions;
+pub use reconcile::{Books, read_dead_letters, reconcile};
+pub use report::{Cost, ProcessReport, Report};
+pub use run::run;
+pub use timing::{Times, Timing};
