@@ -26,7 +26,7 @@ bench:
 
 # What SQS FIFO does, asked of the local SQS and of ministack (needs Python; a port below is taken).
 sqs-conformance port="4566":
-    bash local/tests/sqs_conformance/ministack.sh {{ port }}
+    bash local/sqs-fifo/tests/conformance/ministack.sh {{ port }}
 
 # AWS CLI v1, the newest boto3 and an old one against `dueflow local` (needs Python).
 aws-clients:

@@ -2,15 +2,13 @@
 //! service, on real ports, spoken to through the real AWS SDK. For the demo and the tests;
 //! never part of a production image.
 //!
-//! | module | room |
+//! | part | what it is |
 //! |---|---|
 //! | [`dynamodb`] | the crate `dynoxide-rs` on a database file, in a thread of its own |
-//! | [`sqs`] | SQS FIFO |
+//! | [`sqs_fifo`] | SQS FIFO, a crate of its own |
 //! | [`transactions`] | the transaction service of `docs/transaction-service.yaml`, with faults |
 
 pub mod dynamodb;
-mod lines;
-pub mod sqs;
 pub mod transactions;
 mod world;
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 use crate::dynamodb::DynamoDb;
-use crate::sqs::{Sqs, SqsOptions, StartError as SqsStartError};
 use crate::transactions::{Faults, StartError, TransactionService};
+use sqs_fifo::{Sqs, SqsOptions, StartError as SqsStartError};
 
 /// Where things are to be.
 #[derive(Debug, Clone)]

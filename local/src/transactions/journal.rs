@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::entry::Entry;
-use crate::lines::{JournalError, Lines, TornLine};
+use sqs_fifo::lines::{JournalError, Lines, TornLine};
 
 /// Bytes of one line. A line of the longest ids, each character escaped, is shorter.
 const LINE_LIMIT: u64 = 16 * 1024;

@@ -41,7 +41,6 @@ mod server;
 mod stable_hash;
 mod stopwatch;
 
-pub use crate::lines::{JournalError, TornLine};
 pub use answer::SettledAt;
 pub use asynchronous::{Callback, CallbackError};
 pub use door::Reach;
@@ -50,4 +49,5 @@ pub use faults::{Asynchronous, Faults};
 pub use gate::Capacity;
 pub use journal::Journal;
 pub use server::{Requests, StartError, TransactionService};
+pub use sqs_fifo::lines::{JournalError, TornLine};
 pub use stopwatch::Serving;

@@ -1,4 +1,4 @@
-//! SQS FIFO: the engine of crate `local`, behind the port that the services use.
+//! SQS FIFO: the engine of crate `sqs-fifo`, behind the port that the services use.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use local::sqs::engine::{Draft, Engine, Limits, Millis, ReceiveRequest};
 use shared::queue::{
     CallFailed, Incoming, MAX_BATCH, MessageCount, Outgoing, QueueApi, RefusedEntry, Visibility,
 };
+use sqs_fifo::engine::{Draft, Engine, Limits, Millis, ReceiveRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

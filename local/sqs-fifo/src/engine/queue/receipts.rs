@@ -1,0 +1,104 @@
+//! What the holder of a receipt handle may do: delete the message, or change when it is visible.
+
+use std::time::Duration;
+
+use super::Queue;
+use crate::engine::deadlines::Deadline;
+use crate::engine::error::SqsError;
+use crate::engine::groups::Held;
+use crate::engine::limits::LONGEST_VISIBILITY;
+use crate::engine::receipt::Receipt;
+use crate::engine::time::Millis;
+
+/// What a receipt handle stands for now.
+enum Standing {
+    /// The message is in flight by this receipt, at this index of its group.
+    InFlight(usize),
+    /// The message is visible again, and was not received since.
+    Lapsed,
+    /// The message was received anew.
+    Superseded,
+    /// The message is no longer on the queue.
+    Gone,
+}
+
+impl Queue {
+    /// Deletes the message, and says whether it was there; one that is gone counts as deleted.
+    pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<bool, SqsError> {
+        match self.standing(receipt)? {
+            Standing::InFlight(index) => Ok(self.remove(receipt.group, index, now).is_some()),
+            Standing::Lapsed | Standing::Superseded => Err(expired(receipt)),
+            Standing::Gone => Ok(false),
+        }
+    }
+
+    /// Makes the message visible after `timeout` from now, at once for zero.
+    pub(crate) fn change_visibility(
+        &mut self,
+        receipt: &Receipt,
+        timeout: Duration,
+        now: Millis,
+    ) -> Result<(), SqsError> {
+        let index = match self.standing(receipt)? {
+            Standing::InFlight(index) => index,
+            Standing::Lapsed => return Err(SqsError::MessageNotInflight),
+            Standing::Superseded => return Err(expired(receipt)),
+            Standing::Gone => return Err(unavailable(receipt)),
+        };
+        if timeout.is_zero() {
+            self.release(receipt.group, index);
+            return Ok(());
+        }
+        let until = now + timeout;
+        if let Some(held) = self.held_mut(receipt, index) {
+            if until > held.received + LONGEST_VISIBILITY {
+                return Err(too_long(timeout));
+            }
+            held.visible_at = Some(until);
+        }
+        self.deadlines.push(Deadline {
+            at: until,
+            group: receipt.group,
+            sequence: receipt.sequence,
+        });
+        self.deadlines.tidy(&self.groups, self.in_flight);
+        Ok(())
+    }
+
+    fn standing(&self, receipt: &Receipt) -> Result<Standing, SqsError> {
+        if receipt.queue != self.number {
+            return Err(SqsError::ReceiptHandleIsInvalid(receipt.to_string()));
+        }
+        let group = self.groups.get(receipt.group);
+        let found = group.and_then(|group| {
+            let index = group.position(receipt.sequence)?;
+            Some((index, &group.messages[index]))
+        });
+        Ok(match found {
+            None => Standing::Gone,
+            Some((_, held)) if held.receive != receipt.receive => Standing::Superseded,
+            Some((_, held)) if held.visible_at.is_none() => Standing::Lapsed,
+            Some((index, _)) => Standing::InFlight(index),
+        })
+    }
+
+    fn held_mut(&mut self, receipt: &Receipt, index: usize) -> Option<&mut Held> {
+        let group = self.groups.get_mut(receipt.group)?;
+        group.messages.get_mut(index)
+    }
+}
+
+fn expired(receipt: &Receipt) -> SqsError {
+    let reason = "The receipt handle has expired.";
+    SqsError::invalid("ReceiptHandle", &receipt.to_string(), reason)
+}
+
+fn unavailable(receipt: &Receipt) -> SqsError {
+    let reason = "Message does not exist or is not available for visibility timeout change.";
+    SqsError::invalid("ReceiptHandle", &receipt.to_string(), reason)
+}
+
+fn too_long(timeout: Duration) -> SqsError {
+    let reason = "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].";
+    SqsError::invalid("VisibilityTimeout", &timeout.as_secs().to_string(), reason)
+}

@@ -1,0 +1,180 @@
+//! The engine with what it lacks: a lock, a clock, a timer, and bells for those who wait.
+//!
+//! The lock is held for one call of the engine and never across an await. When messages become
+//! receivable on a queue, its bell wakes one waiting poll, which wakes the next if it leaves any.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustack_sqs_model::operations::SqsOperation;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::calls::Calls;
+use super::clock::{Clock, until};
+use super::engine::{Delivery, Engine, Millis, ReceiveRequest, SqsError};
+use super::journal::QueueJournal;
+
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) stop: CancellationToken,
+    endpoint: String,
+    account: String,
+    clock: Clock,
+    state: Mutex<State>,
+    calls: Mutex<Calls>,
+    rearm: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    engine: Engine,
+    journal: Option<QueueJournal>,
+    /// A bell for each queue that was ever waited for.
+    bells: HashMap<Arc<str>, Arc<Notify>>,
+    /// When the timer goes off.
+    armed: Option<Millis>,
+}
+
+impl State {
+    fn keep_changes(&mut self) -> Result<(), SqsError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let changes = self.engine.take_changes();
+        journal.keep(&changes, &self.engine).map_err(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the queues cannot be kept; every call is refused");
+            SqsError::InternalError
+        })
+    }
+}
+
+impl Shell {
+    pub(crate) fn new(
+        engine: Engine,
+        journal: Option<QueueJournal>,
+        clock: Clock,
+        endpoint: String,
+        account: String,
+    ) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            endpoint,
+            account,
+            clock,
+            state: Mutex::new(State { engine, journal, bells: HashMap::new(), armed: None }),
+            calls: Mutex::default(),
+            rearm: Notify::new(),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    pub(crate) fn url(&self, queue: &str) -> String {
+        format!("{}/{}/{queue}", self.endpoint, self.account)
+    }
+
+    /// The queue's name in a URL, with the call counted.
+    pub(crate) fn called<'a>(&self, operation: SqsOperation, url: &'a str) -> &'a str {
+        let queue = url.rsplit('/').next().unwrap_or_default();
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.count(queue, operation.as_str());
+        queue
+    }
+
+    pub(crate) fn calls(&self) -> BTreeMap<(String, &'static str), u64> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.all()
+    }
+
+    /// Calls the engine, keeps what that changed, then wakes whom it concerns.
+    ///
+    /// # Errors
+    /// Those of `work`, and `InternalError` if the changes could not be kept.
+    pub(crate) fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Engine, Millis) -> Result<T, SqsError>,
+    ) -> Result<T, SqsError> {
+        let mut state = self.lock();
+        let result = work(&mut state.engine, self.clock.now());
+        self.settle(&mut state)?;
+        result
+    }
+
+    /// Receives, or returns the bell to wait for before asking again.
+    pub(crate) fn poll(
+        &self,
+        queue: &str,
+        request: &ReceiveRequest,
+    ) -> Result<Result<Vec<Delivery>, Arc<Notify>>, SqsError> {
+        let mut state = self.lock();
+        let result = state.engine.receive(queue, request, self.clock.now());
+        self.settle(&mut state)?;
+        let deliveries = result?;
+        if !deliveries.is_empty() {
+            return Ok(Ok(deliveries));
+        }
+        let bell = match state.bells.get(queue) {
+            Some(bell) => bell,
+            None => state.bells.entry(queue.into()).or_default(),
+        };
+        Ok(Err(Arc::clone(bell)))
+    }
+
+    /// Lets all who wait for a queue look at it anew: it is gone.
+    pub(crate) fn dismiss(&self, queue: &str) {
+        if let Some(bell) = self.lock().bells.remove(queue) {
+            bell.notify_waiters();
+        }
+    }
+
+    /// Calls the engine whenever time alone has something to do. Ends with `stop`.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.armed = state.engine.next_wakeup();
+                state.armed.map(|at| self.clock.instant(at))
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.rearm.notified() => {}
+                () = until(next) => {
+                    // Whoever calls is told of a journal that failed; time goes on.
+                    let _ = self.run(|engine, now| {
+                        engine.advance(now);
+                        Ok(())
+                    });
+                }
+            }
+        }
+    }
+
+    fn settle(&self, state: &mut State) -> Result<(), SqsError> {
+        let kept = state.keep_changes();
+        for queue in state.engine.take_available() {
+            if let Some(bell) = state.bells.get(&queue) {
+                bell.notify_one();
+            }
+        }
+        if let Some(next) = state.engine.next_wakeup()
+            && state.armed.is_none_or(|armed| next < armed)
+        {
+            state.armed = Some(next);
+            self.rearm.notify_one();
+        }
+        kept
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic inside of the engine is a failed test or a failed demo; others may go on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
