@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
 use shared::payments::{
-    Applied, BlobError, ChangeError, DeadLetters, PaymentsError, StoredPayment, met,
+    ApplyResult, BlobError, ChangeError, DeadLetters, PaymentsError, StoredPayment, refused_change,
 };
 use shared::queue::{
-    CallFailed, DeadLetter, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
+    DeadLetter, OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
+    Visibility,
 };
 
 use shared::telemetry::admin::Calls;
@@ -37,7 +38,7 @@ struct Outside {
 }
 
 impl Outside {
-    fn of(status: Status, attempts: u32, result: Reported) -> Arc<Self> {
+    fn of(status: Status, attempts: u32, result: ReportedResult) -> Arc<Self> {
         let stored = crate::sweep::simulation::stored(1);
         let stored = StoredPayment { status, attempts, ..stored };
         let payment = stored.payment.reference();
@@ -58,11 +59,11 @@ impl PaymentStore for Outside {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let mut stored = self.stored.lock().unwrap();
         let [change] = changes else { panic!("{changes:?}") };
         let Ok(status) = transition(stored.status, change.event()) else {
-            return Ok(vec![met(change, stored.clone())]);
+            return Ok(vec![refused_change(change, stored.clone())]);
         };
         stored.status = status;
         match change {
@@ -76,7 +77,7 @@ impl PaymentStore for Outside {
             }
             other => panic!("a confirmer does not make {other:?}"),
         }
-        Ok(vec![Ok(Applied::Now)])
+        Ok(vec![Ok(ApplyResult::Now)])
     }
 
     async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
@@ -92,7 +93,7 @@ impl PaymentStore for Outside {
 }
 
 #[async_trait]
-impl Archive for Outside {
+impl ArchiveLookup for Outside {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         Ok(None)
     }
@@ -107,10 +108,14 @@ impl QueueApi for Queue {
         "queue.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let mut received = self.0.received.lock().unwrap();
         *received += 1;
-        Ok(vec![Incoming {
+        Ok(vec![ReceivedMessage {
             receipt: "receipt".to_owned(),
             message_id: format!("message-{received}"),
             group: "group".to_owned(),
@@ -120,7 +125,7 @@ impl QueueApi for Queue {
         }])
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         *self.0.deleted.lock().unwrap() += receipts.len();
         Ok(Vec::new())
     }
@@ -129,11 +134,14 @@ impl QueueApi for Queue {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
         self.0.letters.lock().unwrap().extend(letters);
         let ids = messages.iter().map(|message| message.deduplication.clone());
@@ -149,7 +157,7 @@ async fn deliver(outside: &Arc<Outside>, times: usize) {
         ids: shared::transaction::TransactionIds::default(),
         queue: Consumer::new(Arc::new(Queue(Arc::clone(outside))), RECEIVING),
         store: Arc::clone(outside) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(outside) as Arc<dyn Archive>,
+        archive: Arc::clone(outside) as Arc<dyn ArchiveLookup>,
         dead_letters: DeadLetterQueue::new(letters, "confirmer"),
         stopper: Stopper::new(STOP).0,
         clock: Clock::system(),
@@ -162,8 +170,8 @@ async fn deliver(outside: &Arc<Outside>, times: usize) {
     }
 }
 
-fn refused() -> Reported {
-    Reported::Rejected(Failure::new(FailureCode::Refused, "422 closed: x"))
+fn refused() -> ReportedResult {
+    ReportedResult::Rejected(Failure::new(FailureCode::Refused, "422 closed: x"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +188,7 @@ async fn a_refusal_that_comes_again_leaves_one_dead_letter() {
 async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
-    for reported in [Reported::Settled(settled.clone()), refused()] {
+    for reported in [ReportedResult::Settled(settled.clone()), refused()] {
         let outside = Outside::of(Status::Scheduled, 0, reported);
         deliver(&outside, 1).await;
         let stored = outside.stored.lock().unwrap().clone();
@@ -191,7 +199,7 @@ async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
         assert!(letters[0].raw.is_some() && letters[0].payment.is_some());
     }
     // After a replay it is asked for first: that settles it.
-    let replayed = Outside::of(Status::Scheduled, 1, Reported::Settled(settled));
+    let replayed = Outside::of(Status::Scheduled, 1, ReportedResult::Settled(settled));
     deliver(&replayed, 1).await;
     assert_eq!(replayed.stored.lock().unwrap().status, Status::Scheduled);
     assert_eq!(replayed.letters.lock().unwrap().len(), 1);
@@ -201,7 +209,7 @@ async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
 async fn however_many_confirmations_say_the_same_of_a_conflict_it_is_one_case() {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
-    let outside = Outside::of(Status::Processed, 1, Reported::Settled(settled));
+    let outside = Outside::of(Status::Processed, 1, ReportedResult::Settled(settled));
     deliver(&outside, 2).await;
     let ids = outside.ids.lock().unwrap();
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "SQS would not drop the second");

@@ -3,7 +3,7 @@
 use domain::{Failure, Settlement};
 use shared::dispatch_stop::DispatchStop;
 use shared::payments::StoredPayment;
-use shared::queue::{Confirmation, Reported};
+use shared::queue::{Confirmation, ReportedResult};
 use shared::telemetry::Metric;
 
 use crate::callback::Answer;
@@ -52,11 +52,11 @@ pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
     let payment_id = confirmation.payment.id;
     let trace_key = confirmation.trace_key.map(|key| key.to_string());
     match &confirmation.result {
-        Reported::Settled(Settlement { transaction_id, .. }) => {
+        ReportedResult::Settled(Settlement { transaction_id, .. }) => {
             SETTLED.add_for("result", result, 1);
             tracing::debug!(%payment_id, trace_key, transaction_id, result, "settled");
         }
-        Reported::Rejected(failure) => {
+        ReportedResult::Rejected(failure) => {
             REJECTED.add_for("result", result, 1);
             tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it goes to the dead-letter queue");
         }

@@ -30,14 +30,15 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Common;
 use shared::dispatch_stop::{DispatchStops, StopTable, process_name};
-use shared::payments::archive::{Archive, ArchiveTable};
+use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, MessageCount, Producer, QueueError, SqsQueue};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 use shared::transaction::{
-    Distinct, TransactionClient, TransactionClientError, TransactionIds, Transactions,
+    TransactionClient, TransactionClientError, TransactionIds, TransactionService,
+    UniqueTransactionIds,
 };
 use tokio::task::JoinSet;
 
@@ -78,7 +79,7 @@ pub struct Deps {
     /// Where payments lie.
     pub store: Arc<dyn PaymentStore>,
     /// Where settled payments of days that are over lie.
-    pub archive: Arc<dyn Archive>,
+    pub archive: Arc<dyn ArchiveLookup>,
     /// The same as `store`, by due date.
     pub due: Arc<dyn DueTable>,
     /// What the transaction service says.
@@ -90,7 +91,7 @@ pub struct Deps {
     /// How many messages wait for dispatchers.
     pub waiting: Arc<dyn MessageCount>,
     /// The transaction service.
-    pub transactions: Arc<dyn Transactions>,
+    pub transactions: Arc<dyn TransactionService>,
     /// What contradicts the table, or cannot be read.
     pub dead_letters: DeadLetterQueue,
     /// Where the transaction service reports by itself, if it does.
@@ -137,7 +138,7 @@ impl Deps {
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             callbacks: match &config.callbacks {
                 Some(callbacks) => {
-                    Some(Callbacks::open(callbacks, config.transaction.terms.echo).await?)
+                    Some(Callbacks::open(callbacks, config.transaction.contract.echo).await?)
                 }
                 None => None,
             },
@@ -183,7 +184,7 @@ pub async fn run(
     }
     let sweeper = Sweeper {
         table: deps.due,
-        transactions: Distinct::over(deps.transactions, ids),
+        transactions: UniqueTransactionIds::over(deps.transactions, ids),
         payments: deps.payments,
         waiting: deps.waiting,
         confirmations: deps.findings,

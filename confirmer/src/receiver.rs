@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use domain::{Failure, FailureCode, Payment, PaymentRef, fnv1a};
 use shared::clock::Clock;
-use shared::dead_letters::{DeadLettered, dead_letter};
-use shared::payments::archive::Archive;
+use shared::dead_letters::{DeadLetterResult, dead_letter};
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{Change, PaymentStore};
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, Reported};
+use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, ReportedResult};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -23,7 +23,7 @@ use crate::stop_trigger::Stopper;
 pub(crate) struct Worker {
     pub(crate) queue: Consumer,
     pub(crate) store: Arc<dyn PaymentStore>,
-    pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) archive: Arc<dyn ArchiveLookup>,
     pub(crate) dead_letters: DeadLetterQueue,
     /// Whose the transaction ids are that were confirmed lately.
     pub(crate) ids: TransactionIds,
@@ -85,8 +85,8 @@ impl Worker {
                         self.stopper.note(&confirmation);
                     }
                     match confirmation.result {
-                        Reported::Settled(_) => done.push(delivery),
-                        Reported::Rejected(_) => {
+                        ReportedResult::Settled(_) => done.push(delivery),
+                        ReportedResult::Rejected(_) => {
                             self.dead_letter(delivery, &confirmation.payment, None).await;
                         }
                     }
@@ -151,13 +151,13 @@ impl Worker {
         let mut distinct = Vec::with_capacity(read.len());
         for (delivery, confirmation) in read {
             let noted = match &confirmation.result {
-                Reported::Settled(settlement) => {
+                ReportedResult::Settled(settlement) => {
                     let id = &settlement.transaction_id;
                     self.ids.note(id, &confirmation.payment).map_err(|other| {
                         format!("settled as {id}, but that is the transaction of payment {other}")
                     })
                 }
-                Reported::Rejected(_) => Ok(()),
+                ReportedResult::Rejected(_) => Ok(()),
             };
             match noted {
                 Ok(()) => distinct.push((delivery, confirmation)),
@@ -196,11 +196,13 @@ impl Worker {
         let (store, now) = (&*self.store, self.clock.now());
         match dead_letter(store, &self.dead_letters, payment, raw, now).await {
             // Somebody has sent it again: its dead letter has served.
-            Ok(DeadLettered::Now | DeadLettered::Before | DeadLettered::NotFailed(_)) => {
+            Ok(
+                DeadLetterResult::Now | DeadLetterResult::Before | DeadLetterResult::NotFailed(_),
+            ) => {
                 self.queue.acknowledge(vec![delivery]).await;
             }
             // Just written, and gone: whatever did that, the message must not go too.
-            Ok(DeadLettered::Missing) => self.give_back(vec![delivery]).await,
+            Ok(DeadLetterResult::Missing) => self.give_back(vec![delivery]).await,
             Err(error) => {
                 events::error("dead_letter", &error);
                 self.give_back(vec![delivery]).await;
@@ -214,8 +216,10 @@ impl Worker {
         let raw = delivery.body.clone();
         let source = &source(&delivery, &failure);
         let buried = match payment {
-            Some(payment) => self.dead_letters.bury(source, payment, Some(raw), failure).await,
-            None => self.dead_letters.bury_raw(source, raw, failure).await,
+            Some(payment) => {
+                self.dead_letters.send_payment(source, payment, Some(raw), failure).await
+            }
+            None => self.dead_letters.send_unreadable(source, raw, failure).await,
         };
         match buried {
             Ok(()) => self.queue.acknowledge(vec![delivery]).await,
@@ -259,19 +263,19 @@ fn source(delivery: &Delivery, failure: &Failure) -> String {
 /// `rejected` a replay would take it for the answer to the payment's only submission.
 fn as_refused(mut confirmation: Confirmation) -> Confirmation {
     match &mut confirmation.result {
-        Reported::Settled(_) => {}
-        Reported::Rejected(failure) => failure.code = FailureCode::Refused,
+        ReportedResult::Settled(_) => {}
+        ReportedResult::Rejected(failure) => failure.code = FailureCode::Refused,
     }
     confirmation
 }
 
 fn change(confirmation: &Confirmation) -> Change<'_> {
     match &confirmation.result {
-        Reported::Settled(settlement) => match confirmation.money {
+        ReportedResult::Settled(settlement) => match confirmation.money {
             Some(money) => Change::SettleOf(&confirmation.payment, settlement, money),
             None => Change::Settle(&confirmation.payment, settlement),
         },
-        Reported::Rejected(failure) => Change::Refuse(&confirmation.payment, failure),
+        ReportedResult::Rejected(failure) => Change::Refuse(&confirmation.payment, failure),
     }
 }
 

@@ -6,8 +6,10 @@ use domain::{BlobDigest, DataBlob};
 use jiff::Timestamp;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::payments::{Applied, BlobError, ChangeError, PaymentsError, StoredPayment};
-use shared::queue::{CallFailed, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility};
+use shared::payments::{ApplyResult, BlobError, ChangeError, PaymentsError, StoredPayment};
+use shared::queue::{
+    OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
+};
 
 use super::*;
 
@@ -19,7 +21,7 @@ fn refusal() -> Confirmation {
     let failure = Failure::new(FailureCode::Rejected, "422 closed: x");
     Confirmation {
         payment: PAYMENT.parse().unwrap(),
-        result: Reported::Rejected(failure),
+        result: ReportedResult::Rejected(failure),
         money: None,
         trace_key: None,
     }
@@ -38,14 +40,25 @@ impl QueueApi for OneRefusal {
         "confirmations.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let body = serde_json::to_string(&refusal()).unwrap();
         let (receipt, message_id) = ("receipt".to_owned(), "message".to_owned());
         let group = "group".to_owned();
-        Ok(vec![Incoming { receipt, message_id, group, receive_count: 1, sent_at: None, body }])
+        Ok(vec![ReceivedMessage {
+            receipt,
+            message_id,
+            group,
+            receive_count: 1,
+            sent_at: None,
+            body,
+        }])
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
@@ -53,12 +66,12 @@ impl QueueApi for OneRefusal {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let reason = "ReceiptHandleIsInvalid".to_owned();
         Ok(vec![RefusedEntry { index: 0, for_good: true, reason }])
     }
 
-    async fn send(&self, _: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 }
@@ -73,7 +86,7 @@ impl PaymentStore for Changes {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         *self.0.lock().unwrap() += changes.len();
         Ok(changes.iter().map(|_| Err(ChangeError::Missing)).collect())
     }
@@ -91,7 +104,7 @@ impl PaymentStore for Changes {
 }
 
 #[async_trait]
-impl Archive for Changes {
+impl ArchiveLookup for Changes {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         Ok(None)
     }
@@ -106,7 +119,7 @@ async fn changes_after(held: Duration) -> usize {
         stopper,
         queue: Consumer::new(Arc::new(OneRefusal), RECEIVING),
         store: Arc::clone(&store) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&store) as Arc<dyn Archive>,
+        archive: Arc::clone(&store) as Arc<dyn ArchiveLookup>,
         dead_letters: DeadLetterQueue::new(Producer::new(Arc::new(OneRefusal)), "confirmer"),
         clock: Clock::system(),
         receiving: Calls::default(),

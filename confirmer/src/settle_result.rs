@@ -1,8 +1,8 @@
 //! What the result of a confirmation's write means: pure.
 
 use domain::{Failure, FailureCode, Payment, Status};
-use shared::payments::{Applied, ChangeError, StoredPayment};
-use shared::queue::Reported;
+use shared::payments::{ApplyResult, ChangeError, StoredPayment};
+use shared::queue::ReportedResult;
 
 /// What to do with a confirmation after its write.
 #[derive(Debug)]
@@ -43,10 +43,13 @@ impl Done {
 }
 
 /// Judges the result of writing what was reported.
-pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -> Verdict {
+pub(crate) fn judge(
+    result: Result<ApplyResult, ChangeError>,
+    reported: &ReportedResult,
+) -> Verdict {
     match result {
-        Ok(Applied::Now) => Verdict::Written(Done::Now),
-        Ok(Applied::Before) => Verdict::Written(Done::Before),
+        Ok(ApplyResult::Now) => Verdict::Written(Done::Now),
+        Ok(ApplyResult::Before) => Verdict::Written(Done::Before),
         Err(ChangeError::InStatus(stored))
             if stored.status == Status::Scheduled && stored.attempts == 0 =>
         {
@@ -68,20 +71,20 @@ pub(crate) fn judge(result: Result<Applied, ChangeError>, reported: &Reported) -
 /// holds of it: a settlement that comes twice may come after the payment was archived.
 pub(crate) fn judge_absent(
     archived: Option<StoredPayment>,
-    reported: &Reported,
+    reported: &ReportedResult,
     failure: Failure,
 ) -> Verdict {
     let Some(stored) = archived else { return Verdict::Conflict(failure, None) };
     let again = match reported {
-        Reported::Settled(settlement) => {
+        ReportedResult::Settled(settlement) => {
             stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
         }
-        Reported::Rejected(_) => false,
+        ReportedResult::Rejected(_) => false,
     };
     if again { Verdict::Written(Done::Before) } else { contradicted(stored, reported, "archive") }
 }
 
-fn contradicted(stored: StoredPayment, reported: &Reported, holder: &str) -> Verdict {
+fn contradicted(stored: StoredPayment, reported: &ReportedResult, holder: &str) -> Verdict {
     let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
     let reason =
         format!("{}, but the {holder} has it {} with {has}", words(reported), stored.status);
@@ -92,10 +95,10 @@ fn conflict(reason: String) -> Failure {
     Failure::new(FailureCode::Conflict, reason)
 }
 
-fn words(reported: &Reported) -> String {
+fn words(reported: &ReportedResult) -> String {
     match reported {
-        Reported::Settled(settlement) => format!("settled as {}", settlement.transaction_id),
-        Reported::Rejected(failure) => format!("rejected with {}", failure.reason),
+        ReportedResult::Settled(settlement) => format!("settled as {}", settlement.transaction_id),
+        ReportedResult::Rejected(failure) => format!("rejected with {}", failure.reason),
     }
 }
 
@@ -104,9 +107,9 @@ mod tests {
     use super::*;
     use domain::Settlement;
 
-    fn settled(transaction: &str) -> Reported {
+    fn settled(transaction: &str) -> ReportedResult {
         let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
-        Reported::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at })
+        ReportedResult::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at })
     }
 
     #[test]
@@ -118,7 +121,7 @@ mod tests {
         let judged = |archived, reported| judge_absent(archived, &reported, failure.clone());
         let again = judged(Some(archived.clone()), settled("T"));
         assert!(matches!(again, Verdict::Written(Done::Before)), "{again:?}");
-        let refused = Reported::Rejected(Failure::new(FailureCode::Refused, "x"));
+        let refused = ReportedResult::Rejected(Failure::new(FailureCode::Refused, "x"));
         for contradiction in [
             judged(Some(archived.clone()), settled("T2")),
             judged(Some(archived), refused),

@@ -6,8 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::clock::Clock;
-use shared::dispatch_stop::{Answer, DispatchStop, DispatchStops, Refusals, StopLimits, Trip};
-use shared::queue::{Confirmation, Reported};
+use shared::dispatch_stop::{
+    DispatchStop, DispatchStops, ObservedAnswer, RefusalTracker, StopLimits, StopTrigger,
+};
+use shared::queue::{Confirmation, ReportedResult};
 use shared::retry;
 use tokio::sync::mpsc;
 
@@ -16,25 +18,25 @@ use crate::events;
 /// Counts results that were written.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopper {
-    refusals: Arc<Mutex<Refusals>>,
-    trips: mpsc::Sender<Trip>,
+    refusals: Arc<Mutex<RefusalTracker>>,
+    trips: mpsc::Sender<StopTrigger>,
 }
 
 impl Stopper {
     /// A stopper that has counted nothing, and where [`store`] takes what it calls for.
-    pub(crate) fn new(limits: StopLimits) -> (Self, mpsc::Receiver<Trip>) {
+    pub(crate) fn new(limits: StopLimits) -> (Self, mpsc::Receiver<StopTrigger>) {
         let (trips, tripped) = mpsc::channel(1);
-        (Self { refusals: Arc::new(Mutex::new(Refusals::new(limits))), trips }, tripped)
+        (Self { refusals: Arc::new(Mutex::new(RefusalTracker::new(limits))), trips }, tripped)
     }
 
     /// Notes a result that this write has made: one that was written before counts no more.
     pub(crate) fn note(&self, confirmation: &Confirmation) {
         let account = &confirmation.payment.account;
         let answer = match &confirmation.result {
-            Reported::Settled(_) => Answer::Taken(account),
-            Reported::Rejected(failure) => {
+            ReportedResult::Settled(_) => ObservedAnswer::Taken(account),
+            ReportedResult::Rejected(failure) => {
                 let code = failure.reason.split(':').next().unwrap_or_default();
-                Answer::Rejected { account, code }
+                ObservedAnswer::Rejected { account, code }
             }
         };
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,11 +52,11 @@ impl Stopper {
 /// Stores the stops that are called for, until nobody can call for one any more.
 pub(crate) async fn store(
     stops: Arc<dyn DispatchStops>,
-    mut trips: mpsc::Receiver<Trip>,
+    mut trips: mpsc::Receiver<StopTrigger>,
     clock: Clock,
     name: String,
 ) {
-    while let Some(Trip { cause, reason, count }) = trips.recv().await {
+    while let Some(StopTrigger { cause, reason, count }) = trips.recv().await {
         let reason = format!("reported by the transaction service: {reason}");
         let own = DispatchStop::new(cause, &reason, &name, count, clock.now());
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
@@ -85,7 +87,7 @@ mod tests {
     const LIMITS: StopLimits =
         StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
 
-    fn reported(account: usize, result: Reported) -> Confirmation {
+    fn reported(account: usize, result: ReportedResult) -> Confirmation {
         let payment = PaymentRef {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: "2026-11-23".parse().unwrap(),
@@ -94,13 +96,13 @@ mod tests {
         Confirmation { payment, result, money: None, trace_key: None }
     }
 
-    fn refused() -> Reported {
-        Reported::Rejected(Failure::new(FailureCode::Refused, "account_closed: x"))
+    fn refused() -> ReportedResult {
+        ReportedResult::Rejected(Failure::new(FailureCode::Refused, "account_closed: x"))
     }
 
-    fn settled() -> Reported {
+    fn settled() -> ReportedResult {
         let at = Timestamp::UNIX_EPOCH;
-        Reported::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: at })
+        ReportedResult::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: at })
     }
 
     /// What is stored after these results.

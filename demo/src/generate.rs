@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::payments::{Inserted, PaymentsTable};
+use shared::payments::{InsertResult, PaymentsTable};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ pub(super) async fn insert(
                 let batch = (from..to).map(&make).collect::<Result<Vec<_>, _>>()?;
                 let results = table.insert(&batch).await?;
                 // What is there already was inserted by a try whose answer was lost.
-                anyhow::ensure!(!results.contains(&Inserted::Conflict), "an id was made twice");
+                anyhow::ensure!(!results.contains(&InsertResult::Conflict), "an id was made twice");
                 scheduled.fetch_add(results.len() as u64, Ordering::Relaxed);
             }
         });

@@ -24,8 +24,9 @@ use local::transactions::{Asynchronous, Callback, Capacity, Faults};
 use local::{Local, LocalOptions};
 use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
 use shared::clock::Clock;
+use shared::config::Installation;
 use shared::config::{Common, Names, Settings};
-use shared::installation::{Agreement, Installation};
+use shared::installation::Agreement;
 use uuid::Uuid;
 
 /// The services, by the subcommand that runs each.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Attempt, Failure, FailureCode, NextStep, Settlement, Timing, redelivery_pause};
+use domain::{Attempt, DueTiming, Failure, FailureCode, NextStep, Settlement, redelivery_pause};
 use shared::clock::Clock;
-use shared::dead_letters::{DeadLettered, dead_letter};
-use shared::payments::{Applied, Change, ChangeError, PaymentStore, StoredPayment};
+use shared::dead_letters::{DeadLetterResult, dead_letter};
+use shared::payments::{ApplyResult, Change, ChangeError, PaymentStore, StoredPayment};
 use shared::queue::{Consumer, DeadLetterQueue, Delivery};
 use shared::shutdown::Shutdown;
 use std::sync::Arc;
@@ -63,17 +63,17 @@ impl Group {
                 Finding::Ended(verdict) => self.close(job, verdict).await,
                 Finding::Undecided => Err(later(job)),
                 Finding::Stopped => Err((job, Duration::ZERO)),
-                Finding::Early(Timing::Ahead) => {
+                Finding::Early(DueTiming::Ahead) => {
                     // The opening of its day, or the sweep for PENDING payments, sends it.
                     events::early(&job.payment, "left_to_day_opening");
                     self.queue.acknowledge(vec![job.received.delivery]).await;
                     continue;
                 }
-                Finding::Early(Timing::BeginsIn(rest)) => {
+                Finding::Early(DueTiming::BeginsIn(rest)) => {
                     events::early(&job.payment, "delayed");
                     Err((job, rest))
                 }
-                Finding::Early(Timing::Begun) => Err((job, Duration::ZERO)),
+                Finding::Early(DueTiming::Begun) => Err((job, Duration::ZERO)),
                 Finding::Withdrawn => {
                     events::withdrawn(&job.payment);
                     // Somebody else may have this one; the queue holds back the rest.
@@ -173,7 +173,7 @@ impl Group {
         let changed = self.store.apply(std::slice::from_ref(change), self.clock.now()).await;
         match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
             Ok(Ok(applied)) => {
-                if applied == [Applied::Now] {
+                if applied == [ApplyResult::Now] {
                     events::failed(&job.payment, failure);
                 }
                 self.dead_letter(job, versions).await
@@ -201,12 +201,12 @@ impl Group {
             Versions::Differ => Some(job.received.delivery.body.as_str()),
         };
         match dead_letter(store, queue, &job.payment.reference(), raw, now).await {
-            Ok(DeadLettered::Now | DeadLettered::Before) => {
+            Ok(DeadLetterResult::Now | DeadLetterResult::Before) => {
                 self.queue.acknowledge(vec![job.received.delivery]).await;
                 Ok(())
             }
             // Somebody has sent it again, or it is gone: the next delivery judges anew.
-            Ok(DeadLettered::NotFailed(_) | DeadLettered::Missing) => Err(later(job)),
+            Ok(DeadLetterResult::NotFailed(_) | DeadLetterResult::Missing) => Err(later(job)),
             Err(error) => {
                 events::error("dead_letter", &error);
                 Err(later(job))
@@ -237,7 +237,8 @@ impl Group {
             );
             let failure = Failure::new(FailureCode::Mismatch, reason);
             events::buried(message_id, &failure);
-            if let Err(error) = self.dead_letters.bury_raw(message_id, body.clone(), failure).await
+            if let Err(error) =
+                self.dead_letters.send_unreadable(message_id, body.clone(), failure).await
             {
                 events::error("dead_letter", &error);
                 return Err(job);
@@ -259,7 +260,7 @@ impl Group {
         let delivery = &received.delivery;
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
-        match self.dead_letters.bury_raw(&delivery.message_id, raw, failure).await {
+        match self.dead_letters.send_unreadable(&delivery.message_id, raw, failure).await {
             Ok(()) => {
                 self.queue.acknowledge(vec![received.delivery]).await;
                 Ok(())

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use domain::{DueDate, Failure, FailureCode, Payment, Settlement, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::payments::archive::Archive;
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{PaymentsError, StoredPayment};
 
 /// The archive, for whoever is about to pay.
 #[derive(Debug, Clone)]
 pub(crate) struct Past {
-    pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) archive: Arc<dyn ArchiveLookup>,
     /// The bank's, which decides when a day is over.
     pub(crate) zone: TimeZone,
 }
@@ -114,7 +114,7 @@ mod tests {
     struct Holds(StoredPayment);
 
     #[async_trait]
-    impl Archive for Holds {
+    impl ArchiveLookup for Holds {
         async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
             Ok(Some(self.0.clone()))
         }

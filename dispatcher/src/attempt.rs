@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use domain::{
-    AfterAsking, Attempt, AttemptLimits, Certainty, Course, Found, GivenUp, NextStep, Outcome,
-    Timing, after_asking, next_step,
+    Attempt, AttemptLimits, AttemptPlan, Certainty, DueTiming, GiveUpReason, KeyStatus, NextStep,
+    Outcome, QueryDecision, after_query, next_step,
 };
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::payments::{Change, PaymentStore};
 use shared::shutdown::Shutdown;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
 use crate::archive_lookup::{Before, Past};
@@ -35,14 +35,14 @@ pub(crate) enum Finding {
     /// The message may be somebody else's by now: whoever has it acts on it.
     Withdrawn,
     /// Its day has not begun at the bank: nothing was submitted (INV-14).
-    Early(Timing),
+    Early(DueTiming),
 }
 
 /// Makes attempts.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempts {
     pub(crate) store: Arc<dyn PaymentStore>,
-    pub(crate) transactions: Arc<dyn Transactions>,
+    pub(crate) transactions: Arc<dyn TransactionService>,
     pub(crate) gate: Gate,
     pub(crate) past: Past,
     pub(crate) limits: AttemptLimits,
@@ -58,7 +58,7 @@ impl Attempts {
         }
         let Some(now) = self.clock.sure() else { return Finding::Undecided };
         let timing = self.timing(job, now);
-        if matches!(claim, Claim::Replayed(_)) && timing != Timing::Begun {
+        if matches!(claim, Claim::Replayed(_)) && timing != DueTiming::Begun {
             return Finding::Early(timing);
         }
         // First, so that an archive that cannot be read costs no attempt. What it says does not
@@ -96,7 +96,7 @@ impl Attempts {
     }
 
     /// Where the payment's day stands at the bank.
-    fn timing(&self, job: &Job, now: Timestamp) -> Timing {
+    fn timing(&self, job: &Job, now: Timestamp) -> DueTiming {
         job.payment.due.timing(now, &self.past.zone)
     }
 
@@ -109,17 +109,19 @@ impl Attempts {
         pass: Option<Pass>,
         shutdown: &Shutdown,
     ) -> Finding {
-        let give_up = match self.limits.course(attempt, now) {
-            Course::GiveUp => {
-                let failure = GivenUp::Unknown.failure();
+        let give_up = match self.limits.plan(attempt, now) {
+            AttemptPlan::GiveUp => {
+                let failure = GiveUpReason::Unknown.failure();
                 return Finding::Step(NextStep::Fail(failure), attempt);
             }
-            Course::Submit | Course::AskFirst | Course::AskOnly(_) if job.table.is_some() => {
-                Some(GivenUp::Disputed)
+            AttemptPlan::Submit | AttemptPlan::AskFirst | AttemptPlan::AskOnly(_)
+                if job.table.is_some() =>
+            {
+                Some(GiveUpReason::Disputed)
             }
-            Course::Submit => return self.submit(job, attempt, shutdown).await,
-            Course::AskFirst => None,
-            Course::AskOnly(given_up) => Some(given_up),
+            AttemptPlan::Submit => return self.submit(job, attempt, shutdown).await,
+            AttemptPlan::AskFirst => None,
+            AttemptPlan::AskOnly(given_up) => Some(given_up),
         };
         let pass = match pass {
             // The write before it may have taken long (INV-10).
@@ -136,17 +138,17 @@ impl Attempts {
         events::asked(&job.payment, &found);
         // Nothing that would fail the payment is believed then.
         let fails = answers::is_refusal_found(&found)
-            || (give_up.is_some() && matches!(found, Found::Nothing));
+            || (give_up.is_some() && matches!(found, KeyStatus::Nothing));
         if believed.is_err() && fails {
             return Finding::Stopped;
         }
         // Nothing was submitted. Once it is only asked for, questions are bounded too.
-        if matches!(found, Found::NoAnswer { .. }) && give_up.is_none() {
+        if matches!(found, KeyStatus::NoAnswer { .. }) && give_up.is_none() {
             self.not_done(job, attempt).await;
         }
-        match after_asking(found, give_up, attempt.tries()) {
-            AfterAsking::Step(step) => Finding::Step(step, attempt),
-            AfterAsking::Submit => self.submit(job, attempt, shutdown).await,
+        match after_query(found, give_up, attempt.tries()) {
+            QueryDecision::Step(step) => Finding::Step(step, attempt),
+            QueryDecision::Submit => self.submit(job, attempt, shutdown).await,
         }
     }
 
@@ -219,13 +221,13 @@ impl Attempts {
             return Finding::Undecided;
         };
         match self.timing(job, now) {
-            Timing::Begun => {}
-            early @ (Timing::BeginsIn(_) | Timing::Ahead) => return Finding::Early(early),
+            DueTiming::Begun => {}
+            early @ (DueTiming::BeginsIn(_) | DueTiming::Ahead) => return Finding::Early(early),
         }
-        match self.limits.course(attempt, now) {
-            Course::Submit | Course::AskFirst => {}
+        match self.limits.plan(attempt, now) {
+            AttemptPlan::Submit | AttemptPlan::AskFirst => {}
             // The key grew old while it waited: the next delivery asks only.
-            Course::AskOnly(_) | Course::GiveUp => return Finding::Stopped,
+            AttemptPlan::AskOnly(_) | AttemptPlan::GiveUp => return Finding::Stopped,
         }
         let asked_at = Instant::now();
         let outcome = self.transactions.submit(&payment).await;

@@ -1,7 +1,7 @@
 //! What a claim's result means for the delivered payment: pure.
 
 use domain::{Attempt, Failure, FailureCode, Status};
-use shared::payments::{Applied, ChangeError, StoredPayment};
+use shared::payments::{ApplyResult, ChangeError, StoredPayment};
 
 use crate::job::Claim;
 
@@ -63,9 +63,9 @@ impl Verdict {
 
 /// Judges the result of the change that makes the attempt `made`: a first claim, or the one
 /// with which a later turn begins.
-pub(crate) fn judge(result: Result<Applied, ChangeError>, made: Attempt) -> Verdict {
+pub(crate) fn judge(result: Result<ApplyResult, ChangeError>, made: Attempt) -> Verdict {
     let stored = match result {
-        Ok(Applied::Now | Applied::Before) => return Verdict::Work(Claim::Made(made)),
+        Ok(ApplyResult::Now | ApplyResult::Before) => return Verdict::Work(Claim::Made(made)),
         Err(ChangeError::InStatus(stored)) => stored,
         Err(ChangeError::Mismatch(stored)) => return judge_differing(stored),
         Err(error @ ChangeError::Missing) => {
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    fn in_status(status: Status) -> Result<Applied, ChangeError> {
+    fn in_status(status: Status) -> Result<ApplyResult, ChangeError> {
         let now = "2026-11-23T01:00:00Z".parse().unwrap();
         let payment = Payment {
             id: PaymentId::generate(),
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_a_claimed_or_pending_payment_is_submitted() {
-        assert_eq!(judge(Ok(Applied::Now), made()), Verdict::Work(Claim::Made(made())));
+        assert_eq!(judge(Ok(ApplyResult::Now), made()), Verdict::Work(Claim::Made(made())));
         let pending = judge(in_status(Status::Pending), made());
         assert_eq!(pending, Verdict::Work(Claim::Found(made())));
         for status in [Status::Processed, Status::Failed, Status::Cancelled] {

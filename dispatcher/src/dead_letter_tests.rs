@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use domain::{Certainty, FailureCode, Found, Outcome, Payment, Settlement, Status};
-use shared::dispatch_stop::Answer;
+use domain::{Certainty, FailureCode, KeyStatus, Outcome, Payment, Settlement, Status};
+use shared::dispatch_stop::ObservedAnswer;
 
 use crate::calls::concurrency_limit::Health;
 use crate::calls::limiter::Purpose;
@@ -58,14 +58,14 @@ async fn a_withheld_payment_whose_dead_letter_was_not_written_has_it_written_by_
 async fn a_pending_payment_that_was_changed_is_asked_for_and_never_submitted() {
     let (stage, queued) = (Stage::set(), payment("ACC", TODAY));
     stage.hold(&dearer(&queued), Status::Pending, 1);
-    let no_answer = Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
-    for found in [no_answer, Found::UnderWay] {
+    let no_answer = KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
+    for found in [no_answer, KeyStatus::UnderWay] {
         *stage.outside.found.lock().unwrap() = found;
         stage.work(&[&queued]).await;
         assert_eq!(stage.outside.item(&queued).status, Status::Pending);
         assert!(!stage.is_gone(&queued), "only this message knows of the other version");
     }
-    *stage.outside.found.lock().unwrap() = Found::Nothing;
+    *stage.outside.found.lock().unwrap() = KeyStatus::Nothing;
     stage.work(&[&queued]).await;
     let item = stage.outside.item(&queued);
     assert_eq!(item.status, Status::Failed);
@@ -83,7 +83,7 @@ async fn a_404_of_a_service_that_is_not_believed_any_more_fails_no_payment() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         for _ in 0..5 {
             let pass = stage.worker.gate.enter(Purpose::Submit).await.unwrap();
-            let answer = Answer::OutOfContract { account: &queued.account, words: "400" };
+            let answer = ObservedAnswer::OutOfContract { account: &queued.account, words: "400" };
             let _ = pass.ended(Health::Answered, Some(answer));
         }
     };
@@ -99,7 +99,7 @@ async fn a_pending_payment_that_was_changed_and_is_settled_ends_and_a_person_hea
     let queued = payment("ACC", TODAY);
     stage.hold(&dearer(&queued), Status::Pending, 1);
     let settlement = Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
-    *stage.outside.found.lock().unwrap() = Found::Settled(settlement);
+    *stage.outside.found.lock().unwrap() = KeyStatus::Settled(settlement);
     stage.work(&[&queued]).await;
     assert!(matches!(stage.done.try_recv().unwrap().end, End::Settled(_)));
     let letters = stage.letters();
@@ -171,7 +171,7 @@ fn turned_away(certainty: Certainty) -> Outcome {
 async fn a_question_without_an_answer_counts_only_when_it_is_all_that_is_left_to_do() {
     let (stage, due) = (Stage::set(), payment("ACC", TODAY));
     stage.hold(&due, Status::Pending, 1);
-    let no_answer = Found::NoAnswer { retry_after: None, reason: "timeout".to_owned() };
+    let no_answer = KeyStatus::NoAnswer { retry_after: None, reason: "timeout".to_owned() };
     *stage.outside.found.lock().unwrap() = no_answer;
     stage.work(&[&due]).await;
     assert_eq!(stage.outside.item(&due).not_done, 1);

@@ -1,9 +1,9 @@
 //! Payments whose day has not begun at the bank, whoever queued them: they are never claimed
 //! (INV-14).
 
-use domain::{Attempt, Status, Timing};
+use domain::{Attempt, DueTiming, Status};
 use jiff::Timestamp;
-use shared::payments::{Change, ChangeError, met};
+use shared::payments::{Change, ChangeError, refused_change};
 use std::time::Duration;
 
 use crate::claim_result::{Verdict, judge};
@@ -29,9 +29,9 @@ impl Worker {
             (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
         for job in jobs {
             match job.payment.due.timing(now, &self.group.attempts.past.zone) {
-                Timing::Begun => due.push(job),
-                Timing::BeginsIn(rest) => soon.push((job, rest + A_MOMENT)),
-                Timing::Ahead => ahead.push(job),
+                DueTiming::Begun => due.push(job),
+                DueTiming::BeginsIn(rest) => soon.push((job, rest + A_MOMENT)),
+                DueTiming::Ahead => ahead.push(job),
             }
         }
         // A later day than that of what comes back.
@@ -53,7 +53,7 @@ impl Worker {
         let mut judged = Vec::with_capacity(jobs.len());
         for job in jobs {
             let result = match self.store.get(&job.payment.reference()).await {
-                Ok(Some(stored)) => met(&Change::Claim(&job.payment), stored),
+                Ok(Some(stored)) => refused_change(&Change::Claim(&job.payment), stored),
                 Ok(None) => Err(ChangeError::Missing),
                 Err(error) => {
                     events::error("claim", &error);

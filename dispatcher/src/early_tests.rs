@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::{Attempt, CLOCK_TOLERANCE, Event, Found, Settlement, Status, Timing};
+use domain::{Attempt, CLOCK_TOLERANCE, DueTiming, Event, KeyStatus, Settlement, Status};
 use shared::payments::StoredPayment;
 use shared::shutdown::Shutdown;
 
@@ -64,14 +64,14 @@ async fn a_replayed_payment_whose_clock_goes_back_before_its_turn_is_not_claimed
     let attempts = &stage.worker.group.attempts;
     let replayed = Claim::Replayed(attempt(1));
     let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
-    assert!(matches!(finding, Finding::Early(Timing::Ahead)), "{finding:?}");
+    assert!(matches!(finding, Finding::Early(DueTiming::Ahead)), "{finding:?}");
     assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_claimed_payment_is_looked_at_again_right_before_it_is_submitted() {
     for (seconds, early) in
-        [(0, Timing::Ahead), (SHORTLY_BEFORE, Timing::BeginsIn(Duration::from_secs(600)))]
+        [(0, DueTiming::Ahead), (SHORTLY_BEFORE, DueTiming::BeginsIn(Duration::from_secs(600)))]
     {
         let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
         stage.hold(&ahead, Status::Pending, 1);
@@ -96,7 +96,7 @@ async fn a_pending_payment_of_a_day_ahead_is_asked_for_and_never_submitted_befor
     assert!(stage.is_gone(&ahead), "the sweep of its day queues it again");
     // Claimed and settled by a version before this one.
     let settlement = Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
-    *stage.outside.found.lock().unwrap() = Found::Settled(settlement.clone());
+    *stage.outside.found.lock().unwrap() = KeyStatus::Settled(settlement.clone());
     stage.work(&[&ahead]).await;
     let done = stage.done.try_recv().unwrap();
     assert!(matches!(done.end, End::Settled(settled) if settled == settlement));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::{Failure, Found, Outcome, Payment};
-use shared::dispatch_stop::{DispatchStop, StopCause, StopError, Trip};
+use domain::{Failure, KeyStatus, Outcome, Payment};
+use shared::dispatch_stop::{DispatchStop, StopCause, StopError, StopTrigger};
 use shared::telemetry::Metric;
 
 use crate::job::Blob;
@@ -203,7 +203,7 @@ pub(crate) fn early(payment: &Payment, result: &'static str) {
     tracing::warn!(%payment_id, %trace_key, %due, result, "a payment came before its day began at the bank: it is not submitted");
 }
 
-pub(crate) fn asked(payment: &Payment, found: &Found) {
+pub(crate) fn asked(payment: &Payment, found: &KeyStatus) {
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
     let (result, reason) = found_label(found);
     ASKED.add_for("result", result, 1);
@@ -216,17 +216,17 @@ pub(crate) fn asked(payment: &Payment, found: &Found) {
     }
 }
 
-pub(crate) fn probed(found: &Found) {
+pub(crate) fn probed(found: &KeyStatus) {
     PROBED.add_for("result", found_label(found).0, 1);
 }
 
-fn found_label(found: &Found) -> (&'static str, Option<&str>) {
+fn found_label(found: &KeyStatus) -> (&'static str, Option<&str>) {
     match found {
-        Found::Settled(_) => ("settled", None),
-        Found::UnderWay => ("under_way", None),
-        Found::Rejected { reason } => ("rejected", Some(reason)),
-        Found::Nothing => ("not_found", None),
-        Found::NoAnswer { reason, .. } => ("no_answer", Some(reason)),
+        KeyStatus::Settled(_) => ("settled", None),
+        KeyStatus::UnderWay => ("under_way", None),
+        KeyStatus::Rejected { reason } => ("rejected", Some(reason)),
+        KeyStatus::Nothing => ("not_found", None),
+        KeyStatus::NoAnswer { reason, .. } => ("no_answer", Some(reason)),
     }
 }
 
@@ -250,10 +250,10 @@ pub(crate) fn circuit_closed() {
 }
 
 /// The answers call for a stop, which holds here from now on.
-pub(crate) fn tripped(trip: &Trip) {
+pub(crate) fn tripped(trip: &StopTrigger) {
     STOPS.add_for("reason", trip.cause.as_str(), 1);
     stopped_for(Some(trip.cause));
-    let Trip { cause, reason, count } = trip;
+    let StopTrigger { cause, reason, count } = trip;
     tracing::error!(%cause, reason, count, "dispatching stops: see docs/runbooks/dispatch-stop.md");
 }
 

@@ -49,14 +49,15 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{Common, Names};
 use shared::dispatch_stop::{DispatchStops, StopTable, process_name};
-use shared::payments::archive::{Archive, ArchiveTable};
+use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
 use shared::transaction::{
-    Distinct, TransactionClient, TransactionClientError, TransactionIds, Transactions,
+    TransactionClient, TransactionClientError, TransactionIds, TransactionService,
+    UniqueTransactionIds,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -102,7 +103,7 @@ pub struct Deps {
     /// Where payments lie.
     pub store: Arc<dyn PaymentStore>,
     /// Where settled payments of days that are over lie.
-    pub archive: Arc<dyn Archive>,
+    pub archive: Arc<dyn ArchiveLookup>,
     /// The bank's time zone, which decides when a day is over.
     pub zone: TimeZone,
     /// Payments to dispatch.
@@ -112,7 +113,7 @@ pub struct Deps {
     /// What cannot be paid.
     pub dead_letters: DeadLetterQueue,
     /// The transaction service.
-    pub transactions: Arc<dyn Transactions>,
+    pub transactions: Arc<dyn TransactionService>,
     /// Where a stop of dispatching is stored.
     pub stops: Arc<dyn DispatchStops>,
     /// Who this dispatcher is, for whoever reads of its stop.
@@ -168,7 +169,7 @@ pub async fn run(
 ) -> Result<(), DispatcherError> {
     let Deps { store, archive, zone, payments, .. } = deps;
     let Deps { confirmations, dead_letters, transactions, stops, name, clock, .. } = deps;
-    let transactions = Distinct::over(transactions, TransactionIds::default());
+    let transactions = UniqueTransactionIds::over(transactions, TransactionIds::default());
     let tasks = TaskTracker::new();
     let gate = Gate::new(config.gate(), clock.now());
     let (done, to_record) = mpsc::channel(config.calls.most);

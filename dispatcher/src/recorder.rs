@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Money, Settlement};
-use shared::queue::{Confirmation, Consumer, MAX_BATCH, Outgoing, Producer, Reported};
+use shared::queue::{Confirmation, Consumer, MAX_BATCH, OutgoingMessage, Producer, ReportedResult};
 use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -129,13 +129,13 @@ async fn gather(done: &mut mpsc::Receiver<Done>) -> Vec<Done> {
 }
 
 /// What the confirmer has to hear, if anything.
-fn confirmation(done: &Done) -> Option<Outgoing> {
+fn confirmation(done: &Done) -> Option<OutgoingMessage> {
     let payment = &done.job.payment;
     match &done.end {
         End::Settled(settlement) => {
             let confirmation = Confirmation {
                 payment: payment.reference(),
-                result: Reported::Settled(settlement.clone()),
+                result: ReportedResult::Settled(settlement.clone()),
                 money: Some(Money { amount: payment.amount, currency: payment.currency }),
                 trace_key: Some(payment.trace_key),
             };

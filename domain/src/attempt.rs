@@ -60,20 +60,20 @@ impl Attempt {
 
 /// What a worker may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Course {
+pub enum AttemptPlan {
     /// Nothing was submitted yet: submit it.
     Submit,
     /// It may have been submitted: ask, and submit it if nothing is known of it.
     AskFirst,
     /// Ask, and give it up if nothing is known of it.
-    AskOnly(GivenUp),
+    AskOnly(GiveUpReason),
     /// Do not even ask any more: asking may be what kills the workers.
     GiveUp,
 }
 
 /// Why a payment is given up that nobody refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivenUp {
+pub enum GiveUpReason {
     /// Attempted too often. Nothing was settled under its key so far.
     Exhausted,
     /// It may have been settled, and nobody can say.
@@ -83,7 +83,7 @@ pub enum GivenUp {
     Disputed,
 }
 
-impl GivenUp {
+impl GiveUpReason {
     /// As it is written on the item and in the dead letter.
     #[must_use]
     pub fn failure(self) -> Failure {
@@ -111,17 +111,17 @@ impl AttemptLimits {
     /// The first attempt is the claim's own, so nothing was submitted before it. Asking ends
     /// too, after 40 attempts more.
     #[must_use]
-    pub fn course(&self, attempt: Attempt, now: Timestamp) -> Course {
+    pub fn plan(&self, attempt: Attempt, now: Timestamp) -> AttemptPlan {
         if attempt.counted() > self.attempts.saturating_add(QUESTIONS) {
-            Course::GiveUp
+            AttemptPlan::GiveUp
         } else if !self.remembers(attempt.claimed_at, now) {
-            Course::AskOnly(GivenUp::Unknown)
+            AttemptPlan::AskOnly(GiveUpReason::Unknown)
         } else if attempt.counted() > self.attempts {
-            Course::AskOnly(GivenUp::Exhausted)
+            AttemptPlan::AskOnly(GiveUpReason::Exhausted)
         } else if attempt.number <= 1 {
-            Course::Submit
+            AttemptPlan::Submit
         } else {
-            Course::AskFirst
+            AttemptPlan::AskFirst
         }
     }
 
@@ -137,7 +137,7 @@ impl AttemptLimits {
 
 /// What the transaction service is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct KeyQuery {
     /// The key.
     pub key: PaymentId,
     /// What a settlement under it must be of; `None` for a key that nobody has.
@@ -146,15 +146,15 @@ pub struct Asked {
     pub item: u64,
 }
 
-impl Asked {
+impl KeyQuery {
     /// A key that nobody has: whether the service answers at all.
     #[must_use]
-    pub fn nobody() -> Self {
+    pub fn unknown_key() -> Self {
         Self { key: PaymentId::generate(), money: None, item: 0 }
     }
 }
 
-impl From<&Payment> for Asked {
+impl From<&Payment> for KeyQuery {
     fn from(payment: &Payment) -> Self {
         let item = fingerprint(&payment.account, payment.due, payment.id);
         Self { key: payment.id, money: Some((payment.amount, payment.currency)), item }
@@ -163,7 +163,7 @@ impl From<&Payment> for Asked {
 
 /// What the transaction service says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum KeyStatus {
     /// Settled.
     Settled(Settlement),
     /// Taken for later settlement, and not ended.
@@ -186,31 +186,31 @@ pub enum Found {
 
 /// What follows from having asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterAsking {
+pub enum QueryDecision {
     /// Submit it (again, under the same key).
     Submit,
     /// The question is answered.
     Step(NextStep),
 }
 
-/// What follows from the answer on a payment whose course was to ask. With `give_up` it fails
+/// What follows from the answer on a payment whose plan was to ask. With `give_up` it fails
 /// if nothing is known of it; without, it is submitted.
 #[must_use]
-pub fn after_asking(found: Found, give_up: Option<GivenUp>, tries: u32) -> AfterAsking {
+pub fn after_query(found: KeyStatus, give_up: Option<GiveUpReason>, tries: u32) -> QueryDecision {
     let step = match (found, give_up) {
-        (Found::Nothing, None) => return AfterAsking::Submit,
-        (Found::Nothing, Some(given_up)) => NextStep::Fail(given_up.failure()),
-        (Found::Settled(settlement), _) => NextStep::Confirm(settlement),
-        (Found::UnderWay, _) => NextStep::Await,
-        (Found::Rejected { reason }, _) => {
+        (KeyStatus::Nothing, None) => return QueryDecision::Submit,
+        (KeyStatus::Nothing, Some(given_up)) => NextStep::Fail(given_up.failure()),
+        (KeyStatus::Settled(settlement), _) => NextStep::Confirm(settlement),
+        (KeyStatus::UnderWay, _) => NextStep::Await,
+        (KeyStatus::Rejected { reason }, _) => {
             NextStep::Fail(Failure::new(FailureCode::Refused, reason))
         }
-        (Found::NoAnswer { retry_after, reason }, _) => {
+        (KeyStatus::NoAnswer { retry_after, reason }, _) => {
             let certainty = Certainty::Uncertain;
             next_step(Outcome::NotDone { certainty, retry_after, reason }, tries)
         }
     };
-    AfterAsking::Step(step)
+    QueryDecision::Step(step)
 }
 
 #[cfg(test)]
@@ -224,71 +224,71 @@ mod tests {
         Timestamp::from_second(1_795_392_000 + seconds).unwrap()
     }
 
-    fn course(number: u32, now: i64) -> Course {
-        LIMITS.course(Attempt { number, before_replay: 0, not_done: 0, claimed_at: at(0) }, at(now))
+    fn plan(number: u32, now: i64) -> AttemptPlan {
+        LIMITS.plan(Attempt { number, before_replay: 0, not_done: 0, claimed_at: at(0) }, at(now))
     }
 
     #[test]
     fn only_the_first_attempt_is_submitted_without_asking() {
-        assert_eq!(course(1, 0), Course::Submit);
-        assert_eq!(course(2, 0), Course::AskFirst);
-        assert_eq!(course(20, 0), Course::AskFirst);
+        assert_eq!(plan(1, 0), AttemptPlan::Submit);
+        assert_eq!(plan(2, 0), AttemptPlan::AskFirst);
+        assert_eq!(plan(20, 0), AttemptPlan::AskFirst);
     }
 
     #[test]
     fn nothing_is_submitted_once_the_key_may_be_forgotten() {
         let last = 86_400 / 4 * 3;
         for number in [1, 2, 20, 21] {
-            assert_ne!(course(number, last - 1), Course::AskOnly(GivenUp::Unknown));
-            assert_eq!(course(number, last), Course::AskOnly(GivenUp::Unknown));
+            assert_ne!(plan(number, last - 1), AttemptPlan::AskOnly(GiveUpReason::Unknown));
+            assert_eq!(plan(number, last), AttemptPlan::AskOnly(GiveUpReason::Unknown));
         }
     }
 
     #[test]
     fn attempts_are_bounded_and_so_is_asking() {
-        assert_eq!(course(21, 0), Course::AskOnly(GivenUp::Exhausted));
-        assert_eq!(course(60, 0), Course::AskOnly(GivenUp::Exhausted));
-        assert_eq!(course(61, 0), Course::GiveUp);
+        assert_eq!(plan(21, 0), AttemptPlan::AskOnly(GiveUpReason::Exhausted));
+        assert_eq!(plan(60, 0), AttemptPlan::AskOnly(GiveUpReason::Exhausted));
+        assert_eq!(plan(61, 0), AttemptPlan::GiveUp);
     }
 
     #[test]
     fn a_replay_grants_new_attempts_but_never_one_without_asking() {
         let attempt = Attempt { number: 21, before_replay: 20, not_done: 0, claimed_at: at(0) };
-        assert_eq!(LIMITS.course(attempt, at(0)), Course::AskFirst);
+        assert_eq!(LIMITS.plan(attempt, at(0)), AttemptPlan::AskFirst);
         let attempt = Attempt { number: 41, ..attempt };
-        assert_eq!(LIMITS.course(attempt, at(0)), Course::AskOnly(GivenUp::Exhausted));
+        assert_eq!(LIMITS.plan(attempt, at(0)), AttemptPlan::AskOnly(GiveUpReason::Exhausted));
     }
 
     #[test]
     fn what_was_certainly_not_done_exhausts_no_payment_while_its_key_is_young() {
         let attempt = Attempt { number: 200, before_replay: 0, not_done: 199, claimed_at: at(0) };
-        assert_eq!(LIMITS.course(attempt, at(64_000)), Course::AskFirst);
+        assert_eq!(LIMITS.plan(attempt, at(64_000)), AttemptPlan::AskFirst);
         let counted = Attempt { not_done: 179, ..attempt };
-        assert_eq!(LIMITS.course(counted, at(0)), Course::AskOnly(GivenUp::Exhausted));
-        let old = Course::AskOnly(GivenUp::Unknown);
-        assert_eq!(LIMITS.course(attempt, at(86_400 / 4 * 3)), old);
+        assert_eq!(LIMITS.plan(counted, at(0)), AttemptPlan::AskOnly(GiveUpReason::Exhausted));
+        let old = AttemptPlan::AskOnly(GiveUpReason::Unknown);
+        assert_eq!(LIMITS.plan(attempt, at(86_400 / 4 * 3)), old);
         assert_eq!(attempt.tries(), 200, "the pause grows all the same");
     }
 
     #[test]
     fn a_clock_that_went_back_does_not_make_a_key_older() {
-        assert_eq!(course(2, -3_600), Course::AskFirst);
+        assert_eq!(plan(2, -3_600), AttemptPlan::AskFirst);
     }
 
     #[test]
     fn a_service_that_does_not_answer_fails_no_payment() {
-        for give_up in [None, Some(GivenUp::Exhausted), Some(GivenUp::Unknown)] {
-            let found = Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
-            let after = after_asking(found, give_up, 3);
-            assert!(matches!(after, AfterAsking::Step(NextStep::Redeliver(_))), "{after:?}");
+        for give_up in [None, Some(GiveUpReason::Exhausted), Some(GiveUpReason::Unknown)] {
+            let found = KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
+            let after = after_query(found, give_up, 3);
+            assert!(matches!(after, QueryDecision::Step(NextStep::Redeliver(_))), "{after:?}");
         }
     }
 
     #[test]
     fn what_was_settled_is_confirmed_however_late() {
         let settlement = Settlement { transaction_id: "T1".to_owned(), settled_at: at(0) };
-        let found = Found::Settled(settlement.clone());
-        let after = after_asking(found, Some(GivenUp::Unknown), 99);
-        assert_eq!(after, AfterAsking::Step(NextStep::Confirm(settlement)));
+        let found = KeyStatus::Settled(settlement.clone());
+        let after = after_query(found, Some(GiveUpReason::Unknown), 99);
+        assert_eq!(after, QueryDecision::Step(NextStep::Confirm(settlement)));
     }
 }

@@ -6,13 +6,14 @@
 
 mod account;
 mod attempt;
+mod currency;
+mod currency_period;
 mod data;
 mod date;
 mod failure;
 mod hash;
 mod money;
 mod outcome;
-mod payable;
 mod payment;
 mod payment_id;
 mod reference;
@@ -22,18 +23,22 @@ mod timing;
 
 pub use account::{AccountId, BeneficiaryId, IdError};
 pub use attempt::{
-    AfterAsking, Asked, Attempt, AttemptLimits, Course, Found, GivenUp, after_asking,
+    Attempt, AttemptLimits, AttemptPlan, GiveUpReason, KeyQuery, KeyStatus, QueryDecision,
+    after_query,
 };
+pub use currency::{Currency, CurrencyError, NotPayable};
 pub use data::{BlobDigest, BlobDigestError, Data, DataBlob, DataBlobError, MAX_PAYMENT_BYTES};
 pub use date::{DateError, DueDate};
 pub use failure::{Failure, FailureCode};
 pub use hash::fnv1a;
-pub use money::{Amount, AmountError, Currency, CurrencyError, Money};
-pub use outcome::{Certainty, Doubt, NextStep, Outcome, Settlement, next_step, redelivery_pause};
-pub use payable::NotPayable;
+pub use money::{Amount, AmountError, Money};
+pub use outcome::{
+    Certainty, NextStep, Outcome, ServiceRefusal, Settlement, UnknownCause, next_step,
+    redelivery_pause,
+};
 pub use payment::{Payment, TraceKey};
 pub use payment_id::{PaymentId, PaymentIdError};
 pub use reference::{PaymentRef, ReferenceError};
-pub use refusal::{CERTAIN_STATUSES, RefusalCode, RefusalCodeError, RefusalCodes, Refused};
+pub use refusal::{CERTAIN_STATUSES, RefusalCode, RefusalCodeError, RefusalCodes};
 pub use status::{Event, Status, StatusError, TransitionRefused, transition};
-pub use timing::{CLOCK_TOLERANCE, Timing};
+pub use timing::{CLOCK_TOLERANCE, DueTiming};

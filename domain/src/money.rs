@@ -1,11 +1,11 @@
-//! Money: whole minor units and an ISO 4217 currency, never a fraction.
+//! Money: whole minor units of an ISO 4217 currency, never a fraction.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::payable::withdrawn;
+use super::Currency;
 
 /// Why a number is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,75 +93,6 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Why a text is not a currency.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct CurrencyError {
-    text: String,
-}
-
-impl fmt::Display for CurrencyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { text } = self;
-        match withdrawn(text) {
-            Some((last, instead)) => {
-                write!(f, "{text} was withdrawn after {last}; {instead} came instead")
-            }
-            None => write!(f, "{text:?} is not an ISO 4217 currency code such as EUR"),
-        }
-    }
-}
-
-/// An ISO 4217 currency. Stored payments need every code read back; in which of them a payment
-/// can be made, and when, says [`Currency::check_payable_on`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Currency(iso_currency::Currency);
-
-impl Currency {
-    /// The three capital letters.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        self.0.code()
-    }
-
-    /// How many digits of an amount lie behind the point: the exponent of ISO 4217, and 0 for
-    /// what has none (metals, test codes).
-    #[must_use]
-    pub fn minor_digits(self) -> usize {
-        self.0.exponent().unwrap_or_default().into()
-    }
-}
-
-impl FromStr for Currency {
-    type Err = CurrencyError;
-
-    fn from_str(text: &str) -> Result<Self, CurrencyError> {
-        iso_currency::Currency::from_code(text)
-            .map(Self)
-            .ok_or_else(|| CurrencyError { text: text.to_owned() })
-    }
-}
-
-impl TryFrom<String> for Currency {
-    type Error = CurrencyError;
-
-    fn try_from(text: String) -> Result<Self, CurrencyError> {
-        text.parse()
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.code().to_owned()
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
 /// An amount as people read it: `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
@@ -222,13 +153,5 @@ mod tests {
             currency: "EUR".parse().unwrap(),
         };
         assert_eq!(format!("{money:>12}"), "    0.05 EUR");
-    }
-
-    #[test]
-    fn currencies_are_those_of_iso_4217_in_capitals() {
-        assert_eq!("EUR".parse::<Currency>().unwrap().code(), "EUR");
-        for text in ["eur", "ABC", "EURO", ""] {
-            assert!(text.parse::<Currency>().is_err(), "{text} was accepted");
-        }
     }
 }

@@ -85,10 +85,40 @@ pub enum Outcome {
     /// It may have happened.
     Unknown {
         /// Of which kind the doubt is.
-        doubt: Doubt,
+        doubt: UnknownCause,
         /// What was seen.
         reason: String,
     },
+}
+
+/// A refusal as the circuit breaker judges it: by its code, if it has the contract's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceRefusal<'a> {
+    /// The service's code; `None` for a refusal without the contract's body, or with a status
+    /// that the contract does not know.
+    pub code: Option<&'a RefusalCode>,
+    /// What was said, status first.
+    pub reason: &'a str,
+}
+
+impl Outcome {
+    /// The refusal that this is: certain with a code, uncertain without.
+    #[must_use]
+    pub fn refused(&self) -> Option<ServiceRefusal<'_>> {
+        match self {
+            Self::Rejected { code, reason } | Self::Refused { code, reason } => {
+                Some(ServiceRefusal { code: Some(code), reason })
+            }
+            Self::Unknown { doubt: UnknownCause::Refusal, reason } => {
+                Some(ServiceRefusal { code: None, reason })
+            }
+            Self::Settled(_)
+            | Self::Accepted
+            | Self::InProgress
+            | Self::NotDone { .. }
+            | Self::Unknown { .. } => None,
+        }
+    }
 }
 
 /// Whether a request that was turned away did nothing.
@@ -103,7 +133,7 @@ pub enum Certainty {
 
 /// Why nobody knows what became of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Doubt {
+pub enum UnknownCause {
     /// No answer, or only a part of one: timeout, broken connection.
     Lost,
     /// A status that tells nothing: 5xx, a redirect.
@@ -204,7 +234,13 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_never_a_failure() {
-        for doubt in [Doubt::Lost, Doubt::Status, Doubt::Refusal, Doubt::Answer, Doubt::Reused] {
+        for doubt in [
+            UnknownCause::Lost,
+            UnknownCause::Status,
+            UnknownCause::Refusal,
+            UnknownCause::Answer,
+            UnknownCause::Reused,
+        ] {
             for count in [1, 5, 1_000, u32::MAX] {
                 let step = next_step(Outcome::Unknown { doubt, reason: "x".to_owned() }, count);
                 assert!(matches!(step, NextStep::Redeliver(_)));

@@ -43,7 +43,7 @@ impl fmt::Display for TraceKey {
 /// Its JSON form, with the bank's attribute names, is the body of a message in
 /// `payments.fifo`: with the blob, or with its digest when the blob lies in an item of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Body")]
+#[serde(try_from = "PaymentBody")]
 pub struct Payment {
     /// Its id and idempotency key.
     #[serde(rename = "PaymentID")]
@@ -116,7 +116,7 @@ impl Payment {
 /// and not taken for an absent one.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Body {
+struct PaymentBody {
     #[serde(rename = "PaymentID")]
     id: PaymentId,
     #[serde(rename = "AccountID")]
@@ -138,10 +138,10 @@ struct Body {
 #[error("there is both a DataBlob and a BlobDigest")]
 struct BlobTwice;
 
-impl TryFrom<Body> for Payment {
+impl TryFrom<PaymentBody> for Payment {
     type Error = BlobTwice;
 
-    fn try_from(body: Body) -> Result<Self, BlobTwice> {
+    fn try_from(body: PaymentBody) -> Result<Self, BlobTwice> {
         let data = match (body.data_blob, body.blob_digest) {
             (None, None) => None,
             (Some(blob), None) => Some(Data::Whole(blob)),

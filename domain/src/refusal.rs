@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Outcome;
-
 /// Statuses of a refusal that the contract knows; with its body they are certain.
 pub const CERTAIN_STATUSES: [u16; 3] = [400, 413, 422];
 
@@ -99,36 +97,6 @@ fn has_form(code: &str) -> bool {
     code.len() <= RefusalCode::MAX_BYTES
         && code.starts_with(|c: char| c.is_ascii_lowercase())
         && code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-}
-
-/// A refusal as the circuit breaker judges it: by its code, if it has the contract's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused<'a> {
-    /// The service's code; `None` for a refusal without the contract's body, or with a status
-    /// that the contract does not know.
-    pub code: Option<&'a RefusalCode>,
-    /// What was said, status first.
-    pub reason: &'a str,
-}
-
-impl Outcome {
-    /// The refusal that this is: certain with a code, uncertain without.
-    #[must_use]
-    pub fn refused(&self) -> Option<Refused<'_>> {
-        match self {
-            Self::Rejected { code, reason } | Self::Refused { code, reason } => {
-                Some(Refused { code: Some(code), reason })
-            }
-            Self::Unknown { doubt: super::Doubt::Refusal, reason } => {
-                Some(Refused { code: None, reason })
-            }
-            Self::Settled(_)
-            | Self::Accepted
-            | Self::InProgress
-            | Self::NotDone { .. }
-            | Self::Unknown { .. } => None,
-        }
-    }
 }
 
 #[cfg(test)]

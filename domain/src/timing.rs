@@ -13,7 +13,7 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(15 * 60);
 
 /// Where a payment's day stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timing {
+pub enum DueTiming {
     /// It has begun: the payment may be submitted.
     Begun,
     /// It begins after so long, which is within the tolerance of clocks.
@@ -25,14 +25,14 @@ pub enum Timing {
 impl DueDate {
     /// Where this day stands in the bank's `zone` at `now`.
     #[must_use]
-    pub fn timing(self, now: Timestamp, zone: &TimeZone) -> Timing {
+    pub fn timing(self, now: Timestamp, zone: &TimeZone) -> DueTiming {
         if self <= Self::today(now, zone) {
-            return Timing::Begun;
+            return DueTiming::Begun;
         }
         match Duration::try_from(self.start(zone).duration_since(now)) {
-            Ok(rest) if rest <= CLOCK_TOLERANCE => Timing::BeginsIn(rest),
+            Ok(rest) if rest <= CLOCK_TOLERANCE => DueTiming::BeginsIn(rest),
             // A day at the end of the calendar has no start, which counts as far ahead.
-            Ok(_) | Err(_) => Timing::Ahead,
+            Ok(_) | Err(_) => DueTiming::Ahead,
         }
     }
 }
@@ -46,13 +46,13 @@ mod tests {
         let zone = TimeZone::get("Europe/Madrid").unwrap();
         let day: DueDate = "2026-11-24".parse().unwrap();
         let at = |now: &str| day.timing(now.parse().unwrap(), &zone);
-        assert_eq!(at("2026-11-23T23:00:00Z"), Timing::Begun);
-        assert_eq!(at("2026-12-24T00:00:00Z"), Timing::Begun);
-        assert_eq!(at("2026-11-23T22:59:59Z"), Timing::BeginsIn(Duration::from_secs(1)));
-        assert_eq!(at("2026-11-23T22:45:00Z"), Timing::BeginsIn(CLOCK_TOLERANCE));
-        assert_eq!(at("2026-11-23T22:44:59Z"), Timing::Ahead);
-        assert_eq!(at("2026-01-01T00:00:00Z"), Timing::Ahead);
+        assert_eq!(at("2026-11-23T23:00:00Z"), DueTiming::Begun);
+        assert_eq!(at("2026-12-24T00:00:00Z"), DueTiming::Begun);
+        assert_eq!(at("2026-11-23T22:59:59Z"), DueTiming::BeginsIn(Duration::from_secs(1)));
+        assert_eq!(at("2026-11-23T22:45:00Z"), DueTiming::BeginsIn(CLOCK_TOLERANCE));
+        assert_eq!(at("2026-11-23T22:44:59Z"), DueTiming::Ahead);
+        assert_eq!(at("2026-01-01T00:00:00Z"), DueTiming::Ahead);
         let last: DueDate = "9999-12-31".parse().unwrap();
-        assert_eq!(last.timing("2026-11-23T00:00:00Z".parse().unwrap(), &zone), Timing::Ahead);
+        assert_eq!(last.timing("2026-11-23T00:00:00Z".parse().unwrap(), &zone), DueTiming::Ahead);
     }
 }

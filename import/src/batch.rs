@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::{AccountId, Payment, Status};
-use shared::payments::Inserted;
+use shared::payments::InsertResult;
 
 use super::ledger::Ledger;
 use super::rejects::Refused;
@@ -66,17 +66,17 @@ impl Batch {
     }
 
     /// Enters every row, with what the table said of the payments among them.
-    pub(crate) fn enter(self, results: &[Inserted], ledger: &mut Ledger) -> Result<(), Stop> {
+    pub(crate) fn enter(self, results: &[InsertResult], ledger: &mut Ledger) -> Result<(), Stop> {
         let mut results = self.payments.iter().zip(results);
         for Held { line, row, refused } in self.rows {
             let reason = match refused {
                 Some(reason) => reason,
                 None => match results.next() {
-                    Some((_, Inserted::New)) => {
+                    Some((_, InsertResult::New)) => {
                         ledger.scheduled();
                         continue;
                     }
-                    Some((payment, Inserted::AlreadyThere(status))) => {
+                    Some((payment, InsertResult::AlreadyThere(status))) => {
                         match ended_unpaid(payment, *status) {
                             Some(reason) => reason,
                             None => {
@@ -85,7 +85,7 @@ impl Batch {
                             }
                         }
                     }
-                    Some((payment, Inserted::Conflict)) => {
+                    Some((payment, InsertResult::Conflict)) => {
                         format!("PaymentID: {} is another payment already", payment.id)
                     }
                     // PaymentsTable::insert gives a result for each payment.

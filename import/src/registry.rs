@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 use domain::PaymentId;
 use jiff::Timestamp;
-use shared::payments::Attributes;
+use shared::payments::ItemAttributes;
 use shared::resources::imports;
 
 use super::progress::Counts;
@@ -170,7 +170,11 @@ impl Registry {
     }
 
     /// Which batch has the rows, and how far it is.
-    async fn brought(&self, rows: impl Attributes, count: u64) -> Result<Brought, RegistryError> {
+    async fn brought(
+        &self,
+        rows: impl ItemAttributes,
+        count: u64,
+    ) -> Result<Brought, RegistryError> {
         let batch = rows.text(BATCH).unwrap_or_default().to_owned();
         let since = rows.text(STARTED_AT).unwrap_or_default().to_owned();
         let found = self

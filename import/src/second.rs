@@ -13,7 +13,7 @@ use super::rules::{Rules, shortened};
 use super::stop::Stop;
 use super::writers::Writers;
 use domain::{Payment, PaymentRef, Status};
-use shared::payments::{Inserted, PaymentsTable};
+use shared::payments::{InsertResult, PaymentsTable};
 
 /// Rows between two looks at the clock, where nothing is sent.
 const SHOWN: u64 = 1024;
@@ -163,7 +163,7 @@ impl<R: BufRead> Second<R> {
                 let results = table.look_up(&payments).await;
                 let results = results.map_err(|error| Stop::Lookup(Box::new(error)))?;
                 for (payment, result) in payments.drain(..).zip(results) {
-                    if result == Inserted::AlreadyThere(Status::Scheduled) {
+                    if result == InsertResult::AlreadyThere(Status::Scheduled) {
                         found(&payment.reference())?;
                     }
                 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::AccountId;
-use shared::payments::{Inserted, PaymentsError, PaymentsTable};
+use shared::payments::{InsertResult, PaymentsError, PaymentsTable};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 struct Sent {
     ordered: HashSet<AccountId>,
-    answer: JoinHandle<(Batch, Result<Vec<Inserted>, PaymentsError>)>,
+    answer: JoinHandle<(Batch, Result<Vec<InsertResult>, PaymentsError>)>,
 }
 
 /// What every request needs.
@@ -122,7 +122,7 @@ impl Writers {
 }
 
 /// Inserts the payments of a batch. A request that fails is repeated, which inserts nothing twice.
-async fn insert(desk: &Desk, batch: &Batch) -> Result<Vec<Inserted>, PaymentsError> {
+async fn insert(desk: &Desk, batch: &Batch) -> Result<Vec<InsertResult>, PaymentsError> {
     // The semaphore is never closed; without a permit there would only be more requests.
     let _permit = desk.permits.acquire().await;
     let first = Instant::now();

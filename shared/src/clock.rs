@@ -21,7 +21,7 @@ pub struct Clock {
     wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     monotonic: Monotonic,
     /// When it was last known to be right, if it is guarded.
-    confirmed: Option<Arc<Mutex<Reading>>>,
+    confirmed: Option<Arc<Mutex<ClockReading>>>,
 }
 
 /// The clock that a wall clock is held against. Virtual time is tokio's, and says nothing of the
@@ -59,7 +59,7 @@ impl Moment {
 
 /// One look at both clocks.
 #[derive(Debug, Clone, Copy)]
-pub struct Reading {
+pub struct ClockReading {
     /// The wall clock's.
     pub wall: Timestamp,
     monotonic: Moment,
@@ -106,12 +106,12 @@ impl Clock {
 
     /// A look at both clocks.
     #[must_use]
-    pub fn read(&self) -> Reading {
-        Reading { wall: self.now(), monotonic: self.monotonic.now() }
+    pub fn read(&self) -> ClockReading {
+        ClockReading { wall: self.now(), monotonic: self.monotonic.now() }
     }
 
     /// Notes that `reading` was right.
-    pub fn confirm(&self, reading: Reading) {
+    pub fn confirm(&self, reading: ClockReading) {
         if let Some(confirmed) = &self.confirmed {
             *confirmed.lock().unwrap_or_else(PoisonError::into_inner) = reading;
         }
@@ -120,7 +120,8 @@ impl Clock {
     /// What the wall clock should show by what has passed since it was confirmed.
     fn steady(&self) -> Option<Timestamp> {
         let confirmed = self.confirmed.as_ref()?;
-        let Reading { wall, monotonic } = *confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let ClockReading { wall, monotonic } =
+            *confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = SignedDuration::try_from(monotonic.elapsed()).ok()?;
         wall.checked_add(passed).ok()
     }

@@ -11,12 +11,12 @@
 use jiff::Timestamp;
 
 use crate::payments::{Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
-use crate::queue::{DeadLetterQueue, Unsent};
+use crate::queue::{DeadLetterQueue, SendError};
 use domain::{Failure, FailureCode, PaymentRef, Status};
 
 /// What became of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeadLettered {
+pub enum DeadLetterResult {
     /// It was sent.
     Now,
     /// It had been sent before.
@@ -35,7 +35,7 @@ pub enum DeadLetterError {
     Payments(#[from] PaymentsError),
     /// The dead letter.
     #[error(transparent)]
-    Unsent(#[from] Unsent),
+    Unsent(#[from] SendError),
     /// The mark.
     #[error("noting a dead letter: {0}")]
     Mark(#[source] ChangeError),
@@ -52,24 +52,24 @@ pub async fn dead_letter(
     reference: &PaymentRef,
     raw: Option<&str>,
     now: Timestamp,
-) -> Result<DeadLettered, DeadLetterError> {
-    let Some(stored) = store.get(reference).await? else { return Ok(DeadLettered::Missing) };
+) -> Result<DeadLetterResult, DeadLetterError> {
+    let Some(stored) = store.get(reference).await? else { return Ok(DeadLetterResult::Missing) };
     match stored.status {
         Status::Failed => {}
         status @ (Status::Scheduled | Status::Pending | Status::Processed | Status::Cancelled) => {
-            return Ok(DeadLettered::NotFailed(status));
+            return Ok(DeadLetterResult::NotFailed(status));
         }
     }
     if stored.dead_letters.last.is_some() {
-        return Ok(DeadLettered::Before);
+        return Ok(DeadLetterResult::Before);
     }
-    queue.bury_failed(&stored, failure_of(&stored), raw.map(str::to_owned)).await?;
+    queue.send_failed(&stored, failure_of(&stored), raw.map(str::to_owned)).await?;
     let count = stored.dead_letters.count.saturating_add(1);
     let mark = [Change::DeadLettered(reference, stored.attempts, count)];
     match store.apply(&mark, now).await?.pop() {
-        Some(Ok(_)) => Ok(DeadLettered::Now),
+        Some(Ok(_)) => Ok(DeadLetterResult::Now),
         // An operator was quicker: the dead letter was there.
-        Some(Err(ChangeError::InStatus(_) | ChangeError::Missing)) => Ok(DeadLettered::Now),
+        Some(Err(ChangeError::InStatus(_) | ChangeError::Missing)) => Ok(DeadLetterResult::Now),
         Some(Err(error)) => Err(DeadLetterError::Mark(error)),
         None => Err(PaymentsError::ResultCount { expected: 1, got: 0 }.into()),
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::payments::{Applied, BlobError, DeadLetters};
+use crate::payments::{ApplyResult, BlobError, DeadLetters};
 use crate::queue::{
-    CallFailed, DeadLetter, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
+    DeadLetter, OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
+    Visibility,
 };
 use domain::{BlobDigest, DataBlob};
 
@@ -27,7 +28,7 @@ impl PaymentStore for Item {
         &self,
         changes: &[Change<'_>],
         at: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let mut stored = self.stored.lock().unwrap();
         let [Change::DeadLettered(_, attempts, count)] = changes else { panic!("{changes:?}") };
         let mut fails = self.mark_fails.lock().unwrap();
@@ -39,7 +40,7 @@ impl PaymentStore for Item {
             return Ok(vec![Err(ChangeError::InStatus(Box::new(stored.clone())))]);
         }
         stored.dead_letters = DeadLetters { count: *count, last: Some(at) };
-        Ok(vec![Ok(Applied::Now)])
+        Ok(vec![Ok(ApplyResult::Now)])
     }
 
     async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
@@ -55,7 +56,7 @@ impl PaymentStore for Item {
 }
 
 #[derive(Debug, Default)]
-struct Sent(Mutex<Vec<Outgoing>>);
+struct Sent(Mutex<Vec<OutgoingMessage>>);
 
 #[async_trait]
 impl QueueApi for Sent {
@@ -63,11 +64,15 @@ impl QueueApi for Sent {
         "payments-dlq.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
@@ -75,11 +80,14 @@ impl QueueApi for Sent {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         self.0.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())
     }
@@ -88,7 +96,7 @@ impl QueueApi for Sent {
 /// A payment that FAILED after so many attempts.
 fn failed(attempts: u32) -> Item {
     let stored = StoredPayment {
-        payment: crate::payments::tests::longest_payment(),
+        payment: crate::testing::longest_payment(),
         status: Status::Failed,
         updated_at: now(),
         attempts,
@@ -104,7 +112,7 @@ fn failed(attempts: u32) -> Item {
 }
 
 /// Asks for the dead letter of an item.
-async fn ask(item: &Item, sent: &Arc<Sent>) -> Result<DeadLettered, DeadLetterError> {
+async fn ask(item: &Item, sent: &Arc<Sent>) -> Result<DeadLetterResult, DeadLetterError> {
     let queue = Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>);
     let queue = DeadLetterQueue::new(queue, "test");
     let reference = item.stored.lock().unwrap().payment.reference();
@@ -118,9 +126,9 @@ fn ids(sent: &Sent) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_failure_has_one_dead_letter_however_often_it_is_asked_for() {
     let (item, sent) = (failed(3), Arc::default());
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLettered::Now);
+    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
     for _ in 0..24 {
-        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLettered::Before);
+        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Before);
     }
     let letters = sent.0.lock().unwrap();
     let [letter] = &letters[..] else { panic!("{letters:?}") };
@@ -137,7 +145,7 @@ async fn a_crash_between_the_dead_letter_and_its_mark_sends_the_same_one_again()
     let (item, sent) = (failed(3), Arc::default());
     *item.mark_fails.lock().unwrap() = 1;
     assert!(ask(&item, &sent).await.is_err());
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLettered::Now);
+    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
     let ids = ids(&sent);
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "SQS would not drop the second");
 }
@@ -152,7 +160,7 @@ async fn a_payment_that_fails_again_after_a_replay_has_another_dead_letter() {
         stored.attempts = 2;
         stored.dead_letters.last = None;
     }
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLettered::Now);
+    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
     let ids = ids(&sent);
     assert_ne!(ids[0], ids[1], "SQS would drop the second within five minutes");
     assert_eq!(item.stored.lock().unwrap().dead_letters.count, 2);
@@ -163,7 +171,7 @@ async fn a_payment_that_is_not_failed_has_no_dead_letter() {
     let (item, sent) = (failed(1), Arc::default());
     for status in Status::ALL.into_iter().filter(|status| *status != Status::Failed) {
         item.stored.lock().unwrap().status = status;
-        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLettered::NotFailed(status));
+        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::NotFailed(status));
     }
     assert!(ids(&sent).is_empty());
 }

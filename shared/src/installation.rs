@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Aws;
 use crate::clock::{Clock, TOLERANCE};
-use crate::config::{Common, Names};
+use crate::config::{Common, Installation, Names};
 use crate::resources::control::{INSTALLATION, KEY};
 use crate::retry;
 
@@ -29,15 +29,6 @@ const SHARDS: &str = "DueShards";
 
 /// How often a running service looks whether it still agrees.
 pub const LOOK: Duration = Duration::from_secs(60);
-
-/// The values of an installation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installation {
-    /// The bank's time zone, by its name.
-    pub zone: String,
-    /// Partitions of the index `due`.
-    pub due_shards: u16,
-}
 
 /// Why this process must not work on the installation.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@
 //! | [`pacer`] | work at an even rate |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`http`] | clients that go where they are told, addresses as they may be shown |
-//! | [`port`] | opening a port |
+//! | [`listener`] | opening a listener |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
 
 pub mod aws;
@@ -26,9 +26,9 @@ pub mod dead_letters;
 pub mod dispatch_stop;
 pub mod http;
 pub mod installation;
+pub mod listener;
 pub mod pacer;
 pub mod payments;
-pub mod port;
 pub mod queue;
 pub mod resources;
 pub mod retry;
@@ -36,4 +36,6 @@ pub mod service;
 pub mod setup;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;

@@ -8,7 +8,7 @@ use crate::payments::attribute;
 
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub struct TableDefinition {
     /// Its name.
     pub name: String,
     /// Partition key, a string.
@@ -16,7 +16,7 @@ pub struct Table {
     /// Sort key, a string.
     pub sort_key: Option<&'static str>,
     /// Its indexes.
-    pub indexes: Vec<Index>,
+    pub indexes: Vec<IndexDefinition>,
     /// Whether changes appear in a stream, with the new image.
     pub stream: bool,
     /// The number attribute that says, in seconds since 1970, when an item may be deleted.
@@ -25,7 +25,7 @@ pub struct Table {
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
+pub struct IndexDefinition {
     /// Its name.
     pub name: &'static str,
     /// Partition key, a string.
@@ -63,9 +63,9 @@ pub mod imports {
 
 /// The tables, in the order in which they are made.
 #[must_use]
-pub fn tables(names: &Names) -> Vec<Table> {
+pub fn tables(names: &Names) -> Vec<TableDefinition> {
     vec![
-        Table {
+        TableDefinition {
             name: names.payments_table(),
             partition_key: attribute::PK,
             sort_key: Some(attribute::SK),
@@ -74,13 +74,13 @@ pub fn tables(names: &Names) -> Vec<Table> {
             // Only blobs' own items have it.
             expiry: Some(attribute::EXPIRES_AT),
         },
-        Table {
+        TableDefinition {
             name: names.archive_table(),
             partition_key: attribute::PK,
             sort_key: Some(attribute::SK),
             indexes: vec![
                 due_index(),
-                Index {
+                IndexDefinition {
                     name: TRANSACTION_INDEX,
                     partition_key: attribute::TRANSACTION_ID,
                     sort_key: None,
@@ -96,12 +96,19 @@ pub fn tables(names: &Names) -> Vec<Table> {
     ]
 }
 
-fn keyed_by(name: String, partition_key: &'static str) -> Table {
-    Table { name, partition_key, sort_key: None, indexes: Vec::new(), stream: false, expiry: None }
+fn keyed_by(name: String, partition_key: &'static str) -> TableDefinition {
+    TableDefinition {
+        name,
+        partition_key,
+        sort_key: None,
+        indexes: Vec::new(),
+        stream: false,
+        expiry: None,
+    }
 }
 
-fn due_index() -> Index {
-    Index {
+fn due_index() -> IndexDefinition {
+    IndexDefinition {
         name: DUE_INDEX,
         partition_key: attribute::DUE_SHARD,
         sort_key: Some(attribute::DUE_KEY),
@@ -111,7 +118,7 @@ fn due_index() -> Index {
 
 /// A FIFO queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueDefinition {
     /// Its name.
     pub name: String,
     /// Its attributes by SQS's names, without the redrive policy.
@@ -130,7 +137,7 @@ const RETENTION: &str = "1209600";
 
 /// The queues, the dead-letter queue first, because the others name it.
 #[must_use]
-pub fn queues(names: &Names) -> Vec<Queue> {
+pub fn queues(names: &Names) -> Vec<QueueDefinition> {
     let attributes: BTreeMap<&'static str, String> = [
         ("FifoQueue", "true"),
         ("ContentBasedDeduplication", "false"),
@@ -145,13 +152,17 @@ pub fn queues(names: &Names) -> Vec<Queue> {
     .map(|(name, value)| (name, value.to_owned()))
     .collect();
     let dead_letters = names.dead_letter_queue();
-    let with_redrive = |name: String| Queue {
+    let with_redrive = |name: String| QueueDefinition {
         name,
         attributes: attributes.clone(),
         redrive: Some((dead_letters.clone(), MAX_RECEIVE_COUNT)),
     };
     vec![
-        Queue { name: dead_letters.clone(), attributes: attributes.clone(), redrive: None },
+        QueueDefinition {
+            name: dead_letters.clone(),
+            attributes: attributes.clone(),
+            redrive: None,
+        },
         with_redrive(names.payments_queue()),
         with_redrive(names.confirmations_queue()),
     ]

@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::clock::Clock;
+use crate::config::Installation;
 use crate::config::Names;
-use crate::installation::{Agreement, Installation, InstallationError};
-use crate::resources::{self, Index, Queue, Table};
+use crate::installation::{Agreement, InstallationError};
+use crate::resources::{self, IndexDefinition, QueueDefinition, TableDefinition};
 
 /// How long a table may take to become active (AWS: seconds, an index a little more).
 const ACTIVE: Duration = Duration::from_secs(300);
@@ -86,7 +87,7 @@ pub async fn set_up(aws: &Aws, names: &Names) -> Result<Vec<Done>, SetupError> {
 
 async fn make_table(
     client: &aws_sdk_dynamodb::Client,
-    table: &Table,
+    table: &TableDefinition,
 ) -> Result<&'static str, CallError> {
     let mut strings = vec![table.partition_key];
     strings.extend(table.sort_key);
@@ -130,7 +131,7 @@ async fn make_table(
     Ok(result)
 }
 
-fn projection(index: &Index) -> Projection {
+fn projection(index: &IndexDefinition) -> Projection {
     let projection = Projection::builder();
     if index.projected.is_empty() {
         return projection.projection_type(ProjectionType::KeysOnly).build();
@@ -200,7 +201,7 @@ async fn until_active(
 
 /// A table of this name with other keys or without the stream cannot be brought up to date,
 /// only replaced, and that is for a person to decide.
-fn check_table(table: &Table, found: &TableDescription) -> Result<(), CallError> {
+fn check_table(table: &TableDefinition, found: &TableDescription) -> Result<(), CallError> {
     let wanted = key_schema(table.partition_key, table.sort_key)?;
     if found.key_schema() != wanted {
         return Err(format!("it exists with another key: {:?}", found.key_schema()).into());
@@ -222,7 +223,7 @@ fn check_table(table: &Table, found: &TableDescription) -> Result<(), CallError>
 
 async fn make_queue(
     client: &aws_sdk_sqs::Client,
-    queue: &Queue,
+    queue: &QueueDefinition,
 ) -> Result<&'static str, CallError> {
     let attributes = queue_attributes(client, queue).await?;
     // SQS answers the same for a new queue and an equal one, so it is asked first.
@@ -269,7 +270,7 @@ async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, C
 
 async fn queue_attributes(
     client: &aws_sdk_sqs::Client,
-    queue: &Queue,
+    queue: &QueueDefinition,
 ) -> Result<HashMap<QueueAttributeName, String>, CallError> {
     let mut attributes: HashMap<_, _> = queue
         .attributes

@@ -8,7 +8,9 @@ use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Outcome, Payment, PaymentId,
     TraceKey,
 };
-use shared::transaction::{Echo, Terms, TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{
+    ContractSettings, EchoPolicy, TransactionClient, TransactionService, TransactionSettings,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -38,9 +40,9 @@ async fn service() -> (TransactionClient, mpsc::Receiver<String>) {
     });
     let timeout = Duration::from_secs(10);
     let url = url.parse().unwrap();
-    let terms = Terms { echo: Echo::Accepted, ..Terms::default() };
+    let contract = ContractSettings { echo: EchoPolicy::Accepted, ..ContractSettings::default() };
     let settings =
-        TransactionSettings { url, proxy: None, timeout, connect_timeout: timeout, terms };
+        TransactionSettings { url, proxy: None, timeout, connect_timeout: timeout, contract };
     (TransactionClient::new(&settings).unwrap(), requests)
 }
 

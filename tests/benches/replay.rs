@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use local::LocalOptions;
 use local::transactions::Faults;
 use shared::payments::{Change, PaymentStore, PaymentsTable, StoredPayment};
-use shared::queue::{DeadLetter, MAX_BATCH, Outgoing, Producer};
+use shared::queue::{DeadLetter, MAX_BATCH, OutgoingMessage, Producer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -136,7 +136,7 @@ async fn dead_letter(
             raw: None,
         };
         let body = serde_json::to_string(&letter)?;
-        Ok(Outgoing { group, deduplication, body })
+        Ok(OutgoingMessage { group, deduplication, body })
     });
     let letters: Vec<_> = letters.collect::<Result<_, serde_json::Error>>()?;
     producer.send(&letters).await?;

@@ -15,7 +15,8 @@ use domain::{
 };
 use operator::archive::{Place, compare_day};
 use shared::payments::archive::{
-    Archive, ArchiveTable, Counters, DayPlan, DaySummary, Deleted, Moves, Tables, archive_day,
+    ArchiveLookup, ArchiveTable, ArchiverTables, Counters, DayPlan, DaySummary, DeleteResult,
+    PaymentsAndArchive, archive_day,
 };
 use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
@@ -30,7 +31,7 @@ struct Bank {
     world: World,
     client: Client,
     payments: PaymentsTable,
-    tables: Arc<Tables>,
+    tables: Arc<PaymentsAndArchive>,
     day: DueDate,
     _dir: TempDir,
 }
@@ -40,7 +41,7 @@ impl Bank {
         let (world, dir) = without_services().await.unwrap();
         let client = world.aws.dynamodb("test");
         let payments = PaymentsTable::new(client.clone(), &world.names.payments_table(), SHARDS);
-        let tables = Arc::new(Tables::new(&client, &world.names, SHARDS));
+        let tables = Arc::new(PaymentsAndArchive::new(&client, &world.names, SHARDS));
         let day = "2026-11-20".parse().unwrap();
         Self { world, client, payments, tables, day, _dir: dir }
     }
@@ -260,7 +261,11 @@ async fn only_what_is_still_settled_by_the_same_transaction_is_deleted() {
     update.send().await.unwrap();
     for _ in 0..2 {
         let deleted = bank.tables.delete(&items).await.unwrap();
-        assert_eq!(deleted, [Deleted::Changed, Deleted::Gone], "also when it is gone already");
+        assert_eq!(
+            deleted,
+            [DeleteResult::Changed, DeleteResult::Gone],
+            "also when it is gone already"
+        );
     }
     assert_eq!(bank.payment_items().await.len(), 1);
     // Whoever wrote so: what is not PROCESSED any more stays too.
@@ -274,6 +279,6 @@ async fn only_what_is_still_settled_by_the_same_transaction_is_deleted() {
     let update = update.expression_attribute_names("#s", "Status");
     let update = update.expression_attribute_values(":pending", text("PENDING".to_owned()));
     update.send().await.unwrap();
-    assert_eq!(bank.tables.delete(&items).await.unwrap(), [Deleted::Changed]);
+    assert_eq!(bank.tables.delete(&items).await.unwrap(), [DeleteResult::Changed]);
     assert_eq!(bank.payment_items().await.len(), 2);
 }

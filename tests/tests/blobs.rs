@@ -11,7 +11,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, DueTable, FirstClaim, Inserted, PaymentStore,
+    ApplyResult, BlobError, Change, ChangeError, DueTable, FirstClaim, InsertResult, PaymentStore,
     PaymentsError, PaymentsTable, check_size,
 };
 use shared::setup::set_up;
@@ -85,10 +85,10 @@ async fn a_large_payment_reads_back_with_its_digest_and_its_blob_beside() {
     // More than one batch of statements, large and small by turns, some inserted twice.
     let payments: Vec<_> = (0..60).map(|n| payment(if n % 3 == 0 { 0 } else { n * 120 })).collect();
     let results = stage.table.insert(&payments).await.unwrap();
-    assert!(results.iter().all(|result| *result == Inserted::New), "{results:?}");
+    assert!(results.iter().all(|result| *result == InsertResult::New), "{results:?}");
     let again = stage.table.insert(&payments[10..40]).await.unwrap();
     assert!(
-        again.iter().all(|result| *result == Inserted::AlreadyThere(Status::Scheduled)),
+        again.iter().all(|result| *result == InsertResult::AlreadyThere(Status::Scheduled)),
         "{again:?}"
     );
 
@@ -146,12 +146,12 @@ async fn an_insert_that_died_between_blob_and_payment_is_finished_by_the_next() 
     let stage = Stage::set().await;
     let (small, large) = (payment(10), payment(7_000));
     let both = [small, large.clone()];
-    assert_eq!(stage.table.insert(&both).await.unwrap(), [Inserted::New, Inserted::New]);
+    assert_eq!(stage.table.insert(&both).await.unwrap(), [InsertResult::New, InsertResult::New]);
     // As if the writer had died after the first of its two calls.
     for payment in &both {
         stage.delete("ACCOUNT", payment).await;
     }
-    assert_eq!(stage.table.insert(&both).await.unwrap(), [Inserted::New, Inserted::New]);
+    assert_eq!(stage.table.insert(&both).await.unwrap(), [InsertResult::New, InsertResult::New]);
     let stored = stage.table.get(&large.reference()).await.unwrap().unwrap();
     assert_eq!(
         (stored.status, stored.payment.blob_beside()),
@@ -176,11 +176,15 @@ async fn the_same_id_with_another_blob_is_a_conflict_and_overwrites_nothing() {
     for other in &others {
         let result =
             stage.table.insert(&[payment(0), other.clone(), payment(3_000)]).await.unwrap();
-        assert_eq!(result, [Inserted::New, Inserted::Conflict, Inserted::New], "{other:?}");
+        assert_eq!(
+            result,
+            [InsertResult::New, InsertResult::Conflict, InsertResult::New],
+            "{other:?}"
+        );
     }
     // A blob without its payment is nobody else's either.
     stage.delete("ACCOUNT", &first).await;
-    assert_eq!(stage.table.insert(&others[..1]).await.unwrap(), [Inserted::Conflict]);
+    assert_eq!(stage.table.insert(&others[..1]).await.unwrap(), [InsertResult::Conflict]);
     assert_eq!(stage.table.get(&first.reference()).await.unwrap(), None);
     let blobs = stage.table.blobs(&[(first.reference(), digest(&first))]).await.unwrap();
     assert!(blobs[0].is_ok(), "{blobs:?}");
@@ -191,7 +195,7 @@ async fn a_payment_above_8_kb_is_refused_before_anything_is_written() {
     let stage = Stage::set().await;
     let rest = check_size(&payment(1)).unwrap() - 1;
     let fits = payment(8_192 - rest);
-    assert_eq!(stage.table.insert(&[fits]).await.unwrap(), [Inserted::New]);
+    assert_eq!(stage.table.insert(&[fits]).await.unwrap(), [InsertResult::New]);
     let (before, _) = stage.table.scan_page(None).await.unwrap();
     let error = stage.table.insert(&[payment(0), payment(8_193 - rest)]).await.unwrap_err();
     assert!(matches!(error, PaymentsError::TooLarge(_)), "{error}");
@@ -216,9 +220,9 @@ async fn a_claim_compares_the_digest_of_a_large_payment() {
         assert!(matches!(result[..], [Err(ChangeError::Mismatch(_))]), "{forged:?}");
     }
     let result = stage.table.apply(&[Change::Claim(&stored)], now).await.unwrap();
-    assert_eq!(result, [Ok(Applied::Now)]);
+    assert_eq!(result, [Ok(ApplyResult::Now)]);
     let resumed = stage.table.apply(&[Change::Resume(&stored, 1)], now).await.unwrap();
-    assert_eq!(resumed, [Ok(Applied::Now)]);
+    assert_eq!(resumed, [Ok(ApplyResult::Now)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

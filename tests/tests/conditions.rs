@@ -14,7 +14,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use shared::payments::{
-    Applied, Change, Decision, FirstClaim, PaymentStore, PaymentsTable, RightVersion,
+    ApplyResult, Change, FirstClaim, OperatorDecision, PaymentStore, PaymentsTable, RightVersion,
 };
 use tempfile::TempDir;
 use tests::world::without_services;
@@ -129,12 +129,12 @@ impl Bank {
             self.put(item.clone()).await;
             let result =
                 self.table.apply(std::slice::from_ref(&change), now).await.unwrap().remove(0);
-            assert_ne!(result.as_ref().ok(), Some(&Applied::Now), "{change:?} with {spoilt:?}");
+            assert_ne!(result.as_ref().ok(), Some(&ApplyResult::Now), "{change:?} with {spoilt:?}");
             assert_eq!(self.item(&payment).await, item, "{change:?} with {spoilt:?}");
         }
         self.put(right).await;
         let result = self.table.apply(std::slice::from_ref(&change), now).await.unwrap().remove(0);
-        assert_eq!(result.unwrap(), Applied::Now, "{change:?}");
+        assert_eq!(result.unwrap(), ApplyResult::Now, "{change:?}");
     }
 }
 
@@ -224,7 +224,7 @@ async fn a_decision_stands_under_each_of_its_conditions_and_writes_the_right_ver
             let mut spoils = other_instructions(&payment);
             spoils.extend(statuses_but(Status::Failed));
             spoils.push(attempted(attempts + 1));
-            let decision = Decision {
+            let decision = OperatorDecision {
                 table: &payment,
                 attempts,
                 first_claim: FirstClaim::StartsAnew,

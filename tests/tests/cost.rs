@@ -10,8 +10,10 @@ use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
     TraceKey,
 };
-use shared::payments::archive::{Counters, DayPlan, Tables, archive_day};
-use shared::payments::{Applied, Change, Inserted, PaymentStore, PaymentsTable, check_size};
+use shared::payments::archive::{Counters, DayPlan, PaymentsAndArchive, archive_day};
+use shared::payments::{
+    ApplyResult, Change, InsertResult, PaymentStore, PaymentsTable, check_size,
+};
 use shared::telemetry::Metrics;
 use tests::world::without_services;
 use tokio::sync::OnceCell;
@@ -59,7 +61,7 @@ async fn measure() -> Vec<Measured> {
     let (world, _dir) = without_services().await.unwrap();
     let client = world.aws.dynamodb("test");
     let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
-    let tables = Arc::new(Tables::new(&client, &world.names, 16));
+    let tables = Arc::new(PaymentsAndArchive::new(&client, &world.names, 16));
     let each = |name| Samples::parse(&metrics.render()).sum(name) / 1000.0 / PAYMENTS as f64;
     let written = || each("dueflow_dynamodb_write_units_milli_total");
     let read = || each("dueflow_dynamodb_read_units_milli_total");
@@ -108,7 +110,7 @@ fn payment(due: DueDate, bytes: usize) -> Payment {
 async fn process(table: &PaymentsTable, payments: &[Payment]) {
     let now = jiff::Timestamp::now();
     let inserted = table.insert(payments).await.unwrap();
-    assert!(inserted.iter().all(|result| *result == Inserted::New), "{inserted:?}");
+    assert!(inserted.iter().all(|result| *result == InsertResult::New), "{inserted:?}");
     // As the messages carry them. The relay has them from the stream.
     let queued: Vec<_> = payments
         .iter()
@@ -131,7 +133,7 @@ async fn process(table: &PaymentsTable, payments: &[Payment]) {
     let wanted: Vec<_> = wanted.collect();
     for changes in [claims, settled] {
         let results = table.apply(&changes, now).await.unwrap();
-        assert!(results.iter().all(|result| *result == Ok(Applied::Now)), "{results:?}");
+        assert!(results.iter().all(|result| *result == Ok(ApplyResult::Now)), "{results:?}");
     }
     // As the dispatcher does for each ten that it receives.
     for wanted in wanted.chunks(10) {

@@ -12,7 +12,7 @@ use domain::{
 };
 use sha2::{Digest, Sha256};
 use shared::payments::{
-    Applied, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,
+    ApplyResult, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,
     PaymentsError, PaymentsTable, UPCOMING_PAGE,
 };
 use shared::resources::DUE_INDEX;
@@ -283,9 +283,9 @@ async fn race(table: Arc<PaymentsTable>, payment: Payment, first: First) {
             (claimed, cancelled)
         }
     };
-    let seen = |result: &Result<Applied, ChangeError>| match result {
+    let seen = |result: &Result<ApplyResult, ChangeError>| match result {
         Err(ChangeError::InStatus(stored)) => Some(stored.status),
-        Ok(Applied::Now | Applied::Before) | Err(_) => None,
+        Ok(ApplyResult::Now | ApplyResult::Before) | Err(_) => None,
     };
     let stored = table.get(&reference).await.unwrap().unwrap();
     let again = table.apply(&[Change::Cancel(&reference)], now).await.unwrap().remove(0);
@@ -299,7 +299,7 @@ async fn race(table: Arc<PaymentsTable>, payment: Payment, first: First) {
         Status::Cancelled => {
             assert_eq!(seen(&claimed), Some(Status::Cancelled), "{claimed:?}");
             assert!(cancelled.is_ok(), "{cancelled:?}");
-            assert_eq!((stored.attempts, again), (0, Ok(Applied::Before)));
+            assert_eq!((stored.attempts, again), (0, Ok(ApplyResult::Before)));
         }
         Status::Scheduled | Status::Processed | Status::Failed => panic!("{stored:?}"),
     }
@@ -413,5 +413,5 @@ async fn the_item_of_the_contract_is_put_once_and_found_by_every_query() {
     assert_eq!(due.next(9).await.unwrap().unwrap().references, [reference]);
     let claim =
         table.apply(&[Change::Claim(&stored.payment)], jiff::Timestamp::now()).await.unwrap();
-    assert_eq!(claim, [Ok(Applied::Now)]);
+    assert_eq!(claim, [Ok(ApplyResult::Now)]);
 }

@@ -9,7 +9,7 @@ use hcl::eval::{Context, Evaluate, FuncArgs, FuncDef, ParamType};
 use hcl::{Block, Body, Expression, Identifier, Value};
 use regex_lite::Regex;
 use shared::config::{Names, catalogue};
-use shared::resources::{self, Queue, Table};
+use shared::resources::{self, QueueDefinition, TableDefinition};
 
 /// The default, and another one, which a name written out in full would not follow.
 const PREFIXES: [&str; 2] = ["dueflow", "bank-test-2"];
@@ -194,7 +194,7 @@ fn arn(name: &str) -> String {
 }
 
 /// A table as Terraform should have it, without the guards.
-fn table_arguments(table: &Table) -> Arguments {
+fn table_arguments(table: &TableDefinition) -> Arguments {
     let mut all = Arguments::new();
     let mut set = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
     set("name", &table.name);
@@ -237,7 +237,7 @@ fn table_arguments(table: &Table) -> Arguments {
 }
 
 /// A queue as Terraform should have it, without the guards.
-fn queue_arguments(queue: &Queue) -> Arguments {
+fn queue_arguments(queue: &QueueDefinition) -> Arguments {
     let mut all = Arguments::from([("name".to_owned(), queue.name.clone())]);
     for (sqs, value) in &queue.attributes {
         let known = QUEUE_ATTRIBUTES.iter().find(|(_, name)| name == sqs);

@@ -4,8 +4,8 @@ use domain::{AccountId, Amount, Currency, Failure, FailureCode, Money, PaymentRe
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::error::Category;
-use shared::queue::{Confirmation, Reported};
-use shared::transaction::Echo;
+use shared::queue::{Confirmation, ReportedResult};
+use shared::transaction::EchoPolicy;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -51,7 +51,7 @@ impl Reference {
 ///
 /// # Errors
 /// What is wrong with it, without its values: it is logged.
-pub(super) fn read(body: &[u8], echo: Echo) -> Result<Confirmation, String> {
+pub(super) fn read(body: &[u8], echo: EchoPolicy) -> Result<Confirmation, String> {
     let event: Event = serde_json::from_slice(body).map_err(|error| place(&error))?;
     let (payment, result, money) = match event {
         Event::Settled { payment, amount, currency, transaction_id, settled_at } => {
@@ -59,14 +59,14 @@ pub(super) fn read(body: &[u8], echo: Echo) -> Result<Confirmation, String> {
                 .ok_or("transaction_id: must be 1 to 64 bytes, printable")?;
             let money = match (amount, currency, echo) {
                 (Some(amount), Some(currency), _) => Some(Money { amount, currency }),
-                (None, None, Echo::Accepted) => None,
+                (None, None, EchoPolicy::Accepted) => None,
                 _ => return Err("amount and currency: missing".to_owned()),
             };
-            (payment, Reported::Settled(settlement), money)
+            (payment, ReportedResult::Settled(settlement), money)
         }
         Event::Rejected { payment, code, reason } => {
             let failure = Failure::new(FailureCode::Refused, format!("{code}: {reason}"));
-            (payment, Reported::Rejected(failure), None)
+            (payment, ReportedResult::Rejected(failure), None)
         }
     };
     Ok(Confirmation { payment: payment.parse()?, result, money, trace_key: None })
@@ -92,17 +92,17 @@ mod tests {
 
     #[test]
     fn both_events_are_read_whole() {
-        let settled = read(SETTLED.as_bytes(), Echo::Required).unwrap();
+        let settled = read(SETTLED.as_bytes(), EchoPolicy::Required).unwrap();
         let reference = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
         assert_eq!(settled.payment.to_string(), reference);
-        assert!(matches!(settled.result, Reported::Settled(s) if s.transaction_id == "T1"));
+        assert!(matches!(settled.result, ReportedResult::Settled(s) if s.transaction_id == "T1"));
         assert_eq!(settled.money.unwrap().to_string(), "12.50 EUR");
-        let rejected = read(REJECTED.as_bytes(), Echo::Required).unwrap();
+        let rejected = read(REJECTED.as_bytes(), EchoPolicy::Required).unwrap();
         assert_eq!(rejected.payment.to_string(), reference);
         let words = "closed: the account is closed";
         // Not `rejected`: that is what answers a submission, and may be submitted again.
         let failure = Failure::new(FailureCode::Refused, words);
-        assert!(matches!(rejected.result, Reported::Rejected(f) if f == failure));
+        assert!(matches!(rejected.result, ReportedResult::Rejected(f) if f == failure));
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         ] {
             let body = SETTLED.replace(what, with);
             assert!(body.contains("HUNTER2"), "{what}");
-            let reason = read(body.as_bytes(), Echo::Required).unwrap_err();
+            let reason = read(body.as_bytes(), EchoPolicy::Required).unwrap_err();
             assert!(!reason.contains("HUNTER"), "{reason}");
         }
     }
@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn only_the_setting_lets_a_settlement_name_no_amount() {
         let silent = SETTLED.replace(r#""amount":1250,"currency":"EUR","#, "");
-        assert!(read(silent.as_bytes(), Echo::Required).is_err());
-        assert_eq!(read(silent.as_bytes(), Echo::Accepted).unwrap().money, None);
+        assert!(read(silent.as_bytes(), EchoPolicy::Required).is_err());
+        assert_eq!(read(silent.as_bytes(), EchoPolicy::Accepted).unwrap().money, None);
         let half = SETTLED.replace(r#""currency":"EUR","#, "");
-        assert!(read(half.as_bytes(), Echo::Accepted).is_err());
+        assert!(read(half.as_bytes(), EchoPolicy::Accepted).is_err());
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         ] {
             let body = SETTLED.replace(what, with);
             assert_ne!(body, SETTLED);
-            assert!(read(body.as_bytes(), Echo::Required).is_err(), "{body}");
+            assert!(read(body.as_bytes(), EchoPolicy::Required).is_err(), "{body}");
         }
     }
 }

@@ -28,5 +28,5 @@ pub fn is_signed(headers: [&str; 3], now: i64, body: &[u8], secret: &str) -> boo
 /// # Errors
 /// What is wrong with it.
 pub fn read(body: &[u8]) -> Result<Confirmation, String> {
-    super::event::read(body, shared::transaction::Echo::Required)
+    super::event::read(body, shared::transaction::EchoPolicy::Required)
 }

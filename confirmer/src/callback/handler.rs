@@ -8,7 +8,7 @@ use axum::http::{Method, Request, Response, StatusCode};
 use domain::fnv1a;
 use shared::clock::Clock;
 use shared::queue::Producer;
-use shared::transaction::Echo;
+use shared::transaction::EchoPolicy;
 use tokio::time::{Instant, timeout};
 
 use super::event;
@@ -76,7 +76,7 @@ pub(super) struct Desk {
     pub(super) confirmations: Producer,
     pub(super) taken: TakenLately,
     /// Whether a settlement must name its amount.
-    pub(super) echo: Echo,
+    pub(super) echo: EchoPolicy,
     pub(super) clock: Clock,
 }
 

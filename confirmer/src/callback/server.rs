@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::clock::Clock;
 use shared::queue::Producer;
 use shared::shutdown::Shutdown;
-use shared::transaction::Echo;
+use shared::transaction::EchoPolicy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -36,7 +36,7 @@ const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 pub struct Callbacks {
     listener: TcpListener,
     secrets: Vec<Secret>,
-    echo: Echo,
+    echo: EchoPolicy,
 }
 
 impl Callbacks {
@@ -44,9 +44,9 @@ impl Callbacks {
     ///
     /// # Errors
     /// The address cannot be bound, or its file cannot be written.
-    pub async fn open(settings: &CallbackSettings, echo: Echo) -> io::Result<Self> {
+    pub async fn open(settings: &CallbackSettings, echo: EchoPolicy) -> io::Result<Self> {
         let file = settings.address_file.as_deref();
-        let listener = shared::port::open(settings.address, file, "callback port").await?;
+        let listener = shared::listener::open(settings.address, file, "callback port").await?;
         Ok(Self { listener, secrets: settings.secrets.clone(), echo })
     }
 

@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::queue::{
-    CallFailed, Confirmation, Incoming, Outgoing, Producer, QueueApi, RefusedEntry, Visibility,
+    Confirmation, OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage,
+    RefusedEntry, Visibility,
 };
-use shared::transaction::Echo;
+use shared::transaction::EchoPolicy;
 use standardwebhooks::Webhook;
 use tokio::sync::Semaphore;
 
@@ -41,7 +42,7 @@ fn secret(byte: u8) -> String {
 /// Takes messages while it has permits, and fails when it is down.
 #[derive(Debug)]
 struct FakeQueue {
-    sent: Mutex<Vec<Outgoing>>,
+    sent: Mutex<Vec<OutgoingMessage>>,
     permits: Semaphore,
     down: Mutex<bool>,
 }
@@ -52,26 +53,33 @@ impl QueueApi for FakeQueue {
         "fake.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
-        Err(CallFailed("nothing is received".to_owned()))
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
+        Err(QueueCallError("nothing is received".to_owned()))
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
-        Err(CallFailed("nothing is deleted".to_owned()))
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
+        Err(QueueCallError("nothing is deleted".to_owned()))
     }
 
     async fn change_visibility(
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
-        Err(CallFailed("nothing is held".to_owned()))
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
+        Err(QueueCallError("nothing is held".to_owned()))
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         self.permits.acquire().await.unwrap().forget();
         if *self.down.lock().unwrap() {
-            return Err(CallFailed("down".to_owned()));
+            return Err(QueueCallError("down".to_owned()));
         }
         self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())
@@ -94,7 +102,7 @@ impl Office {
         let desk = Desk {
             secrets: secrets.iter().map(|byte| Secret::parse(&secret(*byte)).unwrap()).collect(),
             confirmations: Producer::new(queue.clone()),
-            echo: Echo::Required,
+            echo: EchoPolicy::Required,
             taken: TakenLately::default(),
             clock: Clock::new(now),
         };
@@ -105,7 +113,7 @@ impl Office {
         self.desk.take(letter.request()).await
     }
 
-    fn sent(&self) -> Vec<Outgoing> {
+    fn sent(&self) -> Vec<OutgoingMessage> {
         self.queue.sent.lock().unwrap().clone()
     }
 }

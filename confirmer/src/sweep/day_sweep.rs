@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{DueDate, Found, PaymentRef, Status};
+use domain::{DueDate, KeyStatus, PaymentRef, Status};
 use shared::payments::{DueDay, DuePayments, StoredPayment};
-use shared::queue::{Outgoing, Producer};
+use shared::queue::{OutgoingMessage, Producer};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::task::JoinSet;
@@ -126,15 +126,16 @@ impl Round<'_> {
     }
 
     /// The answers in the order of the payments.
-    async fn ask(&self, stuck: &[StoredPayment]) -> Vec<Found> {
+    async fn ask(&self, stuck: &[StoredPayment]) -> Vec<KeyStatus> {
         let mut asking = JoinSet::new();
         for (index, stored) in stuck.iter().enumerate() {
             let (transactions, asked) =
                 (self.sweeper.transactions.clone(), (&stored.payment).into());
             asking.spawn(async move { (index, transactions.find(asked).await) });
         }
-        let panicked = || Found::NoAnswer { retry_after: None, reason: "asking failed".to_owned() };
-        let mut answers: Vec<Found> = stuck.iter().map(|_| panicked()).collect();
+        let panicked =
+            || KeyStatus::NoAnswer { retry_after: None, reason: "asking failed".to_owned() };
+        let mut answers: Vec<KeyStatus> = stuck.iter().map(|_| panicked()).collect();
         while let Some(ended) = asking.join_next().await {
             if let Ok((index, found)) = ended {
                 answers[index] = found;
@@ -144,7 +145,7 @@ impl Round<'_> {
     }
 }
 
-async fn send(queue: &Producer, messages: &[Outgoing]) -> Result<(), Interrupted> {
+async fn send(queue: &Producer, messages: &[OutgoingMessage]) -> Result<(), Interrupted> {
     queue.send(messages).await.map_err(|unsent| {
         events::error("sweep", &unsent);
         Interrupted

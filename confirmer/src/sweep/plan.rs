@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Failure, FailureCode, Found, Money, Payment, Status};
+use domain::{Failure, FailureCode, KeyStatus, Money, Payment, Status};
 use jiff::{SignedDuration, Timestamp};
 use shared::payments::StoredPayment;
-use shared::queue::{Confirmation, Dispatch, Outgoing, Reported};
+use shared::queue::{Confirmation, Dispatch, OutgoingMessage, ReportedResult};
 
 /// Every so manieth sweep looks at all days, the others at today and yesterday: a payment that
 /// is stuck was claimed on its day, or on the next when that was late or long.
@@ -42,9 +42,9 @@ pub(super) fn is_stuck(stored: &StoredPayment, now: Timestamp, limit: Duration) 
 #[derive(Debug)]
 pub(super) enum Step {
     /// Into `confirmations.fifo`.
-    Report(&'static str, Outgoing),
+    Report(&'static str, OutgoingMessage),
     /// Into `payments.fifo`: the dispatcher asks again and decides.
-    Requeue(Outgoing),
+    Requeue(OutgoingMessage),
     /// The transaction service has it in hand.
     Leave,
     /// It did not say.
@@ -53,7 +53,7 @@ pub(super) enum Step {
 
 /// Decides from the answer. The attempts are in both deduplication ids: what one attempt sent
 /// in vain must not be what swallows the next one's (INV-7).
-pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
+pub(super) fn step(stored: &StoredPayment, found: KeyStatus) -> Step {
     let report = |label, result| {
         let (payment, trace_key) = (stored.payment.reference(), Some(stored.payment.trace_key));
         let Payment { amount, currency, .. } = stored.payment;
@@ -62,13 +62,15 @@ pub(super) fn step(stored: &StoredPayment, found: Found) -> Step {
         Step::Report(label, confirmation.message(&format!("sweep-{}", stored.attempts)))
     };
     match found {
-        Found::Settled(settlement) => report("settled", Reported::Settled(settlement)),
-        Found::Rejected { reason } => {
-            report("rejected", Reported::Rejected(Failure::new(FailureCode::Refused, reason)))
+        KeyStatus::Settled(settlement) => report("settled", ReportedResult::Settled(settlement)),
+        KeyStatus::Rejected { reason } => {
+            report("rejected", ReportedResult::Rejected(Failure::new(FailureCode::Refused, reason)))
         }
-        Found::UnderWay => Step::Leave,
-        Found::Nothing => Step::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment)),
-        Found::NoAnswer { reason, .. } => Step::NoAnswer(reason),
+        KeyStatus::UnderWay => Step::Leave,
+        KeyStatus::Nothing => {
+            Step::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment))
+        }
+        KeyStatus::NoAnswer { reason, .. } => Step::NoAnswer(reason),
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
         ids.insert(Dispatch::First.message(&payment.payment).deduplication);
         for attempts in [1, 2] {
             payment.attempts = attempts;
-            for found in [Found::Nothing, Found::Settled(settlement.clone())] {
+            for found in [KeyStatus::Nothing, KeyStatus::Settled(settlement.clone())] {
                 match step(&payment, found) {
                     Step::Report(_, message) | Step::Requeue(message) => {
                         assert!(ids.insert(message.deduplication));

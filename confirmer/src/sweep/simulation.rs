@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Amount, Asked, BeneficiaryId, DueDate, Failure, FailureCode, Found, Outcome,
+    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, KeyQuery, KeyStatus, Outcome,
     Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use jiff::Timestamp;
@@ -17,11 +17,11 @@ use shared::clock::Clock;
 use shared::config::SweptDays;
 use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
 use shared::queue::{
-    CallFailed, Confirmation, Incoming, MessageCount, Outgoing, Producer, QueueApi, RefusedEntry,
-    Reported, Visibility,
+    Confirmation, MessageCount, OutgoingMessage, Producer, QueueApi, QueueCallError,
+    ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
 };
 use shared::shutdown::Shutdown;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
 use super::sweeper::{Days, Interrupted, Memory, Sweeper};
@@ -132,7 +132,7 @@ impl DueTable for FakeTable {
 /// Knows what it was told; of the rest, nothing was settled.
 #[derive(Debug, Default)]
 struct FakeBank {
-    answers: Mutex<HashMap<PaymentId, Found>>,
+    answers: Mutex<HashMap<PaymentId, KeyStatus>>,
     down: Mutex<bool>,
     asked: AtomicUsize,
     under_way: AtomicUsize,
@@ -140,34 +140,34 @@ struct FakeBank {
 }
 
 #[async_trait]
-impl Transactions for FakeBank {
+impl TransactionService for FakeBank {
     async fn submit(&self, payment: &Payment) -> Outcome {
         panic!("the sweep submitted {}", payment.id)
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_at_once.fetch_max(now, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         if *self.down.lock().unwrap() {
-            return Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
+            return KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
         }
-        self.answers.lock().unwrap().get(&asked.key).cloned().unwrap_or(Found::Nothing)
+        self.answers.lock().unwrap().get(&asked.key).cloned().unwrap_or(KeyStatus::Nothing)
     }
 }
 
 #[derive(Debug, Default)]
 struct FakeQueue {
-    sent: Mutex<Vec<Outgoing>>,
+    sent: Mutex<Vec<OutgoingMessage>>,
     held: Mutex<Vec<Instant>>,
     deduplicated: Mutex<HashMap<String, Instant>>,
     down: Mutex<bool>,
 }
 
 impl FakeQueue {
-    fn sent(&self) -> Vec<Outgoing> {
+    fn sent(&self) -> Vec<OutgoingMessage> {
         self.sent.lock().unwrap().clone()
     }
 }
@@ -178,25 +178,32 @@ impl QueueApi for FakeQueue {
         "fake.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
-        Err(CallFailed("the sweep receives nothing".to_owned()))
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
+        Err(QueueCallError("the sweep receives nothing".to_owned()))
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
-        Err(CallFailed("the sweep deletes nothing".to_owned()))
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
+        Err(QueueCallError("the sweep deletes nothing".to_owned()))
     }
 
     async fn change_visibility(
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
-        Err(CallFailed("the sweep holds nothing".to_owned()))
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
+        Err(QueueCallError("the sweep holds nothing".to_owned()))
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if *self.down.lock().unwrap() {
-            return Err(CallFailed("down".to_owned()));
+            return Err(QueueCallError("down".to_owned()));
         }
         messages.iter().for_each(|message| self.hold(message));
         self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
@@ -212,14 +219,14 @@ const DEDUPLICATION: Duration = Duration::from_secs(300);
 #[async_trait]
 impl MessageCount for FakeQueue {
     /// Nobody takes messages; what was dropped as a duplicate is not counted.
-    async fn messages(&self) -> Result<u64, CallFailed> {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         let held = self.held.lock().unwrap();
         Ok(held.iter().filter(|at| at.elapsed() >= LAG).count() as u64)
     }
 }
 
 impl FakeQueue {
-    fn hold(&self, message: &Outgoing) {
+    fn hold(&self, message: &OutgoingMessage) {
         let mut before = self.deduplicated.lock().unwrap();
         let known = before.get(&message.deduplication).copied();
         if known.is_none_or(|at: Instant| at.elapsed() >= DEDUPLICATION) {
@@ -265,7 +272,7 @@ impl World {
         Self { table, bank, payments: to_dispatch, confirmations, sweeper, memory }
     }
 
-    fn answer(&self, stored: &StoredPayment, found: Found) {
+    fn answer(&self, stored: &StoredPayment, found: KeyStatus) {
         self.bank.answers.lock().unwrap().insert(stored.payment.id, found);
     }
 
@@ -281,8 +288,8 @@ impl World {
     }
 }
 
-fn settled() -> Found {
-    Found::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: start() })
+fn settled() -> KeyStatus {
+    KeyStatus::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: start() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,19 +298,20 @@ async fn each_stuck_payment_goes_where_the_answer_sends_it() {
     let all = [paid.clone(), refused.clone(), under_way.clone(), unknown.clone()];
     let world = World::new(&all);
     world.answer(&paid, settled());
-    world.answer(&refused, Found::Rejected { reason: "422 no".to_owned() });
-    world.answer(&under_way, Found::UnderWay);
+    world.answer(&refused, KeyStatus::Rejected { reason: "422 no".to_owned() });
+    world.answer(&under_way, KeyStatus::UnderWay);
     world.sweep().await.unwrap();
-    let read = |message: &Outgoing| serde_json::from_str::<Confirmation>(&message.body).unwrap();
+    let read =
+        |message: &OutgoingMessage| serde_json::from_str::<Confirmation>(&message.body).unwrap();
     let reports: Vec<_> = world.confirmations.sent().iter().map(read).collect();
     assert_eq!(reports.len(), 2);
     for report in reports {
         match report.result {
-            Reported::Settled(settlement) => {
+            ReportedResult::Settled(settlement) => {
                 assert_eq!(report.payment, paid.payment.reference());
                 assert_eq!(settlement.transaction_id, "T1");
             }
-            Reported::Rejected(failure) => {
+            ReportedResult::Rejected(failure) => {
                 assert_eq!(report.payment, refused.payment.reference());
                 assert_eq!(failure, Failure::new(FailureCode::Refused, "422 no"));
             }

@@ -10,7 +10,7 @@ use shared::payments::{DueTable, OldDays};
 use shared::queue::{MessageCount, Producer};
 use shared::retry;
 use shared::shutdown::Shutdown;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 
 use super::day_sweep::Round;
 use super::outage_detector::Silence;
@@ -62,7 +62,7 @@ impl Places {
 #[derive(Debug, Clone)]
 pub(crate) struct Sweeper {
     pub(crate) table: Arc<dyn DueTable>,
-    pub(crate) transactions: Arc<dyn Transactions>,
+    pub(crate) transactions: Arc<dyn TransactionService>,
     pub(crate) payments: Producer,
     /// How many messages wait for dispatchers.
     pub(crate) waiting: Arc<dyn MessageCount>,

@@ -6,8 +6,8 @@
 mod world;
 
 use domain::{Failure, FailureCode, Status};
-use shared::payments::{Applied, ChangeError};
-use shared::queue::Reported;
+use shared::payments::{ApplyResult, ChangeError};
+use shared::queue::ReportedResult;
 use world::{Call, World, refused, settled, stored, work};
 
 /// Asserts that calls came, in this order.
@@ -33,7 +33,7 @@ fn throttled() -> ChangeError {
 
 #[tokio::test(start_paused = true)]
 async fn a_settlement_is_written_before_its_message_goes_also_when_it_was_written_before() {
-    for applied in [Applied::Now, Applied::Before] {
+    for applied in [ApplyResult::Now, ApplyResult::Before] {
         let log = work(World::with(&[settled("T")]).writing(Ok(applied))).await;
         assert_eq!(log, ["settle", "delete m0"]);
     }
@@ -61,7 +61,7 @@ async fn a_settlement_that_the_table_contradicts_is_dead_lettered_before_its_mes
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_written_then_dead_lettered_with_its_payment_and_then_its_message_goes() {
-    let world = || World::with(&[refused()]).writing(Ok(Applied::Now));
+    let world = || World::with(&[refused()]).writing(Ok(ApplyResult::Now));
     let log = work(world().holding(stored(Status::Failed, "T"))).await;
     assert_eq!(log, ["refuse", "read", "letter refused of ACC", "mark", "delete m0"]);
     let log = work(world().holding(stored(Status::Failed, "T")).failing(Call::Letter)).await;
@@ -114,7 +114,7 @@ async fn a_settlement_whose_payment_the_table_lacks_goes_only_if_the_archive_has
 async fn a_reported_refusal_never_counts_as_the_answer_to_a_submission() {
     // Whatever code its sender gave it: `rejected` would be replayed without asking.
     let failure = Failure::new(FailureCode::Rejected, "422 closed: x");
-    let log = work(World::with(&[Reported::Rejected(failure)])).await;
+    let log = work(World::with(&[ReportedResult::Rejected(failure)])).await;
     came_in_order(&log, &["refuse", "read"]);
     let world = World::with(&[refused()]).holding(stored(Status::Failed, "T"));
     came_in_order(&work(world).await, &["letter refused of ACC"]);

@@ -8,26 +8,26 @@ use std::time::Duration;
 use async_trait::async_trait;
 use confirmer::{Confirming, Deps, Sweeping};
 use domain::{
-    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
-    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
+    KeyQuery, KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::payments::archive::Archive;
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
     PaymentStore, PaymentsError, StoredPayment,
 };
 use shared::queue::{
-    CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, MessageCount,
-    Outgoing, Producer, QueueApi, RefusedEntry, Reported, Visibility,
+    Confirmation, Consumer, DeadLetter, DeadLetterQueue, MessageCount, OutgoingMessage, Producer,
+    QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 
 /// How long a run goes on: longer than every retry of a call.
 const LONG: Duration = Duration::from_secs(40);
@@ -45,9 +45,9 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct World {
     log: Mutex<Vec<String>>,
-    incoming: Mutex<Vec<Incoming>>,
+    incoming: Mutex<Vec<ReceivedMessage>>,
     failing: HashSet<Call>,
-    writes: Result<Applied, ChangeError>,
+    writes: Result<ApplyResult, ChangeError>,
     held: Option<StoredPayment>,
     archived: Option<StoredPayment>,
 }
@@ -88,13 +88,13 @@ pub(crate) fn stored(status: Status, transaction: &str) -> StoredPayment {
 }
 
 /// It was settled.
-pub(crate) fn settled(transaction: &str) -> Reported {
-    Reported::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at: at() })
+pub(crate) fn settled(transaction: &str) -> ReportedResult {
+    ReportedResult::Settled(Settlement { transaction_id: transaction.to_owned(), settled_at: at() })
 }
 
 /// It was refused after a 202.
-pub(crate) fn refused() -> Reported {
-    Reported::Rejected(refusal())
+pub(crate) fn refused() -> ReportedResult {
+    ReportedResult::Rejected(refusal())
 }
 
 fn refusal() -> Failure {
@@ -103,14 +103,14 @@ fn refusal() -> Failure {
 
 impl World {
     /// A queue with one confirmation of the payment for each result, to be received together.
-    pub(crate) fn with(results: &[Reported]) -> Self {
-        let body = |result: &Reported| Confirmation {
+    pub(crate) fn with(results: &[ReportedResult]) -> Self {
+        let body = |result: &ReportedResult| Confirmation {
             payment: payment().reference(),
             result: result.clone(),
             money: None,
             trace_key: None,
         };
-        let incoming = results.iter().enumerate().map(|(number, result)| Incoming {
+        let incoming = results.iter().enumerate().map(|(number, result)| ReceivedMessage {
             receipt: format!("m{number}"),
             message_id: format!("m{number}"),
             group: "g".to_owned(),
@@ -122,7 +122,7 @@ impl World {
             log: Mutex::default(),
             incoming: Mutex::new(incoming.collect()),
             failing: HashSet::new(),
-            writes: Ok(Applied::Now),
+            writes: Ok(ApplyResult::Now),
             held: None,
             archived: None,
         }
@@ -135,7 +135,7 @@ impl World {
     }
 
     /// Every write has this result.
-    pub(crate) fn writing(mut self, result: Result<Applied, ChangeError>) -> Self {
+    pub(crate) fn writing(mut self, result: Result<ApplyResult, ChangeError>) -> Self {
         self.writes = result;
         self
     }
@@ -189,13 +189,13 @@ pub(crate) async fn work(world: World) -> Vec<String> {
         stops: Arc::new(StopInMemory::default()),
         name: "confirmer".to_owned(),
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&world) as Arc<dyn Archive>,
+        archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
         due: Arc::clone(&world) as Arc<dyn DueTable>,
         confirmations: Consumer::new(queue("confirmations.fifo"), receiving),
         findings: Producer::new(queue("confirmations.fifo")),
         payments: Producer::new(queue("payments.fifo")),
         waiting: Arc::clone(&world) as Arc<dyn MessageCount>,
-        transactions: Arc::clone(&world) as Arc<dyn Transactions>,
+        transactions: Arc::clone(&world) as Arc<dyn TransactionService>,
         dead_letters: DeadLetterQueue::new(Producer::new(queue("dlq.fifo")), "confirmer"),
         callbacks: None,
         clock: Clock::new(at),
@@ -238,7 +238,11 @@ impl QueueApi for Port {
         self.name
     }
 
-    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        wait: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let incoming = std::mem::take(&mut *self.world.incoming.lock().unwrap());
         if incoming.is_empty() {
             tokio::time::sleep(wait).await;
@@ -246,7 +250,7 @@ impl QueueApi for Port {
         Ok(incoming)
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         receipts.iter().for_each(|receipt| self.world.note(format!("delete {receipt}")));
         Ok(Vec::new())
     }
@@ -255,17 +259,20 @@ impl QueueApi for Port {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if purpose == Visibility::Release {
             entries.iter().for_each(|(receipt, _)| self.world.note(format!("release {receipt}")));
         }
         Ok(Vec::new())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if self.world.failing.contains(&Call::Letter) {
             self.world.note("no letter");
-            return Err(CallFailed("down".to_owned()));
+            return Err(QueueCallError("down".to_owned()));
         }
         for message in messages {
             let letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
@@ -283,7 +290,7 @@ impl PaymentStore for World {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         for change in changes {
             self.note(match change {
                 Change::Settle(..) | Change::SettleOf(..) => "settle",
@@ -292,7 +299,7 @@ impl PaymentStore for World {
             });
         }
         if matches!(changes, [Change::DeadLettered(..)]) {
-            return Ok(vec![Ok(Applied::Now)]);
+            return Ok(vec![Ok(ApplyResult::Now)]);
         }
         self.fails(Call::Write)?;
         Ok(changes.iter().map(|_| self.writes.clone()).collect())
@@ -313,7 +320,7 @@ impl PaymentStore for World {
 }
 
 #[async_trait]
-impl Archive for World {
+impl ArchiveLookup for World {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         self.note("look back");
         self.fails(Call::Archive)?;
@@ -352,18 +359,18 @@ impl DueTable for World {
 
 #[async_trait]
 impl MessageCount for World {
-    async fn messages(&self) -> Result<u64, CallFailed> {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         Ok(0)
     }
 }
 
 #[async_trait]
-impl Transactions for World {
+impl TransactionService for World {
     async fn submit(&self, payment: &Payment) -> Outcome {
         panic!("a confirmer submitted {}", payment.id)
     }
 
-    async fn find(&self, _: Asked) -> Found {
-        Found::Nothing
+    async fn find(&self, _: KeyQuery) -> KeyStatus {
+        KeyStatus::Nothing
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use domain::{DueDate, Payment, PaymentId, PaymentRef};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::payments::archive::Tables;
+use shared::payments::archive::PaymentsAndArchive;
 use shared::payments::{Change, ChangeError, PaymentStore, PaymentsTable};
 use tokio::time::Instant;
 
@@ -175,7 +175,7 @@ impl Day {
     /// The end of the day.
     async fn archive(
         &self,
-        tables: &Arc<Tables>,
+        tables: &Arc<PaymentsAndArchive>,
         problems: &mut Vec<String>,
     ) -> anyhow::Result<ArchiveReport> {
         eprintln!("the day is over; its payments move to the archive");
@@ -206,7 +206,7 @@ impl Day {
         let Ended { used, problems: unruly, .. } = stop_services(processes, total).await?;
         problems.extend(unruly);
         let client = self.world.aws.dynamodb("archive");
-        let tables = Arc::new(Tables::new(&client, &self.world.names, DUE_SHARDS));
+        let tables = Arc::new(PaymentsAndArchive::new(&client, &self.world.names, DUE_SHARDS));
         let archive = self.archive(&tables, &mut problems).await?;
         let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
         let mut journal = read_journal(self.world.local.journal())?;
@@ -246,7 +246,7 @@ impl Day {
 
     async fn read_archive(
         &mut self,
-        tables: &Tables,
+        tables: &PaymentsAndArchive,
         journal: &mut Entries,
         letters: &Letters,
     ) -> anyhow::Result<()> {

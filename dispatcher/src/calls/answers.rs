@@ -1,7 +1,7 @@
 //! What an answer shows of the transaction service, rather than of its payment: pure.
 
-use domain::{AccountId, Doubt, Found, Outcome};
-use shared::dispatch_stop::Answer;
+use domain::{AccountId, KeyStatus, Outcome, UnknownCause};
+use shared::dispatch_stop::ObservedAnswer;
 
 use crate::calls::concurrency_limit::Health;
 
@@ -17,12 +17,13 @@ pub(crate) fn health(outcome: &Outcome) -> Health {
 }
 
 /// How a question ended.
-pub(crate) fn health_of_answer(found: &Found) -> Health {
+pub(crate) fn health_of_answer(found: &KeyStatus) -> Health {
     match found {
-        Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
-            Health::Answered
-        }
-        Found::NoAnswer { .. } => Health::Failed,
+        KeyStatus::Settled(_)
+        | KeyStatus::UnderWay
+        | KeyStatus::Rejected { .. }
+        | KeyStatus::Nothing => Health::Answered,
+        KeyStatus::NoAnswer { .. } => Health::Failed,
     }
 }
 
@@ -31,17 +32,17 @@ pub(crate) fn health_of_answer(found: &Found) -> Health {
 pub(crate) fn of_submission<'a>(
     account: &'a AccountId,
     outcome: &'a Outcome,
-) -> Option<Answer<'a>> {
+) -> Option<ObservedAnswer<'a>> {
     match outcome {
-        Outcome::Settled(_) | Outcome::Accepted => Some(Answer::Taken(account)),
+        Outcome::Settled(_) | Outcome::Accepted => Some(ObservedAnswer::Taken(account)),
         Outcome::Rejected { code, .. } | Outcome::Refused { code, .. } => {
-            Some(Answer::Rejected { account, code: code.as_str() })
+            Some(ObservedAnswer::Rejected { account, code: code.as_str() })
         }
         Outcome::Unknown { doubt, reason } => match doubt {
-            Doubt::Refusal | Doubt::Answer | Doubt::Reused => {
-                Some(Answer::OutOfContract { account, words: reason })
+            UnknownCause::Refusal | UnknownCause::Answer | UnknownCause::Reused => {
+                Some(ObservedAnswer::OutOfContract { account, words: reason })
             }
-            Doubt::Lost | Doubt::Status => None,
+            UnknownCause::Lost | UnknownCause::Status => None,
         },
         Outcome::InProgress | Outcome::NotDone { .. } => None,
     }
@@ -49,14 +50,20 @@ pub(crate) fn of_submission<'a>(
 
 /// The same of a question's answer. That a payment was settled before does not show that the
 /// service takes payments now.
-pub(crate) fn of_question<'a>(account: &'a AccountId, found: &'a Found) -> Option<Answer<'a>> {
+pub(crate) fn of_question<'a>(
+    account: &'a AccountId,
+    found: &'a KeyStatus,
+) -> Option<ObservedAnswer<'a>> {
     match found {
         // Its words begin with the status and the code.
-        Found::Rejected { reason } => {
+        KeyStatus::Rejected { reason } => {
             let code = reason.split(':').next().unwrap_or(reason);
-            Some(Answer::Rejected { account, code })
+            Some(ObservedAnswer::Rejected { account, code })
         }
-        Found::Settled(_) | Found::UnderWay | Found::Nothing | Found::NoAnswer { .. } => None,
+        KeyStatus::Settled(_)
+        | KeyStatus::UnderWay
+        | KeyStatus::Nothing
+        | KeyStatus::NoAnswer { .. } => None,
     }
 }
 
@@ -73,10 +80,13 @@ pub(crate) fn is_refusal(outcome: &Outcome) -> bool {
 }
 
 /// The same of a question's answer.
-pub(crate) fn is_refusal_found(found: &Found) -> bool {
+pub(crate) fn is_refusal_found(found: &KeyStatus) -> bool {
     match found {
-        Found::Rejected { .. } => true,
-        Found::Settled(_) | Found::UnderWay | Found::Nothing | Found::NoAnswer { .. } => false,
+        KeyStatus::Rejected { .. } => true,
+        KeyStatus::Settled(_)
+        | KeyStatus::UnderWay
+        | KeyStatus::Nothing
+        | KeyStatus::NoAnswer { .. } => false,
     }
 }
 
@@ -93,7 +103,7 @@ mod tests {
         RefusalCodes::Form.take("limit").unwrap()
     }
 
-    fn unknown(doubt: Doubt) -> Outcome {
+    fn unknown(doubt: UnknownCause) -> Outcome {
         Outcome::Unknown { doubt, reason: reason() }
     }
 
@@ -105,23 +115,25 @@ mod tests {
         let refused = Outcome::Refused { code: code(), reason: reason() };
         assert_eq!(health(&refused), Health::Answered);
         assert_eq!(health(&Outcome::InProgress), Health::Answered);
-        assert_eq!(health(&unknown(Doubt::Lost)), Health::Failed);
-        for found in [Found::Nothing, Found::UnderWay, Found::Rejected { reason: reason() }] {
+        assert_eq!(health(&unknown(UnknownCause::Lost)), Health::Failed);
+        for found in
+            [KeyStatus::Nothing, KeyStatus::UnderWay, KeyStatus::Rejected { reason: reason() }]
+        {
             assert_eq!(health_of_answer(&found), Health::Answered, "{found:?}");
         }
-        let silent = Found::NoAnswer { retry_after: None, reason: reason() };
+        let silent = KeyStatus::NoAnswer { retry_after: None, reason: reason() };
         assert_eq!(health_of_answer(&silent), Health::Failed);
     }
 
     #[test]
     fn a_whole_answer_that_is_not_the_contracts_is_out_of_it_and_a_lost_one_shows_nothing() {
         let account = AccountId::parse("ACC").unwrap();
-        for doubt in [Doubt::Refusal, Doubt::Answer, Doubt::Reused] {
+        for doubt in [UnknownCause::Refusal, UnknownCause::Answer, UnknownCause::Reused] {
             let outcome = unknown(doubt);
             let shown = of_submission(&account, &outcome);
-            assert!(matches!(shown, Some(Answer::OutOfContract { .. })), "{shown:?}");
+            assert!(matches!(shown, Some(ObservedAnswer::OutOfContract { .. })), "{shown:?}");
         }
-        for doubt in [Doubt::Lost, Doubt::Status] {
+        for doubt in [UnknownCause::Lost, UnknownCause::Status] {
             assert_eq!(of_submission(&account, &unknown(doubt)), None);
         }
     }
@@ -130,10 +142,10 @@ mod tests {
     fn a_rejection_within_the_contract_has_its_code() {
         let account = AccountId::parse("ACC").unwrap();
         let within = Outcome::Rejected { code: code(), reason: reason() };
-        let expected = Answer::Rejected { account: &account, code: "limit" };
+        let expected = ObservedAnswer::Rejected { account: &account, code: "limit" };
         assert_eq!(of_submission(&account, &within), Some(expected));
-        let found = Found::Rejected { reason: reason() };
-        let expected = Answer::Rejected { account: &account, code: "422 limit" };
+        let found = KeyStatus::Rejected { reason: reason() };
+        let expected = ObservedAnswer::Rejected { account: &account, code: "422 limit" };
         assert_eq!(of_question(&account, &found), Some(expected));
     }
 }

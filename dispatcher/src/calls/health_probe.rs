@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Asked, Found};
+use domain::{KeyQuery, KeyStatus};
 use shared::shutdown::Shutdown;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 
 use crate::calls::limiter::Gate;
 use crate::events;
@@ -15,21 +15,28 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks until shutdown, whenever the gate is shut. The question is for a key that nobody
 /// has: any answer that says so comes from the service itself.
-pub(crate) async fn probe(transactions: Arc<dyn Transactions>, gate: Gate, shutdown: Shutdown) {
+pub(crate) async fn probe(
+    transactions: Arc<dyn TransactionService>,
+    gate: Gate,
+    shutdown: Shutdown,
+) {
     let mut after_trial = Duration::ZERO;
     while shutdown.unless_requested(gate.opened()).await.is_some() {
         if shutdown.pause(PAUSE + after_trial).await {
             return;
         }
         after_trial = Duration::ZERO;
-        let question = transactions.find(Asked::nobody());
+        let question = transactions.find(KeyQuery::unknown_key());
         let Some(found) = shutdown.unless_requested(question).await else {
             return;
         };
         events::probed(&found);
         match found {
-            Found::NoAnswer { .. } => {}
-            Found::Nothing | Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } => {
+            KeyStatus::NoAnswer { .. } => {}
+            KeyStatus::Nothing
+            | KeyStatus::Settled(_)
+            | KeyStatus::UnderWay
+            | KeyStatus::Rejected { .. } => {
                 gate.reachable();
                 if shutdown.unless_requested(gate.decided()).await.is_none() {
                     return;

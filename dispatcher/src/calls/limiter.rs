@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::dispatch_stop::{Answer, DispatchStop, StopLimits, Trip};
+use shared::dispatch_stop::{DispatchStop, ObservedAnswer, StopLimits, StopTrigger};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -158,13 +158,13 @@ impl Gate {
     }
 
     /// Waits for a stop that this gate has called for and that is not stored yet.
-    pub(crate) async fn tripped(&self) -> Trip {
+    pub(crate) async fn tripped(&self) -> StopTrigger {
         let changed = &self.inner.changed;
         self.when(changed, |state| state.standing.tripped().cloned()).await
     }
 
     /// The stop that this gate has called for and that is not stored yet.
-    pub(crate) fn unstored(&self) -> Option<Trip> {
+    pub(crate) fn unstored(&self) -> Option<StopTrigger> {
         self.lock().standing.tripped().cloned()
     }
 
@@ -310,7 +310,11 @@ pub(crate) struct Pass {
 impl Pass {
     /// Notes how the call ended, and what its answer shows. `Err` when dispatching is stopped
     /// because of the answers: a refusal is not to be believed any more.
-    pub(crate) fn ended(self, health: Health, answer: Option<Answer<'_>>) -> Result<(), Stopped> {
+    pub(crate) fn ended(
+        self,
+        health: Health,
+        answer: Option<ObservedAnswer<'_>>,
+    ) -> Result<(), Stopped> {
         let now = Instant::now();
         let mut state = self.gate.lock();
         let trial = match (self.trial, state.breaker) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::AccountId;
 use jiff::Timestamp;
-use shared::dispatch_stop::{Answer, DispatchStop, StopCause, StopLimits};
+use shared::dispatch_stop::{DispatchStop, ObservedAnswer, StopCause, StopLimits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -312,7 +312,7 @@ fn account(number: usize) -> AccountId {
 async fn reject(gate: &Gate, number: usize) -> Result<(), Stopped> {
     let pass = gate.enter(Purpose::Submit).await?;
     let account = account(number);
-    let answer = Answer::Rejected { account: &account, code: "limit" };
+    let answer = ObservedAnswer::Rejected { account: &account, code: "limit" };
     pass.ended(Health::Answered, Some(answer))
 }
 
@@ -331,14 +331,14 @@ async fn a_service_that_rejects_everything_fails_fewer_payments_than_the_limit_h
     let mut believed = 0;
     for (number, pass) in passes.drain(..).enumerate() {
         let account = account(number);
-        let answer = Answer::Rejected { account: &account, code: "limit" };
+        let answer = ObservedAnswer::Rejected { account: &account, code: "limit" };
         believed += usize::from(pass.ended(Health::Answered, Some(answer)).is_ok());
     }
     for number in BOUNDS.least..100 {
         passes.extend(gate.enter(Purpose::Submit).await);
         if let Some(pass) = passes.pop() {
             let account = account(number);
-            let answer = Answer::Rejected { account: &account, code: "limit" };
+            let answer = ObservedAnswer::Rejected { account: &account, code: "limit" };
             believed += usize::from(pass.ended(Health::Answered, Some(answer)).is_ok());
         }
     }
@@ -354,7 +354,7 @@ async fn a_rejection_that_was_under_way_when_dispatching_stopped_is_not_believed
     let by_hand = gate.enter(Purpose::Submit).await.unwrap();
     gate.read(Some(stop(StopCause::ByHand)), Instant::now());
     let account = account(1);
-    let answer = || Some(Answer::Rejected { account: &account, code: "limit" });
+    let answer = || Some(ObservedAnswer::Rejected { account: &account, code: "limit" });
     assert_eq!(by_hand.ended(Health::Answered, answer()), Ok(()), "an operator doubts no answer");
     gate.read(Some(stop(StopCause::Rejected)), Instant::now());
     assert_eq!(late.ended(Health::Answered, answer()), Err(Stopped));
@@ -408,12 +408,12 @@ async fn after_a_stop_submissions_go_out_one_at_a_time_until_one_is_taken() {
         let second = tokio::time::timeout(SECOND, gate.enter(Purpose::Submit)).await;
         assert!(second.is_err(), "two calls are out");
         let account = account(number);
-        let answer = Answer::Rejected { account: &account, code: "limit" };
+        let answer = ObservedAnswer::Rejected { account: &account, code: "limit" };
         assert_eq!(trial.ended(Health::Answered, Some(answer)), Ok(()));
     }
     drop(turn);
     let trial = gate.enter(Purpose::Submit).await.unwrap();
-    trial.ended(Health::Settled, Some(Answer::Taken(&account(1)))).unwrap();
+    trial.ended(Health::Settled, Some(ObservedAnswer::Taken(&account(1)))).unwrap();
     let (_one, _two) = (gate.turn().await.unwrap(), gate.turn().await.unwrap());
     let _calls = (gate.enter(Purpose::Submit).await, gate.enter(Purpose::Submit).await);
     for number in 0..19 {
@@ -428,7 +428,7 @@ async fn the_first_strange_answer_after_a_stop_stops_again() {
     gate.read(None, Instant::now());
     let trial = gate.enter(Purpose::Submit).await.unwrap();
     let account = account(1);
-    let answer = Answer::OutOfContract { account: &account, words: "400" };
+    let answer = ObservedAnswer::OutOfContract { account: &account, words: "400" };
     assert_eq!(trial.ended(Health::Failed, Some(answer)), Err(Stopped));
     assert_eq!(gate.tripped().await.count, 1);
 }
@@ -459,6 +459,6 @@ async fn a_failed_trial_after_a_stop_waits_for_the_service_as_after_any_outage()
     gate.opened().await;
     gate.reachable();
     let trial = gate.enter(Purpose::Submit).await.unwrap();
-    trial.ended(Health::Settled, Some(Answer::Taken(&account(1)))).unwrap();
+    trial.ended(Health::Settled, Some(ObservedAnswer::Taken(&account(1)))).unwrap();
     gate.receivable().await;
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use domain::Found;
+use domain::KeyStatus;
 use jiff::Timestamp;
 use shared::config::Settings;
 use shared::dispatch_stop::StopLimits;
@@ -76,11 +76,11 @@ impl Questions {
 
     /// Asks when its turn has come. After ten questions in a row without an answer one goes
     /// out at a time, until one is answered.
-    pub async fn ask(&self, question: impl Future<Output = Found>) -> Found {
+    pub async fn ask(&self, question: impl Future<Output = KeyStatus>) -> KeyStatus {
         // Questions take as long as each other, so their latency counts as that of submissions.
         let Ok(pass) = self.gate.enter(Purpose::Submit).await else {
             let reason = "dispatching is stopped".to_owned();
-            return Found::NoAnswer { retry_after: None, reason };
+            return KeyStatus::NoAnswer { retry_after: None, reason };
         };
         let found = question.await;
         let health = match answers::health_of_answer(&found) {
@@ -104,8 +104,8 @@ mod tests {
 
     const LIMITS: CallLimits = CallLimits { most: 64, least: 4, rate: None };
 
-    fn silent() -> Found {
-        Found::NoAnswer { retry_after: None, reason: "503".to_owned() }
+    fn silent() -> KeyStatus {
+        KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ mod tests {
                             );
                             tokio::time::sleep(Duration::from_millis(50)).await;
                             out.fetch_sub(1, Ordering::Relaxed);
-                            Found::Nothing
+                            KeyStatus::Nothing
                         })
                         .await
                 })
@@ -132,7 +132,7 @@ mod tests {
             .collect();
         let began = Instant::now();
         for asked in asking {
-            assert_eq!(asked.await.unwrap(), Found::Nothing);
+            assert_eq!(asked.await.unwrap(), KeyStatus::Nothing);
         }
         assert!(most.load(Ordering::Relaxed) <= LIMITS.most);
         // One after the other they would take 50 seconds.
@@ -150,7 +150,7 @@ mod tests {
             async move {
                 let question = async {
                     tokio::time::sleep(Duration::from_secs(5)).await;
-                    Found::Nothing
+                    KeyStatus::Nothing
                 };
                 questions.ask(question).await
             }
@@ -159,7 +159,7 @@ mod tests {
         let second =
             tokio::time::timeout(Duration::from_secs(1), questions.ask(async { silent() }));
         assert!(second.await.is_err(), "two went out");
-        assert_eq!(slow.await.unwrap(), Found::Nothing);
-        assert_eq!(questions.ask(async { Found::UnderWay }).await, Found::UnderWay);
+        assert_eq!(slow.await.unwrap(), KeyStatus::Nothing);
+        assert_eq!(questions.ask(async { KeyStatus::UnderWay }).await, KeyStatus::UnderWay);
     }
 }

@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
-use shared::dispatch_stop::{Answer, DispatchStop, Refusals, StopCause, StopLimits, Trip};
+use shared::dispatch_stop::{
+    DispatchStop, ObservedAnswer, RefusalTracker, StopCause, StopLimits, StopTrigger,
+};
 use tokio::time::Instant;
 
 /// What is known.
 #[derive(Debug)]
 pub(crate) struct Standing {
-    refusals: Refusals,
+    refusals: RefusalTracker,
     validity: Duration,
     /// When the last reading began.
     read_at: Option<Instant>,
@@ -23,7 +25,7 @@ enum State {
     /// No stop is known of.
     Going,
     /// The answers called for a stop, which is not stored yet.
-    Tripped(Trip),
+    Tripped(StopTrigger),
     /// This stop stands.
     Stopped(DispatchStop),
 }
@@ -44,7 +46,7 @@ pub(crate) enum Change {
 impl Standing {
     /// Nothing is known yet, so nothing is allowed.
     pub(crate) fn new(limits: StopLimits, validity: Duration) -> Self {
-        Self { refusals: Refusals::new(limits), validity, read_at: None, state: State::Going }
+        Self { refusals: RefusalTracker::new(limits), validity, read_at: None, state: State::Going }
     }
 
     /// Whether a call may go out.
@@ -74,7 +76,7 @@ impl Standing {
     }
 
     /// The stop that is to be stored.
-    pub(crate) fn tripped(&self) -> Option<&Trip> {
+    pub(crate) fn tripped(&self) -> Option<&StopTrigger> {
         match &self.state {
             State::Tripped(trip) => Some(trip),
             State::Going | State::Stopped(_) => None,
@@ -83,13 +85,13 @@ impl Standing {
 
     /// Notes an answer; a trip if dispatching stops because of it. On a trial after a stop, one
     /// answer out of the contract is enough.
-    pub(crate) fn note(&mut self, answer: Answer<'_>, trial: Trial) -> Option<Trip> {
+    pub(crate) fn note(&mut self, answer: ObservedAnswer<'_>, trial: Trial) -> Option<StopTrigger> {
         if self.is_stopped() {
             return None;
         }
         let trip = match (self.refusals.note(answer), answer, trial) {
             (Some(trip), _, _) => trip,
-            (None, Answer::OutOfContract { words, .. }, Trial::AfterStop) => Trip {
+            (None, ObservedAnswer::OutOfContract { words, .. }, Trial::AfterStop) => StopTrigger {
                 cause: StopCause::OutOfContract,
                 reason: format!(
                     "the first answer after the stop was removed is out of the contract: {words}"
@@ -163,9 +165,9 @@ mod tests {
         standing
     }
 
-    fn strange(standing: &mut Standing, trial: Trial) -> Option<Trip> {
+    fn strange(standing: &mut Standing, trial: Trial) -> Option<StopTrigger> {
         let account = AccountId::parse("ACC").unwrap();
-        standing.note(Answer::OutOfContract { account: &account, words: "400" }, trial)
+        standing.note(ObservedAnswer::OutOfContract { account: &account, words: "400" }, trial)
     }
 
     #[tokio::test(start_paused = true)]

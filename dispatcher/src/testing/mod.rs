@@ -8,26 +8,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, Found,
-    Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, KeyQuery,
+    KeyStatus, Outcome, Payment, PaymentId, PaymentRef, RefusalCodes, Status, TraceKey, transition,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::payments::archive::Archive;
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
-    StoredPayment, met,
+    ApplyResult, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
+    StoredPayment, refused_change,
 };
 use shared::queue::{
-    CallFailed, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer, QueueApi,
-    RefusedEntry, Visibility,
+    Consumer, DeadLetter, DeadLetterQueue, OutgoingMessage, Producer, QueueApi, QueueCallError,
+    ReceivedMessage, RefusedEntry, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -71,12 +71,12 @@ pub(crate) struct Outside {
     pub(crate) submitted: Mutex<Vec<Payment>>,
     pub(crate) asked: Mutex<Vec<PaymentId>>,
     pub(crate) outcome: Mutex<Outcome>,
-    pub(crate) found: Mutex<Found>,
+    pub(crate) found: Mutex<KeyStatus>,
     /// Calls that take long: as long as a message stays hidden, unless `takes` says otherwise.
     pub(crate) slow: Mutex<Vec<Call>>,
     pub(crate) takes: Mutex<Option<Duration>>,
     /// Messages that are to be received.
-    waiting: Mutex<Vec<Incoming>>,
+    waiting: Mutex<Vec<ReceivedMessage>>,
     /// Messages that were deleted, by receipt.
     pub(crate) deleted: Mutex<Vec<String>>,
     /// Messages that were given back, by receipt, and for how long.
@@ -102,7 +102,7 @@ impl Outside {
         self.items.lock().unwrap()[&payment.id].clone()
     }
 
-    fn write(&self, change: &Change<'_>, now: Timestamp) -> Result<Applied, ChangeError> {
+    fn write(&self, change: &Change<'_>, now: Timestamp) -> Result<ApplyResult, ChangeError> {
         let mut items = self.items.lock().unwrap();
         let Some(stored) = items.get_mut(&change.reference().id) else {
             return Err(ChangeError::Missing);
@@ -121,10 +121,10 @@ impl Outside {
             other => panic!("a dispatcher does not make {other:?}"),
         };
         let Ok(status) = transition(stored.status, change.event()) else {
-            return met(change, stored.clone());
+            return refused_change(change, stored.clone());
         };
         if !fits {
-            return met(change, stored.clone());
+            return refused_change(change, stored.clone());
         }
         stored.status = status;
         self.written.lock().unwrap().push((stored.payment.id, change.event()));
@@ -146,7 +146,7 @@ impl Outside {
             }
             other => panic!("a dispatcher does not make {other:?}"),
         }
-        Ok(Applied::Now)
+        Ok(ApplyResult::Now)
     }
 }
 
@@ -156,7 +156,7 @@ impl PaymentStore for Outside {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let results = changes.iter().map(|change| self.write(change, now)).collect();
         self.take_time(Call::Write).await;
         Ok(results)
@@ -178,7 +178,7 @@ impl PaymentStore for Outside {
 }
 
 #[async_trait]
-impl Archive for Outside {
+impl ArchiveLookup for Outside {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         self.take_time(Call::Archive).await;
         Ok(None)
@@ -186,14 +186,14 @@ impl Archive for Outside {
 }
 
 #[async_trait]
-impl Transactions for Outside {
+impl TransactionService for Outside {
     async fn submit(&self, payment: &Payment) -> Outcome {
         self.submitted.lock().unwrap().push(payment.clone());
         self.take_time(Call::Submit).await;
         self.outcome.lock().unwrap().clone()
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         self.asked.lock().unwrap().push(asked.key);
         self.take_time(Call::Ask).await;
         self.found.lock().unwrap().clone()
@@ -210,7 +210,11 @@ impl QueueApi for Payments {
         "payments.fifo"
     }
 
-    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        wait: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let received = std::mem::take(&mut *self.0.waiting.lock().unwrap());
         if received.is_empty() {
             tokio::time::sleep(wait).await;
@@ -218,7 +222,7 @@ impl QueueApi for Payments {
         Ok(received)
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let receipts = receipts.iter().map(|receipt| (*receipt).to_owned());
         self.0.deleted.lock().unwrap().extend(receipts);
         Ok(Vec::new())
@@ -228,9 +232,9 @@ impl QueueApi for Payments {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         match purpose {
-            Visibility::Extend => Err(CallFailed("no heartbeat gets through".to_owned())),
+            Visibility::Extend => Err(QueueCallError("no heartbeat gets through".to_owned())),
             Visibility::Release => {
                 let entries = entries.iter().map(|(receipt, time)| ((*receipt).to_owned(), *time));
                 self.0.released.lock().unwrap().extend(entries);
@@ -239,7 +243,7 @@ impl QueueApi for Payments {
         }
     }
 
-    async fn send(&self, _: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         panic!("a dispatcher sends no payments")
     }
 }
@@ -254,11 +258,15 @@ impl QueueApi for Letters {
         "payments-dlq.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         panic!("a dispatcher reads no dead letters")
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         panic!("a dispatcher deletes no dead letters")
     }
 
@@ -266,13 +274,16 @@ impl QueueApi for Letters {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         panic!("a dispatcher holds no dead letters")
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if *self.0.no_letters.lock().unwrap() {
-            return Err(CallFailed("down".to_owned()));
+            return Err(QueueCallError("down".to_owned()));
         }
         let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
         self.0.letters.lock().unwrap().extend(letters);
@@ -298,7 +309,7 @@ impl Stage {
             submitted: Mutex::default(),
             asked: Mutex::default(),
             outcome: Mutex::new(Outcome::Settled(settled)),
-            found: Mutex::new(Found::Nothing),
+            found: Mutex::new(KeyStatus::Nothing),
             slow: Mutex::default(),
             takes: Mutex::default(),
             waiting: Mutex::default(),
@@ -350,7 +361,7 @@ impl Stage {
 
     /// Puts messages where they can be received; their receipts are the payments' ids.
     pub(crate) fn wait_for_delivery(&self, payments: &[&Payment]) {
-        let incoming = payments.iter().map(|payment| Incoming {
+        let incoming = payments.iter().map(|payment| ReceivedMessage {
             receipt: payment.id.to_string(),
             message_id: format!("message-{}", payment.id),
             group: payment.account.to_string(),
@@ -463,9 +474,9 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
     gate.read(None, Instant::now());
     let attempts = Attempts {
         store: Arc::clone(&store),
-        transactions: Arc::clone(outside) as Arc<dyn Transactions>,
+        transactions: Arc::clone(outside) as Arc<dyn TransactionService>,
         gate: gate.clone(),
-        past: Past { archive: Arc::clone(outside) as Arc<dyn Archive>, zone: TimeZone::UTC },
+        past: Past { archive: Arc::clone(outside) as Arc<dyn ArchiveLookup>, zone: TimeZone::UTC },
         limits: AttemptLimits { attempts: 5, key_retention: KEY_RETENTION },
         clock: clock.clone(),
     };

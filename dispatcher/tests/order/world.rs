@@ -7,26 +7,26 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatcher::{CallLimits, Deps, Dispatching};
 use domain::{
-    AccountId, Amount, Asked, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure,
-    Found, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, KeyQuery,
+    KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::payments::archive::Archive;
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
+    ApplyResult, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
     StoredPayment,
 };
 use shared::queue::{
-    CallFailed, Confirmation, Consumer, DeadLetter, DeadLetterQueue, Incoming, Outgoing, Producer,
-    QueueApi, RefusedEntry, Visibility,
+    Confirmation, Consumer, DeadLetter, DeadLetterQueue, OutgoingMessage, Producer, QueueApi,
+    QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
 const PAYMENTS: &str = "payments.fifo";
@@ -56,7 +56,7 @@ pub(crate) struct World {
     payments: Vec<Payment>,
     /// Payments that are FAILED, as the table holds them.
     failed: Mutex<HashMap<PaymentId, StoredPayment>>,
-    incoming: Mutex<Vec<Incoming>>,
+    incoming: Mutex<Vec<ReceivedMessage>>,
     failing: HashSet<Call>,
     claims: HashMap<String, ChangeError>,
     turns: HashMap<String, ChangeError>,
@@ -127,7 +127,7 @@ impl World {
             |place: usize| payments[..place].iter().filter(move |p| p.id == payments[place].id);
         let receipt =
             |place| format!("{}{}", name(&payments[place]), "'".repeat(same(place).count()));
-        let incoming = payments.iter().enumerate().map(|(place, payment)| Incoming {
+        let incoming = payments.iter().enumerate().map(|(place, payment)| ReceivedMessage {
             receipt: receipt(place),
             message_id: receipt(place),
             group: payment.account.to_string(),
@@ -240,12 +240,12 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let (began, start) = (Instant::now(), "2026-11-23T01:00:00Z".parse::<Timestamp>().unwrap());
     let deps = Deps {
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&world) as Arc<dyn Archive>,
+        archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
         zone: TimeZone::UTC,
         payments: Consumer::new(queue(PAYMENTS), receiving),
         confirmations: Producer::new(queue(CONFIRMATIONS)),
         dead_letters: DeadLetterQueue::new(Producer::new(queue(DEAD_LETTERS)), "dispatcher"),
-        transactions: Arc::clone(&world) as Arc<dyn Transactions>,
+        transactions: Arc::clone(&world) as Arc<dyn TransactionService>,
         stops: Arc::new(StopInMemory::default()),
         name: "dispatcher".to_owned(),
         clock: Clock::new(move || start + began.elapsed()),
@@ -275,9 +275,9 @@ struct Port {
 }
 
 impl Port {
-    fn sent(&self, message: &Outgoing) -> Result<(), CallFailed> {
+    fn sent(&self, message: &OutgoingMessage) -> Result<(), QueueCallError> {
         let World { failing, .. } = &*self.world;
-        let down = || CallFailed("down".to_owned());
+        let down = || QueueCallError("down".to_owned());
         match self.name {
             CONFIRMATIONS if failing.contains(&Call::Confirm) => return Err(down()),
             DEAD_LETTERS if failing.contains(&Call::Letter) => {
@@ -305,7 +305,11 @@ impl QueueApi for Port {
         self.name
     }
 
-    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        wait: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let incoming = std::mem::take(&mut *self.world.incoming.lock().unwrap());
         if incoming.is_empty() {
             tokio::time::sleep(wait).await;
@@ -313,7 +317,7 @@ impl QueueApi for Port {
         Ok(incoming)
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         receipts.iter().for_each(|receipt| self.world.note(format!("delete {receipt}")));
         Ok(Vec::new())
     }
@@ -322,14 +326,17 @@ impl QueueApi for Port {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if purpose == Visibility::Release {
             entries.iter().for_each(|(receipt, _)| self.world.note(format!("release {receipt}")));
         }
         Ok(Vec::new())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         messages.iter().try_for_each(|message| self.sent(message))?;
         Ok(Vec::new())
     }
@@ -345,7 +352,7 @@ impl PaymentStore for World {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let mut results = Vec::new();
         for change in changes {
             let id = change.reference().id;
@@ -373,7 +380,7 @@ impl PaymentStore for World {
                 Change::Resume(..) => self.turns.get(self.name(id)),
                 _ => None,
             };
-            results.push(refused.cloned().map_or(Ok(Applied::Now), Err));
+            results.push(refused.cloned().map_or(Ok(ApplyResult::Now), Err));
         }
         Ok(results)
     }
@@ -392,7 +399,7 @@ impl PaymentStore for World {
 }
 
 #[async_trait]
-impl Archive for World {
+impl ArchiveLookup for World {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         if self.failing.contains(&Call::Archive) {
             Err(broken())
@@ -403,7 +410,7 @@ impl Archive for World {
 }
 
 #[async_trait]
-impl Transactions for World {
+impl TransactionService for World {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let name = self.name(payment.id);
         self.note(format!("submit {name}"));
@@ -416,8 +423,8 @@ impl Transactions for World {
         self.outcomes.get(name).cloned().unwrap_or_else(settled)
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         self.note(format!("ask {}", self.name(asked.key)));
-        Found::Nothing
+        KeyStatus::Nothing
     }
 }

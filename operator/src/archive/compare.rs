@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::{AccountId, DueDate, PaymentId, PaymentRef, Status};
 use serde::Serialize;
-use shared::payments::archive::{ArchiveError, EntryPage, Tables};
+use shared::payments::archive::{ArchiveError, DueEntryPage, PaymentsAndArchive};
 use shared::payments::{Cursor, DuePayments, ItemError, StoredPayment};
 use tokio::task::JoinSet;
 
@@ -188,7 +188,10 @@ fn is_same(one: &StoredPayment, other: &StoredPayment) -> bool {
 ///
 /// # Errors
 /// The first call that fails.
-pub async fn compare_day(tables: Arc<Tables>, day: DueDate) -> Result<Books, ArchiveError> {
+pub async fn compare_day(
+    tables: Arc<PaymentsAndArchive>,
+    day: DueDate,
+) -> Result<Books, ArchiveError> {
     let mut books = Books::default();
     let mut open: VecDeque<u16> = tables.due_shards().collect();
     let mut comparing = JoinSet::new();
@@ -232,7 +235,7 @@ impl Side {
         }
     }
 
-    fn keep(&mut self, page: EntryPage, books: &mut Books) {
+    fn keep(&mut self, page: DueEntryPage, books: &mut Books) {
         for reason in page.unreadable {
             *books.places.entry(Place::Unreadable).or_default() += 1;
             books.find(reason, Place::Unreadable);
@@ -261,14 +264,14 @@ fn take(payments: &mut Side, archive: &mut Side) -> Option<PaymentRef> {
 
 /// One partition of the day.
 struct Partition {
-    tables: Arc<Tables>,
+    tables: Arc<PaymentsAndArchive>,
     day: DueDate,
     shard: u16,
     books: Books,
 }
 
 impl Partition {
-    fn new(tables: Arc<Tables>, day: DueDate, shard: u16) -> Self {
+    fn new(tables: Arc<PaymentsAndArchive>, day: DueDate, shard: u16) -> Self {
         Self { tables, day, shard, books: Books::default() }
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{Common, SweptDays};
-use shared::payments::archive::{Counters, DayPlan, DaySummary, Tables, archive_day};
+use shared::payments::archive::{Counters, DayPlan, DaySummary, PaymentsAndArchive, archive_day};
 use shared::telemetry::Metrics;
 
 use super::options::{ArchiveRunOptions, days};
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     let metrics = Metrics::install(&[])?;
     let aws = Aws::from_environment().await;
     let client = aws.dynamodb("archive");
-    let tables = Arc::new(Tables::new(&client, &common.names, common.due_shards));
+    let tables = Arc::new(PaymentsAndArchive::new(&client, &common.names, common.due_shards));
     let counters = Arc::new(Counters::default());
     let partitions = u64::from(tables.due_shards().end) * days.len() as u64;
     let mut complete = true;

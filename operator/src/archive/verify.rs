@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::payments::archive::Tables;
+use shared::payments::archive::PaymentsAndArchive;
 use shared::telemetry::Metrics;
 
 use super::compare::{Books, Place, compare_day};
@@ -21,7 +21,7 @@ pub(crate) async fn verify(
     let metrics = Metrics::install(&[])?;
     let aws = Aws::from_environment().await;
     let client = aws.dynamodb("archive");
-    let tables = Arc::new(Tables::new(&client, &common.names, common.due_shards));
+    let tables = Arc::new(PaymentsAndArchive::new(&client, &common.names, common.due_shards));
     let books = compare_day(tables, options.date).await?;
     let counted = options.expect_count.is_none_or(|expected| expected == books.count());
     let right = books.is_right() && counted;

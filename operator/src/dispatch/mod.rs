@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::dispatch_stop::{DispatchStop, DispatchStops, Lifted, StopCause, StopTable};
+use shared::dispatch_stop::{DispatchStop, DispatchStops, LiftResult, StopCause, StopTable};
 
 pub use options::DispatchCommand;
 use options::{ResumeOptions, StatusOptions, StopOptions};
@@ -60,8 +60,8 @@ async fn resume(
         return Ok(stops.read().await?.map_or(Said::NothingToResume, Said::NotNamed));
     };
     Ok(match stops.lift(id).await? {
-        Lifted::Now => Said::Resumed(id),
-        Lifted::NoneThere => Said::NothingToResume,
-        Lifted::Another(stop) => Said::Another(*stop),
+        LiftResult::Now => Said::Resumed(id),
+        LiftResult::NoneThere => Said::NothingToResume,
+        LiftResult::Another(stop) => Said::Another(*stop),
     })
 }

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use domain::{AttemptLimits, FailureCode, Found, RefusalCodes, Status};
+use domain::{AttemptLimits, FailureCode, KeyStatus, RefusalCodes, Status};
 use jiff::Timestamp;
 use shared::payments::{FirstClaim, StoredPayment};
 
@@ -257,7 +257,7 @@ fn by_failure(stored: &StoredPayment, right: Right, codes: &RefusalCodes) -> Ste
 pub(super) fn by_answer(
     stored: &StoredPayment,
     right: Right,
-    found: Found,
+    found: KeyStatus,
     limits: &AttemptLimits,
     now: Timestamp,
 ) -> Plan {
@@ -266,19 +266,21 @@ pub(super) fn by_answer(
     let code = stored.failure.as_ref().map(|failure| failure.code);
     let never_claimed = stored.attempts == 0 && stored.claimed_at.is_none();
     let because = match found {
-        Found::Settled(settlement) => Safe::Settled { transaction_id: settlement.transaction_id },
-        Found::UnderWay => Safe::UnderWay,
+        KeyStatus::Settled(settlement) => {
+            Safe::Settled { transaction_id: settlement.transaction_id }
+        }
+        KeyStatus::UnderWay => Safe::UnderWay,
         // What it was before, nobody knows.
-        Found::Nothing if code == Some(FailureCode::Overwritten) => {
+        KeyStatus::Nothing if code == Some(FailureCode::Overwritten) => {
             return Plan::Refuse(Refusal::SeeRunbook(FailureCode::Overwritten));
         }
-        Found::Nothing if remembered => Safe::NothingSettled,
-        Found::Nothing if never_claimed && code == Some(FailureCode::Mismatch) => {
+        KeyStatus::Nothing if remembered => Safe::NothingSettled,
+        KeyStatus::Nothing if never_claimed && code == Some(FailureCode::Mismatch) => {
             Safe::NeverClaimed
         }
-        Found::Nothing => return Plan::Refuse(Refusal::Forgotten),
-        Found::Rejected { reason } => return Plan::Refuse(Refusal::RejectedForGood { reason }),
-        Found::NoAnswer { reason, .. } => return Plan::Refuse(Refusal::NoAnswer { reason }),
+        KeyStatus::Nothing => return Plan::Refuse(Refusal::Forgotten),
+        KeyStatus::Rejected { reason } => return Plan::Refuse(Refusal::RejectedForGood { reason }),
+        KeyStatus::NoAnswer { reason, .. } => return Plan::Refuse(Refusal::NoAnswer { reason }),
     };
     let first_claim = if never_claimed { FirstClaim::StartsAnew } else { FirstClaim::Stays };
     let right = match right {

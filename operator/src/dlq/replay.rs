@@ -12,7 +12,7 @@ use shared::clock::Clock;
 use shared::config::{Common, Settings, attempt_limits};
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{MAX_BATCH, Producer};
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{TransactionClient, TransactionService, TransactionSettings};
 use tokio::task::JoinSet;
 
 use super::letter::{Letter, Reason};
@@ -114,7 +114,7 @@ pub(crate) async fn replay(
         payments: Producer::open(&aws, names.payments_queue()).await?,
         confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
         limits: settings.limits,
-        codes: settings.transaction.terms.codes.clone(),
+        codes: settings.transaction.contract.codes.clone(),
         clock,
         mode,
         version: options.version,
@@ -150,7 +150,7 @@ struct Replay<S, T> {
     run: Mutex<Run>,
 }
 
-impl<S: PaymentStore + 'static, T: Transactions + 'static> Replay<S, T> {
+impl<S: PaymentStore + 'static, T: TransactionService + 'static> Replay<S, T> {
     /// Looks at the queue with several receivers at once, until nothing is left to see. The
     /// first that fails has the others end after what they have in hand.
     async fn receive_all(self: Arc<Self>) -> anyhow::Result<()> {

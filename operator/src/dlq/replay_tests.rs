@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Found,
-    Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
+    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery,
+    KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
 };
 use shared::config::Receiving;
-use shared::payments::{Applied, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
+use shared::payments::{ApplyResult, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
 use shared::queue::{
-    CallFailed, Consumer, DeadLetter, Incoming, Outgoing, QueueApi, RefusedEntry, Visibility,
+    Consumer, DeadLetter, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
+    Visibility,
 };
 use shared::shutdown::Shutdown;
 
@@ -54,7 +55,11 @@ impl QueueApi for Fifo {
         "fifo"
     }
 
-    async fn receive(&self, wait: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        wait: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         tokio::time::sleep(CALL).await;
         let received: Vec<_> = {
             let mut messages = self.messages();
@@ -63,7 +68,7 @@ impl QueueApi for Fifo {
             let free = messages.iter_mut().filter(|m| !locked.contains(&m.group));
             let taken = free.take(MAX_BATCH).map(|message| {
                 message.in_hand = true;
-                Incoming {
+                ReceivedMessage {
                     receipt: message.id.clone(),
                     message_id: message.id.clone(),
                     group: message.group.clone(),
@@ -80,7 +85,7 @@ impl QueueApi for Fifo {
         Ok(received)
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         tokio::time::sleep(CALL).await;
         self.messages().retain(|message| !receipts.contains(&message.id.as_str()));
         Ok(Vec::new())
@@ -90,7 +95,7 @@ impl QueueApi for Fifo {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if purpose == Visibility::Release {
             for message in self.messages().iter_mut() {
                 message.in_hand &= !entries.iter().any(|(receipt, _)| *receipt == message.id);
@@ -99,10 +104,10 @@ impl QueueApi for Fifo {
         Ok(Vec::new())
     }
 
-    async fn send(&self, sent: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(&self, sent: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         tokio::time::sleep(CALL).await;
         let mut messages = self.messages();
-        for Outgoing { group, deduplication, body } in sent {
+        for OutgoingMessage { group, deduplication, body } in sent {
             let (id, group, body) = (deduplication.clone(), group.clone(), body.clone());
             messages.push(Message { id, group, body, in_hand: false });
         }
@@ -120,7 +125,7 @@ impl PaymentStore for Memory {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         tokio::time::sleep(CALL).await;
         let mut table = self.0.lock().unwrap();
         let apply = |change: &Change<'_>| {
@@ -130,7 +135,7 @@ impl PaymentStore for Memory {
                 return Err(ChangeError::InStatus(Box::new(stored.clone())));
             }
             stored.status = Status::Scheduled;
-            Ok(Applied::Now)
+            Ok(ApplyResult::Now)
         };
         Ok(changes.iter().map(apply).collect())
     }
@@ -153,14 +158,14 @@ impl PaymentStore for Memory {
 struct Nothing;
 
 #[async_trait]
-impl Transactions for Nothing {
+impl TransactionService for Nothing {
     async fn submit(&self, payment: &Payment) -> Outcome {
         panic!("a replay submitted {}", payment.id)
     }
 
-    async fn find(&self, _: Asked) -> Found {
+    async fn find(&self, _: KeyQuery) -> KeyStatus {
         tokio::time::sleep(CALL).await;
-        Found::Nothing
+        KeyStatus::Nothing
     }
 }
 

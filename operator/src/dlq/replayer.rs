@@ -13,16 +13,17 @@ use std::time::Duration;
 
 use dispatcher::Questions;
 use domain::{
-    AccountId, AttemptLimits, DueDate, Found, Payment, PaymentId, PaymentRef, RefusalCodes, Status,
+    AccountId, AttemptLimits, DueDate, KeyStatus, Payment, PaymentId, PaymentRef, RefusalCodes,
+    Status,
 };
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::payments::{
-    Applied, Change, ChangeError, Decision, PaymentStore, PaymentsError, RightVersion,
+    ApplyResult, Change, ChangeError, OperatorDecision, PaymentStore, PaymentsError, RightVersion,
     StoredPayment,
 };
-use shared::queue::{Outgoing, Producer};
-use shared::transaction::Transactions;
+use shared::queue::{OutgoingMessage, Producer};
+use shared::transaction::TransactionService;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -106,11 +107,11 @@ pub(super) struct Memory {
 #[derive(Debug, Default)]
 struct Outbox {
     entries: Vec<usize>,
-    messages: Vec<Outgoing>,
+    messages: Vec<OutgoingMessage>,
 }
 
 impl Outbox {
-    fn put(&mut self, entry: usize, message: Outgoing) {
+    fn put(&mut self, entry: usize, message: OutgoingMessage) {
         self.entries.push(entry);
         self.messages.push(message);
     }
@@ -133,7 +134,7 @@ impl Outbox {
 /// What is to be done with a case, with what the table holds; or why nobody knows.
 type Decided = Result<(Plan, Option<StoredPayment>), String>;
 
-impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
+impl<S: PaymentStore + 'static, T: TransactionService + 'static> Replayer<S, T> {
     /// Deals with cases, those of an account in their order. `is_held` says whether the letter
     /// at a place is still ours. The entries are in the order of the cases.
     pub(super) async fn work(&self, cases: &[Case], is_held: impl Fn(usize) -> bool) -> Vec<Entry> {
@@ -273,13 +274,13 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
     }
 
     /// Asks for a payment when its turn at the way out has come.
-    fn question(&self, payment: Payment) -> impl Future<Output = Found> + Send + use<S, T> {
+    fn question(&self, payment: Payment) -> impl Future<Output = KeyStatus> + Send + use<S, T> {
         let (questions, transactions) = (self.questions.clone(), Arc::clone(&self.transactions));
         let memory = Arc::clone(&self.memory);
         async move {
             if let Some(unanswered) = lock(&memory).silence() {
                 let reason = format!("no answer {unanswered} times in a row, not asked");
-                return Found::NoAnswer { retry_after: None, reason };
+                return KeyStatus::NoAnswer { retry_after: None, reason };
             }
             let found = questions.ask(transactions.find((&payment).into())).await;
             lock(&memory).answered(&found);
@@ -310,11 +311,11 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
                     Right::Unquestioned => Change::Replay(reference, attempts, first_claim),
                     Right::Table => {
                         let right = RightVersion::Table;
-                        Change::Decide(Decision { table, attempts, first_claim, right })
+                        Change::Decide(OperatorDecision { table, attempts, first_claim, right })
                     }
                     Right::Message(other) => {
                         let right = RightVersion::Message(other);
-                        Change::Decide(Decision { table, attempts, first_claim, right })
+                        Change::Decide(OperatorDecision { table, attempts, first_claim, right })
                     }
                 }
             });
@@ -329,7 +330,9 @@ impl<S: PaymentStore + 'static, T: Transactions + 'static> Replayer<S, T> {
         };
         for (entry, reference, stored, right, _) in &mut replays {
             match results.next() {
-                Some(Ok(Applied::Now | Applied::Before)) => self.note_replayed(reference.id),
+                Some(Ok(ApplyResult::Now | ApplyResult::Before)) => {
+                    self.note_replayed(reference.id)
+                }
                 // A lost answer of this write, or another operator: the message is missing still.
                 Some(Err(ChangeError::InStatus(now)))
                     if matches!(now.status, Status::Scheduled | Status::Pending)
@@ -365,11 +368,14 @@ impl Memory {
         (self.unanswered >= SILENCE && lately).then_some(self.unanswered)
     }
 
-    fn answered(&mut self, found: &Found) {
+    fn answered(&mut self, found: &KeyStatus) {
         self.asked_at = Some(Instant::now());
         match found {
-            Found::NoAnswer { .. } => self.unanswered += 1,
-            Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } | Found::Nothing => {
+            KeyStatus::NoAnswer { .. } => self.unanswered += 1,
+            KeyStatus::Settled(_)
+            | KeyStatus::UnderWay
+            | KeyStatus::Rejected { .. }
+            | KeyStatus::Nothing => {
                 self.unanswered = 0;
             }
         }
@@ -406,9 +412,9 @@ fn waves(cases: &[Case]) -> Vec<Vec<usize>> {
 #[derive(Debug)]
 enum Message {
     /// To the dispatchers.
-    Payment(PaymentRef, Outgoing),
+    Payment(PaymentRef, OutgoingMessage),
     /// To the confirmers.
-    Confirmation(Outgoing),
+    Confirmation(OutgoingMessage),
     /// Nothing: only the letter goes.
     None,
 }
@@ -445,7 +451,7 @@ fn sent(case: &Case, plan: &Plan, stored: Option<&StoredPayment>) -> Result<Mess
 fn message(case: &Case, payment: &Payment, attempts: u32) -> Message {
     let source =
         case.letter.as_ref().map_or_else(|| payment.id.to_string(), |l| l.message_id.clone());
-    let outgoing = Outgoing {
+    let outgoing = OutgoingMessage {
         group: payment.account.to_string(),
         deduplication: format!("replay-{source}-{attempts}"),
         body: serde_json::to_string(payment)
@@ -454,7 +460,7 @@ fn message(case: &Case, payment: &Payment, attempts: u32) -> Message {
     Message::Payment(payment.reference(), outgoing)
 }
 
-fn confirmation(case: &Case) -> Option<Outgoing> {
+fn confirmation(case: &Case) -> Option<OutgoingMessage> {
     let letter = case.letter.as_ref()?;
     match &letter.body {
         Body::Confirmation(confirmation) => {

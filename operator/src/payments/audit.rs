@@ -15,7 +15,7 @@ use shared::aws::Aws;
 use shared::config::Common;
 use shared::payments::audit::Violation;
 use shared::payments::{
-    Applied, Attributes, Change, ChangeError, PaymentStore, PaymentsTable, attribute,
+    ApplyResult, Change, ChangeError, ItemAttributes, PaymentStore, PaymentsTable, attribute,
 };
 use shared::queue::{DeadLetterQueue, Producer};
 use tokio::sync::mpsc;
@@ -185,8 +185,10 @@ impl Audit {
         let source = format!("audit-{}-{}-{attempts}", reference.due, reference.id);
         let raw = raw(&violation.item).to_string();
         let sent = match &violation.payment {
-            Some(payment) => dead_letters.bury(&source, payment, Some(raw), failure.clone()).await,
-            None => dead_letters.bury_raw(&source, raw, failure.clone()).await,
+            Some(payment) => {
+                dead_letters.send_payment(&source, payment, Some(raw), failure.clone()).await
+            }
+            None => dead_letters.send_unreadable(&source, raw, failure.clone()).await,
         };
         sent.context("writing a dead letter")?;
         let change = match attempts {
@@ -195,7 +197,7 @@ impl Audit {
         };
         let applied = self.table.apply(&[change], Timestamp::now()).await?.pop();
         match applied.context("the table gave no result")? {
-            Ok(Applied::Now | Applied::Before) => {
+            Ok(ApplyResult::Now | ApplyResult::Before) => {
                 // One that dies before this leaves a dead letter that the item does not know of:
                 // a message that still comes for it has a second one written.
                 let before = violation.item.digits(attribute::DEAD_LETTERS);

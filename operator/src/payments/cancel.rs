@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
 use shared::payments::{
-    Applied, Change, ChangeError, DueTable, PaymentStore, PaymentsTable, StoredPayment,
+    ApplyResult, Change, ChangeError, DueTable, PaymentStore, PaymentsTable, StoredPayment,
 };
 
 use super::options::CancelOptions;
@@ -70,10 +70,10 @@ fn decide(stored: &StoredPayment) -> Decision {
 }
 
 /// What the result of the write says.
-fn made(result: Result<Applied, ChangeError>) -> Decision {
+fn made(result: Result<ApplyResult, ChangeError>) -> Decision {
     match result {
-        Ok(Applied::Now) => Decision::Cancelled,
-        Ok(Applied::Before) => Decision::CancelledBefore,
+        Ok(ApplyResult::Now) => Decision::Cancelled,
+        Ok(ApplyResult::Before) => Decision::CancelledBefore,
         Err(ChangeError::Missing) => Decision::Refused(Refusal::NotFound),
         Err(ChangeError::InStatus(stored)) => match decide(&stored) {
             // The condition failed on an item that meets it.

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use domain::{Data, Found, PaymentRef, Status};
+use domain::{Data, KeyStatus, PaymentRef, Status};
 use serde_json::{Map, Value};
 use shared::aws::Aws;
 use shared::config::Common;
 use shared::http::chain;
-use shared::payments::archive::{Archive, ArchiveTable};
+use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{TransactionClient, TransactionService, TransactionSettings};
 
 use super::fields::{fields, money};
 use super::output;
@@ -74,13 +74,13 @@ async fn says(settings: &TransactionSettings, stored: &StoredPayment) -> String 
         Err(error) => return format!("not asked: {}", chain(&error)),
     };
     match client.find((&stored.payment).into()).await {
-        Found::Settled(settlement) => {
+        KeyStatus::Settled(settlement) => {
             format!("settled as {} at {}", settlement.transaction_id, settlement.settled_at)
         }
-        Found::UnderWay => "taken, and not ended yet".to_owned(),
-        Found::Rejected { reason } => format!("taken, and refused for good: {reason}"),
-        Found::Nothing => "nothing was settled or taken under its key so far".to_owned(),
-        Found::NoAnswer { reason, .. } => format!("no answer that counts: {reason}"),
+        KeyStatus::UnderWay => "taken, and not ended yet".to_owned(),
+        KeyStatus::Rejected { reason } => format!("taken, and refused for good: {reason}"),
+        KeyStatus::Nothing => "nothing was settled or taken under its key so far".to_owned(),
+        KeyStatus::NoAnswer { reason, .. } => format!("no answer that counts: {reason}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
-use shared::resources::Queue;
+use shared::resources::QueueDefinition;
 
 use super::figures::{cause, grouped};
 use super::finding::{Check, Finding};
@@ -37,8 +37,8 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Option<Attribute
 }
 
 /// One finding for each difference, or one that says that there is none.
-pub(super) fn judge(wanted: &Queue, found: Option<&Attributes>) -> Vec<Finding> {
-    let Queue { name, attributes, redrive } = wanted;
+pub(super) fn judge(wanted: &QueueDefinition, found: Option<&Attributes>) -> Vec<Finding> {
+    let QueueDefinition { name, attributes, redrive } = wanted;
     let Some(found) = found else {
         return vec![Finding::no_go(Check::Queue, format!("{name}: missing"), "", REMEDY)];
     };
@@ -124,7 +124,7 @@ mod tests {
     use super::super::finding::{Verdict, overall};
     use super::*;
 
-    fn payments() -> Queue {
+    fn payments() -> QueueDefinition {
         let mut queues = shared::resources::queues(&"dueflow".parse().unwrap());
         queues.remove(queues.iter().position(|queue| queue.redrive.is_some()).unwrap())
     }

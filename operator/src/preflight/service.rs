@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use dispatcher::CallLimits;
-use domain::{Asked, Found};
+use domain::{KeyQuery, KeyStatus};
 use jiff::Timestamp;
 use shared::http::chain;
-use shared::transaction::{TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{TransactionClient, TransactionService, TransactionSettings};
 
 use super::figures::{grouped, several, time};
 use super::finding::{Check, Finding};
@@ -35,10 +35,12 @@ pub(super) async fn ask(settings: &TransactionSettings) -> Facts {
     let mut times = Vec::with_capacity(QUESTIONS);
     for _ in 0..QUESTIONS {
         let asked_at = Instant::now();
-        match client.find(Asked::nobody()).await {
-            Found::Nothing => times.push(asked_at.elapsed()),
-            Found::NoAnswer { reason, .. } => return Facts { latency: Err(reason), ahead: None },
-            Found::Settled(_) | Found::UnderWay | Found::Rejected { .. } => {
+        match client.find(KeyQuery::unknown_key()).await {
+            KeyStatus::Nothing => times.push(asked_at.elapsed()),
+            KeyStatus::NoAnswer { reason, .. } => {
+                return Facts { latency: Err(reason), ahead: None };
+            }
+            KeyStatus::Settled(_) | KeyStatus::UnderWay | KeyStatus::Rejected { .. } => {
                 let reason = "it knows a payment that nobody has: is this the transaction service?";
                 return Facts { latency: Err(reason.to_owned()), ahead: None };
             }
@@ -123,7 +125,7 @@ pub(super) fn judge_concurrency(
 
 #[cfg(test)]
 mod tests {
-    use shared::transaction::Terms;
+    use shared::transaction::ContractSettings;
 
     use super::super::finding::Verdict;
     use super::super::load::tests::a_million;
@@ -137,7 +139,7 @@ mod tests {
             proxy: None,
             timeout: 5_000 * MILLI,
             connect_timeout: 2_000 * MILLI,
-            terms: Terms::default(),
+            contract: ContractSettings::default(),
         }
     }
 

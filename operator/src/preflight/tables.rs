@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     IndexStatus, KeySchemaElement, KeyType, PointInTimeRecoveryStatus, StreamViewType,
     TableDescription, TableStatus, TimeToLiveStatus,
 };
-use shared::resources::{Index, Table};
+use shared::resources::{IndexDefinition, TableDefinition};
 
 use super::figures::cause;
 use super::finding::{Check, Finding};
@@ -55,7 +55,7 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Facts, String> {
 
 /// Whether the table is as `wanted`. One finding for what stands in the way of payments, or
 /// one for what guards them.
-pub(super) fn judge(wanted: &Table, facts: &Facts) -> Finding {
+pub(super) fn judge(wanted: &TableDefinition, facts: &Facts) -> Finding {
     let name = &wanted.name;
     let Some(found) = &facts.found else {
         return Finding::no_go(Check::Table, format!("{name}: missing"), "", "dueflow setup");
@@ -76,7 +76,7 @@ pub(super) fn judge(wanted: &Table, facts: &Facts) -> Finding {
 }
 
 /// What guards the payments of a table: nothing fails tonight without it.
-fn judge_guards(wanted: &Table, found: &TableDescription, facts: &Facts) -> Finding {
+fn judge_guards(wanted: &TableDefinition, found: &TableDescription, facts: &Facts) -> Finding {
     let name = &wanted.name;
     // Leases can be lost: relays then read the stream again, and no payment twice.
     if wanted.indexes.is_empty() {
@@ -123,7 +123,7 @@ fn judge_guards(wanted: &Table, found: &TableDescription, facts: &Facts) -> Find
 }
 
 /// What is not as it should be.
-fn differences(wanted: &Table, found: &TableDescription) -> Vec<String> {
+fn differences(wanted: &TableDefinition, found: &TableDescription) -> Vec<String> {
     let mut wrong = Vec::new();
     if !keys_are(found.key_schema(), wanted.partition_key, wanted.sort_key) {
         wrong.push("another key".to_owned());
@@ -140,7 +140,7 @@ fn differences(wanted: &Table, found: &TableDescription) -> Vec<String> {
     wrong
 }
 
-fn index_difference(wanted: &Index, found: &TableDescription) -> Option<String> {
+fn index_difference(wanted: &IndexDefinition, found: &TableDescription) -> Option<String> {
     let name = wanted.name;
     let indexes = found.global_secondary_indexes();
     let Some(index) = indexes.iter().find(|index| index.index_name() == Some(name)) else {

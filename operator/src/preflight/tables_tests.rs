@@ -7,7 +7,7 @@ use shared::resources;
 use super::super::finding::Verdict;
 use super::*;
 
-fn payments() -> Table {
+fn payments() -> TableDefinition {
     resources::tables(&"dueflow".parse().unwrap()).remove(0)
 }
 

@@ -1,7 +1,7 @@
 //! `dueflow reconcile`: no two payments have one transaction id.
 //!
 //! A transaction id is one payment's. On their way payments are held against those that a
-//! process saw last (`shared::transaction::Distinct`); here all of both tables are, exactly.
+//! process saw last (`shared::transaction::UniqueTransactionIds`); here all of both tables are, exactly.
 //!
 //! | module | room |
 //! |---|---|
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Args;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::payments::archive::{SettledPayment, Tables};
+use shared::payments::archive::{PaymentsAndArchive, SettledPayment};
 use shared::retry;
 use shared::telemetry::Metrics;
 
@@ -47,7 +47,8 @@ pub(crate) async fn reconcile(
 ) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::install(&[])?;
     let aws = Aws::from_environment().await;
-    let tables = Tables::new(&aws.dynamodb("reconcile"), &common.names, common.due_shards);
+    let tables =
+        PaymentsAndArchive::new(&aws.dynamodb("reconcile"), &common.names, common.due_shards);
     let mut candidates = Candidates::default();
     each_settled(&tables, |settled| candidates.note(&settled.transaction_id)).await?;
     let mut repeats = Repeats::of(candidates);
@@ -66,7 +67,10 @@ pub(crate) async fn reconcile(
 
 /// Hands on what was settled. The payments table comes first: a move puts a payment into the
 /// archive before it leaves the table, so each is seen in one of them.
-async fn each_settled(tables: &Tables, mut see: impl FnMut(&SettledPayment)) -> anyhow::Result<()> {
+async fn each_settled(
+    tables: &PaymentsAndArchive,
+    mut see: impl FnMut(&SettledPayment),
+) -> anyhow::Result<()> {
     for archive in [false, true] {
         let mut cursor = None;
         let mut pauses = retry::TABLE_STATEMENTS.pauses();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{Names, Settings};
-use crate::installation::Installation;
 use crate::telemetry::LogLevel;
 use domain::AttemptLimits;
 
@@ -33,6 +32,15 @@ pub struct Common {
     pub parent_pipe: ParentPipe,
     /// The same, and the bank's time zone, as all services must have them.
     pub installation: Installation,
+}
+
+/// What all services and commands of an installation must have alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The bank's time zone, by its name.
+    pub zone: String,
+    /// Partitions of the index `due`.
+    pub due_shards: u16,
 }
 
 /// By what a service notices that the process that started it has ended.

@@ -11,7 +11,8 @@ mod zone;
 
 pub use catalogue::{Setting, catalogue, help};
 pub use common::{
-    Common, ParentPipe, Receiving, SweptDays, attempt_limits, old_days_interval, time_zone,
+    Common, Installation, ParentPipe, Receiving, SweptDays, attempt_limits, old_days_interval,
+    time_zone,
 };
 pub use names::Names;
 pub use settings::{ConfigErrors, Settings};

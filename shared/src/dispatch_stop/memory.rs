@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{DispatchStop, DispatchStops, Lifted, StopError, StopId};
+use super::{DispatchStop, DispatchStops, LiftResult, StopError, StopId};
 
 /// A stop that is kept in memory.
 #[derive(Debug, Default)]
@@ -27,15 +27,15 @@ impl DispatchStops for StopInMemory {
         Ok(self.lock().get_or_insert_with(|| stop.clone()).clone())
     }
 
-    async fn lift(&self, id: StopId) -> Result<Lifted, StopError> {
+    async fn lift(&self, id: StopId) -> Result<LiftResult, StopError> {
         let mut stands = self.lock();
         Ok(match stands.as_ref() {
-            None => Lifted::NoneThere,
+            None => LiftResult::NoneThere,
             Some(stop) if stop.id == id => {
                 *stands = None;
-                Lifted::Now
+                LiftResult::Now
             }
-            Some(other) => Lifted::Another(Box::new(other.clone())),
+            Some(other) => LiftResult::Another(Box::new(other.clone())),
         })
     }
 }

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use memory::StopInMemory;
-pub use refusals::{Answer, Refusals, StopLimits, Trip};
+pub use refusals::{ObservedAnswer, RefusalTracker, StopLimits, StopTrigger};
 pub use table::StopTable;
 
 /// Why dispatching is stopped: a closed list, and a label of metrics.
@@ -131,7 +131,7 @@ pub fn process_name(service: &str) -> String {
 
 /// What became of an attempt to remove a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lifted {
+pub enum LiftResult {
     /// It is gone.
     Now,
     /// There was none.
@@ -200,7 +200,7 @@ pub trait DispatchStops: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`StopError`]; it may have been removed.
-    async fn lift(&self, id: StopId) -> Result<Lifted, StopError>;
+    async fn lift(&self, id: StopId) -> Result<LiftResult, StopError>;
 }
 
 #[cfg(test)]

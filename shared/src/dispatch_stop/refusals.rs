@@ -54,7 +54,7 @@ impl StopLimits {
 
 /// What one answer of the transaction service shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum ObservedAnswer<'a> {
     /// It takes payments: one was settled, or taken for later settlement.
     Taken(&'a AccountId),
     /// It rejects a payment of this account, as the contract has it.
@@ -75,7 +75,7 @@ pub enum Answer<'a> {
 
 /// Why dispatching has to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trip {
+pub struct StopTrigger {
     /// The kind.
     pub cause: StopCause,
     /// In words.
@@ -85,7 +85,7 @@ pub struct Trip {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Seen {
+enum RecordedAnswer {
     Taken,
     Rejected(String),
     OutOfContract,
@@ -93,7 +93,7 @@ enum Seen {
 
 /// The refusals so far.
 #[derive(Debug, Clone)]
-pub struct Refusals {
+pub struct RefusalTracker {
     limits: StopLimits,
     /// Accounts rejected since a payment was taken, with the last reason of each.
     row: HashMap<AccountId, String>,
@@ -102,10 +102,10 @@ pub struct Refusals {
     /// Answers out of the contract since a payment was taken.
     strange: usize,
     /// The last answers.
-    window: VecDeque<(AccountId, Seen)>,
+    window: VecDeque<(AccountId, RecordedAnswer)>,
 }
 
-impl Refusals {
+impl RefusalTracker {
     /// None so far.
     #[must_use]
     pub fn new(limits: StopLimits) -> Self {
@@ -119,38 +119,38 @@ impl Refusals {
     }
 
     /// Notes an answer; whether dispatching has to stop because of it.
-    pub fn note(&mut self, answer: Answer<'_>) -> Option<Trip> {
+    pub fn note(&mut self, answer: ObservedAnswer<'_>) -> Option<StopTrigger> {
         match answer {
-            Answer::Taken(account) => {
+            ObservedAnswer::Taken(account) => {
                 self.row.clear();
                 self.row_payments = 0;
                 self.strange = 0;
-                self.push(account, Seen::Taken);
+                self.push(account, RecordedAnswer::Taken);
                 None
             }
-            Answer::Rejected { account, code } => {
+            ObservedAnswer::Rejected { account, code } => {
                 let code = code[..code.floor_char_boundary(MAX_CODE_BYTES)].to_owned();
-                self.push(account, Seen::Rejected(code.clone()));
+                self.push(account, RecordedAnswer::Rejected(code.clone()));
                 self.row.insert(account.clone(), code.clone());
                 self.row_payments += 1;
                 self.rejected_in_a_row(&code).or_else(|| self.rejected_share(&code))
             }
-            Answer::OutOfContract { account, words } => {
-                self.push(account, Seen::OutOfContract);
+            ObservedAnswer::OutOfContract { account, words } => {
+                self.push(account, RecordedAnswer::OutOfContract);
                 self.strange += 1;
                 self.out_of_contract(words)
             }
         }
     }
 
-    fn push(&mut self, account: &AccountId, seen: Seen) {
+    fn push(&mut self, account: &AccountId, seen: RecordedAnswer) {
         if self.window.len() >= self.limits.window {
             self.window.pop_front();
         }
         self.window.push_back((account.clone(), seen));
     }
 
-    fn rejected_in_a_row(&self, code: &str) -> Option<Trip> {
+    fn rejected_in_a_row(&self, code: &str) -> Option<StopTrigger> {
         let (enough, any) = self.enough();
         let same = self.row.values().filter(|other| *other == code).count();
         if same >= enough {
@@ -175,14 +175,16 @@ impl Refusals {
     }
 
     /// The accounts that were rejected among those of the last answers.
-    fn rejected_share(&self, code: &str) -> Option<Trip> {
+    fn rejected_share(&self, code: &str) -> Option<StopTrigger> {
         let (enough, any) = self.enough();
         let accounts = self.window.iter().map(|(account, _)| account);
         let accounts = accounts.collect::<HashSet<_>>().len();
         let count = |counts: &dyn Fn(&str) -> bool| {
             let rejected = self.window.iter().filter_map(|(account, seen)| match seen {
-                Seen::Rejected(code) if counts(code) => Some(account),
-                Seen::Taken | Seen::Rejected(_) | Seen::OutOfContract => None,
+                RecordedAnswer::Rejected(code) if counts(code) => Some(account),
+                RecordedAnswer::Taken
+                | RecordedAnswer::Rejected(_)
+                | RecordedAnswer::OutOfContract => None,
             });
             rejected.collect::<HashSet<_>>().len()
         };
@@ -203,10 +205,11 @@ impl Refusals {
         (all >= any).then(|| of(all, last)).flatten()
     }
 
-    fn out_of_contract(&self, words: &str) -> Option<Trip> {
+    fn out_of_contract(&self, words: &str) -> Option<StopTrigger> {
         let enough = self.limits.out_of_contract;
         let all = self.window.len();
-        let strange = self.window.iter().filter(|(_, seen)| *seen == Seen::OutOfContract).count();
+        let strange =
+            self.window.iter().filter(|(_, seen)| *seen == RecordedAnswer::OutOfContract).count();
         let (count, of) = if self.strange >= enough {
             (self.strange, format!("{} answers in a row were", self.strange))
         } else if strange >= enough && self.is_share(strange, all) {
@@ -218,7 +221,7 @@ impl Refusals {
             "{of} out of the contract, so what answers may not be the transaction service; the \
              last: {words}"
         );
-        Some(Trip { cause: StopCause::OutOfContract, reason, count: number(count) })
+        Some(StopTrigger { cause: StopCause::OutOfContract, reason, count: number(count) })
     }
 
     /// Accounts that are enough for the same reason, and for any.
@@ -232,8 +235,8 @@ impl Refusals {
     }
 }
 
-fn rejected(reason: String, accounts: usize) -> Trip {
-    Trip { cause: StopCause::Rejected, reason, count: number(accounts) }
+fn rejected(reason: String, accounts: usize) -> StopTrigger {
+    StopTrigger { cause: StopCause::Rejected, reason, count: number(accounts) }
 }
 
 fn number(count: usize) -> u32 {
@@ -251,24 +254,26 @@ mod tests {
         AccountId::parse(format!("ACC-{number}")).unwrap()
     }
 
-    fn refusals() -> Refusals {
-        Refusals::new(LIMITS)
+    fn refusals() -> RefusalTracker {
+        RefusalTracker::new(LIMITS)
     }
 
-    fn reject(refusals: &mut Refusals, number: usize, code: &str) -> Option<Trip> {
-        refusals.note(Answer::Rejected { account: &account(number), code })
+    fn reject(refusals: &mut RefusalTracker, number: usize, code: &str) -> Option<StopTrigger> {
+        refusals.note(ObservedAnswer::Rejected { account: &account(number), code })
     }
 
-    fn take(refusals: &mut Refusals, number: usize) {
-        assert_eq!(refusals.note(Answer::Taken(&account(number))), None);
+    fn take(refusals: &mut RefusalTracker, number: usize) {
+        assert_eq!(refusals.note(ObservedAnswer::Taken(&account(number))), None);
     }
 
-    fn strange(refusals: &mut Refusals, number: usize) -> Option<Trip> {
-        refusals.note(Answer::OutOfContract { account: &account(number), words: "400" })
+    fn strange(refusals: &mut RefusalTracker, number: usize) -> Option<StopTrigger> {
+        refusals.note(ObservedAnswer::OutOfContract { account: &account(number), words: "400" })
     }
 
     /// The first of `answers` that stops, counted from 1.
-    fn stops_at(mut answers: impl Iterator<Item = Option<Trip>>) -> Option<(usize, Trip)> {
+    fn stops_at(
+        mut answers: impl Iterator<Item = Option<StopTrigger>>,
+    ) -> Option<(usize, StopTrigger)> {
         let mut count = 0;
         let trip = answers.find_map(|trip| {
             count += 1;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{DispatchStop, DispatchStops, Lifted, StopError, StopId};
+use super::{DispatchStop, DispatchStops, LiftResult, StopError, StopId};
 use crate::resources::control::KEY;
 
 /// The value of `ControlKey`.
@@ -114,17 +114,17 @@ impl DispatchStops for StopTable {
         }
     }
 
-    async fn lift(&self, id: StopId) -> Result<Lifted, StopError> {
+    async fn lift(&self, id: StopId) -> Result<LiftResult, StopError> {
         let delete = self.client.delete_item().table_name(&self.table).key(KEY, text(STOP));
         let delete = delete
             .condition_expression(format!("{ID} = :seen"))
             .expression_attribute_values(":seen", text(id))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = delete.send().await else { return Ok(Lifted::Now) };
+        let Err(error) = delete.send().await else { return Ok(LiftResult::Now) };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
-                None => Ok(Lifted::NoneThere),
-                Some(item) => Ok(Lifted::Another(Box::new(self.stop_from(item)?))),
+                None => Ok(LiftResult::NoneThere),
+                Some(item) => Ok(LiftResult::Another(Box::new(self.stop_from(item)?))),
             },
             _ => Err(StopError::Remove {
                 table: self.table.clone(),

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::Attributes;
+use super::ItemAttributes;
+use super::attribute;
 use super::contract::{Breach, check_keys, check_new, check_own};
 use super::error::PaymentsError;
-use super::item::{StoredPayment, attribute, is_blob, reference_from};
+use super::keys::{is_blob, reference_from};
+use super::stored_payment::StoredPayment;
 use super::table::{Cursor, PaymentsTable, SCAN_PAGE};
 use domain::{Failure, FailureCode, Payment, PaymentRef, Status};
 
@@ -32,7 +34,7 @@ pub struct Violation {
 
 /// A page of an audit.
 #[derive(Debug)]
-pub struct Audited {
+pub struct AuditPage {
     /// Items that were looked at, without those of blobs.
     pub items: u64,
     /// What breaks the contract.
@@ -52,7 +54,7 @@ impl PaymentsTable {
         (segment, segments): (u16, u16),
         cursor: Option<Cursor>,
         now: Timestamp,
-    ) -> Result<Audited, PaymentsError> {
+    ) -> Result<AuditPage, PaymentsError> {
         let output = self
             .client
             .scan()
@@ -65,7 +67,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
-        let mut audited = Audited { items: 0, violations: Vec::new(), next: None };
+        let mut audited = AuditPage { items: 0, violations: Vec::new(), next: None };
         for item in output.items() {
             if !is_blob(item) {
                 audited.items += 1;

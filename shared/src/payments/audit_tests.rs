@@ -1,6 +1,6 @@
 use super::*;
-use crate::payments::item::new_item;
-use crate::payments::item::tests::longest_payment;
+use crate::payments::new_item::new_item;
+use crate::testing::longest_payment;
 
 type Item = HashMap<String, AttributeValue>;
 

@@ -2,24 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::error::PaymentsError;
-use super::item::{Attributes, attribute, blob_partition_key, sort_key};
+use super::attribute;
+use super::error::{BlobError, PaymentsError};
+use super::item::ItemAttributes;
+use super::keys::{blob_partition_key, sort_key};
 use super::table::PaymentsTable;
 use domain::{BlobDigest, DataBlob, PaymentRef};
-
-/// Why a blob is not at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BlobError {
-    /// There is no such item, or no blob in it.
-    #[error("the table holds no blob of the payment")]
-    Missing,
-    /// There is another blob.
-    #[error("the blob of the payment is not the one whose digest the payment has")]
-    Differs,
-    /// The database kept leaving it out; it may be read later.
-    #[error("the blob of the payment was not read, after all retries")]
-    Unread,
-}
 
 impl PaymentsTable {
     /// What [`super::PaymentStore::blobs`] asks for.

@@ -33,7 +33,7 @@ pub enum Change<'a> {
     /// As [`Change::Withhold`], of a payment that a replay left SCHEDULED after so many attempts.
     WithholdReplayed(&'a PaymentRef, &'a Failure, u32),
     /// FAILED → SCHEDULED, because a person has decided what is right.
-    Decide(Decision<'a>),
+    Decide(OperatorDecision<'a>),
     /// PENDING → PENDING: the last of so many attempts did nothing, for certain, and with it so
     /// many since the last replay.
     NotDone(&'a PaymentRef, u32, u32),
@@ -43,7 +43,7 @@ pub enum Change<'a> {
 
 /// What a person has decided about a payment that FAILED.
 #[derive(Debug, Clone, Copy)]
-pub struct Decision<'a> {
+pub struct OperatorDecision<'a> {
     /// The payment as the table held it when the person decided: it must do so still.
     pub table: &'a Payment,
     /// Attempts so far: the fence. They become one more, so that a payment that a person has
@@ -65,7 +65,7 @@ pub enum RightVersion<'a> {
     Message(&'a Payment),
 }
 
-impl<'a> Decision<'a> {
+impl<'a> OperatorDecision<'a> {
     /// The payment as it will be paid.
     #[must_use]
     pub fn paid(&self) -> &'a Payment {

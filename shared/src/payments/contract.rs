@@ -6,9 +6,10 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::item::{
-    Attributes, StoredPayment, attribute, due_key, due_shard_key, partition_key, sort_key,
-};
+use super::attribute;
+use super::item::ItemAttributes;
+use super::keys::{due_key, due_shard_key, partition_key, sort_key};
+use super::stored_payment::StoredPayment;
 use domain::{DueDate, NotPayable, Payment, Status};
 
 /// How far the clock of a writer may be ahead of the table's.
@@ -110,7 +111,11 @@ fn shown(found: Option<&str>) -> String {
 ///
 /// # Errors
 /// The first key that does not.
-pub fn check_keys(item: &impl Attributes, payment: &Payment, shards: u16) -> Result<(), Breach> {
+pub fn check_keys(
+    item: &impl ItemAttributes,
+    payment: &Payment,
+    shards: u16,
+) -> Result<(), Breach> {
     let reference = payment.reference();
     let expected = [
         (attribute::PK, partition_key(&payment.account)),
@@ -133,7 +138,7 @@ pub fn check_keys(item: &impl Attributes, payment: &Payment, shards: u16) -> Res
 /// # Errors
 /// The first thing that the contract forbids.
 pub fn check_new(
-    item: &impl Attributes,
+    item: &impl ItemAttributes,
     stored: &StoredPayment,
     shards: u16,
     at: Timestamp,
@@ -175,7 +180,7 @@ fn check_currency(payment: &Payment, at: Timestamp) -> Result<(), Breach> {
 ///
 /// # Errors
 /// What dueflow never writes so.
-pub fn check_own(item: &impl Attributes, status: Status) -> Result<(), Breach> {
+pub fn check_own(item: &impl ItemAttributes, status: Status) -> Result<(), Breach> {
     let attempts = item.digits(attribute::ATTEMPTS).and_then(|digits| digits.parse().ok());
     match status {
         Status::Scheduled | Status::Pending

@@ -3,10 +3,11 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 
+use super::attribute;
 use super::capacity::Units;
 use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
-use super::item::{attribute, due_shard_key};
+use super::keys::due_shard_key;
 use super::table::{Cursor, PaymentsTable};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;

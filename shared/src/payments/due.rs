@@ -7,12 +7,12 @@ use std::ops::Range;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
+use super::attribute;
 use super::capacity::Units;
 use super::error::PaymentsError;
-use super::item::{
-    Attributes, ItemError, StoredPayment, attribute, due_key, due_shard_key, partition_key,
-    reference_from, sort_key,
-};
+use super::item::{ItemAttributes, ItemError};
+use super::keys::{due_key, due_shard_key, partition_key, reference_from, sort_key};
+use super::stored_payment::StoredPayment;
 use super::table::{Cursor, PaymentsTable};
 use crate::resources::DUE_INDEX;
 use crate::retry;

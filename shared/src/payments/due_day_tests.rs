@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
 use crate::payments::StoredPayment;
-use crate::payments::item::tests::longest_payment;
+use crate::testing::longest_payment;
 
 const SHARDS: u16 = 5;
 /// Entries of a page of the fake.

@@ -8,11 +8,13 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use tokio::task::JoinSet;
 
+use super::attribute;
 use super::capacity::Units;
 use super::cursor::CursorError;
 use super::due_scan::{DueCursor, DueIndex, DueScan, Entry, Found};
 use super::error::PaymentsError;
-use super::item::{Attributes, attribute, due_shard_key, reference_from};
+use super::item::ItemAttributes;
+use super::keys::{due_shard_key, reference_from};
 use super::table::PaymentsTable;
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use super::cursor::CursorError;
-use super::item::{ItemError, StoredPayment};
-use super::size::TooLarge;
+use super::item::ItemError;
+use super::new_item::TooLarge;
+use super::stored_payment::StoredPayment;
 use domain::PaymentRef;
 
 /// A call that failed as a whole: nothing is known of any of its payments.
@@ -90,4 +91,18 @@ pub enum ChangeError {
         /// The database's words.
         message: String,
     },
+}
+
+/// Why a blob is not at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BlobError {
+    /// There is no such item, or no blob in it.
+    #[error("the table holds no blob of the payment")]
+    Missing,
+    /// There is another blob.
+    #[error("the blob of the payment is not the one whose digest the payment has")]
+    Differs,
+    /// The database kept leaving it out; it may be read later.
+    #[error("the blob of the payment was not read, after all retries")]
+    Unread,
 }

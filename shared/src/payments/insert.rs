@@ -7,15 +7,15 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::types::BatchStatementErrorCodeEnum as Code;
 
 use super::due::DueTable;
-use super::error::PaymentsError;
-use super::size::check_size;
+use super::error::{BlobError, PaymentsError};
+use super::new_item::check_size;
 use super::store::PaymentStore;
 use super::table::{MAX_STATEMENTS, PaymentsTable, database_error};
 use domain::{Data, Payment, Status};
 
 /// What became of one insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inserted {
+pub enum InsertResult {
     /// It is scheduled now.
     New,
     /// The same instruction was there already, in this status.
@@ -32,7 +32,7 @@ impl PaymentsTable {
     /// [`PaymentsError::TooLarge`] and [`PaymentsError::BlobNotAtHand`] before anything is
     /// written. Others when a call fails as a whole or a statement keeps failing; what was
     /// inserted until then is inserted, and repeating the call is safe.
-    pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
+    pub async fn insert(&self, payments: &[Payment]) -> Result<Vec<InsertResult>, PaymentsError> {
         for payment in payments {
             check_size(payment)?;
             if payment.blob_beside().is_some() {
@@ -49,8 +49,8 @@ impl PaymentsTable {
 
     /// Writes the blobs of `chunk` that lie in items of their own, and says for each payment
     /// whether its blob lies where it should.
-    async fn insert_blobs(&self, chunk: &[Payment]) -> Result<Vec<Blob>, PaymentsError> {
-        let mut blobs = vec![Blob::InPlace; chunk.len()];
+    async fn insert_blobs(&self, chunk: &[Payment]) -> Result<Vec<BlobPlace>, PaymentsError> {
+        let mut blobs = vec![BlobPlace::InPlace; chunk.len()];
         let requests = chunk
             .iter()
             .enumerate()
@@ -78,9 +78,9 @@ impl PaymentsTable {
         let wanted: Vec<_> = wanted.collect();
         for (index, found) in there.into_iter().zip(self.blobs(&wanted).await?) {
             blobs[index] = match found {
-                Ok(_) => Blob::InPlace,
-                Err(super::BlobError::Missing | super::BlobError::Differs) => Blob::Another,
-                Err(super::BlobError::Unread) => return Err(PaymentsError::Unread(1)),
+                Ok(_) => BlobPlace::InPlace,
+                Err(BlobError::Missing | BlobError::Differs) => BlobPlace::Another,
+                Err(BlobError::Unread) => return Err(PaymentsError::Unread(1)),
             };
         }
         Ok(blobs)
@@ -89,10 +89,10 @@ impl PaymentsTable {
     async fn insert_chunk(
         &self,
         chunk: &[Payment],
-        blobs: &[Blob],
-        results: &mut Vec<Inserted>,
+        blobs: &[BlobPlace],
+        results: &mut Vec<InsertResult>,
     ) -> Result<(), PaymentsError> {
-        let open = chunk.iter().zip(blobs).filter(|(_, blob)| **blob == Blob::InPlace);
+        let open = chunk.iter().zip(blobs).filter(|(_, blob)| **blob == BlobPlace::InPlace);
         let requests: Vec<_> =
             open.map(|(payment, _)| self.statements.insert(payment, self.due_shards)).collect();
         let answers = match requests.is_empty() {
@@ -101,10 +101,10 @@ impl PaymentsTable {
         };
         let mut answers = answers.into_iter();
         for (payment, blob) in chunk.iter().zip(blobs) {
-            let answer = if *blob == Blob::InPlace { answers.next() } else { None };
+            let answer = if *blob == BlobPlace::InPlace { answers.next() } else { None };
             results.push(match answer {
-                None => Inserted::Conflict,
-                Some(Ok(())) => Inserted::New,
+                None => InsertResult::Conflict,
+                Some(Ok(())) => InsertResult::New,
                 Some(Err(error)) if error.code == Some(Code::DuplicateItem) => {
                     self.compare(payment).await?
                 }
@@ -120,36 +120,36 @@ impl PaymentsTable {
     ///
     /// # Errors
     /// [`PaymentsError`] when a call fails or the database keeps leaving items out.
-    pub async fn look_up(&self, payments: &[Payment]) -> Result<Vec<Inserted>, PaymentsError> {
+    pub async fn look_up(&self, payments: &[Payment]) -> Result<Vec<InsertResult>, PaymentsError> {
         let mut references: Vec<_> = payments.iter().map(Payment::reference).collect();
         let mut named = HashSet::with_capacity(references.len());
         references.retain(|reference| named.insert(reference.clone()));
         let found: HashMap<_, _> = self.get_many(&references).await?.into_iter().collect();
         let judge = |payment: &Payment| match found.get(&payment.reference()) {
-            None => Inserted::New,
+            None => InsertResult::New,
             Some(Ok(stored)) if stored.payment.same_instruction(payment) => {
-                Inserted::AlreadyThere(stored.status)
+                InsertResult::AlreadyThere(stored.status)
             }
             // Also what is no payment: it takes the key.
-            Some(Ok(_) | Err(_)) => Inserted::Conflict,
+            Some(Ok(_) | Err(_)) => InsertResult::Conflict,
         };
         Ok(payments.iter().map(judge).collect())
     }
 
-    async fn compare(&self, payment: &Payment) -> Result<Inserted, PaymentsError> {
+    async fn compare(&self, payment: &Payment) -> Result<InsertResult, PaymentsError> {
         let stored = self.get(&payment.reference()).await?;
         Ok(match stored {
             Some(stored) if stored.payment.same_instruction(payment) => {
-                Inserted::AlreadyThere(stored.status)
+                InsertResult::AlreadyThere(stored.status)
             }
-            Some(_) | None => Inserted::Conflict,
+            Some(_) | None => InsertResult::Conflict,
         })
     }
 }
 
 /// What lies in the place of a payment's blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blob {
+enum BlobPlace {
     /// Its own, or it needs none.
     InPlace,
     /// Another one.

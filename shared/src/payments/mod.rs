@@ -1,6 +1,7 @@
 //! The payments table: conditional writes that are the only way a payment changes.
 
 pub mod archive;
+pub mod attribute;
 pub mod audit;
 mod blobs;
 mod capacity;
@@ -15,31 +16,29 @@ mod due_scan;
 mod error;
 mod insert;
 mod item;
+mod keys;
+mod new_item;
 mod open_days;
 mod size;
 mod statement;
 mod store;
+mod stored_payment;
 mod table;
 mod upcoming;
 
-pub use blobs::BlobError;
 pub use capacity::Units;
-pub use change::{Change, Decision, FirstClaim, RightVersion};
+pub use change::{Change, FirstClaim, OperatorDecision, RightVersion};
 pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};
 pub use due_day::DueDay;
 pub use due_scan::{DueCursor, DuePage, DueScan};
-pub use error::{ChangeError, PaymentsError};
-pub use insert::Inserted;
-pub use item::{
-    Attributes, DeadLetters, ItemError, StoredPayment, attribute, is_blob, payment_from,
-    reference_from,
-};
-pub use open_days::{OldDays, OpenPage};
-pub use size::{TooLarge, check_size};
-pub use store::{Applied, PaymentStore, met};
+pub use error::{BlobError, ChangeError, PaymentsError};
+pub use insert::InsertResult;
+pub use item::{ItemAttributes, ItemError};
+pub use keys::{is_blob, reference_from};
+pub use new_item::{TooLarge, check_size};
+pub use open_days::{OldDays, OpenDaysPage};
+pub use store::{ApplyResult, PaymentStore, refused_change};
+pub use stored_payment::{DeadLetters, StoredPayment, payment_from};
 pub use table::{Cursor, PaymentsTable};
 pub use upcoming::{UPCOMING_PAGE, Unreadable, UpcomingCursor, UpcomingPage};
-
-#[cfg(test)]
-pub(crate) use item::tests;

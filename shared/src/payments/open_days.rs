@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
+use super::attribute;
 use super::capacity::Units;
 use super::due::DueTable;
 use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
-use super::item::{Attributes, attribute};
+use super::item::ItemAttributes;
 use super::table::{Cursor, PaymentsTable};
 use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
@@ -22,7 +23,7 @@ use domain::{DueDate, Status};
 
 /// What one page of the index holds.
 #[derive(Debug, Default)]
-pub struct OpenPage {
+pub struct OpenDaysPage {
     /// How many payments of each day are in each of the statuses that were asked for.
     pub counts: HashMap<(DueDate, Status), u64>,
     /// Entries of those statuses whose day or status cannot be read.
@@ -42,7 +43,7 @@ impl PaymentsTable {
         &self,
         statuses: &[Status],
         cursor: Option<Cursor>,
-    ) -> Result<OpenPage, PaymentsError> {
+    ) -> Result<OpenDaysPage, PaymentsError> {
         let names: Vec<String> = (0..statuses.len()).map(|place| format!(":s{place}")).collect();
         let mut request = self
             .client
@@ -65,9 +66,9 @@ impl PaymentsTable {
             .await
             .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
         calls::read("open_days", Units::of(output.consumed_capacity()));
-        let mut page = OpenPage {
+        let mut page = OpenDaysPage {
             looked_at: u64::try_from(output.scanned_count()).unwrap_or_default(),
-            ..OpenPage::default()
+            ..OpenDaysPage::default()
         };
         for entry in output.items() {
             let day = entry.text(attribute::DUE_SHARD).and_then(|shard| shard.split_once('#'));

@@ -8,17 +8,18 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
-use super::change::{Change, Decision, FirstClaim, RightVersion};
-use super::item::{NewItem, blob_item, new_item, partition_key, sort_key, time_text};
+use super::change::{Change, FirstClaim, OperatorDecision, RightVersion};
+use super::keys::{partition_key, sort_key};
+use super::new_item::{NewItem, blob_item, new_item, time_text};
 use domain::{Data, Event, Failure, Money, Payment, PaymentRef};
 
 /// The texts of the statements for one table.
 #[derive(Debug)]
 pub(super) struct Statements {
     table: String,
-    claim: WithData,
-    claim_again: WithData,
-    resume: WithData,
+    claim: BlobStatements,
+    claim_again: BlobStatements,
+    resume: BlobStatements,
     settle: String,
     settle_of: String,
     fail: String,
@@ -35,13 +36,13 @@ pub(super) struct Statements {
 /// A statement that compares the blob: for payments without one, with one in the item, and
 /// with one beside it, whose digest is compared.
 #[derive(Debug)]
-struct WithData {
+struct BlobStatements {
     without: String,
     with: String,
     beside: String,
 }
 
-impl WithData {
+impl BlobStatements {
     fn new(statement: &str) -> Self {
         Self {
             without: format!("{statement}{WITHOUT_BLOB}"),
@@ -106,9 +107,9 @@ impl Statements {
         let settled = r#" SET "TransactionID"=? SET "SettledAt"=?"#;
         let forget_claim = format!(r#" SET "ClaimedAt"=?{forget}"#);
         Self {
-            claim: WithData::new(&claim),
-            claim_again: WithData::new(&claim_again),
-            resume: WithData::new(&resume),
+            claim: BlobStatements::new(&claim),
+            claim_again: BlobStatements::new(&claim_again),
+            resume: BlobStatements::new(&resume),
             settle: update(Event::Settle, settled, ""),
             settle_of: update(Event::Settle, settled, MONEY),
             fail: update(Event::Fail, failure, FENCE),
@@ -198,9 +199,13 @@ impl Statements {
     }
 
     /// The statement of a decision, made when it is needed: one payment at a time is decided.
-    fn decide(&self, decision: &Decision<'_>, now: AttributeValue) -> BatchStatementRequest {
+    fn decide(
+        &self,
+        decision: &OperatorDecision<'_>,
+        now: AttributeValue,
+    ) -> BatchStatementRequest {
         let number = |value: u32| AttributeValue::N(value.to_string());
-        let Decision { table, attempts, first_claim, right } = decision;
+        let OperatorDecision { table, attempts, first_claim, right } = decision;
         let next = number(attempts.saturating_add(1));
         let mut sets = r#" SET "Attempts"=? SET "AttemptsBefore"=?"#.to_owned();
         let mut values = vec![now.clone(), next.clone(), next];

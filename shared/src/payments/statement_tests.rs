@@ -102,9 +102,10 @@ fn assert_stands_under(statement: &str, conditions: &[&str]) {
 
 #[test]
 fn a_decision_stands_under_the_version_that_the_person_has_seen_and_raises_the_attempts() {
-    let table = crate::payments::item::tests::longest_payment();
+    let table = crate::testing::longest_payment();
     let (attempts, first_claim) = (2, FirstClaim::Stays);
-    let decision = Decision { table: &table, attempts, first_claim, right: RightVersion::Table };
+    let decision =
+        OperatorDecision { table: &table, attempts, first_claim, right: RightVersion::Table };
     let request = Statements::new("t").change(&Change::Decide(decision), table.created_at);
     let conditions = [
         r#""Status"='FAILED'"#,
@@ -161,7 +162,7 @@ fn no_change_of_status_writes_a_key_of_the_index() {
 #[test]
 fn every_statement_has_as_many_parameters_as_it_asks_for() {
     use domain::{BlobDigest, DataBlob};
-    let payment = crate::payments::item::tests::longest_payment();
+    let payment = crate::testing::longest_payment();
     let blob = DataBlob::new("x").unwrap();
     let beside = Data::Beside(BlobDigest::of(&blob));
     let beside = Payment { data: Some(beside), ..payment.clone() };
@@ -171,7 +172,7 @@ fn every_statement_has_as_many_parameters_as_it_asks_for() {
     let statements = Statements::new("dueflow-payments");
     let decided = |table, right| {
         let first_claim = FirstClaim::StartsAnew;
-        Change::Decide(Decision { table, attempts: 0, first_claim, right })
+        Change::Decide(OperatorDecision { table, attempts: 0, first_claim, right })
     };
     for change in [
         Change::Claim(&payment),

@@ -5,15 +5,14 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::blobs::BlobError;
 use super::change::Change;
-use super::error::{ChangeError, PaymentsError};
-use super::item::StoredPayment;
+use super::error::{BlobError, ChangeError, PaymentsError};
+use super::stored_payment::StoredPayment;
 use domain::{BlobDigest, DataBlob, PaymentRef};
 
 /// A change that was made, or had been made before by the same hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Applied {
+pub enum ApplyResult {
     /// This call made it.
     Now,
     /// The payment already held exactly this result.
@@ -34,7 +33,7 @@ pub trait PaymentStore: fmt::Debug + Send + Sync {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError>;
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError>;
 
     /// One payment by reference, read consistently.
     ///
@@ -58,7 +57,10 @@ pub trait PaymentStore: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// [`ChangeError`] says what the item holds instead.
-pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, ChangeError> {
+pub fn refused_change(
+    change: &Change<'_>,
+    stored: StoredPayment,
+) -> Result<ApplyResult, ChangeError> {
     let mismatch = match change {
         Change::Claim(payment) | Change::ClaimAgain(payment, _) | Change::Resume(payment, _) => {
             // A message of a payment whose blob lies beside it has the digest too.
@@ -102,7 +104,7 @@ pub fn met(change: &Change<'_>, stored: StoredPayment) -> Result<Applied, Change
     if mismatch {
         Err(ChangeError::Mismatch(Box::new(stored)))
     } else if same_result {
-        Ok(Applied::Before)
+        Ok(ApplyResult::Before)
     } else {
         Err(ChangeError::InStatus(Box::new(stored)))
     }

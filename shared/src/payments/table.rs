@@ -10,13 +10,14 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
-use super::blobs::BlobError;
+use super::attribute;
 use super::capacity::Units;
 use super::change::Change;
-use super::error::{ChangeError, PaymentsError};
-use super::item::{StoredPayment, attribute, due_key, is_blob, partition_key, sort_key};
+use super::error::{BlobError, ChangeError, PaymentsError};
+use super::keys::{due_key, is_blob, partition_key, sort_key};
 use super::statement::Statements;
-use super::store::{Applied, PaymentStore, met};
+use super::store::{ApplyResult, PaymentStore, refused_change};
+use super::stored_payment::StoredPayment;
 use crate::retry;
 use crate::telemetry::calls;
 use domain::{AccountId, BlobDigest, DataBlob, Event, PaymentRef};
@@ -83,7 +84,7 @@ impl PaymentsTable {
             for (&index, answer) in open.iter().zip(answers) {
                 results[index] = answer.error.map_or(Ok(()), Err);
             }
-            open.retain(|&index| results[index].as_ref().is_err_and(is_passing));
+            open.retain(|&index| results[index].as_ref().is_err_and(is_transient));
             match (open.is_empty(), pauses.next()) {
                 (true, _) | (false, None) => return Ok(results),
                 (false, Some(pause)) => tokio::time::sleep(pause).await,
@@ -120,14 +121,14 @@ impl PaymentStore for PaymentsTable {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let mut results = Vec::with_capacity(changes.len());
         for chunk in changes.chunks(MAX_STATEMENTS) {
             let operation = chunk.first().map_or("change", |change| event_name(change.event()));
             let requests = chunk.iter().map(|change| self.statements.change(change, now));
             let answers = self.execute(operation, requests.collect()).await?;
             results.extend(chunk.iter().zip(answers).map(|(change, answer)| match answer {
-                Ok(()) => Ok(Applied::Now),
+                Ok(()) => Ok(ApplyResult::Now),
                 Err(error) => refused(change, error),
             }));
         }
@@ -204,7 +205,7 @@ fn event_name(event: Event) -> &'static str {
 }
 
 /// Whether the same statement may succeed a little later.
-fn is_passing(error: &BatchStatementError) -> bool {
+fn is_transient(error: &BatchStatementError) -> bool {
     matches!(
         error.code,
         Some(
@@ -225,7 +226,7 @@ pub(super) fn database_error(error: BatchStatementError) -> ChangeError {
 }
 
 /// What a refused statement means for its change: the item that failed the condition tells.
-fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<Applied, ChangeError> {
+fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<ApplyResult, ChangeError> {
     if error.code != Some(Code::ConditionalCheckFailed) {
         return Err(database_error(error));
     }
@@ -233,5 +234,5 @@ fn refused(change: &Change<'_>, error: BatchStatementError) -> Result<Applied, C
         return Err(ChangeError::Missing);
     };
     let stored = StoredPayment::from_item(&item).map_err(ChangeError::Item)?;
-    met(change, stored)
+    refused_change(change, stored)
 }

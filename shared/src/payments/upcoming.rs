@@ -10,10 +10,13 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
+use super::attribute;
 use super::capacity::Units;
 use super::cursor::{self, CursorError};
 use super::error::PaymentsError;
-use super::item::{Attributes, ItemError, StoredPayment, attribute, partition_key, sort_key};
+use super::item::{ItemAttributes, ItemError};
+use super::keys::{partition_key, sort_key};
+use super::stored_payment::StoredPayment;
 use super::table::PaymentsTable;
 use crate::telemetry::calls;
 use domain::{AccountId, DueDate, PaymentRef, Status};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, Message, MessageSystemAttributeName as Attribute};
 use jiff::Timestamp;
 
-use super::api::{CallFailed, Incoming, RefusedEntry};
+use super::api::{QueueCallError, ReceivedMessage, RefusedEntry};
 
 /// The entries of a batch of `sent` that are not done: those in `failed`, and those that are not
 /// in `successful` either. An entry in both lists counts as refused.
@@ -54,12 +54,13 @@ fn is_for_good(code: &str) -> bool {
 /// A message lacks what it was asked for. Then none of them is taken: without its group it could
 /// overtake one of its account, and without its body it would be dead-lettered empty. They become
 /// visible again when their timeout ends.
-pub(super) fn received(messages: Vec<Message>) -> Result<Vec<Incoming>, CallFailed> {
+pub(super) fn received(messages: Vec<Message>) -> Result<Vec<ReceivedMessage>, QueueCallError> {
     messages.into_iter().map(incoming).collect()
 }
 
-fn incoming(message: Message) -> Result<Incoming, CallFailed> {
-    let lacks = |what: &str| CallFailed(format!("a message that was received lacks its {what}"));
+fn incoming(message: Message) -> Result<ReceivedMessage, QueueCallError> {
+    let lacks =
+        |what: &str| QueueCallError(format!("a message that was received lacks its {what}"));
     let attribute = |name| message.attributes().and_then(|all| all.get(&name));
     let group = attribute(Attribute::MessageGroupId).filter(|group| !group.is_empty());
     let group = group.cloned().ok_or_else(|| lacks("MessageGroupId"))?;
@@ -69,7 +70,7 @@ fn incoming(message: Message) -> Result<Incoming, CallFailed> {
     let sent_at = attribute(Attribute::SentTimestamp)
         .and_then(|millis| millis.parse().ok())
         .and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    Ok(Incoming {
+    Ok(ReceivedMessage {
         group,
         receive_count,
         sent_at,

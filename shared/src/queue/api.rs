@@ -9,11 +9,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::producer::Outgoing;
+/// Most entries of one batch request (SQS API reference).
+pub const MAX_BATCH: usize = 10;
+
+/// Most bytes of all bodies of one batch request: 1 MiB (SQS quotas), less room for
+/// attributes.
+pub(super) const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct OutgoingMessage {
+    /// Messages of one group are delivered in order, one worker at a time.
+    pub group: String,
+    /// A second message with this id within 5 minutes is dropped by SQS. It saves work and
+    /// guards nothing (INV-4).
+    pub deduplication: String,
+    /// The message itself.
+    pub body: String,
+}
 
 /// A received message as the queue service hands it out.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct ReceivedMessage {
     /// Names this delivery of the message; a later delivery has another.
     pub receipt: String,
     /// The queue service's own id of the message.
@@ -42,9 +59,9 @@ pub struct RefusedEntry {
 /// A call that failed as a whole. It may have been carried out all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct CallFailed(pub String);
+pub struct QueueCallError(pub String);
 
-/// One queue. Batches hold at most [`MAX_BATCH`](super::MAX_BATCH) entries; an empty list in
+/// One queue. Batches hold at most [`MAX_BATCH`] entries; an empty list in
 /// the answer of a batch means that every entry was taken.
 #[async_trait]
 pub trait QueueApi: fmt::Debug + Send + Sync {
@@ -57,10 +74,10 @@ pub trait QueueApi: fmt::Debug + Send + Sync {
         &self,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Incoming>, CallFailed>;
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError>;
 
     /// Deletes deliveries. A message that is gone already counts as deleted.
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed>;
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError>;
 
     /// Sets how long from now each delivery stays hidden, in whole seconds; entries are
     /// carried out in their order.
@@ -68,10 +85,13 @@ pub trait QueueApi: fmt::Debug + Send + Sync {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed>;
+    ) -> Result<Vec<RefusedEntry>, QueueCallError>;
 
     /// Puts messages into the queue, in their order within each group.
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed>;
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError>;
 }
 
 /// How many messages a queue holds.
@@ -79,7 +99,7 @@ pub trait QueueApi: fmt::Debug + Send + Sync {
 pub trait MessageCount: fmt::Debug + Send + Sync {
     /// All messages of the queue, visible, in flight and delayed. Approximate: what was sent or
     /// deleted within about a minute may not be counted yet.
-    async fn messages(&self) -> Result<u64, CallFailed>;
+    async fn messages(&self) -> Result<u64, QueueCallError>;
 }
 
 /// Why a visibility is changed: a label of the metric of calls.

@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::api::{Incoming, QueueApi, Visibility};
+use super::api::{MAX_BATCH, QueueApi, ReceivedMessage, Visibility};
 use super::error::QueueError;
-use super::heartbeat::{Held, InHand, beat};
+use super::heartbeat::{InFlightMessage, InFlightMessages, beat};
 use super::sqs::SqsQueue;
-use super::wire::MAX_BATCH;
 use crate::aws::Aws;
 use crate::config::Receiving;
 use crate::retry;
@@ -36,7 +35,7 @@ pub struct Delivery {
     pub message_id: String,
     /// When it was put into the queue, if the queue says so.
     pub sent_at: Option<Timestamp>,
-    held: Held,
+    held: InFlightMessage,
 }
 
 impl Delivery {
@@ -53,7 +52,7 @@ impl Delivery {
 pub struct Consumer {
     queue: Arc<dyn QueueApi>,
     receiving: Receiving,
-    in_hand: Arc<InHand>,
+    in_hand: Arc<InFlightMessages>,
     heartbeat: Arc<AbortOnDrop>,
 }
 
@@ -79,7 +78,7 @@ impl Consumer {
     /// Receives from `queue`, and starts the heartbeat on the running runtime.
     #[must_use]
     pub fn new(queue: Arc<dyn QueueApi>, receiving: Receiving) -> Self {
-        let in_hand = Arc::new(InHand::new(receiving.visibility));
+        let in_hand = Arc::new(InFlightMessages::new(receiving.visibility));
         let beating = tokio::spawn(beat(Arc::clone(&queue), Arc::clone(&in_hand)));
         Self { queue, receiving, in_hand, heartbeat: Arc::new(AbortOnDrop(beating)) }
     }
@@ -146,8 +145,8 @@ impl Consumer {
         None
     }
 
-    fn delivery(&self, message: Incoming, since: Instant) -> Delivery {
-        let Incoming { receipt, message_id, group, receive_count, sent_at, body } = message;
+    fn delivery(&self, message: ReceivedMessage, since: Instant) -> Delivery {
+        let ReceivedMessage { receipt, message_id, group, receive_count, sent_at, body } = message;
         let held = self.in_hand.hold(&receipt, since);
         Delivery { body, group, receive_count, message_id, sent_at, held }
     }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::producer::{Outgoing, Producer, Unsent};
+use super::api::OutgoingMessage;
+use super::producer::{Producer, SendError};
 use crate::payments::StoredPayment;
 use domain::{Failure, Payment};
 
@@ -50,13 +51,13 @@ impl DeadLetterQueue {
     /// dead letter for each of them uses [`crate::dead_letters::dead_letter`].
     ///
     /// # Errors
-    /// [`Unsent`]: the message must then not be acknowledged.
-    pub async fn bury_failed(
+    /// [`SendError`]: the message must then not be acknowledged.
+    pub async fn send_failed(
         &self,
         stored: &StoredPayment,
         failure: Failure,
         raw: Option<String>,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         let payment = &stored.payment;
         let source = format!("{}-{}", payment.id, stored.attempts);
         self.send(payment.account.to_string(), &source, failure, Some(payment.clone()), raw).await
@@ -68,14 +69,14 @@ impl DeadLetterQueue {
     /// once (INV-7).
     ///
     /// # Errors
-    /// [`Unsent`]: the message must then not be acknowledged.
-    pub async fn bury(
+    /// [`SendError`]: the message must then not be acknowledged.
+    pub async fn send_payment(
         &self,
         source: &str,
         payment: &Payment,
         raw: Option<String>,
         failure: Failure,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         let group = payment.account.to_string();
         self.send(group, source, failure, Some(payment.clone()), raw).await
     }
@@ -85,13 +86,13 @@ impl DeadLetterQueue {
     /// message id.
     ///
     /// # Errors
-    /// [`Unsent`]: what was read must then not be acknowledged.
-    pub async fn bury_raw(
+    /// [`SendError`]: what was read must then not be acknowledged.
+    pub async fn send_unreadable(
         &self,
         source: &str,
         raw: String,
         failure: Failure,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         self.send("unreadable".to_owned(), source, failure, None, Some(raw)).await
     }
 
@@ -102,7 +103,7 @@ impl DeadLetterQueue {
         failure: Failure,
         payment: Option<Payment>,
         mut raw: Option<String>,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         if let Some(raw) = &mut raw {
             raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
         }
@@ -111,6 +112,6 @@ impl DeadLetterQueue {
         let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
         let body = serde_json::to_string(&letter)
             .unwrap_or_else(|_| unreachable!("a letter holds nothing that JSON lacks"));
-        self.producer.send(&[Outgoing { group, deduplication, body }]).await
+        self.producer.send(&[OutgoingMessage { group, deduplication, body }]).await
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 
-use super::api::CallFailed;
+use super::api::QueueCallError;
 
 /// A call to a queue that failed as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,6 @@ pub enum QueueError {
         /// Its name.
         queue: String,
         /// What was said.
-        source: CallFailed,
+        source: QueueCallError,
     },
 }

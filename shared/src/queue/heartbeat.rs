@@ -8,18 +8,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::api::{QueueApi, Visibility};
-use super::wire::MAX_BATCH;
+use super::api::{MAX_BATCH, QueueApi, Visibility};
 
 /// The messages in hand, each with the time its visibility was last set.
 #[derive(Debug)]
-pub(super) struct InHand {
+pub(super) struct InFlightMessages {
     visibility: Duration,
     // Sorted, so that equal runs make equal calls.
     messages: Mutex<BTreeMap<Arc<str>, Instant>>,
 }
 
-impl InHand {
+impl InFlightMessages {
     /// Nothing in hand; what will be is hidden for `visibility` at a time.
     pub(super) fn new(visibility: Duration) -> Self {
         Self { visibility, messages: Mutex::default() }
@@ -31,10 +30,10 @@ impl InHand {
     }
 
     /// Starts the heartbeat of a message received at `at`; it ends when the guard is dropped.
-    pub(super) fn hold(self: &Arc<Self>, receipt: &str, at: Instant) -> Held {
+    pub(super) fn hold(self: &Arc<Self>, receipt: &str, at: Instant) -> InFlightMessage {
         let receipt: Arc<str> = receipt.into();
         self.lock().insert(Arc::clone(&receipt), at);
-        Held { receipt, in_hand: Arc::clone(self) }
+        InFlightMessage { receipt, in_hand: Arc::clone(self) }
     }
 
     /// The messages whose visibility was last set a third of its time or longer ago, so that
@@ -66,12 +65,12 @@ impl InHand {
 
 /// A message in hand; dropping it stops its heartbeat, in a panic too.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct InFlightMessage {
     receipt: Arc<str>,
-    in_hand: Arc<InHand>,
+    in_hand: Arc<InFlightMessages>,
 }
 
-impl Held {
+impl InFlightMessage {
     pub(super) fn receipt(&self) -> &str {
         &self.receipt
     }
@@ -88,7 +87,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for InFlightMessage {
     fn drop(&mut self) {
         self.in_hand.lost(&self.receipt);
     }
@@ -96,7 +95,7 @@ impl Drop for Held {
 
 /// Extends what is in hand, for ever. The batches of a beat go side by side, each under a
 /// limit of its own: one that hangs must not cost the others their messages.
-pub(super) async fn beat(queue: Arc<dyn QueueApi>, in_hand: Arc<InHand>) {
+pub(super) async fn beat(queue: Arc<dyn QueueApi>, in_hand: Arc<InFlightMessages>) {
     let visibility = in_hand.visibility;
     let mut ticks = tokio::time::interval(visibility / 12);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,7 +120,7 @@ pub(super) async fn beat(queue: Arc<dyn QueueApi>, in_hand: Arc<InHand>) {
 
 /// Extends one batch. A message that the queue refuses for good may be somebody else's by
 /// now; one refused for another reason is tried again with the next beat.
-async fn extend(queue: &dyn QueueApi, in_hand: &InHand, batch: &[Arc<str>]) {
+async fn extend(queue: &dyn QueueApi, in_hand: &InFlightMessages, batch: &[Arc<str>]) {
     let at = Instant::now();
     let entries: Vec<_> = batch.iter().map(|receipt| (&**receipt, in_hand.visibility)).collect();
     let refused = match queue.change_visibility(&entries, Visibility::Extend).await {
@@ -155,8 +154,8 @@ mod tests {
     const VISIBILITY: Duration = Duration::from_secs(60);
     const THIRD: Duration = Duration::from_secs(20);
 
-    fn in_hand() -> Arc<InHand> {
-        Arc::new(InHand::new(VISIBILITY))
+    fn in_hand() -> Arc<InFlightMessages> {
+        Arc::new(InFlightMessages::new(VISIBILITY))
     }
 
     #[tokio::test(start_paused = true)]

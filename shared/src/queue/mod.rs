@@ -10,16 +10,19 @@ mod consumer;
 mod dead_letter;
 mod error;
 mod heartbeat;
+mod messages;
 mod producer;
 #[cfg(test)]
 mod scripted_tests;
 mod sqs;
-mod wire;
 
-pub use api::{CallFailed, Incoming, MessageCount, QueueApi, RefusedEntry, Visibility};
+pub use api::{
+    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage,
+    RefusedEntry, Visibility,
+};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use error::QueueError;
-pub use producer::{Outgoing, Producer, Unsent};
+pub use messages::{Confirmation, Dispatch, ReportedResult};
+pub use producer::{Producer, SendError};
 pub use sqs::SqsQueue;
-pub use wire::{Confirmation, Dispatch, MAX_BATCH, Reported};

@@ -3,29 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::QueueApi;
+use super::api::{MAX_BATCH, MAX_BATCH_BYTES, OutgoingMessage, QueueApi};
 use super::error::QueueError;
 use super::sqs::SqsQueue;
-use super::wire::{MAX_BATCH, MAX_BATCH_BYTES};
 use crate::aws::Aws;
 use crate::retry;
-
-/// A message to be sent.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// Messages of one group are delivered in order, one worker at a time.
-    pub group: String,
-    /// A second message with this id within 5 minutes is dropped by SQS. It saves work and
-    /// guards nothing (INV-4).
-    pub deduplication: String,
-    /// The message itself.
-    pub body: String,
-}
 
 /// Some messages could not be sent; the indices are those of the call's list.
 #[derive(Debug, thiserror::Error)]
 #[error("{} message(s) to {queue} were not sent: {reason}", .indices.len())]
-pub struct Unsent {
+pub struct SendError {
     /// The queue.
     pub queue: String,
     /// Positions of the messages that SQS has not acknowledged.
@@ -59,15 +46,15 @@ impl Producer {
     /// Sends messages in batches, in order. Returns when SQS has acknowledged all of them.
     ///
     /// # Errors
-    /// [`Unsent`] lists what was not acknowledged after [`retry::QUEUE_ENTRIES`]; those may
+    /// [`SendError`] lists what was not acknowledged after [`retry::QUEUE_ENTRIES`]; those may
     /// still have arrived, and sending them again is safe. The batches after a failed one are
     /// not tried, so that nothing overtakes it.
-    pub async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+    pub async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         let mut batches = batches(messages).into_iter();
         while let Some(batch) = batches.next() {
             if let Err((mut indices, reason)) = self.send_batch(messages, batch).await {
                 indices.extend(batches.flatten());
-                return Err(Unsent { queue: self.queue.name().to_owned(), indices, reason });
+                return Err(SendError { queue: self.queue.name().to_owned(), indices, reason });
             }
         }
         Ok(())
@@ -75,7 +62,7 @@ impl Producer {
 
     async fn send_batch(
         &self,
-        messages: &[Outgoing],
+        messages: &[OutgoingMessage],
         mut open: Vec<usize>,
     ) -> Result<(), (Vec<usize>, String)> {
         let mut pauses = retry::QUEUE_ENTRIES.pauses();
@@ -92,7 +79,11 @@ impl Producer {
     }
 
     /// One request; `open` keeps the entries that were refused.
-    async fn send_once(&self, messages: &[Outgoing], open: &mut Vec<usize>) -> Result<(), String> {
+    async fn send_once(
+        &self,
+        messages: &[OutgoingMessage],
+        open: &mut Vec<usize>,
+    ) -> Result<(), String> {
         let batch: Vec<_> = open.iter().map(|&index| &messages[index]).collect();
         let refused = self.queue.send(&batch).await.map_err(|failed| failed.to_string())?;
         let left = refused.iter().filter_map(|entry| open.get(entry.index).copied()).collect();
@@ -105,7 +96,7 @@ impl Producer {
 }
 
 /// Positions of the messages of each batch: at most 10, at most 1 MiB together, in order.
-fn batches(messages: &[Outgoing]) -> Vec<Vec<usize>> {
+fn batches(messages: &[OutgoingMessage]) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
     for (index, message) in messages.iter().enumerate() {
@@ -128,8 +119,12 @@ fn batches(messages: &[Outgoing]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn message(bytes: usize) -> Outgoing {
-        Outgoing { group: "g".to_owned(), deduplication: "d".to_owned(), body: "x".repeat(bytes) }
+    fn message(bytes: usize) -> OutgoingMessage {
+        OutgoingMessage {
+            group: "g".to_owned(),
+            deduplication: "d".to_owned(),
+            body: "x".repeat(bytes),
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ enum Answer {
 /// A queue that takes everything but what it was told not to, and notes each call.
 #[derive(Debug, Default)]
 struct Scripted {
-    incoming: Mutex<Vec<Incoming>>,
+    incoming: Mutex<Vec<ReceivedMessage>>,
     /// The process stands still for so long within a receive.
     stops_for: Mutex<Duration>,
     sends: Mutex<VecDeque<Answer>>,
@@ -44,7 +44,11 @@ impl QueueApi for Scripted {
         "scripted.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         let stops_for = *self.stops_for.lock().unwrap();
         if !stops_for.is_zero() {
             tokio::time::advance(stops_for).await;
@@ -52,7 +56,7 @@ impl QueueApi for Scripted {
         Ok(std::mem::take(&mut *self.incoming.lock().unwrap()))
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
@@ -60,7 +64,7 @@ impl QueueApi for Scripted {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let receipts = entries.iter().map(|(receipt, _)| (*receipt).to_owned()).collect();
         self.changes.lock().unwrap().push((purpose, receipts));
         if purpose == Visibility::Release {
@@ -74,13 +78,16 @@ impl QueueApi for Scripted {
         Ok(refused.collect())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let ids = messages.iter().map(|message| message.deduplication.clone()).collect();
         self.sent.lock().unwrap().push(ids);
         let answer = self.sends.lock().unwrap().pop_front();
         match answer {
             None => Ok(Vec::new()),
-            Some(Answer::Fails) => Err(CallFailed("down".to_owned())),
+            Some(Answer::Fails) => Err(QueueCallError("down".to_owned())),
             Some(Answer::Refuses(indices)) => {
                 Ok(indices.into_iter().map(|index| entry(index, false)).collect())
             }
@@ -92,8 +99,8 @@ fn entry(index: usize, for_good: bool) -> RefusedEntry {
     RefusedEntry { index, for_good, reason: "refused".to_owned() }
 }
 
-fn messages(count: usize) -> Vec<Outgoing> {
-    let message = |number: usize| Outgoing {
+fn messages(count: usize) -> Vec<OutgoingMessage> {
+    let message = |number: usize| OutgoingMessage {
         group: "g".to_owned(),
         deduplication: number.to_string(),
         body: "x".to_owned(),
@@ -138,8 +145,8 @@ async fn what_a_call_that_fails_carried_counts_as_unsent_and_nothing_behind_it_i
     }
 }
 
-fn incoming(receipt: &str) -> Incoming {
-    Incoming {
+fn incoming(receipt: &str) -> ReceivedMessage {
+    ReceivedMessage {
         receipt: receipt.to_owned(),
         message_id: receipt.to_owned(),
         group: "g".to_owned(),
@@ -213,7 +220,12 @@ fn confirmation(payment: &str, transaction: &str) -> Confirmation {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let payment: PaymentRef = payment.parse().unwrap();
     let settlement = Settlement { transaction_id: transaction.to_owned(), settled_at };
-    Confirmation { payment, result: Reported::Settled(settlement), money: None, trace_key: None }
+    Confirmation {
+        payment,
+        result: ReportedResult::Settled(settlement),
+        money: None,
+        trace_key: None,
+    }
 }
 
 #[test]
@@ -240,7 +252,7 @@ async fn a_dead_letter_has_an_id_of_its_own_for_each_message_and_reason() {
         ("m2", FailureCode::Rejected),
         ("m1", FailureCode::Refused),
     ] {
-        letters.bury_raw(source, "x".to_owned(), Failure::new(code, "x")).await.unwrap();
+        letters.send_unreadable(source, "x".to_owned(), Failure::new(code, "x")).await.unwrap();
     }
     let ids = queue.sent.lock().unwrap().concat();
     assert_eq!(ids[0], ids[1]);

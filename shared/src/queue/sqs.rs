@@ -11,10 +11,11 @@ use aws_sdk_sqs::types::{
 };
 
 use super::answer::{not_done, received, whole_seconds};
-use super::api::{CallFailed, Incoming, MessageCount, QueueApi, RefusedEntry, Visibility};
+use super::api::{
+    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage,
+    RefusedEntry, Visibility,
+};
 use super::error::QueueError;
-use super::producer::Outgoing;
-use super::wire::MAX_BATCH;
 use crate::aws::Aws;
 use crate::telemetry::calls;
 
@@ -62,7 +63,7 @@ impl SqsQueue {
 
 #[async_trait]
 impl MessageCount for SqsQueue {
-    async fn messages(&self) -> Result<u64, CallFailed> {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         calls::sqs("count");
         let request = self.act.get_queue_attributes().queue_url(&self.url);
         let request = request.set_attribute_names(Some(COUNTS.to_vec()));
@@ -70,7 +71,7 @@ impl MessageCount for SqsQueue {
         let attributes = output.attributes.unwrap_or_default();
         let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
         COUNTS.iter().map(count).sum::<Option<u64>>().ok_or_else(|| {
-            CallFailed("the answer to GetQueueAttributes lacks a number of messages".to_owned())
+            QueueCallError("the answer to GetQueueAttributes lacks a number of messages".to_owned())
         })
     }
 }
@@ -85,7 +86,7 @@ impl QueueApi for SqsQueue {
         &self,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Incoming>, CallFailed> {
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         calls::sqs("receive");
         let output = self
             .poll
@@ -103,7 +104,7 @@ impl QueueApi for SqsQueue {
         received(output.messages.unwrap_or_default())
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("delete");
         let sent_entries = receipts.len();
         let entries = receipts.iter().enumerate().map(|(index, receipt)| {
@@ -124,7 +125,7 @@ impl QueueApi for SqsQueue {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs(purpose.as_str());
         let sent_entries = entries.len();
         let entries = entries.iter().enumerate().map(|(index, (receipt, timeout))| {
@@ -142,7 +143,10 @@ impl QueueApi for SqsQueue {
         Ok(counted(purpose.as_str(), not_done(sent_entries, done, output.failed())))
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("send");
         let sent_entries = messages.len();
         let entries = messages.iter().enumerate().map(|(index, message)| {
@@ -162,8 +166,8 @@ impl QueueApi for SqsQueue {
     }
 }
 
-fn failed<E: std::error::Error>(error: &E) -> CallFailed {
-    CallFailed(DisplayErrorContext(error).to_string())
+fn failed<E: std::error::Error>(error: &E) -> QueueCallError {
+    QueueCallError(DisplayErrorContext(error).to_string())
 }
 
 fn counted(operation: &'static str, refused: Vec<RefusedEntry>) -> Vec<RefusedEntry> {

@@ -13,7 +13,7 @@ use axum::routing::get;
 
 use super::Metrics;
 pub use super::readiness::{Calls, Readiness};
-use crate::port;
+use crate::listener;
 use crate::shutdown::Shutdown;
 
 /// How often recorded histogram samples are moved on when nobody scrapes.
@@ -39,7 +39,7 @@ pub async fn start(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> io::Result<SocketAddr> {
-    let listener = port::open(address, announce, "admin port").await?;
+    let listener = listener::open(address, announce, "admin port").await?;
     let bound = listener.local_addr()?;
     let admin = Admin { metrics: metrics.clone(), readiness, shutdown };
     let routes = Router::new()

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::transaction::terms::Echo;
+use crate::transaction::contract::EchoPolicy;
 use domain::{Amount, PaymentId, RefusalCodes, Settlement};
 
 const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
@@ -10,25 +10,25 @@ const LIMIT: &[u8] = br#"{"code":"limit","reason":"daily limit reached"}"#;
 const UNKNOWN: &[u8] = br#"{"code":"unknown_key","reason":"nothing was settled under this key"}"#;
 
 /// 12.50 € under `ID`.
-fn asked() -> Asked {
+fn asked() -> KeyQuery {
     let money = (Amount::from_minor_units(1_250).unwrap(), "EUR".parse().unwrap());
-    Asked { key: ID.parse::<PaymentId>().unwrap(), money: Some(money), item: 0 }
+    KeyQuery { key: ID.parse::<PaymentId>().unwrap(), money: Some(money), item: 0 }
 }
 
-fn terms(echo: Echo) -> Terms {
-    Terms { echo, codes: RefusalCodes::Form }
+fn contract(echo: EchoPolicy) -> ContractSettings {
+    ContractSettings { echo, codes: RefusalCodes::Form }
 }
 
-fn answer(status: u16, body: &[u8]) -> Answer {
-    Answer { status, retry_after: None, body: body.to_owned() }
+fn answer(status: u16, body: &[u8]) -> ServiceResponse {
+    ServiceResponse { status, retry_after: None, body: body.to_owned() }
 }
 
 fn posted(status: u16, body: &[u8]) -> Outcome {
-    outcome(&answer(status, body), &asked(), &Terms::default())
+    outcome(&answer(status, body), &asked(), &ContractSettings::default())
 }
 
-fn got(status: u16, body: &[u8]) -> Found {
-    found(&answer(status, body), &asked(), &Terms::default())
+fn got(status: u16, body: &[u8]) -> KeyStatus {
+    key_status(&answer(status, body), &asked(), &ContractSettings::default())
 }
 
 fn settled() -> Value {
@@ -104,19 +104,19 @@ fn a_settled_answer_carries_the_transaction_id() {
 
 #[test]
 fn a_success_that_is_not_what_it_should_be_is_unknown_and_says_why() {
-    for echo in [Echo::Required, Echo::Accepted] {
+    for echo in [EchoPolicy::Required, EchoPolicy::Accepted] {
         for (body, why) in contradictions() {
             for status in [200, 201] {
                 let given = answer(status, &bytes(&body));
-                let outcome = outcome(&given, &asked(), &terms(echo));
-                let Outcome::Unknown { doubt: Doubt::Answer, reason } = &outcome else {
+                let outcome = outcome(&given, &asked(), &contract(echo));
+                let Outcome::Unknown { doubt: UnknownCause::Answer, reason } = &outcome else {
                     panic!("{status} {body}: {outcome:?}");
                 };
                 assert!(reason.contains(why), "{body}: {reason}");
             }
             let given = answer(200, &bytes(&body));
-            let found = found(&given, &asked(), &terms(echo));
-            assert!(matches!(found, Found::NoAnswer { .. }), "{body}: {found:?}");
+            let found = key_status(&given, &asked(), &contract(echo));
+            assert!(matches!(found, KeyStatus::NoAnswer { .. }), "{body}: {found:?}");
         }
     }
     for (wrong, why) in [
@@ -127,7 +127,7 @@ fn a_success_that_is_not_what_it_should_be_is_unknown_and_says_why() {
         (br#"{"status":"rejected","status":"settled"}"#, "members"),
         (&[&b"\xef\xbb\xbf"[..], &bytes(&settled())].concat(), "byte order mark"),
     ] {
-        let Outcome::Unknown { doubt: Doubt::Answer, reason } = posted(200, wrong) else {
+        let Outcome::Unknown { doubt: UnknownCause::Answer, reason } = posted(200, wrong) else {
             panic!("{}", String::from_utf8_lossy(wrong));
         };
         assert!(reason.contains(why) || wrong == b"[]", "{why}: {reason}");
@@ -139,26 +139,29 @@ fn only_the_setting_lets_an_answer_name_no_payment() {
     for member in ["payment_id", "amount", "currency"] {
         let silent = answer(200, &bytes(&with(settled(), member, Value::Null)));
         assert!(matches!(
-            outcome(&silent, &asked(), &terms(Echo::Required)),
-            Outcome::Unknown { doubt: Doubt::Answer, reason } if reason.contains("_ECHO=accepted")
+            outcome(&silent, &asked(), &contract(EchoPolicy::Required)),
+            Outcome::Unknown { doubt: UnknownCause::Answer, reason } if reason.contains("_ECHO=accepted")
         ));
-        let taken = outcome(&silent, &asked(), &terms(Echo::Accepted));
+        let taken = outcome(&silent, &asked(), &contract(EchoPolicy::Accepted));
         assert!(matches!(taken, Outcome::Settled(_)), "{member}");
-        let taken = found(&silent, &asked(), &terms(Echo::Accepted));
-        assert!(matches!(taken, Found::Settled(_)), "{member}");
+        let taken = key_status(&silent, &asked(), &contract(EchoPolicy::Accepted));
+        assert!(matches!(taken, KeyStatus::Settled(_)), "{member}");
     }
     let silent = answer(202, br#"{"status":"accepted"}"#);
-    assert_eq!(outcome(&silent, &asked(), &terms(Echo::Accepted)), Outcome::Accepted);
-    let unknown = outcome(&silent, &asked(), &terms(Echo::Required));
-    assert!(matches!(unknown, Outcome::Unknown { doubt: Doubt::Answer, .. }));
+    assert_eq!(outcome(&silent, &asked(), &contract(EchoPolicy::Accepted)), Outcome::Accepted);
+    let unknown = outcome(&silent, &asked(), &contract(EchoPolicy::Required));
+    assert!(matches!(unknown, Outcome::Unknown { doubt: UnknownCause::Answer, .. }));
 }
 
 #[test]
 fn what_is_taken_says_so() {
     for body in [&b""[..], b"{}", b"<html>", &bytes(&settled()), &bytes(&refused())] {
         let outcome = posted(202, body);
-        assert!(matches!(outcome, Outcome::Unknown { doubt: Doubt::Answer, .. }), "{outcome:?}");
-        assert!(matches!(got(202, body), Found::NoAnswer { .. }));
+        assert!(
+            matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Answer, .. }),
+            "{outcome:?}"
+        );
+        assert!(matches!(got(202, body), KeyStatus::NoAnswer { .. }));
     }
 }
 
@@ -185,7 +188,7 @@ fn a_refusal_is_certain_only_in_the_contracts_words() {
     for status in [400, 402, 406, 409, 410, 411, 413, 414, 415, 417, 418, 422, 423, 431, 451, 499] {
         for body in bare {
             let outcome = posted(status, body);
-            let doubt = matches!(outcome, Outcome::Unknown { doubt: Doubt::Refusal, .. });
+            let doubt = matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Refusal, .. });
             assert!(doubt, "{status} {}: {outcome:?}", String::from_utf8_lossy(body));
             assert_eq!(outcome.refused().unwrap().code, None);
         }
@@ -196,13 +199,19 @@ fn a_refusal_is_certain_only_in_the_contracts_words() {
 fn a_refusal_with_a_status_that_the_contract_does_not_know_is_unknown() {
     for status in [402, 406, 409, 410, 411, 414, 415, 417, 418, 423, 431, 451, 499] {
         let outcome = posted(status, LIMIT);
-        assert!(matches!(outcome, Outcome::Unknown { doubt: Doubt::Refusal, .. }), "{status}");
+        assert!(
+            matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Refusal, .. }),
+            "{status}"
+        );
     }
     assert_eq!(posted(409, br#"{"code":"in_progress","reason":"x"}"#), Outcome::InProgress);
     for status in [100, 204, 301, 302, 500, 502, 504, 599] {
         for body in [LIMIT, b""] {
             let outcome = posted(status, body);
-            assert!(matches!(outcome, Outcome::Unknown { doubt: Doubt::Status, .. }), "{status}");
+            assert!(
+                matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Status, .. }),
+                "{status}"
+            );
             assert_eq!(outcome.refused(), None);
         }
     }
@@ -210,11 +219,14 @@ fn a_refusal_with_a_status_that_the_contract_does_not_know_is_unknown() {
 
 #[test]
 fn only_codes_on_the_list_count_when_there_is_one() {
-    let terms = Terms { codes: RefusalCodes::parse("AC04").unwrap(), ..Terms::default() };
-    let judged = |body: &[u8]| outcome(&answer(422, body), &asked(), &terms);
+    let contract = ContractSettings {
+        codes: RefusalCodes::parse("AC04").unwrap(),
+        ..ContractSettings::default()
+    };
+    let judged = |body: &[u8]| outcome(&answer(422, body), &asked(), &contract);
     let listed = judged(br#"{"code":"AC04","reason":"closed"}"#);
     assert!(matches!(listed, Outcome::Rejected { .. }), "{listed:?}");
-    assert!(matches!(judged(LIMIT), Outcome::Unknown { doubt: Doubt::Refusal, .. }));
+    assert!(matches!(judged(LIMIT), Outcome::Unknown { doubt: UnknownCause::Refusal, .. }));
 }
 
 #[test]
@@ -231,24 +243,24 @@ fn only_429_and_503_in_the_contracts_words_certainly_did_nothing() {
 
 #[test]
 fn the_services_words_and_hint_are_kept() {
-    let busy = Answer { retry_after: Some("7".to_owned()), ..answer(503, b"busy") };
+    let busy = ServiceResponse { retry_after: Some("7".to_owned()), ..answer(503, b"busy") };
     let reason = "503 without the contract's body: it is no JSON (line 1, column 1)".to_owned();
     let (certainty, retry_after) = (Certainty::Uncertain, Some(Duration::from_secs(7)));
     let expected = Outcome::NotDone { certainty, retry_after, reason: reason.clone() };
-    assert_eq!(outcome(&busy, &asked(), &Terms::default()), expected);
-    let expected = Found::NoAnswer { retry_after, reason };
-    assert_eq!(found(&busy, &asked(), &Terms::default()), expected);
+    assert_eq!(outcome(&busy, &asked(), &ContractSettings::default()), expected);
+    let expected = KeyStatus::NoAnswer { retry_after, reason };
+    assert_eq!(key_status(&busy, &asked(), &ContractSettings::default()), expected);
 }
 
 #[test]
 fn only_a_404_that_says_so_means_that_nothing_was_settled() {
-    assert_eq!(got(404, UNKNOWN), Found::Nothing);
+    assert_eq!(got(404, UNKNOWN), KeyStatus::Nothing);
     let others: [&[u8]; 3] = [b"", b"<html>", br#"{"code":"no_such_path","reason":"x"}"#];
     for body in others {
-        assert!(matches!(got(404, body), Found::NoAnswer { .. }));
+        assert!(matches!(got(404, body), KeyStatus::NoAnswer { .. }));
     }
     for status in [100, 201, 301, 400, 401, 403, 405, 409, 410, 422, 429, 500, 502, 503, 504] {
-        assert!(matches!(got(status, UNKNOWN), Found::NoAnswer { .. }), "{status}");
+        assert!(matches!(got(status, UNKNOWN), KeyStatus::NoAnswer { .. }), "{status}");
     }
 }
 
@@ -256,9 +268,9 @@ fn only_a_404_that_says_so_means_that_nothing_was_settled() {
 fn a_422_to_a_question_is_final_only_for_a_payment_that_it_says_was_taken() {
     assert_eq!(
         got(422, &bytes(&refused())),
-        Found::Rejected { reason: "422 closed: the account is closed".to_owned() }
+        KeyStatus::Rejected { reason: "422 closed: the account is closed".to_owned() }
     );
-    for echo in [Echo::Required, Echo::Accepted] {
+    for echo in [EchoPolicy::Required, EchoPolicy::Accepted] {
         for body in [
             LIMIT.to_owned(),
             b"<html>".to_vec(),
@@ -269,9 +281,9 @@ fn a_422_to_a_question_is_final_only_for_a_payment_that_it_says_was_taken() {
             bytes(&with(refused(), "status", json!("settled"))),
             bytes(&with(refused(), "code", json!("Closed"))),
         ] {
-            let found = found(&answer(422, &body), &asked(), &terms(echo));
+            let found = key_status(&answer(422, &body), &asked(), &contract(echo));
             let text = String::from_utf8_lossy(&body);
-            assert!(matches!(found, Found::NoAnswer { .. }), "{text}: {found:?}");
+            assert!(matches!(found, KeyStatus::NoAnswer { .. }), "{text}: {found:?}");
         }
     }
 }
@@ -282,14 +294,17 @@ fn a_payment_that_was_taken_before_is_refused_and_not_rejected() {
     assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
     for status in [400, 413, 409] {
         let outcome = posted(status, &bytes(&refused()));
-        assert!(matches!(outcome, Outcome::Unknown { doubt: Doubt::Refusal, .. }), "{outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Refusal, .. }),
+            "{outcome:?}"
+        );
     }
 }
 
 #[test]
 fn what_is_found_under_a_key_is_its_settlement_or_that_it_is_under_way() {
-    assert!(matches!(got(200, &bytes(&settled())), Found::Settled(_)));
-    assert_eq!(got(202, &bytes(&accepted())), Found::UnderWay);
+    assert!(matches!(got(200, &bytes(&settled())), KeyStatus::Settled(_)));
+    assert_eq!(got(202, &bytes(&accepted())), KeyStatus::UnderWay);
 }
 
 /// Bodies near the contract's and far from it.
@@ -347,13 +362,13 @@ proptest! {
         body in any_body(),
         lenient in any::<bool>(),
     ) {
-        let echo = if lenient { Echo::Accepted } else { Echo::Required };
+        let echo = if lenient { EchoPolicy::Accepted } else { EchoPolicy::Required };
         let answer = answer(status, &body);
         let said = |member| text(&body, member).unwrap_or_default();
         let is_said = |member| text(&body, member).is_some();
         let names_it = said("payment_id") == ID;
         let code = || RefusalCodes::Form.take(&said("code")).is_ok();
-        match outcome(&answer, &asked(), &terms(echo)) {
+        match outcome(&answer, &asked(), &contract(echo)) {
             Outcome::Settled(settlement) => {
                 prop_assert!(matches!(status, 200 | 201));
                 prop_assert_eq!(said("status"), "settled");
@@ -377,17 +392,17 @@ proptest! {
             }
             Outcome::NotDone { .. } | Outcome::Unknown { .. } => {}
         }
-        match found(&answer, &asked(), &terms(echo)) {
-            Found::Settled(_) => prop_assert!(status == 200 && said("status") == "settled"),
-            Found::UnderWay => prop_assert!(status == 202 && said("status") == "accepted"),
-            Found::Rejected { .. } => {
+        match key_status(&answer, &asked(), &contract(echo)) {
+            KeyStatus::Settled(_) => prop_assert!(status == 200 && said("status") == "settled"),
+            KeyStatus::UnderWay => prop_assert!(status == 202 && said("status") == "accepted"),
+            KeyStatus::Rejected { .. } => {
                 prop_assert!(status == 422 && code() && names_it);
                 prop_assert_eq!(said("status"), "rejected");
             }
-            Found::Nothing => {
+            KeyStatus::Nothing => {
                 prop_assert!(status == 404 && said("code") == "unknown_key");
             }
-            Found::NoAnswer { .. } => {}
+            KeyStatus::NoAnswer { .. } => {}
         }
     }
 }

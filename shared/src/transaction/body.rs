@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::terms::{Echo, Terms};
-use domain::{Asked, RefusalCode, Settlement};
+use super::contract::{ContractSettings, EchoPolicy};
+use domain::{KeyQuery, RefusalCode, Settlement};
 
 /// The members that answers may have. Each is read as whatever it is, so that a wrong one can
 /// be named; one that comes twice is refused by the parser.
 #[derive(Debug, Default, Deserialize)]
-struct Members {
+struct AnswerMembers {
     payment_id: Option<Value>,
     amount: Option<Value>,
     currency: Option<Value>,
@@ -35,15 +35,15 @@ struct ErrorBody {
 
 /// An error in the contract's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ErrorAnswer {
     pub(super) code: RefusalCode,
     pub(super) reason: String,
-    pub(super) what: What,
+    pub(super) what: ErrorSubject,
 }
 
 /// What an error speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum ErrorSubject {
     /// Of this request.
     Request,
     /// Of a payment that was taken with 202 and has been refused since.
@@ -51,10 +51,14 @@ pub(super) enum What {
 }
 
 /// Reads a settlement of what was asked for.
-pub(super) fn settlement(body: &[u8], asked: &Asked, terms: &Terms) -> Result<Settlement, String> {
+pub(super) fn settlement(
+    body: &[u8],
+    asked: &KeyQuery,
+    contract: &ContractSettings,
+) -> Result<Settlement, String> {
     let members = members(body)?;
     members.has_status("settled")?;
-    members.echoes(asked, terms.echo)?;
+    members.echoes(asked, contract.echo)?;
     let id = text("transaction_id", members.transaction_id.as_ref())?;
     let settled_at: Timestamp = text("settled_at", members.settled_at.as_ref())?
         .parse()
@@ -68,38 +72,47 @@ pub(super) fn settlement(body: &[u8], asked: &Asked, terms: &Terms) -> Result<Se
 }
 
 /// Reads that what was asked for was taken for later settlement.
-pub(super) fn acceptance(body: &[u8], asked: &Asked, terms: &Terms) -> Result<(), String> {
+pub(super) fn acceptance(
+    body: &[u8],
+    asked: &KeyQuery,
+    contract: &ContractSettings,
+) -> Result<(), String> {
     let members = members(body)?;
     members.has_status("accepted")?;
-    members.echoes(asked, terms.echo)
+    members.echoes(asked, contract.echo)
 }
 
 /// Reads an error.
-pub(super) fn error(body: &[u8], asked: &Asked, terms: &Terms) -> Result<Told, String> {
+pub(super) fn error(
+    body: &[u8],
+    asked: &KeyQuery,
+    contract: &ContractSettings,
+) -> Result<ErrorAnswer, String> {
     let error: ErrorBody = serde_json::from_slice(body).map_err(|error| place(&error, body))?;
-    let code = terms.codes.take(&error.code).map_err(|error| format!("code: {error}"))?;
+    let code = contract.codes.take(&error.code).map_err(|error| format!("code: {error}"))?;
     if error.reason.is_empty() {
         return Err("reason: empty".to_owned());
     }
     let ErrorBody { reason, payment_id, amount, currency, status, .. } = error;
-    let members = Members { payment_id, amount, currency, status, ..Members::default() };
+    let members =
+        AnswerMembers { payment_id, amount, currency, status, ..AnswerMembers::default() };
     let what = if members.status.is_some() {
         members.has_status("rejected")?;
         // Whatever the setting says: only a service that knows of this kind of answer gives it.
-        members.echoes(asked, Echo::Required)?;
-        What::Taken
+        members.echoes(asked, EchoPolicy::Required)?;
+        ErrorSubject::Taken
     } else {
-        members.echoes(asked, Echo::Accepted)?;
-        What::Request
+        members.echoes(asked, EchoPolicy::Accepted)?;
+        ErrorSubject::Request
     };
-    Ok(Told { code, reason, what })
+    Ok(ErrorAnswer { code, reason, what })
 }
 
-fn members(body: &[u8]) -> Result<Members, String> {
+fn members(body: &[u8]) -> Result<AnswerMembers, String> {
     serde_json::from_slice(body).map_err(|error| place(&error, body))
 }
 
-impl Members {
+impl AnswerMembers {
     fn has_status(&self, needed: &str) -> Result<(), String> {
         match text("status", self.status.as_ref())? {
             status if status == needed => Ok(()),
@@ -112,8 +125,8 @@ impl Members {
     }
 
     /// Whether the answer names what was asked for.
-    fn echoes(&self, asked: &Asked, echo: Echo) -> Result<(), String> {
-        let needed = |member: &Option<Value>| member.is_some() || echo == Echo::Required;
+    fn echoes(&self, asked: &KeyQuery, echo: EchoPolicy) -> Result<(), String> {
+        let needed = |member: &Option<Value>| member.is_some() || echo == EchoPolicy::Required;
         if needed(&self.payment_id)
             && text("payment_id", self.payment_id.as_ref())? != asked.key.to_string()
         {

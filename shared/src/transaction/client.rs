@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::Transactions;
-use super::answer::{Answer, found, outcome};
-use super::instruction::Instruction;
-use super::terms::Terms;
+use super::TransactionService;
+use super::answer::{ServiceResponse, key_status, outcome};
+use super::contract::ContractSettings;
+use super::submission::SubmissionBody;
 use crate::config::Settings;
 use crate::http::{self, chain};
 use crate::telemetry::{Rarely, calls};
-use domain::{Asked, Certainty, Doubt, Found, Outcome, Payment};
+use domain::{Certainty, KeyQuery, KeyStatus, Outcome, Payment, UnknownCause};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -32,7 +32,7 @@ pub struct TransactionSettings {
     /// Limit of connecting.
     pub connect_timeout: Duration,
     /// What its answers are judged by.
-    pub terms: Terms,
+    pub contract: ContractSettings,
 }
 
 impl TransactionSettings {
@@ -49,13 +49,13 @@ impl TransactionSettings {
             settings.duration("DUEFLOW_TRANSACTION_TIMEOUT", millis(100)..=millis(600_000));
         let connect =
             settings.duration("DUEFLOW_TRANSACTION_CONNECT_TIMEOUT", millis(10)..=millis(60_000));
-        let terms = Terms::read(settings);
+        let contract = ContractSettings::read(settings);
         Some(Self {
             url: url?,
             proxy: proxy?,
             timeout: timeout?,
             connect_timeout: connect?,
-            terms: terms?,
+            contract: contract?,
         })
     }
 }
@@ -73,7 +73,7 @@ impl fmt::Debug for TransactionSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransactionSettings")
             .field("url", &self.url.origin().ascii_serialization())
-            .field("terms", &self.terms)
+            .field("contract", &self.contract)
             .finish_non_exhaustive()
     }
 }
@@ -94,7 +94,7 @@ pub enum TransactionClientError {
 pub struct TransactionClient {
     http: Client,
     transactions: Url,
-    terms: Terms,
+    contract: ContractSettings,
     told: Arc<Rarely>,
 }
 
@@ -121,16 +121,18 @@ impl TransactionClient {
             })?
             .pop_if_empty()
             .extend(["v1", "transactions"]);
-        let (terms, told) = (settings.terms.clone(), Arc::default());
-        Ok(Self { http, transactions, terms, told })
+        let (contract, told) = (settings.contract.clone(), Arc::default());
+        Ok(Self { http, transactions, contract, told })
     }
 
-    async fn whole(response: Result<Response, reqwest::Error>) -> Result<Answer, NotAnswered> {
+    async fn whole(
+        response: Result<Response, reqwest::Error>,
+    ) -> Result<ServiceResponse, NoResponse> {
         match response {
             Ok(response) => read(response).await,
             // Before the connection stood nothing was sent; after that, all is possible.
-            Err(error) if error.is_connect() => Err(NotAnswered::NotSent(chain(&error))),
-            Err(error) => Err(NotAnswered::Lost(chain(&error))),
+            Err(error) if error.is_connect() => Err(NoResponse::NotSent(chain(&error))),
+            Err(error) => Err(NoResponse::Lost(chain(&error))),
         }
     }
 }
@@ -144,9 +146,9 @@ impl fmt::Debug for TransactionClient {
 }
 
 #[async_trait]
-impl Transactions for TransactionClient {
+impl TransactionService for TransactionClient {
     async fn submit(&self, payment: &Payment) -> Outcome {
-        let Some(instruction) = Instruction::of(payment) else {
+        let Some(instruction) = SubmissionBody::of(payment) else {
             let reason = "the blob of the payment was not read".to_owned();
             return not_sent(reason);
         };
@@ -161,9 +163,9 @@ impl Transactions for TransactionClient {
             .send()
             .await;
         let outcome = match Self::whole(sent).await {
-            Ok(answer) => outcome(&answer, &payment.into(), &self.terms),
-            Err(NotAnswered::NotSent(reason)) => not_sent(reason),
-            Err(NotAnswered::Lost(reason)) => Outcome::Unknown { doubt: Doubt::Lost, reason },
+            Ok(answer) => outcome(&answer, &payment.into(), &self.contract),
+            Err(NoResponse::NotSent(reason)) => not_sent(reason),
+            Err(NoResponse::Lost(reason)) => Outcome::Unknown { doubt: UnknownCause::Lost, reason },
         };
         if let Outcome::Unknown { reason, .. } | Outcome::NotDone { reason, .. } = &outcome {
             calls::unusable_answer("submit", reason, self.told.tell(reason));
@@ -171,16 +173,16 @@ impl Transactions for TransactionClient {
         outcome
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         let mut url = self.transactions.clone();
         url.query_pairs_mut().append_pair("idempotency_key", &asked.key.to_string());
         let found = match Self::whole(self.http.get(url).send().await).await {
-            Ok(answer) => found(&answer, &asked, &self.terms),
-            Err(NotAnswered::NotSent(reason) | NotAnswered::Lost(reason)) => {
-                Found::NoAnswer { retry_after: None, reason }
+            Ok(answer) => key_status(&answer, &asked, &self.contract),
+            Err(NoResponse::NotSent(reason) | NoResponse::Lost(reason)) => {
+                KeyStatus::NoAnswer { retry_after: None, reason }
             }
         };
-        if let Found::NoAnswer { reason, .. } = &found {
+        if let KeyStatus::NoAnswer { reason, .. } = &found {
             calls::unusable_answer("find", reason, self.told.tell(reason));
         }
         found
@@ -192,14 +194,14 @@ fn not_sent(reason: String) -> Outcome {
 }
 
 /// Why there is none.
-enum NotAnswered {
+enum NoResponse {
     /// The request never left.
     NotSent(String),
     /// It may have arrived.
     Lost(String),
 }
 
-async fn read(mut response: Response) -> Result<Answer, NotAnswered> {
+async fn read(mut response: Response) -> Result<ServiceResponse, NoResponse> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -211,10 +213,10 @@ async fn read(mut response: Response) -> Result<Answer, NotAnswered> {
             }
             Ok(Some(_)) => {
                 let reason = format!("{status} with more than {MAX_ANSWER_BYTES} bytes");
-                return Err(NotAnswered::Lost(reason));
+                return Err(NoResponse::Lost(reason));
             }
-            Ok(None) => return Ok(Answer { status, retry_after, body }),
-            Err(error) => return Err(NotAnswered::Lost(chain(&error))),
+            Ok(None) => return Ok(ServiceResponse { status, retry_after, body }),
+            Err(error) => return Err(NoResponse::Lost(chain(&error))),
         }
     }
 }

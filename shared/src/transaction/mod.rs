@@ -3,32 +3,32 @@
 mod answer;
 mod body;
 mod client;
-mod distinct;
+mod contract;
 #[doc(hidden)]
 pub mod fuzzing;
-mod instruction;
-mod terms;
+mod submission;
+mod transaction_ids;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
 pub use client::{TransactionClient, TransactionClientError, TransactionSettings};
-pub use distinct::{Distinct, TransactionIds};
-pub use terms::{Echo, Terms};
+pub use contract::{ContractSettings, EchoPolicy};
+pub use transaction_ids::{TransactionIds, UniqueTransactionIds};
 
-use domain::{Asked, Found, Outcome, Payment};
+use domain::{KeyQuery, KeyStatus, Outcome, Payment};
 
 /// What dueflow asks of the transaction service. [`TransactionClient`] is the real one; a
 /// simulation puts its own here.
 #[async_trait]
-pub trait Transactions: fmt::Debug + Send + Sync {
+pub trait TransactionService: fmt::Debug + Send + Sync {
     /// Submits a payment under its own id as the idempotency key (INV-1). May be repeated; a
     /// key moves money at most once for as long as it is remembered. The blob must be at hand:
     /// with its digest only, nothing is submitted.
     async fn submit(&self, payment: &Payment) -> Outcome;
 
-    /// What was settled under a payment's key so far. [`Found::Nothing`] does not say that a
+    /// What was settled under a payment's key so far. [`KeyStatus::Nothing`] does not say that a
     /// submission that is still on its way will not settle it.
-    async fn find(&self, asked: Asked) -> Found;
+    async fn find(&self, asked: KeyQuery) -> KeyStatus;
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use domain::{Failure, Payment, PaymentRef, Status};
 use shared::clock::Clock;
-use shared::payments::{Applied, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment};
+use shared::payments::{
+    ApplyResult, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment,
+};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use tokio::sync::Semaphore;
@@ -141,7 +143,10 @@ impl Burials {
         }
     }
 
-    async fn apply(&self, change: Change<'_>) -> Result<Result<Applied, ChangeError>, Unanswered> {
+    async fn apply(
+        &self,
+        change: Change<'_>,
+    ) -> Result<Result<ApplyResult, ChangeError>, Unanswered> {
         match self.store.apply(&[change], self.clock.now()).await.map(|mut all| all.pop()) {
             Ok(Some(result)) => Ok(result),
             Ok(None) => Err(Unanswered),
@@ -162,12 +167,12 @@ impl Burials {
             Seen::Pending(attempts) => Change::Fail(reference, failure, *attempts),
         };
         match self.apply(change).await? {
-            Ok(Applied::Now) => {
+            Ok(ApplyResult::Now) => {
                 events::withheld(failure.code);
                 Ok(Some(failure.clone()))
             }
             // Before a crash.
-            Ok(Applied::Before) => {
+            Ok(ApplyResult::Before) => {
                 let has_one = |stored: StoredPayment| stored.dead_letters.last.is_some();
                 let known = self.stored(reference).await?.is_some_and(has_one);
                 Ok((!known).then(|| failure.clone()))

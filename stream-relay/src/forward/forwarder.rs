@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use domain::DueDate;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
-use shared::queue::{Outgoing, Unsent};
+use shared::queue::{OutgoingMessage, SendError};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -88,7 +88,7 @@ impl Forwarder {
 /// Sends one lane in order, again and again from where it failed.
 async fn send_all(
     outlet: &dyn Outlet,
-    mut messages: Vec<Outgoing>,
+    mut messages: Vec<OutgoingMessage>,
     sending: &Calls,
     shutdown: &Shutdown,
 ) -> Result<(), Stopped> {
@@ -104,7 +104,7 @@ async fn send_all(
 }
 
 async fn pause(
-    unsent: &Unsent,
+    unsent: &SendError,
     pause: Option<Duration>,
     shutdown: &Shutdown,
 ) -> Result<(), Stopped> {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
-    use shared::queue::CallFailed;
+    use shared::queue::QueueCallError;
     use std::sync::Mutex;
 
     fn forwarder(outlet: Arc<dyn Outlet>) -> Forwarder {
@@ -149,7 +149,7 @@ mod tests {
 
     #[async_trait]
     impl Outlet for Queue {
-        async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+        async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
             assert!(!self.panics, "a bug in the sending");
             let indices: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
             let taken = messages.iter().step_by(2).map(|message| message.deduplication.clone());
@@ -157,7 +157,7 @@ mod tests {
             if indices.is_empty() {
                 return Ok(());
             }
-            Err(Unsent { queue: "payments".to_owned(), indices, reason: "busy".to_owned() })
+            Err(SendError { queue: "payments".to_owned(), indices, reason: "busy".to_owned() })
         }
 
         async fn bury(
@@ -166,11 +166,11 @@ mod tests {
             _: Option<&Payment>,
             _: String,
             _: Failure,
-        ) -> Result<(), Unsent> {
+        ) -> Result<(), SendError> {
             Ok(())
         }
 
-        async fn queued(&self) -> Result<u64, CallFailed> {
+        async fn queued(&self) -> Result<u64, QueueCallError> {
             Ok(0)
         }
     }

@@ -2,7 +2,7 @@
 //! pure.
 
 use domain::{Payment, fnv1a};
-use shared::queue::{Dispatch, Outgoing};
+use shared::queue::{Dispatch, OutgoingMessage};
 
 /// A payment that is to be queued, and for which dispatch.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ impl Due {
 /// Spreads payments over `lanes` lists. All payments of an account are in one list, in the
 /// order of due date and id (INV-5): statements of one batch insert may reach the stream in
 /// any order. Lists can be sent at the same time.
-pub(crate) fn spread(mut due: Vec<Due>, lanes: usize) -> Vec<Vec<Outgoing>> {
+pub(crate) fn spread(mut due: Vec<Due>, lanes: usize) -> Vec<Vec<OutgoingMessage>> {
     due.sort_unstable_by_key(|due| (due.payment.due, due.payment.id));
     let mut lists = vec![Vec::new(); lanes];
     for Due { payment, dispatch } in due {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{Failure, Payment};
-use shared::queue::{CallFailed, DeadLetterQueue, MessageCount, Outgoing, Producer, Unsent};
+use shared::queue::{
+    DeadLetterQueue, MessageCount, OutgoingMessage, Producer, QueueCallError, SendError,
+};
 
 /// The two queues. Each call returns within a bound of time of its own.
 #[async_trait]
 pub(crate) trait Outlet: Debug + Send + Sync {
-    /// Queues payments in order; returns once all are acknowledged. What [`Unsent`] lists may
+    /// Queues payments in order; returns once all are acknowledged. What [`SendError`] lists may
     /// have arrived all the same, and nothing behind the first of them was tried.
-    async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent>;
+    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError>;
 
     /// Puts `raw` into the dead-letter queue, word for word, and beside it the payment that it
     /// reads as. Burying the same `source` again within five minutes is done once.
@@ -22,11 +24,11 @@ pub(crate) trait Outlet: Debug + Send + Sync {
         payment: Option<&Payment>,
         raw: String,
         failure: Failure,
-    ) -> Result<(), Unsent>;
+    ) -> Result<(), SendError>;
 
     /// How many messages the queue of payments holds, visible or not. Approximate: what was
     /// sent or deleted within the last minute may not be counted yet.
-    async fn queued(&self) -> Result<u64, CallFailed>;
+    async fn queued(&self) -> Result<u64, QueueCallError>;
 }
 
 /// The queues at SQS.
@@ -40,7 +42,7 @@ pub(crate) struct Queues {
 
 #[async_trait]
 impl Outlet for Queues {
-    async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         self.payments.send(messages).await
     }
 
@@ -50,14 +52,16 @@ impl Outlet for Queues {
         payment: Option<&Payment>,
         raw: String,
         failure: Failure,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         match payment {
-            Some(payment) => self.dead_letters.bury(source, payment, Some(raw), failure).await,
-            None => self.dead_letters.bury_raw(source, raw, failure).await,
+            Some(payment) => {
+                self.dead_letters.send_payment(source, payment, Some(raw), failure).await
+            }
+            None => self.dead_letters.send_unreadable(source, raw, failure).await,
         }
     }
 
-    async fn queued(&self) -> Result<u64, CallFailed> {
+    async fn queued(&self) -> Result<u64, QueueCallError> {
         self.counted.messages().await
     }
 }

@@ -7,7 +7,7 @@ use domain::{DueDate, Failure, FailureCode, Payment, PaymentRef, Status, StatusE
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::payments::contract::{check_new, check_own};
-use shared::payments::{Attributes, StoredPayment, attribute, is_blob, reference_from};
+use shared::payments::{ItemAttributes, StoredPayment, attribute, is_blob, reference_from};
 
 /// What is to be done with a record.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(crate) enum Seen {
 /// An image of a record.
 pub(crate) struct Image<'a>(pub(crate) &'a HashMap<String, AttributeValue>);
 
-impl Attributes for Image<'_> {
+impl ItemAttributes for Image<'_> {
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_s().ok().map(String::as_str)
     }

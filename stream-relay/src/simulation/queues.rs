@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Failure, Payment};
-use shared::queue::{CallFailed, Outgoing, Unsent};
+use shared::queue::{OutgoingMessage, QueueCallError, SendError};
 use tokio::time::Instant;
 
 use super::Weather;
@@ -45,7 +45,7 @@ const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
 const LAG: Duration = Duration::from_secs(60);
 
 impl Arrivals {
-    fn arrive(&mut self, message: &Outgoing) {
+    fn arrive(&mut self, message: &OutgoingMessage) {
         self.count += 1;
         let now = self.count;
         // The deduplication id begins with the due date, which has ten letters, and the id.
@@ -144,14 +144,14 @@ impl FakeOutlet {
         self.dead_letters_down.store(false, Ordering::Relaxed);
     }
 
-    fn unsent(indices: Vec<usize>) -> Unsent {
-        Unsent { queue: "q".to_owned(), indices, reason: "a storm".to_owned() }
+    fn unsent(indices: Vec<usize>) -> SendError {
+        SendError { queue: "q".to_owned(), indices, reason: "a storm".to_owned() }
     }
 }
 
 #[async_trait]
 impl Outlet for FakeOutlet {
-    async fn send(&self, messages: &[Outgoing]) -> Result<(), Unsent> {
+    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         self.weather.travel().await;
         if self.payments_down.load(Ordering::Relaxed) {
             return Err(Self::unsent((0..messages.len()).collect()));
@@ -177,7 +177,7 @@ impl Outlet for FakeOutlet {
         _payment: Option<&Payment>,
         raw: String,
         failure: Failure,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), SendError> {
         self.weather.travel().await;
         if self.dead_letters_down.load(Ordering::Relaxed) || self.weather.strikes() {
             return Err(Self::unsent(vec![0]));
@@ -192,11 +192,11 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    async fn queued(&self) -> Result<u64, CallFailed> {
+    async fn queued(&self) -> Result<u64, QueueCallError> {
         self.weather.travel().await;
         self.counted.fetch_add(1, Ordering::Relaxed);
         if self.weather.strikes() {
-            return Err(CallFailed("a storm".to_owned()));
+            return Err(QueueCallError("a storm".to_owned()));
         }
         let arrivals = self.arrivals.lock().unwrap();
         let then = arrivals.lengths.iter().rev().find(|(at, _)| at.elapsed() >= LAG);

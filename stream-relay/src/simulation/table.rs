@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status};
 use jiff::Timestamp;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
-    PaymentStore, PaymentsError, StoredPayment, met,
+    ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    PaymentStore, PaymentsError, StoredPayment, refused_change,
 };
 
 /// Partitions of the index.
@@ -125,7 +125,7 @@ impl PaymentStore for FakeTable {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         if self.down.load(Ordering::Relaxed) {
             return Err(PaymentsError::Unread(1));
@@ -135,10 +135,10 @@ impl PaymentStore for FakeTable {
             if let Change::DeadLettered(reference, attempts, count) = change {
                 let stored = items.payments.get_mut(&reference.id).ok_or(ChangeError::Missing)?;
                 if stored.status != Status::Failed || stored.attempts != *attempts {
-                    return met(change, stored.clone());
+                    return refused_change(change, stored.clone());
                 }
                 stored.dead_letters = DeadLetters { count: *count, last: Some(now) };
-                return Ok(Applied::Now);
+                return Ok(ApplyResult::Now);
             }
             let (failure, attempts) = match change {
                 Change::Withhold(_, failure) => (*failure, 0),
@@ -150,11 +150,11 @@ impl PaymentStore for FakeTable {
             let stored = items.payments.get_mut(&id).ok_or(ChangeError::Missing)?;
             let (from, to) = change.event().edge();
             if stored.status != from || stored.attempts != attempts {
-                return met(change, stored.clone());
+                return refused_change(change, stored.clone());
             }
             (stored.status, stored.updated_at) = (to, now);
             stored.failure = Some(failure.clone());
-            Ok(Applied::Now)
+            Ok(ApplyResult::Now)
         };
         Ok(changes.iter().map(apply).collect())
     }

@@ -6,15 +6,15 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use domain::{
-    Amount, Asked, Certainty, Failure, FailureCode, Found, Outcome, RefusalCode, Settlement,
+    Amount, KeyQuery, Certainty, Failure, FailureCode, KeyStatus, Outcome, RefusalCode, Settlement,
 };
 use shared::transaction::fuzzing::{found, outcome};
 
 const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 
-fn asked() -> Asked {
+fn asked() -> KeyQuery {
     let money = (Amount::from_minor_units(1250).unwrap(), "EUR".parse().unwrap());
-    Asked { key: ID.parse().unwrap(), money: Some(money), item: 0 }
+    KeyQuery { key: ID.parse().unwrap(), money: Some(money), item: 0 }
 }
 
 /// A body that speaks of the payment that was asked for.
@@ -77,14 +77,14 @@ fuzz_target!(|data: &[u8]| {
         Outcome::Unknown { .. } => {}
     }
     match found(status, None, body, &asked()) {
-        Found::Settled(settlement) => is_settlement(status, body, &settlement),
-        Found::UnderWay => assert_eq!(status, 202),
-        Found::Rejected { .. } => {
+        KeyStatus::Settled(settlement) => is_settlement(status, body, &settlement),
+        KeyStatus::UnderWay => assert_eq!(status, 202),
+        KeyStatus::Rejected { .. } => {
             assert_eq!(status, 422);
             assert_eq!(echoes(body)["status"], "rejected");
             assert!(code(body).is_some(), "a 422 without a code is final");
         }
-        Found::Nothing => assert_eq!((status, code(body).as_deref()), (404, Some("unknown_key"))),
-        Found::NoAnswer { .. } => {}
+        KeyStatus::Nothing => assert_eq!((status, code(body).as_deref()), (404, Some("unknown_key"))),
+        KeyStatus::NoAnswer { .. } => {}
     }
 });

@@ -7,7 +7,7 @@ use arbitrary::Arbitrary;
 use confirmer::fuzzing::{is_signed, read};
 use libfuzzer_sys::fuzz_target;
 use domain::Settlement;
-use shared::queue::Reported;
+use shared::queue::ReportedResult;
 use standardwebhooks::Webhook;
 
 const SECRET: &str = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -48,7 +48,7 @@ fuzz_target!(|callback: Callback<'_>| {
         assert!(taken, "{headers:?} was refused");
     }
     if let Ok(confirmation) = read(&arrives) {
-        if let Reported::Settled(settlement) = &confirmation.result {
+        if let ReportedResult::Settled(settlement) = &confirmation.result {
             let length = settlement.transaction_id.len();
             assert!((1..=Settlement::MAX_TRANSACTION_ID_BYTES).contains(&length), "{length}");
         }

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use domain::{Amount, Payment, Settlement};
-use shared::queue::{Confirmation, DeadLetter, Dispatch, Reported};
+use shared::queue::{Confirmation, DeadLetter, Dispatch, ReportedResult};
 
 /// Reads a body, and what is written of it.
 fn stable<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &str) -> Option<T> {
@@ -37,7 +37,7 @@ fuzz_target!(|body: &str| {
         is_payment(&payment);
     }
     if let Some(confirmation) = stable::<Confirmation>(body) {
-        if let Reported::Settled(settlement) = &confirmation.result {
+        if let ReportedResult::Settled(settlement) = &confirmation.result {
             let length = settlement.transaction_id.len();
             assert!((1..=Settlement::MAX_TRANSACTION_ID_BYTES).contains(&length), "{length}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shared::payments::Inserted;
+use shared::payments::InsertResult;
 use tests::chance::Chance;
 use tokio::time::Instant;
 
@@ -25,7 +25,10 @@ pub(crate) async fn insert(stage: Shared, plan: Plan, started_at: Instant) -> an
             // The same ids: what an earlier try has inserted is there already.
             match stage.writer.insert(&payments).await {
                 Ok(results) => {
-                    anyhow::ensure!(!results.contains(&Inserted::Conflict), "an id was made twice");
+                    anyhow::ensure!(
+                        !results.contains(&InsertResult::Conflict),
+                        "an id was made twice"
+                    );
                     inserted += results.len() as u64;
                     break;
                 }

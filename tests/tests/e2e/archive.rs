@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
-use shared::payments::archive::{Archive, ArchiveTable};
-use shared::payments::{Change, Inserted, PaymentStore, PaymentsTable};
-use shared::queue::{Confirmation, Dispatch, Producer, Reported};
+use shared::payments::archive::{ArchiveLookup, ArchiveTable};
+use shared::payments::{Change, InsertResult, PaymentStore, PaymentsTable};
+use shared::queue::{Confirmation, Dispatch, Producer, ReportedResult};
 
 use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
@@ -197,14 +197,14 @@ async fn what_was_archived_is_not_paid_again_whoever_inserts_or_sends_it_again()
     let payments = Producer::open(&flow.world.aws, names.payments_queue()).await.unwrap();
     payments.send(&[Dispatch::First.message(&first[0])]).await.unwrap();
     let queue = Producer::open(&flow.world.aws, names.confirmations_queue()).await.unwrap();
-    let result = Reported::Settled(settlement(&first[0]));
+    let result = ReportedResult::Settled(settlement(&first[0]));
     let late = Confirmation { payment: first[0].reference(), result, money: None, trace_key: None };
     queue.send(&[late.message("again")]).await.unwrap();
     let again = Payment { created_at: Timestamp::now(), ..first[1].clone() };
     let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..first[2].clone() };
     let anew = [again, dearer];
     let inserted = flow.table.insert(&anew).await.unwrap();
-    assert_eq!(inserted, [Inserted::New, Inserted::New], "their keys are free");
+    assert_eq!(inserted, [InsertResult::New, InsertResult::New], "their keys are free");
     let messages: Vec<_> = anew.iter().map(|payment| Dispatch::First.message(payment)).collect();
     payments.send(&messages).await.unwrap();
 

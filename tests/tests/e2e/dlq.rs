@@ -9,7 +9,9 @@ use local::transactions::{Faults, Journal};
 use serde_json::Value;
 use shared::payments::{Change, FirstClaim, PaymentStore};
 use shared::queue::{DeadLetterQueue, Producer};
-use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{
+    ContractSettings, TransactionClient, TransactionService, TransactionSettings,
+};
 
 use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
@@ -150,7 +152,7 @@ impl ByHand {
         let producer = Producer::open(&flow.world.aws, names.dead_letter_queue()).await.unwrap();
         let dead_letters = DeadLetterQueue::new(producer, "test");
         let source = payment.id.to_string();
-        dead_letters.bury(&source, payment, None, failure.clone()).await.unwrap();
+        dead_letters.send_payment(&source, payment, None, failure.clone()).await.unwrap();
     }
 }
 
@@ -160,7 +162,7 @@ fn transactions(flow: &Flow) -> TransactionClient {
         proxy: None,
         timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(2),
-        terms: Terms::default(),
+        contract: ContractSettings::default(),
     })
     .unwrap()
 }
@@ -233,7 +235,7 @@ async fn letters_that_only_a_person_can_close_are_listed_refused_and_kept() {
     let codes = [FailureCode::MalformedRecord, FailureCode::Mismatch, FailureCode::Conflict];
     for code in codes {
         let failure = Failure::new(code, "by hand");
-        dead_letters.bury_raw("m", "{}".to_owned(), failure).await.unwrap();
+        dead_letters.send_unreadable("m", "{}".to_owned(), failure).await.unwrap();
     }
     for _ in 0..2 {
         let (lines, _) = dlq(&flow, &["list"]);

@@ -10,7 +10,7 @@ use demo::{Plan, schedule};
 use domain::{Payment, Status};
 use local::LocalOptions;
 use local::transactions::Faults;
-use shared::payments::{Inserted, PaymentsTable, StoredPayment};
+use shared::payments::{InsertResult, PaymentsTable, StoredPayment};
 use tempfile::TempDir;
 use tests::history::{Expect, Findings, check, read};
 
@@ -67,7 +67,7 @@ impl Flow {
     /// Schedules these payments.
     pub(crate) async fn insert(&mut self, payments: &[Payment]) {
         let results = self.table.insert(payments).await.unwrap();
-        assert!(results.iter().all(|result| *result == Inserted::New), "{results:?}");
+        assert!(results.iter().all(|result| *result == InsertResult::New), "{results:?}");
         self.scheduled += payments.len() as u64;
     }
 

@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::installation::{Agreement, Installation, InstallationError};
+use shared::config::Installation;
+use shared::installation::{Agreement, InstallationError};
 use shared::payments::PaymentsTable;
 
 use crate::failures::letters;

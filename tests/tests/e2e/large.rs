@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{AccountId, Data, DataBlob, FailureCode, Outcome, Payment, PaymentId, Status};
 use local::transactions::{Faults, Journal};
 use shared::payments::{PaymentStore, StoredPayment, check_size};
-use shared::transaction::{Terms, TransactionClient, TransactionSettings, Transactions};
+use shared::transaction::{
+    ContractSettings, TransactionClient, TransactionService, TransactionSettings,
+};
 
 use crate::failures::letters;
 use crate::flow::{Flow, stop, until_counted};
@@ -45,7 +47,7 @@ async fn was_settled_as(flow: &Flow, payment: &Payment) -> bool {
         proxy: None,
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
-        terms: Terms::default(),
+        contract: ContractSettings::default(),
     });
     let settled_before = Journal::read(flow.world.local.journal()).count();
     let outcome = client.unwrap().submit(payment).await;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use domain::{Failure, FailureCode, Settlement, Status};
 use local::transactions::Faults;
 use shared::config::Receiving;
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Outgoing, Producer, Reported};
+use shared::queue::{
+    Confirmation, Consumer, DeadLetterQueue, OutgoingMessage, Producer, ReportedResult,
+};
 
 use crate::failures::letters;
 use crate::flow::{Flow, stop};
@@ -16,7 +18,7 @@ async fn a_group_that_was_given_back_comes_again_whole_and_in_order() {
     let queue = flow.world.names.payments_queue();
     let producer = Producer::open(&flow.world.aws, queue.clone()).await.unwrap();
     let bodies = ["first", "second", "third", "fourth"];
-    let message = |body: &&str| Outgoing {
+    let message = |body: &&str| OutgoingMessage {
         group: "ACC-1".to_owned(),
         deduplication: (*body).to_owned(),
         body: (*body).to_owned(),
@@ -47,7 +49,7 @@ async fn a_payment_is_buried_once_for_each_message_that_failed() {
     // Twice by a redelivery of one message, once more by a replay.
     for (message, reason) in [("m-1", "one"), ("m-1", "one again"), ("m-2", "two")] {
         let failure = Failure::new(FailureCode::Rejected, reason);
-        dead_letters.bury(message, &payment, None, failure).await.unwrap();
+        dead_letters.send_payment(message, &payment, None, failure).await.unwrap();
     }
     let reasons: Vec<_> =
         letters(&flow, 2).await.into_iter().map(|letter| letter.failure.reason).collect();
@@ -63,7 +65,7 @@ async fn a_second_settlement_with_another_transaction_id_is_raised_and_overwrite
     let before = flow.payments().await.remove(0);
     let other = Confirmation {
         payment: before.payment.reference(),
-        result: Reported::Settled(Settlement {
+        result: ReportedResult::Settled(Settlement {
             transaction_id: "another-transaction".to_owned(),
             settled_at: jiff::Timestamp::now(),
         }),
@@ -75,7 +77,7 @@ async fn a_second_settlement_with_another_transaction_id_is_raised_and_overwrite
     let messages = [serde_json::to_string(&other).unwrap(), "{no confirmation".to_owned()];
     let messages: Vec<_> = messages
         .into_iter()
-        .map(|body| Outgoing {
+        .map(|body| OutgoingMessage {
             group: body.clone()[..2].to_owned(),
             deduplication: format!("{}", body.len()),
             body,

@@ -164,7 +164,7 @@ async fn letters_in_somebody_elses_hand_are_said_to_be_there() {
     for stored in flow.payments().await {
         let failure = Failure::new(FailureCode::Rejected, "by hand");
         let source = stored.payment.id.to_string();
-        dead_letters.bury(&source, &stored.payment, None, failure).await.unwrap();
+        dead_letters.send_payment(&source, &stored.payment, None, failure).await.unwrap();
     }
     let (lines, code) = dueflow(&flow, &["dlq", "list"]);
     assert_eq!((code, &lines[5]["summary"]["in_flight"]), (0, &0.into()), "{lines:#?}");

@@ -9,12 +9,13 @@ use domain::{Failure, FailureCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::config::Installation;
 use shared::config::Names;
 use shared::dispatch_stop::{DispatchStops, StopTable};
-use shared::installation::{Agreement, Installation};
-use shared::payments::archive::{Tables, move_payments};
+use shared::installation::Agreement;
+use shared::payments::archive::{PaymentsAndArchive, archive_payments};
 use shared::payments::{Change, FirstClaim, PaymentStore, PaymentsTable};
-use shared::queue::{DeadLetterQueue, Dispatch, Outgoing, Producer};
+use shared::queue::{DeadLetterQueue, Dispatch, OutgoingMessage, Producer};
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -71,8 +72,8 @@ impl Bank {
         ] {
             table.apply(&[change], at(seconds)).await.unwrap().remove(0).unwrap();
         }
-        let tables = Tables::new(&client, self.names(), 16);
-        let moved = move_payments(&tables, &[archived.reference()]).await.unwrap();
+        let tables = PaymentsAndArchive::new(&client, self.names(), 16);
+        let moved = archive_payments(&tables, &[archived.reference()]).await.unwrap();
         assert_eq!(moved.archived, 1, "{moved:?}");
         StopTable::new(client, self.names().control_table())
             .place(&payments::stop())
@@ -110,7 +111,7 @@ impl Bank {
         self.sent(self.names().confirmations_queue(), messages.collect()).await
     }
 
-    async fn sent(&self, queue: String, messages: Vec<Outgoing>) -> Vec<Value> {
+    async fn sent(&self, queue: String, messages: Vec<OutgoingMessage>) -> Vec<Value> {
         let producer = Producer::open(&self.world.aws, queue.clone()).await.unwrap();
         producer.send(&messages).await.unwrap();
         self.received(&queue, messages.len()).await
@@ -123,12 +124,12 @@ impl Bank {
         let client = self.world.aws.dynamodb("test");
         let table = PaymentsTable::new(client, &self.names().payments_table(), 16);
         let stored = table.get(&payments::failed().reference()).await.unwrap().unwrap();
-        letters.bury_failed(&stored, payments::rejection(), None).await.unwrap();
+        letters.send_failed(&stored, payments::rejection(), None).await.unwrap();
         let mismatch = Failure::new(FailureCode::Mismatch, "the amount differs");
         let raw = "{\"Amount\":1}".to_owned();
-        letters.bury("message-1", &payments::claimed(), Some(raw), mismatch).await.unwrap();
+        letters.send_payment("message-1", &payments::claimed(), Some(raw), mismatch).await.unwrap();
         let unreadable = Failure::new(FailureCode::MalformedMessage, "expected value");
-        letters.bury_raw("message-2", "no payment".to_owned(), unreadable).await.unwrap();
+        letters.send_unreadable("message-2", "no payment".to_owned(), unreadable).await.unwrap();
         self.received(&queue, 3).await
     }
 

@@ -16,9 +16,9 @@ use bank::{Bank, read_item};
 use domain::{FailureCode, Payment, Status};
 use serde_json::{Value, json};
 use shared::dispatch_stop::{DispatchStops, StopCause, StopTable};
-use shared::payments::archive::Tables;
+use shared::payments::archive::PaymentsAndArchive;
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment};
-use shared::queue::{Confirmation, DeadLetter, Reported};
+use shared::queue::{Confirmation, DeadLetter, ReportedResult};
 
 fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/golden.json")
@@ -101,7 +101,7 @@ async fn the_items_of_the_version_before_are_read() {
 
     let blob = table.blobs(&[payments::blob_of_large()]).await.unwrap().remove(0);
     assert_eq!(Some(blob.unwrap()), payments::large_blob());
-    let tables = Tables::new(&client, bank.names(), 16);
+    let tables = PaymentsAndArchive::new(&client, bank.names(), 16);
     let archived = tables.archived(&references).await.unwrap();
     let archived: Vec<_> = archived.into_iter().map(|(_, stored)| stored.unwrap()).collect();
     assert_eq!(archived.len(), 1);
@@ -137,7 +137,9 @@ fn the_queue_messages_of_the_version_before_are_read() {
         .map(|body| serde_json::from_str(body).unwrap())
         .collect();
     assert_eq!(read, payments::confirmations());
-    assert!(matches!(&read[2].result, Reported::Rejected(f) if f.code == FailureCode::Refused));
+    assert!(
+        matches!(&read[2].result, ReportedResult::Rejected(f) if f.code == FailureCode::Refused)
+    );
 }
 
 #[test]

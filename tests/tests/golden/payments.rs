@@ -8,7 +8,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use shared::dispatch_stop::{DispatchStop, StopCause};
-use shared::queue::{Confirmation, Reported};
+use shared::queue::{Confirmation, ReportedResult};
 
 /// So many seconds after the payments were inserted.
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -116,9 +116,9 @@ pub(crate) fn confirmations() -> Vec<Confirmation> {
     let money = Money { amount: settled().amount, currency: settled().currency };
     let refused = Failure::new(FailureCode::Refused, "account_closed: closed on Friday");
     vec![
-        confirmation(Reported::Settled(settlement()), Some(money), Some(settled().trace_key)),
-        confirmation(Reported::Settled(settlement()), None, None),
-        confirmation(Reported::Rejected(refused), None, None),
+        confirmation(ReportedResult::Settled(settlement()), Some(money), Some(settled().trace_key)),
+        confirmation(ReportedResult::Settled(settlement()), None, None),
+        confirmation(ReportedResult::Rejected(refused), None, None),
     ]
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Amount, Asked, Currency, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
+    Amount, Currency, KeyQuery, KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
 };
 use serde_json::json;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use shared::transaction::fuzzing::{found, outcome};
 use tokio::time::sleep;
 
@@ -68,7 +68,7 @@ const TRICKS: [Trick; 20] = [
 /// The transaction service, as a caller sees it behind a gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) inner: Arc<dyn Transactions>,
+    pub(crate) inner: Arc<dyn TransactionService>,
     pub(crate) faults: Faults,
     pub(crate) life: Life,
     pub(crate) bug: Bug,
@@ -112,8 +112,8 @@ fn settled(
     answer.to_string().into_bytes()
 }
 
-fn raw(trick: Trick, asked: &Asked, done: Option<&Settlement>) -> (u16, Vec<u8>) {
-    let Asked { key: payment, money, .. } = *asked;
+fn raw(trick: Trick, asked: &KeyQuery, done: Option<&Settlement>) -> (u16, Vec<u8>) {
+    let KeyQuery { key: payment, money, .. } = *asked;
     let id = done.map_or("T-of-nobody", |settlement| settlement.transaction_id.as_str());
     match trick {
         Trick::Bare(status) => (status, b"<html>gateway</html>".to_vec()),
@@ -138,7 +138,7 @@ fn raw(trick: Trick, asked: &Asked, done: Option<&Settlement>) -> (u16, Vec<u8>)
 }
 
 #[async_trait]
-impl Transactions for Gateway {
+impl TransactionService for Gateway {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let Some((trick, when)) = self.trick() else { return self.inner.submit(payment).await };
         let done = match when {
@@ -151,7 +151,7 @@ impl Transactions for Gateway {
                 other => return other,
             },
         };
-        let asked = Asked::from(payment);
+        let asked = KeyQuery::from(payment);
         let (status, body) = raw(trick, &asked, done.as_ref());
         if self.bug == Bug::AnyRefusalIsCertain && (400..500).contains(&status) {
             let code = RefusalCodes::Form.take("bare").unwrap();
@@ -167,7 +167,7 @@ impl Transactions for Gateway {
         outcome(status, None, &body, &asked)
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         let Some((trick, _)) = self.trick() else { return self.inner.find(asked).await };
         self.travel().await;
         let (status, body) = raw(trick, &asked, None);

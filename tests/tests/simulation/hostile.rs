@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, Stre
 use domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId, Status};
 use jiff::{SignedDuration, Timestamp};
 use shared::payments::{DeadLetters, StoredPayment};
-use shared::queue::{DeadLetter, Dispatch, Outgoing};
+use shared::queue::{DeadLetter, Dispatch, OutgoingMessage};
 use stream_relay::fuzzing::{Judged, judge};
 
 use crate::bugs::Bug;
@@ -123,7 +123,7 @@ impl World {
         let deduplication = format!("stray-{number}-{}", self.strays);
         let body = serde_json::to_string(payment).unwrap();
         let group = payment.account.to_string();
-        self.sqs.send(PAYMENTS, &Outgoing { group, deduplication, body });
+        self.sqs.send(PAYMENTS, &OutgoingMessage { group, deduplication, body });
     }
 
     /// An unconditional put over whatever is there.
@@ -198,7 +198,7 @@ impl World {
         let (service, at) = ("stream-relay".to_owned(), self.now());
         let letter = DeadLetter { failure, service, at, payment: Some(payment), raw: Some(raw) };
         let body = serde_json::to_string(&letter).unwrap();
-        self.sqs.send(DEAD_LETTERS, &Outgoing { group, deduplication, body });
+        self.sqs.send(DEAD_LETTERS, &OutgoingMessage { group, deduplication, body });
     }
 }
 

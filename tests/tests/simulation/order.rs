@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    Asked, Certainty, Doubt, Found, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
+    Certainty, KeyQuery, KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Settlement,
+    UnknownCause,
 };
 use proptest::prelude::{Strategy, prop};
 use proptest::test_runner::{Config, RngSeed};
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
 use crate::bugs::Bug;
@@ -58,7 +59,7 @@ impl Moody {
 }
 
 #[async_trait]
-impl Transactions for Moody {
+impl TransactionService for Moody {
     async fn submit(&self, payment: &Payment) -> Outcome {
         tokio::time::sleep(LATENCY).await;
         let first = {
@@ -79,7 +80,7 @@ impl Transactions for Moody {
             },
             Mood::LosesAnswer if first => {
                 self.settle(payment);
-                Outcome::Unknown { doubt: Doubt::Lost, reason: "timeout".to_owned() }
+                Outcome::Unknown { doubt: UnknownCause::Lost, reason: "timeout".to_owned() }
             }
             Mood::Settles | Mood::Busy | Mood::LosesAnswer | Mood::BlobUnread => {
                 Outcome::Settled(self.settle(payment))
@@ -87,10 +88,10 @@ impl Transactions for Moody {
         }
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         tokio::time::sleep(LATENCY).await;
         let settled = self.settled.lock().unwrap();
-        settled.get(&asked.key).cloned().map_or(Found::Nothing, Found::Settled)
+        settled.get(&asked.key).cloned().map_or(KeyStatus::Nothing, KeyStatus::Settled)
     }
 }
 
@@ -121,7 +122,7 @@ fn play(plan: &[(u8, Mood)]) -> Played {
             settled: Mutex::default(),
         });
         let _dispatcher =
-            world.start_with(0, Life::new(), Arc::clone(&service) as Arc<dyn Transactions>);
+            world.start_with(0, Life::new(), Arc::clone(&service) as Arc<dyn TransactionService>);
         let _confirmer = world.start(crate::script::DISPATCHERS);
         let began = Instant::now();
         while !world.has_ended() && began.elapsed() < Duration::from_secs(3_600) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::queue::{
-    CallFailed, Incoming, MAX_BATCH, MessageCount, Outgoing, QueueApi, RefusedEntry, Visibility,
+    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage,
+    RefusedEntry, Visibility,
 };
 use sqs_fifo::engine::{Draft, Engine, Limits, Millis, ReceiveRequest};
 use tokio::sync::Notify;
@@ -70,8 +71,8 @@ impl Sqs {
         engine.next_wakeup().map(|at| at.since(self.now()))
     }
 
-    pub(crate) fn send(&self, queue: &str, message: &Outgoing) {
-        let Outgoing { group, deduplication, body } = message;
+    pub(crate) fn send(&self, queue: &str, message: &OutgoingMessage) {
+        let OutgoingMessage { group, deduplication, body } = message;
         let draft = Draft::new(body, Some(group), Some(deduplication)).unwrap();
         self.act(|engine, now| engine.send(queue, draft, now)).unwrap();
     }
@@ -86,7 +87,7 @@ impl Sqs {
             return false;
         }
         let deduplication = format!("behind-{receipt}");
-        self.send(queue, &Outgoing { group: message.0, deduplication, body: message.1 });
+        self.send(queue, &OutgoingMessage { group: message.0, deduplication, body: message.1 });
         true
     }
 
@@ -105,11 +106,11 @@ impl Sqs {
         }
     }
 
-    fn receive(&self, queue: &str, visibility: Duration) -> Vec<Incoming> {
+    fn receive(&self, queue: &str, visibility: Duration) -> Vec<ReceivedMessage> {
         let seconds = i32::try_from(visibility.as_secs()).unwrap();
         let request = ReceiveRequest::new(MAX_BATCH as i32, Some(seconds), None).unwrap();
         let received = self.act(|engine, now| engine.receive(queue, &request, now)).unwrap();
-        let incoming = received.into_iter().map(|delivery| Incoming {
+        let incoming = received.into_iter().map(|delivery| ReceivedMessage {
             receipt: delivery.receipt.to_string(),
             message_id: delivery.message.id.to_string(),
             group: delivery.message.group.to_string(),
@@ -146,8 +147,8 @@ impl fmt::Debug for Queue {
     }
 }
 
-fn lost() -> CallFailed {
-    CallFailed("no answer".to_owned())
+fn lost() -> QueueCallError {
+    QueueCallError("no answer".to_owned())
 }
 
 #[async_trait]
@@ -160,7 +161,7 @@ impl QueueApi for Queue {
         &self,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Incoming>, CallFailed> {
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         self.life.step().await;
         let until = Instant::now() + wait;
         loop {
@@ -198,7 +199,7 @@ impl QueueApi for Queue {
         }
     }
 
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let (sqs, name) = (self.sqs.clone(), self.name);
         let receipts: Vec<_> = receipts.iter().map(|receipt| (*receipt).to_owned()).collect();
         let deleting = Arc::clone(&self.deleting);
@@ -218,7 +219,7 @@ impl QueueApi for Queue {
         &self,
         entries: &[(&str, Duration)],
         purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let (sqs, name) = (self.sqs.clone(), self.name);
         let mut entries: Vec<_> =
             entries.iter().map(|(receipt, timeout)| ((*receipt).to_owned(), *timeout)).collect();
@@ -239,9 +240,13 @@ impl QueueApi for Queue {
         self.faults.call(&self.life, LIMIT, change).await.ok_or_else(lost)
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         let (sqs, name) = (self.sqs.clone(), self.name);
-        let messages: Vec<Outgoing> = messages.iter().map(|&message| message.clone()).collect();
+        let messages: Vec<OutgoingMessage> =
+            messages.iter().map(|&message| message.clone()).collect();
         let send = move || messages.iter().for_each(|message| sqs.send(name, message));
         self.faults.call(&self.life, LIMIT, send).await.ok_or_else(lost)?;
         Ok(Vec::new())
@@ -257,7 +262,7 @@ fn refused(results: impl Iterator<Item = Result<(), String>>) -> Vec<RefusedEntr
 
 #[async_trait]
 impl MessageCount for Queue {
-    async fn messages(&self) -> Result<u64, CallFailed> {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         let (sqs, name) = (self.sqs.clone(), self.name);
         let count = move || {
             let attributes = sqs.act(|engine, now| engine.queue_attributes(name, now)).unwrap();

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Asked, Certainty, Doubt, Found, Outcome, Payment, RefusalCodes, Settlement};
+use domain::{
+    Certainty, KeyQuery, KeyStatus, Outcome, Payment, RefusalCodes, Settlement, UnknownCause,
+};
 use shared::clock::Clock;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tests::chance::fraction;
 use tests::history::Settled;
 use tokio::time::Instant;
@@ -79,7 +81,7 @@ fn turned_away() -> Outcome {
 }
 
 #[async_trait]
-impl Transactions for Service {
+impl TransactionService for Service {
     async fn submit(&self, payment: &Payment) -> Outcome {
         assert_eq!(payment.blob_beside(), None, "{} came without its blob", payment.id);
         let books = Arc::clone(&self.books);
@@ -105,19 +107,21 @@ impl Transactions for Service {
             }
         };
         let answer = self.faults.call(&self.life, LIMIT, submit).await;
-        let no_answer = || Outcome::Unknown { doubt: Doubt::Lost, reason: "no answer".to_owned() };
+        let no_answer =
+            || Outcome::Unknown { doubt: UnknownCause::Lost, reason: "no answer".to_owned() };
         answer.unwrap_or_else(no_answer)
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         let books = Arc::clone(&self.books);
-        let no_answer = || Found::NoAnswer { retry_after: None, reason: "no answer".to_owned() };
+        let no_answer =
+            || KeyStatus::NoAnswer { retry_after: None, reason: "no answer".to_owned() };
         let find = move || {
             let books = books.lock().unwrap();
             if books.down {
-                return Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
+                return KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
             }
-            books.remembered(&asked.key.to_string()).map_or(Found::Nothing, Found::Settled)
+            books.remembered(&asked.key.to_string()).map_or(KeyStatus::Nothing, KeyStatus::Settled)
         };
         self.faults.call(&self.life, LIMIT, find).await.unwrap_or_else(no_answer)
     }

@@ -12,8 +12,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use shared::payments::{
-    Applied, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
-    FirstClaim, PaymentStore, PaymentsError, StoredPayment, met,
+    ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
+    FirstClaim, PaymentStore, PaymentsError, StoredPayment, refused_change,
 };
 use tests::history;
 
@@ -261,7 +261,12 @@ impl Items {
         drop(self.apply(Owned::Cancel(reference.clone()), now, Bug::None));
     }
 
-    fn apply(&mut self, change: Owned, now: Timestamp, bug: Bug) -> Result<Applied, ChangeError> {
+    fn apply(
+        &mut self,
+        change: Owned,
+        now: Timestamp,
+        bug: Bug,
+    ) -> Result<ApplyResult, ChangeError> {
         let borrowed = change.borrowed();
         let Some(stored) = self.items.get(&borrowed.reference().id).cloned() else {
             return Err(ChangeError::Missing);
@@ -269,12 +274,12 @@ impl Items {
         let event = borrowed.event();
         let unconditional = bug == Bug::UnconditionalClaim && matches!(change, Owned::Claim(_));
         if bug == Bug::ForgetsWithheld && matches!(change, Owned::Withhold(..)) {
-            return Ok(Applied::Now);
+            return Ok(ApplyResult::Now);
         }
         let (_, target) = event.edge();
         let allowed = transition(stored.status, event).is_ok() && change.fits(&stored, bug);
         if !allowed && !unconditional {
-            return met(&borrowed, stored);
+            return refused_change(&borrowed, stored);
         }
         let mut next = stored;
         if next.status != target {
@@ -284,7 +289,7 @@ impl Items {
         change.write(&mut next, now);
         self.record(&next);
         self.items.insert(next.payment.id, next);
-        Ok(Applied::Now)
+        Ok(ApplyResult::Now)
     }
 }
 
@@ -308,7 +313,7 @@ impl PaymentStore for Table {
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let (items, bug) = (Arc::clone(&self.items), self.bug);
         let changes: Vec<_> = changes.iter().map(Owned::of).collect();
         let apply = move || {

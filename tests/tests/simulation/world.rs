@@ -18,12 +18,12 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{DispatchStops, StopInMemory, StopLimits};
-use shared::payments::archive::Archive;
+use shared::payments::archive::ArchiveLookup;
 use shared::payments::{DueTable, PaymentsError, StoredPayment};
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, Outgoing, Producer};
+use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, OutgoingMessage, Producer};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::transaction::Transactions;
+use shared::transaction::TransactionService;
 use tests::history::{Evidence, Letter};
 use tokio::time::Instant;
 
@@ -212,7 +212,7 @@ impl World {
     pub(crate) fn send(&self, payment: &Payment) {
         self.sqs.send(
             PAYMENTS,
-            &Outgoing {
+            &OutgoingMessage {
                 group: payment.account.to_string(),
                 deduplication: format!("{}-{}", payment.due, payment.id),
                 body: serde_json::to_string(payment).unwrap(),
@@ -286,7 +286,7 @@ impl World {
         &self,
         index: usize,
         life: Life,
-        transactions: Arc<dyn Transactions>,
+        transactions: Arc<dyn TransactionService>,
     ) -> Process {
         let shutdown = Shutdown::new(DRAIN);
         let skew = Arc::new(AtomicI64::new(0));
@@ -396,7 +396,7 @@ fn named_in(raw: &str) -> Option<PaymentId> {
 struct Empty;
 
 #[async_trait]
-impl Archive for Empty {
+impl ArchiveLookup for Empty {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         Ok(None)
     }

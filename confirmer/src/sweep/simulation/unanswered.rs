@@ -23,7 +23,7 @@ async fn payments_that_never_have_an_answer_do_not_keep_the_others_from_theirs()
     for earlier in &mut *mute {
         earlier.payment.due = earlier.payment.due.days_before(1);
     }
-    let no_answer = Found::NoAnswer { retry_after: None, reason: "500".to_owned() };
+    let no_answer = KeyStatus::NoAnswer { retry_after: None, reason: "500".to_owned() };
     let (mute, others) = (mute.to_vec(), others.to_vec());
     let world = World::new(&all);
     mute.iter().for_each(|stored| world.answer(stored, no_answer.clone()));
@@ -42,7 +42,7 @@ async fn however_many_payments_never_have_an_answer_the_others_have_theirs() {
     for earlier in &mut *mute {
         earlier.payment.due = earlier.payment.due.days_before(1);
     }
-    let no_answer = Found::NoAnswer { retry_after: None, reason: "500".to_owned() };
+    let no_answer = KeyStatus::NoAnswer { retry_after: None, reason: "500".to_owned() };
     let (mute, others) = (mute.to_vec(), others.len());
     let world = World::new(&all);
     mute.iter().for_each(|stored| world.answer(stored, no_answer.clone()));

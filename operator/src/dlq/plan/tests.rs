@@ -76,8 +76,8 @@ fn by_name(stored: Option<&StoredPayment>) -> Step {
     by_table(Carrier::Name, stored, None, Replayed::NotYet, &RefusalCodes::Form)
 }
 
-fn settled() -> Found {
-    Found::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: now() })
+fn settled() -> KeyStatus {
+    KeyStatus::Settled(Settlement { transaction_id: "T1".to_owned(), settled_at: now() })
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_payment_that_was_taken_and_then_refused_is_asked_for_though_it_was_submitte
     let refused = failed(FailureCode::Refused, "422 closed: x", 1);
     assert_eq!(with_letter(Some(&refused)), ASK);
     assert_eq!(by_name(Some(&refused)), ASK);
-    let found = Found::Rejected { reason: "422 closed: x".to_owned() };
+    let found = KeyStatus::Rejected { reason: "422 closed: x".to_owned() };
     let plan = by_answer(&refused, Right::Unquestioned, found, &LIMITS, now());
     assert!(matches!(&plan, Plan::Refuse(Refusal::RejectedForGood { .. })), "{plan:?}");
     assert!(plan.to_string().ends_with("dead-letters.md#refused"), "{plan}");
@@ -233,7 +233,7 @@ fn what_was_settled_is_replayed_however_old_it_is() {
 fn what_is_not_found_is_replayed_only_while_the_key_is_remembered_for_sure() {
     let young = failed(FailureCode::Exhausted, "x", 21);
     assert_eq!(
-        by_answer(&young, Right::Unquestioned, Found::Nothing, &LIMITS, now()),
+        by_answer(&young, Right::Unquestioned, KeyStatus::Nothing, &LIMITS, now()),
         Plan::Replay {
             attempts: 21,
             first_claim: FirstClaim::Stays,
@@ -246,27 +246,30 @@ fn what_is_not_found_is_replayed_only_while_the_key_is_remembered_for_sure() {
         claimed_at: Some(now() - Duration::from_secs(86_400 / 4 * 3)),
         ..young.clone()
     };
-    assert_eq!(by_answer(&old, Right::Unquestioned, Found::Nothing, &LIMITS, now()), forgotten);
+    assert_eq!(by_answer(&old, Right::Unquestioned, KeyStatus::Nothing, &LIMITS, now()), forgotten);
     let undated = StoredPayment { claimed_at: None, ..young };
-    assert_eq!(by_answer(&undated, Right::Unquestioned, Found::Nothing, &LIMITS, now()), forgotten);
+    assert_eq!(
+        by_answer(&undated, Right::Unquestioned, KeyStatus::Nothing, &LIMITS, now()),
+        forgotten
+    );
 }
 
 #[test]
 fn without_an_answer_or_after_a_final_refusal_nothing_is_replayed() {
     let young = failed(FailureCode::Exhausted, "x", 21);
-    let found = Found::NoAnswer { retry_after: None, reason: "503".to_owned() };
+    let found = KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
     let refused = Refusal::NoAnswer { reason: "503".to_owned() };
     assert_eq!(
         by_answer(&young, Right::Unquestioned, found, &LIMITS, now()),
         Plan::Refuse(refused)
     );
-    let found = Found::Rejected { reason: "no".to_owned() };
+    let found = KeyStatus::Rejected { reason: "no".to_owned() };
     let refused = Refusal::RejectedForGood { reason: "no".to_owned() };
     assert_eq!(
         by_answer(&young, Right::Unquestioned, found, &LIMITS, now()),
         Plan::Refuse(refused)
     );
-    let under_way = by_answer(&young, Right::Unquestioned, Found::UnderWay, &LIMITS, now());
+    let under_way = by_answer(&young, Right::Unquestioned, KeyStatus::UnderWay, &LIMITS, now());
     assert!(matches!(under_way, Plan::Replay { first_claim: FirstClaim::Stays, .. }));
 }
 
@@ -277,7 +280,7 @@ fn withheld(code: FailureCode) -> StoredPayment {
 
 #[test]
 fn a_withheld_payment_is_never_replayed_as_if_it_were_new() {
-    let settled_or_under_way = [settled(), Found::UnderWay];
+    let settled_or_under_way = [settled(), KeyStatus::UnderWay];
     for code in [FailureCode::Mismatch, FailureCode::Overwritten, FailureCode::Conflict] {
         for found in settled_or_under_way.clone() {
             let plan = by_answer(&withheld(code), Right::Unquestioned, found, &LIMITS, now());
@@ -289,7 +292,8 @@ fn a_withheld_payment_is_never_replayed_as_if_it_were_new() {
 
 #[test]
 fn of_the_withheld_ones_only_a_mismatch_is_sent_when_nothing_is_known_of_it() {
-    let nothing = |code| by_answer(&withheld(code), Right::Table, Found::Nothing, &LIMITS, now());
+    let nothing =
+        |code| by_answer(&withheld(code), Right::Table, KeyStatus::Nothing, &LIMITS, now());
     let replayed = nothing(FailureCode::Mismatch);
     let expected = Plan::Replay {
         attempts: 0,

@@ -4,12 +4,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatcher::CallLimits;
 use domain::{
-    Amount, Asked, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, Outcome, Payment,
+    Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery, Outcome, Payment,
     TraceKey,
 };
 use jiff::Timestamp;
-use shared::payments::{Applied, BlobError};
-use shared::queue::{CallFailed, DeadLetter, Incoming, QueueApi, RefusedEntry, Visibility};
+use shared::payments::{ApplyResult, BlobError};
+use shared::queue::{
+    DeadLetter, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
+};
 
 use super::*;
 
@@ -73,7 +75,7 @@ impl PaymentStore for Overtaken {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let under_way = StoredPayment { status: Status::Scheduled, ..self.0[0].clone() };
         Ok(changes
             .iter()
@@ -95,25 +97,25 @@ impl PaymentStore for Overtaken {
 
 /// A transaction service that says what it is told to, in this order and then nothing more.
 #[derive(Debug, Default)]
-struct Answers(Mutex<Vec<Found>>);
+struct Answers(Mutex<Vec<KeyStatus>>);
 
 #[async_trait]
-impl Transactions for Answers {
+impl TransactionService for Answers {
     async fn submit(&self, payment: &Payment) -> Outcome {
         panic!("a replay submitted {}", payment.id)
     }
 
-    async fn find(&self, _: Asked) -> Found {
+    async fn find(&self, _: KeyQuery) -> KeyStatus {
         self.0.lock().unwrap().pop().unwrap_or_else(silent)
     }
 }
 
-fn silent() -> Found {
-    Found::NoAnswer { retry_after: None, reason: "503".to_owned() }
+fn silent() -> KeyStatus {
+    KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() }
 }
 
 #[derive(Debug, Default)]
-struct Sent(Mutex<Vec<Outgoing>>);
+struct Sent(Mutex<Vec<OutgoingMessage>>);
 
 #[async_trait]
 impl QueueApi for Sent {
@@ -121,11 +123,15 @@ impl QueueApi for Sent {
         "sent.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
@@ -133,11 +139,14 @@ impl QueueApi for Sent {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn send(&self, messages: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn send(
+        &self,
+        messages: &[&OutgoingMessage],
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         self.0.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())
     }
@@ -178,12 +187,12 @@ async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it
     for _ in 0..SILENCE {
         replayer.question(payment.clone()).await;
     }
-    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
-    assert!(matches!(replayer.question(payment.clone()).await, Found::NoAnswer { .. }));
+    replayer.transactions.0.lock().unwrap().push(KeyStatus::UnderWay);
+    assert!(matches!(replayer.question(payment.clone()).await, KeyStatus::NoAnswer { .. }));
     tokio::time::advance(ASK_AGAIN).await;
-    assert_eq!(replayer.question(payment.clone()).await, Found::UnderWay);
-    replayer.transactions.0.lock().unwrap().push(Found::UnderWay);
-    assert_eq!(replayer.question(payment.clone()).await, Found::UnderWay);
+    assert_eq!(replayer.question(payment.clone()).await, KeyStatus::UnderWay);
+    replayer.transactions.0.lock().unwrap().push(KeyStatus::UnderWay);
+    assert_eq!(replayer.question(payment.clone()).await, KeyStatus::UnderWay);
 }
 
 /// A table that lets nobody change it any more.
@@ -196,7 +205,7 @@ impl PaymentStore for Closed {
         &self,
         changes: &[Change<'_>],
         _: Timestamp,
-    ) -> Result<Vec<Result<Applied, ChangeError>>, PaymentsError> {
+    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
         let processed = StoredPayment { status: Status::Processed, ..self.0.clone() };
         let refused = || Err(ChangeError::InStatus(Box::new(processed.clone())));
         Ok(changes.iter().map(|_| refused()).collect())
@@ -224,11 +233,15 @@ impl QueueApi for Down {
         "down.fifo"
     }
 
-    async fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Incoming>, CallFailed> {
+    async fn receive(
+        &self,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, CallFailed> {
+    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
@@ -236,12 +249,12 @@ impl QueueApi for Down {
         &self,
         _: &[(&str, Duration)],
         _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, CallFailed> {
+    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         Ok(Vec::new())
     }
 
-    async fn send(&self, _: &[&Outgoing]) -> Result<Vec<RefusedEntry>, CallFailed> {
-        Err(CallFailed("down".to_owned()))
+    async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
+        Err(QueueCallError("down".to_owned()))
     }
 }
 

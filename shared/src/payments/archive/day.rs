@@ -9,7 +9,9 @@ use domain::{DueDate, PaymentRef, Status};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::{ArchiveError, EntryPage, Moved, Stayed, Tables, move_payments};
+use super::{
+    ArchiveError, ArchiveResult, DueEntryPage, NotArchived, PaymentsAndArchive, archive_payments,
+};
 use crate::pacer::Pacer;
 use crate::retry;
 
@@ -102,12 +104,12 @@ impl DaySummary {
         }
     }
 
-    fn stay_for(&mut self, (reference, why): (PaymentRef, Stayed)) {
+    fn stay_for(&mut self, (reference, why): (PaymentRef, NotArchived)) {
         self.stay(reference.to_string(), why.to_string());
     }
 
     /// Counts what is not to be moved, and returns the rest.
-    fn look(&mut self, page: EntryPage) -> Vec<PaymentRef> {
+    fn look(&mut self, page: DueEntryPage) -> Vec<PaymentRef> {
         for reason in page.unreadable {
             self.stay("-".to_owned(), format!("the entry of the index is no payment: {reason}"));
         }
@@ -123,7 +125,7 @@ impl DaySummary {
         settled
     }
 
-    fn enter(&mut self, moved: Moved) {
+    fn enter(&mut self, moved: ArchiveResult) {
         self.archived += moved.archived;
         self.finished += moved.finished;
         self.repeated += moved.repeated;
@@ -152,7 +154,7 @@ impl DaySummary {
 /// The first call that kept failing. What was moved until then has moved, and `counters` says
 /// how much it was.
 pub async fn archive_day(
-    tables: Arc<Tables>,
+    tables: Arc<PaymentsAndArchive>,
     plan: DayPlan,
     counters: Arc<Counters>,
 ) -> Result<DaySummary, ArchiveError> {
@@ -184,7 +186,7 @@ pub async fn archive_day(
 
 /// What the writers of a day share.
 struct Work {
-    tables: Arc<Tables>,
+    tables: Arc<PaymentsAndArchive>,
     day: DueDate,
     pacer: Pacer,
     /// Not begun yet.
@@ -238,10 +240,10 @@ impl Work {
 
     /// A failed call is made again a few times: a run of half an hour should not end because
     /// a table had a bad second.
-    async fn move_patiently(&self, some: &[PaymentRef]) -> Result<Moved, ArchiveError> {
+    async fn move_patiently(&self, some: &[PaymentRef]) -> Result<ArchiveResult, ArchiveError> {
         let mut pauses = retry::TABLE_STATEMENTS.pauses();
         loop {
-            match (move_payments(&*self.tables, some).await, pauses.next()) {
+            match (archive_payments(&*self.tables, some).await, pauses.next()) {
                 (Ok(moved), _) => return Ok(moved),
                 (Err(error), None) => return Err(error),
                 (Err(_), Some(pause)) => tokio::time::sleep(pause).await,

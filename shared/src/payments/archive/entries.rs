@@ -2,9 +2,11 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
+use super::super::attribute;
 use super::super::capacity::Units;
 use super::super::due::DUE_PAGE;
-use super::super::item::{Attributes, attribute, due_shard_key, reference_from};
+use super::super::item::ItemAttributes;
+use super::super::keys::{due_shard_key, reference_from};
 use super::super::table::{Cursor, PaymentsTable};
 use super::error::ArchiveError;
 use crate::resources::DUE_INDEX;
@@ -13,7 +15,7 @@ use domain::{DueDate, PaymentRef, Status};
 
 /// A payment as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DueEntry {
     /// Which one.
     pub reference: PaymentRef,
     /// Where it stood a moment ago: the index follows the table.
@@ -22,9 +24,9 @@ pub struct Entry {
 
 /// A page of the index.
 #[derive(Debug)]
-pub struct EntryPage {
+pub struct DueEntryPage {
     /// In the order of account and payment id.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<DueEntry>,
     /// Entries that are no payment's, with what is wrong.
     pub unreadable: Vec<String>,
     /// Where the next page starts; `None` after the last.
@@ -41,7 +43,7 @@ impl PaymentsTable {
         day: DueDate,
         shard: u16,
         cursor: Option<Cursor>,
-    ) -> Result<EntryPage, ArchiveError> {
+    ) -> Result<DueEntryPage, ArchiveError> {
         let output = self
             .client
             .query()
@@ -57,7 +59,7 @@ impl PaymentsTable {
             .await
             .map_err(|error| ArchiveError::Query(Box::new(error)))?;
         calls::read("due", Units::of(output.consumed_capacity()));
-        let mut page = EntryPage { entries: Vec::new(), unreadable: Vec::new(), next: None };
+        let mut page = DueEntryPage { entries: Vec::new(), unreadable: Vec::new(), next: None };
         for item in output.items() {
             match entry(item) {
                 Ok(entry) => page.entries.push(entry),
@@ -69,9 +71,9 @@ impl PaymentsTable {
     }
 }
 
-fn entry(item: &impl Attributes) -> Result<Entry, String> {
+fn entry(item: &impl ItemAttributes) -> Result<DueEntry, String> {
     let reference = reference_from(item).map_err(|error| error.to_string())?;
     let status = item.text(attribute::STATUS).unwrap_or_default().parse();
     let status = status.map_err(|error| format!("{reference}: {error}"))?;
-    Ok(Entry { reference, status })
+    Ok(DueEntry { reference, status })
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::super::blobs::BlobError;
-use super::super::item::{ItemError, StoredPayment, attribute};
+use super::super::attribute;
+use super::super::error::BlobError;
+use super::super::item::ItemError;
+use super::super::stored_payment::StoredPayment;
 use domain::{Data, DataBlob, PaymentRef, Status};
 
 /// Why a payment stays in the payments table.
@@ -39,7 +41,7 @@ pub struct ArchiveItem {
 
 /// What an archived payment has in common with one that is to be archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
+pub enum ItemComparison {
     /// Every attribute.
     Same,
     /// What was to be paid, and the transaction that paid it. It was inserted again after it
@@ -106,23 +108,23 @@ impl ArchiveItem {
 
     /// Compares it with what the archive holds under its key.
     #[must_use]
-    pub fn likeness(&self, archived: &HashMap<String, AttributeValue>) -> Likeness {
+    pub fn likeness(&self, archived: &HashMap<String, AttributeValue>) -> ItemComparison {
         if self.attributes == *archived {
-            return Likeness::Same;
+            return ItemComparison::Same;
         }
-        let Ok(before) = StoredPayment::from_item(archived) else { return Likeness::Other };
+        let Ok(before) = StoredPayment::from_item(archived) else { return ItemComparison::Other };
         let repeated = before.status == Status::Processed
             && before.payment.same_instruction(&self.stored.payment)
             && before.transaction_id.as_deref() == Some(&self.transaction_id);
-        if repeated { Likeness::Repeated } else { Likeness::Other }
+        if repeated { ItemComparison::Repeated } else { ItemComparison::Other }
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::payments::item::new_item;
-    use crate::payments::item::tests::longest_payment;
+    use crate::payments::new_item::new_item;
+    use crate::testing::longest_payment;
     use domain::{Amount, BlobDigest};
 
     /// The item of a payment that transaction `T` has settled.
@@ -169,14 +171,14 @@ pub(super) mod tests {
     fn whatever_attribute_differs_two_items_are_not_the_same() {
         let whole = settled();
         let item = ArchiveItem::of(whole.clone(), None).unwrap();
-        assert_eq!(item.likeness(&whole), Likeness::Same);
+        assert_eq!(item.likeness(&whole), ItemComparison::Same);
         for name in whole.keys() {
             let mut archived = whole.clone();
             archived.remove(name);
-            assert_ne!(item.likeness(&archived), Likeness::Same, "{name}");
+            assert_ne!(item.likeness(&archived), ItemComparison::Same, "{name}");
         }
         let more = with(&whole, "Note", AttributeValue::S("ours".to_owned()));
-        assert_ne!(item.likeness(&more), Likeness::Same);
+        assert_ne!(item.likeness(&more), ItemComparison::Same);
     }
 
     #[test]
@@ -185,12 +187,12 @@ pub(super) mod tests {
         let item = ArchiveItem::of(whole.clone(), None).unwrap();
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let again = with(&whole, attribute::CREATED_AT, text("2026-11-25T01:00:00.000Z"));
-        assert_eq!(item.likeness(&again), Likeness::Repeated);
+        assert_eq!(item.likeness(&again), ItemComparison::Repeated);
         let other = AttributeValue::N((Amount::MAX - 1).to_string());
-        assert_eq!(item.likeness(&with(&whole, attribute::AMOUNT, other)), Likeness::Other);
+        assert_eq!(item.likeness(&with(&whole, attribute::AMOUNT, other)), ItemComparison::Other);
         let paid_again = with(&whole, attribute::TRANSACTION_ID, text("T2"));
-        assert_eq!(item.likeness(&paid_again), Likeness::Other);
-        assert_eq!(item.likeness(&HashMap::new()), Likeness::Other);
+        assert_eq!(item.likeness(&paid_again), ItemComparison::Other);
+        assert_eq!(item.likeness(&HashMap::new()), ItemComparison::Other);
     }
 
     #[test]
@@ -200,10 +202,10 @@ pub(super) mod tests {
         let beside = with(&settled(), attribute::BLOB_DIGEST, digest);
         let item = ArchiveItem::of(beside.clone(), Some(Ok(blob.clone()))).unwrap();
         let inside = with(&beside, attribute::DATA, AttributeValue::S("x".repeat(7_000)));
-        assert_ne!(item.likeness(&inside), Likeness::Same, "the digest is left out");
+        assert_ne!(item.likeness(&inside), ItemComparison::Same, "the digest is left out");
         let mut inside = inside;
         inside.remove(attribute::BLOB_DIGEST);
-        assert_eq!(item.likeness(&inside), Likeness::Same);
+        assert_eq!(item.likeness(&inside), ItemComparison::Same);
         assert_eq!(item.stored().payment.data, Some(Data::Whole(blob)));
         for blob in [None, Some(Err(BlobError::Missing))] {
             let without = ArchiveItem::of(beside.clone(), blob);

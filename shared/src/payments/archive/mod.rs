@@ -3,30 +3,30 @@
 //! A payment is put there, read back and only then deleted from the payments table, so it is
 //! always in at least one of the two, and a run that died is finished by the next (ADR-14).
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `item` | a payment as it is archived, and what two of them have in common |
 //! | `table` | the archive: put, read, find |
 //! | `entries` | all payments of a day, whatever their status, from the index `due` |
 //! | `settled` | everything that was settled, from either table whole |
 //! | `tables` | both tables, as the move needs them |
-//! | `mover` | put, verify, delete |
-//! | `day` | moves the settled payments of one day |
+//! | `archiver` | put, verify, delete |
+//! | `day` | archives the settled payments of one day |
 
+mod archiver;
 mod day;
 mod entries;
 mod error;
 mod item;
-mod mover;
 mod settled;
 mod table;
 mod tables;
 
+pub use archiver::{ArchiveResult, ArchiverTables, DeleteResult, NotArchived, archive_payments};
 pub use day::{Counters, DayPlan, DaySummary, Left, archive_day};
-pub use entries::{Entry, EntryPage};
+pub use entries::{DueEntry, DueEntryPage};
 pub use error::ArchiveError;
-pub use item::{ArchiveItem, Likeness, NotArchivable};
-pub use mover::{Moved, Moves, Stayed, move_payments};
+pub use item::{ArchiveItem, ItemComparison, NotArchivable};
 pub use settled::{SettledPage, SettledPayment};
-pub use table::{Archive, ArchiveTable, Put};
-pub use tables::{Deleted, Tables};
+pub use table::{ArchiveLookup, ArchiveTable, PutResult};
+pub use tables::PaymentsAndArchive;

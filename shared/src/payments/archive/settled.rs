@@ -2,11 +2,13 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
+use super::super::attribute;
 use super::super::capacity::Units;
-use super::super::item::{Attributes, attribute, reference_from};
+use super::super::item::ItemAttributes;
+use super::super::keys::reference_from;
 use super::super::table::{Cursor, PaymentsTable};
 use super::error::ArchiveError;
-use super::tables::Tables;
+use super::tables::PaymentsAndArchive;
 use crate::telemetry::calls;
 use domain::PaymentRef;
 
@@ -55,7 +57,7 @@ impl PaymentsTable {
     }
 }
 
-impl Tables {
+impl PaymentsAndArchive {
     /// A page of the payments table, of those that have a transaction id.
     ///
     /// # Errors

@@ -11,11 +11,13 @@ use aws_sdk_dynamodb::types::{
     ReturnConsumedCapacity,
 };
 
+use super::super::attribute;
 use super::super::capacity::Units;
 use super::super::due::{DuePayments, DueTable};
 use super::super::error::PaymentsError;
-use super::super::item::{StoredPayment, attribute, partition_key, reference_from};
+use super::super::keys::{partition_key, reference_from};
 use super::super::store::PaymentStore;
+use super::super::stored_payment::StoredPayment;
 use super::super::table::{Cursor, PaymentsTable, database_error};
 use super::super::upcoming::UPCOMING_PAGE;
 use super::error::ArchiveError;
@@ -27,7 +29,7 @@ use domain::{AccountId, DueDate, PaymentRef, Status};
 /// What the services ask of the archive: was this payment settled before? [`ArchiveTable`] is
 /// the real one; a simulation puts its own here.
 #[async_trait]
-pub trait Archive: fmt::Debug + Send + Sync {
+pub trait ArchiveLookup: fmt::Debug + Send + Sync {
     /// One archived payment by reference, read consistently.
     ///
     /// # Errors
@@ -38,7 +40,7 @@ pub trait Archive: fmt::Debug + Send + Sync {
 
 /// What a put found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
+pub enum PutResult {
     /// The key was free; the payment lies there now.
     New,
     /// Something lay there already, and does so still.
@@ -64,12 +66,12 @@ impl ArchiveTable {
     /// # Errors
     /// [`PaymentsError`] when the call fails as a whole or a statement keeps failing; what was
     /// put until then stays.
-    pub(super) async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<Put>, PaymentsError> {
+    pub(super) async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<PutResult>, PaymentsError> {
         let requests = items.iter().map(|item| insert(&self.items.name, item)).collect();
         let answers = self.items.execute("archive", requests).await?;
         let read = answers.into_iter().map(|answer| match answer {
-            Ok(()) => Ok(Put::New),
-            Err(error) if error.code == Some(Code::DuplicateItem) => Ok(Put::There),
+            Ok(()) => Ok(PutResult::New),
+            Err(error) if error.code == Some(Code::DuplicateItem) => Ok(PutResult::There),
             Err(error) => Err(PaymentsError::Statement(database_error(error))),
         });
         read.collect()
@@ -134,7 +136,7 @@ impl ArchiveTable {
 }
 
 #[async_trait]
-impl Archive for ArchiveTable {
+impl ArchiveLookup for ArchiveTable {
     async fn find(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         self.items.get(reference).await
     }

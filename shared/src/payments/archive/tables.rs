@@ -9,35 +9,28 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure,
 };
 
+use super::super::attribute;
 use super::super::due::{DuePayments, DueTable, Item};
 use super::super::error::PaymentsError;
-use super::super::item::{StoredPayment, attribute, partition_key, sort_key};
+use super::super::keys::{partition_key, sort_key};
+use super::super::stored_payment::StoredPayment;
 use super::super::table::{Cursor, PaymentsTable, database_error};
-use super::entries::EntryPage;
+use super::archiver::{ArchiverTables, DeleteResult};
+use super::entries::DueEntryPage;
 use super::error::ArchiveError;
 use super::item::{ArchiveItem, NotArchivable};
-use super::mover::Moves;
-use super::table::{ArchiveTable, Put};
+use super::table::{ArchiveTable, PutResult};
 use crate::config::Names;
 use domain::{DueDate, PaymentRef, Status};
 
 /// The payments table and the archive.
 #[derive(Debug)]
-pub struct Tables {
+pub struct PaymentsAndArchive {
     pub(super) payments: PaymentsTable,
     pub(super) archive: ArchiveTable,
 }
 
-/// What a delete found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deleted {
-    /// The payment is not there any more, by this call or one before.
-    Gone,
-    /// Something else lies under the key by now; it stays.
-    Changed,
-}
-
-impl Tables {
+impl PaymentsAndArchive {
     /// Both, under these names.
     #[must_use]
     pub fn new(client: &Client, names: &Names, due_shards: u16) -> Self {
@@ -63,7 +56,7 @@ impl Tables {
         day: DueDate,
         shard: u16,
         cursor: Option<Cursor>,
-    ) -> Result<EntryPage, ArchiveError> {
+    ) -> Result<DueEntryPage, ArchiveError> {
         self.payments.entries(day, shard, cursor).await
     }
 
@@ -76,7 +69,7 @@ impl Tables {
         day: DueDate,
         shard: u16,
         cursor: Option<Cursor>,
-    ) -> Result<EntryPage, ArchiveError> {
+    ) -> Result<DueEntryPage, ArchiveError> {
         self.archive.items.entries(day, shard, cursor).await
     }
 
@@ -98,7 +91,7 @@ impl Tables {
 }
 
 #[async_trait]
-impl Moves for Tables {
+impl ArchiverTables for PaymentsAndArchive {
     async fn held(
         &self,
         wanted: &[PaymentRef],
@@ -121,7 +114,7 @@ impl Moves for Tables {
         Ok(held.collect())
     }
 
-    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<Put>, ArchiveError> {
+    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<PutResult>, ArchiveError> {
         self.archive.put(items).await.map_err(ArchiveError::Archive)
     }
 
@@ -131,14 +124,18 @@ impl Moves for Tables {
         Ok(wanted.iter().map(|reference| found.remove(&key_of(reference))).collect())
     }
 
-    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<Deleted>, ArchiveError> {
+    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<DeleteResult>, ArchiveError> {
         let requests = items.iter().map(|item| delete(&self.payments.name, item)).collect();
         let answers = self.payments.execute("delete", requests).await;
         let read =
             answers.map_err(ArchiveError::Payments)?.into_iter().map(|answer| match answer {
-                Ok(()) => Ok(Deleted::Gone),
+                Ok(()) => Ok(DeleteResult::Gone),
                 Err(error) if error.code == Some(Code::ConditionalCheckFailed) => {
-                    Ok(if error.item.is_some() { Deleted::Changed } else { Deleted::Gone })
+                    Ok(if error.item.is_some() {
+                        DeleteResult::Changed
+                    } else {
+                        DeleteResult::Gone
+                    })
                 }
                 Err(error) => {
                     Err(ArchiveError::Payments(PaymentsError::Statement(database_error(error))))

@@ -1,16 +1,9 @@
-//! What travels in the queues besides payments themselves.
+//! The bodies of queue messages, and with which group and deduplication id they are sent.
 
 use serde::{Deserialize, Serialize};
 
-use super::producer::Outgoing;
+use super::api::OutgoingMessage;
 use domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
-
-/// Most entries of one batch request (SQS API reference).
-pub const MAX_BATCH: usize = 10;
-
-/// Most bytes of all bodies of one batch request: 1 MiB (SQS quotas), less room for
-/// attributes.
-pub(super) const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
 /// Which dispatch of a payment a message in `payments.fifo` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +20,9 @@ impl Dispatch {
     /// id used for two days is not swallowed but refused by the transaction service; another
     /// dispatch has another id, or SQS would drop what replaces a lost message (INV-7).
     #[must_use]
-    pub fn message(self, payment: &Payment) -> Outgoing {
+    pub fn message(self, payment: &Payment) -> OutgoingMessage {
         let item = format!("{}-{}", payment.due, payment.id);
-        Outgoing {
+        OutgoingMessage {
             group: payment.account.to_string(),
             deduplication: match self {
                 Self::First => item,
@@ -48,7 +41,7 @@ pub struct Confirmation {
     pub payment: PaymentRef,
     /// What became of it.
     #[serde(flatten)]
-    pub result: Reported,
+    pub result: ReportedResult,
     /// What was settled, as the transaction service names it: the table must hold the same.
     /// `None` where it names nothing yet (`DUEFLOW_TRANSACTION_ECHO`), and in messages of
     /// versions before.
@@ -62,7 +55,7 @@ pub struct Confirmation {
 /// What became of a payment, as the transaction service reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Reported {
+pub enum ReportedResult {
     /// The money moved.
     Settled(Settlement),
     /// It was taken and then refused for good.
@@ -76,13 +69,13 @@ impl Confirmation {
     /// attempt, or the callback), so that what one attempt sent in vain is not what swallows
     /// the next one's (INV-7).
     #[must_use]
-    pub fn message(&self, occasion: &str) -> Outgoing {
+    pub fn message(&self, occasion: &str) -> OutgoingMessage {
         let result = match &self.result {
-            Reported::Settled(settlement) => &settlement.transaction_id,
-            Reported::Rejected(failure) => &failure.reason,
+            ReportedResult::Settled(settlement) => &settlement.transaction_id,
+            ReportedResult::Rejected(failure) => &failure.reason,
         };
         let id = self.payment.id;
-        Outgoing {
+        OutgoingMessage {
             group: id.to_string(),
             deduplication: format!("{id}-{occasion}-{:016x}", fnv1a(result.as_bytes())),
             body: serde_json::to_string(self)
@@ -99,11 +92,11 @@ mod tests {
     fn both_results_read_back_and_only_whole_ones_do() {
         let settled = r#"{"payment":"A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab","transaction_id":"T","settled_at":"2026-11-23T01:00:00Z"}"#;
         let read: Confirmation = serde_json::from_str(settled).unwrap();
-        assert!(matches!(&read.result, Reported::Settled(s) if s.transaction_id == "T"));
+        assert!(matches!(&read.result, ReportedResult::Settled(s) if s.transaction_id == "T"));
         assert_eq!(serde_json::to_string(&read).unwrap(), settled);
         let rejected = r#"{"payment":"A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab","code":"rejected","reason":"x: y"}"#;
         let read: Confirmation = serde_json::from_str(rejected).unwrap();
-        assert!(matches!(read.result, Reported::Rejected(_)));
+        assert!(matches!(read.result, ReportedResult::Rejected(_)));
         let named = settled.replace("}", r#","money":{"amount":1250,"currency":"EUR"}}"#);
         let read: Confirmation = serde_json::from_str(&named).unwrap();
         assert_eq!(read.money.unwrap().to_string(), "12.50 EUR");

@@ -65,7 +65,7 @@ impl Memory {
 }
 
 #[async_trait]
-impl Moves for Memory {
+impl ArchiverTables for Memory {
     async fn held(
         &self,
         wanted: &[PaymentRef],
@@ -79,13 +79,13 @@ impl Moves for Memory {
         Ok(held.collect())
     }
 
-    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<Put>, ArchiveError> {
+    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<PutResult>, ArchiveError> {
         let mut puts = Vec::new();
         for item in items {
             self.step()?;
             let mut archive = self.archive.lock().unwrap();
             let key = item.reference().to_string();
-            puts.push(if archive.contains_key(&key) { Put::There } else { Put::New });
+            puts.push(if archive.contains_key(&key) { PutResult::There } else { PutResult::New });
             if self.puts_nothing {
                 continue;
             }
@@ -105,7 +105,7 @@ impl Moves for Memory {
         Ok(found.collect())
     }
 
-    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<Deleted>, ArchiveError> {
+    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<DeleteResult>, ArchiveError> {
         let mut deleted = Vec::new();
         for item in items {
             self.step()?;
@@ -116,10 +116,10 @@ impl Moves for Memory {
                 .as_ref()
                 .map(|held| held.as_ref().map_or("", |held| held.transaction_id()).to_owned());
             deleted.push(match transaction {
-                Some(transaction) if transaction != item.transaction_id() => Deleted::Changed,
+                Some(transaction) if transaction != item.transaction_id() => DeleteResult::Changed,
                 Some(_) | None => {
                     payments.remove(&key);
-                    Deleted::Gone
+                    DeleteResult::Gone
                 }
             });
         }
@@ -135,14 +135,14 @@ async fn a_move_that_dies_at_any_step_loses_nothing_and_is_finished_by_the_next(
         let (mut memory, wanted) = Memory::filled();
         let before = memory.payments();
         memory.dying_at(Some(step));
-        let died = move_payments(&memory, &wanted).await.is_err();
+        let died = archive_payments(&memory, &wanted).await.is_err();
         let (left, archived) = (memory.payments(), memory.archive());
         for (key, item) in &before {
             let kept = left.get(key) == Some(item) || archived.get(key) == Some(item);
             assert!(kept, "after step {step} a payment is in neither table");
         }
         memory.dying_at(None);
-        move_payments(&memory, &wanted).await.unwrap();
+        archive_payments(&memory, &wanted).await.unwrap();
         assert_eq!(memory.archive(), before, "after step {step}");
         assert!(memory.payments().is_empty(), "after step {step}");
         if !died {
@@ -160,9 +160,9 @@ async fn a_payment_that_another_run_put_is_counted_as_finished() {
     let held = memory.payments();
     let first = &wanted[0].to_string();
     memory.archive.lock().unwrap().insert(first.clone(), held[first].clone());
-    let moved = move_payments(&memory, &wanted).await.unwrap();
+    let moved = archive_payments(&memory, &wanted).await.unwrap();
     assert_eq!((moved.archived, moved.finished), (PAYMENTS as u64 - 1, 1));
-    let again = move_payments(&memory, &wanted).await.unwrap();
+    let again = archive_payments(&memory, &wanted).await.unwrap();
     assert_eq!((again.archived, again.finished, again.stayed), (0, 0, vec![]));
 }
 
@@ -174,8 +174,8 @@ async fn where_the_archive_holds_something_else_nothing_is_overwritten_or_delete
     let mut other = before[&first].clone();
     other.insert(attribute::AMOUNT.to_owned(), AttributeValue::N("7".to_owned()));
     memory.archive.lock().unwrap().insert(first.clone(), other.clone());
-    let moved = move_payments(&memory, &wanted).await.unwrap();
-    assert_eq!(moved.stayed, [(wanted[0].clone(), Stayed::Conflict)]);
+    let moved = archive_payments(&memory, &wanted).await.unwrap();
+    assert_eq!(moved.stayed, [(wanted[0].clone(), NotArchived::Conflict)]);
     assert_eq!(moved.archived, PAYMENTS as u64 - 1);
     assert_eq!(memory.archive()[&first], other);
     assert_eq!(memory.payments(), Shelf::from([(first.clone(), before[&first].clone())]));
@@ -190,8 +190,8 @@ async fn what_is_not_settled_stays_and_says_why() {
         let mut payments = memory.payments.lock().unwrap();
         payments.get_mut(&first).unwrap().insert(attribute::STATUS.to_owned(), pending);
     }
-    let moved = move_payments(&memory, &wanted).await.unwrap();
-    let why = Stayed::NotArchivable(NotArchivable::InStatus(domain::Status::Pending));
+    let moved = archive_payments(&memory, &wanted).await.unwrap();
+    let why = NotArchived::NotArchivable(NotArchivable::InStatus(domain::Status::Pending));
     assert_eq!(moved.stayed, [(wanted[0].clone(), why)]);
     assert!(!memory.archive().contains_key(&first));
 }
@@ -204,7 +204,7 @@ async fn a_payment_inserted_again_after_it_was_archived_leaves_the_first_one_in_
     let earlier = AttributeValue::S("2026-11-22T01:00:00.000Z".to_owned());
     before.insert(attribute::CREATED_AT.to_owned(), earlier);
     memory.archive.lock().unwrap().insert(first.clone(), before.clone());
-    let moved = move_payments(&memory, &wanted).await.unwrap();
+    let moved = archive_payments(&memory, &wanted).await.unwrap();
     assert_eq!((moved.repeated, moved.archived), (1, PAYMENTS as u64 - 1));
     assert_eq!(memory.archive()[&first], before);
     assert!(memory.payments().is_empty());
@@ -215,8 +215,8 @@ async fn what_cannot_be_read_back_from_the_archive_is_not_deleted() {
     let (mut memory, wanted) = Memory::filled();
     memory.puts_nothing = true;
     let before = memory.payments();
-    let moved = move_payments(&memory, &wanted).await.unwrap();
+    let moved = archive_payments(&memory, &wanted).await.unwrap();
     assert_eq!(moved.stayed.len(), PAYMENTS);
-    assert!(moved.stayed.iter().all(|(_, why)| *why == Stayed::Unverified), "{moved:?}");
+    assert!(moved.stayed.iter().all(|(_, why)| *why == NotArchived::Unverified), "{moved:?}");
     assert_eq!(memory.payments(), before);
 }

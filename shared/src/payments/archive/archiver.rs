@@ -6,15 +6,14 @@ use async_trait::async_trait;
 
 use super::super::due::Item;
 use super::error::ArchiveError;
-use super::item::{ArchiveItem, Likeness, NotArchivable};
-use super::table::Put;
-use super::tables::Deleted;
+use super::item::{ArchiveItem, ItemComparison, NotArchivable};
+use super::table::PutResult;
 use domain::PaymentRef;
 
 /// What a move asks of the two tables. Each call may fail, before or after it had its effect.
 /// [`Tables`](super::Tables) are the real ones; a test puts its own here.
 #[async_trait]
-pub trait Moves: fmt::Debug + Send + Sync {
+pub trait ArchiverTables: fmt::Debug + Send + Sync {
     /// The payments, read consistently and whole, that the payments table holds of `wanted`
     /// (no two of which may be equal); those that it does not hold are left out.
     ///
@@ -29,7 +28,7 @@ pub trait Moves: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ArchiveError`] when a call fails; some of them may have been put.
-    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<Put>, ArchiveError>;
+    async fn put(&self, items: &[ArchiveItem]) -> Result<Vec<PutResult>, ArchiveError>;
 
     /// What the archive holds under their keys, read consistently, in the order given.
     ///
@@ -42,12 +41,21 @@ pub trait Moves: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ArchiveError`] when a call fails; some of them may have been deleted.
-    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<Deleted>, ArchiveError>;
+    async fn delete(&self, items: &[ArchiveItem]) -> Result<Vec<DeleteResult>, ArchiveError>;
+}
+
+/// What a delete found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteResult {
+    /// The payment is not there any more, by this call or one before.
+    Gone,
+    /// Something else lies under the key by now; it stays.
+    Changed,
 }
 
 /// Why a payment that was to be moved is still in the payments table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stayed {
+pub enum NotArchived {
     /// It is none to be archived.
     #[error(transparent)]
     NotArchivable(#[from] NotArchivable),
@@ -64,7 +72,7 @@ pub enum Stayed {
 
 /// What became of some payments.
 #[derive(Debug, Default)]
-pub struct Moved {
+pub struct ArchiveResult {
     /// Put by this call, verified, and gone from the payments table.
     pub archived: u64,
     /// In the archive already, put by a run that died or by another that goes on; verified,
@@ -74,14 +82,14 @@ pub struct Moved {
     /// gone from the payments table.
     pub repeated: u64,
     /// What stayed, and why.
-    pub stayed: Vec<(PaymentRef, Stayed)>,
+    pub stayed: Vec<(PaymentRef, NotArchived)>,
 }
 
 /// A payment on its way.
-struct Moving {
+struct VerifiedPayment {
     item: ArchiveItem,
-    put: Put,
-    likeness: Likeness,
+    put: PutResult,
+    likeness: ItemComparison,
 }
 
 /// Moves those of `wanted` (25 at most: one request of each kind) that are settled. A payment
@@ -90,11 +98,11 @@ struct Moving {
 /// # Errors
 /// [`ArchiveError`] when a call fails: each payment is then in at least one table, and doing
 /// it again finishes what was begun.
-pub async fn move_payments(
-    tables: &dyn Moves,
+pub async fn archive_payments(
+    tables: &dyn ArchiverTables,
     wanted: &[PaymentRef],
-) -> Result<Moved, ArchiveError> {
-    let mut moved = Moved::default();
+) -> Result<ArchiveResult, ArchiveError> {
+    let mut moved = ArchiveResult::default();
     let mut items = Vec::with_capacity(wanted.len());
     for (reference, held) in tables.held(wanted).await? {
         match held {
@@ -110,13 +118,13 @@ pub async fn move_payments(
     let mut verified = Vec::with_capacity(items.len());
     for ((item, put), found) in items.into_iter().zip(puts).zip(found) {
         match (found.map(|found| item.likeness(&found)), put) {
-            (Some(likeness @ (Likeness::Same | Likeness::Repeated)), put) => {
-                verified.push(Moving { item, put, likeness });
+            (Some(likeness @ (ItemComparison::Same | ItemComparison::Repeated)), put) => {
+                verified.push(VerifiedPayment { item, put, likeness });
             }
-            (Some(Likeness::Other), _) => {
-                moved.stayed.push((item.reference(), Stayed::Conflict));
+            (Some(ItemComparison::Other), _) => {
+                moved.stayed.push((item.reference(), NotArchived::Conflict));
             }
-            (None, _) => moved.stayed.push((item.reference(), Stayed::Unverified)),
+            (None, _) => moved.stayed.push((item.reference(), NotArchived::Unverified)),
         }
     }
     if verified.is_empty() {
@@ -125,17 +133,19 @@ pub async fn move_payments(
     let settled: Vec<_> = verified.iter().map(|moving| moving.item.clone()).collect();
     for (moving, deleted) in verified.into_iter().zip(tables.delete(&settled).await?) {
         match (deleted, moving.likeness, moving.put) {
-            (Deleted::Changed, _, _) => {
-                moved.stayed.push((moving.item.reference(), Stayed::Changed));
+            (DeleteResult::Changed, _, _) => {
+                moved.stayed.push((moving.item.reference(), NotArchived::Changed));
             }
-            (Deleted::Gone, Likeness::Same, Put::New) => moved.archived += 1,
-            (Deleted::Gone, Likeness::Same, Put::There) => moved.finished += 1,
-            (Deleted::Gone, Likeness::Repeated | Likeness::Other, _) => moved.repeated += 1,
+            (DeleteResult::Gone, ItemComparison::Same, PutResult::New) => moved.archived += 1,
+            (DeleteResult::Gone, ItemComparison::Same, PutResult::There) => moved.finished += 1,
+            (DeleteResult::Gone, ItemComparison::Repeated | ItemComparison::Other, _) => {
+                moved.repeated += 1
+            }
         }
     }
     Ok(moved)
 }
 
 #[cfg(test)]
-#[path = "mover_tests.rs"]
+#[path = "archiver_tests.rs"]
 mod tests;

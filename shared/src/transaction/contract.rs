@@ -7,16 +7,16 @@ use domain::RefusalCodes;
 
 /// What answers are judged by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct ContractSettings {
     /// Whether they must name the payment.
-    pub echo: Echo,
+    pub echo: EchoPolicy,
     /// Which codes of refusals are the service's own.
     pub codes: RefusalCodes,
 }
 
 /// Whether an answer must name the payment it speaks of: id, amount and currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Echo {
+pub enum EchoPolicy {
     /// It must (contract 1.2): what names none proves nothing.
     #[default]
     Required,
@@ -24,7 +24,7 @@ pub enum Echo {
     Accepted,
 }
 
-impl FromStr for Echo {
+impl FromStr for EchoPolicy {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -36,7 +36,7 @@ impl FromStr for Echo {
     }
 }
 
-impl Terms {
+impl ContractSettings {
     /// Reads them; `None` when one is wrong, which `settings` then knows.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let echo = settings.parse("DUEFLOW_TRANSACTION_ECHO");

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::Transactions;
+use super::TransactionService;
 use crate::telemetry::calls;
-use domain::{Asked, Doubt, Found, Outcome, Payment, PaymentId, PaymentRef};
+use domain::{KeyQuery, KeyStatus, Outcome, Payment, PaymentId, PaymentRef, UnknownCause};
 
 /// Ids of half a window. A whole one is some 65,000 ids, 100 to 200 bytes each: what a dispatcher
 /// settles in two minutes at full speed, and what a service that repeats one gives again at once.
@@ -21,24 +21,24 @@ const HALF: usize = 32_768;
 /// The transaction ids that a process has seen lately, and whose they are. Cloning it gives the
 /// same ones.
 #[derive(Clone, Default)]
-pub struct TransactionIds(Arc<Mutex<Window>>);
+pub struct TransactionIds(Arc<Mutex<RecentIds>>);
 
 /// Two halves: when the younger one is full, the older one goes.
 #[derive(Default)]
-struct Window {
-    younger: HashMap<Box<str>, Owner>,
-    older: HashMap<Box<str>, Owner>,
+struct RecentIds {
+    younger: HashMap<Box<str>, IdOwner>,
+    older: HashMap<Box<str>, IdOwner>,
 }
 
 /// Whose an id is: two items may have one payment id, and only one of them was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Owner {
+struct IdOwner {
     payment: PaymentId,
     item: u64,
 }
 
-impl Owner {
-    fn of(Asked { key: payment, item, .. }: Asked) -> Self {
+impl IdOwner {
+    fn of(KeyQuery { key: payment, item, .. }: KeyQuery) -> Self {
         Self { payment, item }
     }
 }
@@ -57,13 +57,16 @@ impl TransactionIds {
     /// The other payment that has this id. It is counted and logged; whose the id is in truth,
     /// nobody can say, so the one that came second stays as it is.
     pub fn note(&self, transaction_id: &str, payment: &PaymentRef) -> Result<(), PaymentId> {
-        self.note_owner(transaction_id, Owner { payment: payment.id, item: payment.fingerprint() })
+        self.note_owner(
+            transaction_id,
+            IdOwner { payment: payment.id, item: payment.fingerprint() },
+        )
     }
 
-    fn note_owner(&self, transaction_id: &str, owner: Owner) -> Result<(), PaymentId> {
+    fn note_owner(&self, transaction_id: &str, owner: IdOwner) -> Result<(), PaymentId> {
         // Each critical section changes a map and cannot panic in between.
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Window { younger, older } = &mut *window;
+        let RecentIds { younger, older } = &mut *window;
         let seen = younger.get(transaction_id).or_else(|| older.get(transaction_id)).copied();
         if let Some(other) = seen.filter(|other| *other != owner) {
             drop(window);
@@ -80,15 +83,18 @@ impl TransactionIds {
 
 /// A transaction service whose settlements are held against each other.
 #[derive(Debug)]
-pub struct Distinct {
-    service: Arc<dyn Transactions>,
+pub struct UniqueTransactionIds {
+    service: Arc<dyn TransactionService>,
     ids: TransactionIds,
 }
 
-impl Distinct {
+impl UniqueTransactionIds {
     /// Holds the settlements of `service` against each other, and against the others in `ids`.
     #[must_use]
-    pub fn over(service: Arc<dyn Transactions>, ids: TransactionIds) -> Arc<dyn Transactions> {
+    pub fn over(
+        service: Arc<dyn TransactionService>,
+        ids: TransactionIds,
+    ) -> Arc<dyn TransactionService> {
         Arc::new(Self { service, ids })
     }
 }
@@ -98,25 +104,25 @@ fn reused(transaction_id: &str, other: PaymentId) -> String {
 }
 
 #[async_trait]
-impl Transactions for Distinct {
+impl TransactionService for UniqueTransactionIds {
     async fn submit(&self, payment: &Payment) -> Outcome {
         let outcome = self.service.submit(payment).await;
         let Outcome::Settled(settlement) = &outcome else { return outcome };
-        match self.ids.note_owner(&settlement.transaction_id, Owner::of(payment.into())) {
+        match self.ids.note_owner(&settlement.transaction_id, IdOwner::of(payment.into())) {
             Ok(()) => outcome,
             Err(other) => Outcome::Unknown {
-                doubt: Doubt::Reused,
+                doubt: UnknownCause::Reused,
                 reason: reused(&settlement.transaction_id, other),
             },
         }
     }
 
-    async fn find(&self, asked: Asked) -> Found {
+    async fn find(&self, asked: KeyQuery) -> KeyStatus {
         let found = self.service.find(asked).await;
-        let Found::Settled(settlement) = &found else { return found };
-        match self.ids.note_owner(&settlement.transaction_id, Owner::of(asked)) {
+        let KeyStatus::Settled(settlement) = &found else { return found };
+        match self.ids.note_owner(&settlement.transaction_id, IdOwner::of(asked)) {
             Ok(()) => found,
-            Err(other) => Found::NoAnswer {
+            Err(other) => KeyStatus::NoAnswer {
                 retry_after: None,
                 reason: reused(&settlement.transaction_id, other),
             },
@@ -139,13 +145,13 @@ mod tests {
     }
 
     #[async_trait]
-    impl Transactions for Stuck {
+    impl TransactionService for Stuck {
         async fn submit(&self, _: &Payment) -> Outcome {
             Outcome::Settled(settlement())
         }
 
-        async fn find(&self, _: Asked) -> Found {
-            Found::Settled(settlement())
+        async fn find(&self, _: KeyQuery) -> KeyStatus {
+            KeyStatus::Settled(settlement())
         }
     }
 
@@ -165,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_200_payments_with_one_transaction_id_one_counts_as_settled() {
-        let service = Distinct::over(Arc::new(Stuck), TransactionIds::default());
+        let service = UniqueTransactionIds::over(Arc::new(Stuck), TransactionIds::default());
         let payments: Vec<_> = (0..200).map(|_| payment()).collect();
         for again in 0..2 {
             for (number, payment) in payments.iter().enumerate() {
@@ -173,11 +179,12 @@ mod tests {
                 let found = service.find(payment.into()).await;
                 if number == 0 {
                     assert_eq!(outcome, Outcome::Settled(settlement()), "{again}");
-                    assert_eq!(found, Found::Settled(settlement()), "{again}");
+                    assert_eq!(found, KeyStatus::Settled(settlement()), "{again}");
                 } else {
-                    let doubt = matches!(outcome, Outcome::Unknown { doubt: Doubt::Reused, .. });
+                    let doubt =
+                        matches!(outcome, Outcome::Unknown { doubt: UnknownCause::Reused, .. });
                     assert!(doubt, "{outcome:?}");
-                    assert!(matches!(found, Found::NoAnswer { .. }), "{found:?}");
+                    assert!(matches!(found, KeyStatus::NoAnswer { .. }), "{found:?}");
                 }
             }
         }
@@ -185,12 +192,12 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_items_with_one_payment_id_one_counts_as_settled() {
-        let service = Distinct::over(Arc::new(Stuck), TransactionIds::default());
+        let service = UniqueTransactionIds::over(Arc::new(Stuck), TransactionIds::default());
         let today = payment();
         let tomorrow = Payment { due: "2026-11-24".parse().unwrap(), ..today.clone() };
-        assert_eq!(service.find((&today).into()).await, Found::Settled(settlement()));
+        assert_eq!(service.find((&today).into()).await, KeyStatus::Settled(settlement()));
         let found = service.find((&tomorrow).into()).await;
-        assert!(matches!(found, Found::NoAnswer { .. }), "{found:?}");
+        assert!(matches!(found, KeyStatus::NoAnswer { .. }), "{found:?}");
         assert_eq!(service.submit(&today).await, Outcome::Settled(settlement()));
         assert!(matches!(service.submit(&tomorrow).await, Outcome::Unknown { .. }));
     }

@@ -6,7 +6,7 @@ use domain::{Data, Payment};
 
 /// The body of a submission.
 #[derive(Debug, Serialize)]
-pub(super) struct Instruction<'a> {
+pub(super) struct SubmissionBody<'a> {
     payment_id: String,
     account_id: &'a str,
     beneficiary_id: &'a str,
@@ -17,7 +17,7 @@ pub(super) struct Instruction<'a> {
     data: Option<&'a str>,
 }
 
-impl<'a> Instruction<'a> {
+impl<'a> SubmissionBody<'a> {
     /// Equal on every attempt, because everything in it is the payment's own. `None` when
     /// only the digest of its blob is at hand: it is not submitted without it.
     pub(super) fn of(payment: &'a Payment) -> Option<Self> {

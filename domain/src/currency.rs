@@ -1,28 +1,93 @@
-//! In which currencies a payment can be made, and from when until when: pure.
-//!
-//! ISO 4217 also has codes that nobody can be paid in: fund codes and units of account, metals,
-//! codes for tests and for "no currency", and currencies that were withdrawn. A stored payment in
-//! one of them stays readable; a new one is refused.
-//!
-//! Source: ISO 4217, List One (current currencies and funds), List Three (historic ones) and the
-//! amendments 161 to 178, by the maintenance agency (SIX); BGN ended with Bulgaria's entry into
-//! the euro area on 2026-01-01. Where accounts were converted on one day and cash was good for
-//! longer, the day of the conversion counts: a payment is no cash.
+//! ISO 4217 currencies, and on which days a payment can be made in them.
 
 use std::fmt;
+use std::str::FromStr;
 
-use super::date::DueDate;
-use super::money::Currency;
+use serde::{Deserialize, Serialize};
+
+use super::DueDate;
+use super::currency_period::{CurrencyPeriod, period};
+
+/// Why a text is not a currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct CurrencyError {
+    text: String,
+}
+
+impl fmt::Display for CurrencyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text } = self;
+        match period(text) {
+            CurrencyPeriod::Until(last, instead) => {
+                write!(f, "{text} was withdrawn after {last}; {instead} came instead")
+            }
+            CurrencyPeriod::Always | CurrencyPeriod::From(_) | CurrencyPeriod::Never(_) => {
+                write!(f, "{text:?} is not an ISO 4217 currency code such as EUR")
+            }
+        }
+    }
+}
+
+/// An ISO 4217 currency. Stored payments need every code read back; in which of them a payment
+/// can be made, and when, says [`Currency::check_payable_on`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The three capital letters.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// How many digits of an amount lie behind the point: the exponent of ISO 4217, and 0 for
+    /// what has none (metals, test codes).
+    #[must_use]
+    pub fn minor_digits(self) -> usize {
+        self.0.exponent().unwrap_or_default().into()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, CurrencyError> {
+        iso_currency::Currency::from_code(text)
+            .map(Self)
+            .ok_or_else(|| CurrencyError { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = CurrencyError;
+
+    fn try_from(text: String) -> Result<Self, CurrencyError> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
 
 /// Why no payment can be made in a currency on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub struct NotPayable {
     currency: Currency,
-    reason: Reason,
+    reason: NotPayableReason,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum NotPayableReason {
     /// Never: what the code stands for.
     Never(&'static str),
     /// It comes into use on a later day.
@@ -35,9 +100,11 @@ impl fmt::Display for NotPayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { currency, reason } = self;
         match reason {
-            Reason::Never(what) => write!(f, "{currency} is {what}, no currency to pay in"),
-            Reason::NotYet(from) => write!(f, "{currency} is in use from {from} on"),
-            Reason::NoLonger(until, instead) => {
+            NotPayableReason::Never(what) => {
+                write!(f, "{currency} is {what}, no currency to pay in")
+            }
+            NotPayableReason::NotYet(from) => write!(f, "{currency} is in use from {from} on"),
+            NotPayableReason::NoLonger(until, instead) => {
                 write!(f, "{currency} was withdrawn after {until}; {instead} came instead")
             }
         }
@@ -58,67 +125,13 @@ impl Currency {
     pub fn check_payable_on(self, day: DueDate) -> Result<(), NotPayable> {
         let refused = |reason| Err(NotPayable { currency: self, reason });
         match period(self.code()) {
-            Period::Never(what) => refused(Reason::Never(what)),
-            Period::From(from) if day < from => refused(Reason::NotYet(from)),
-            Period::Until(until, instead) if day > until => {
-                refused(Reason::NoLonger(until, instead))
+            CurrencyPeriod::Never(what) => refused(NotPayableReason::Never(what)),
+            CurrencyPeriod::From(from) if day < from => refused(NotPayableReason::NotYet(from)),
+            CurrencyPeriod::Until(until, instead) if day > until => {
+                refused(NotPayableReason::NoLonger(until, instead))
             }
-            Period::Always | Period::From(_) | Period::Until(..) => Ok(()),
+            CurrencyPeriod::Always | CurrencyPeriod::From(_) | CurrencyPeriod::Until(..) => Ok(()),
         }
-    }
-}
-
-/// When a currency is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Period {
-    /// Before any payment of this program and until further notice.
-    Always,
-    /// From this day on.
-    From(DueDate),
-    /// Up to and including this day; what came instead.
-    Until(DueDate, &'static str),
-    /// Never; what the code stands for.
-    Never(&'static str),
-}
-
-/// What came instead of a code that is withdrawn, and its last day.
-pub(super) fn withdrawn(code: &str) -> Option<(DueDate, &'static str)> {
-    match period(code) {
-        Period::Until(last, instead) => Some((last, instead)),
-        Period::Always | Period::From(_) | Period::Never(_) => None,
-    }
-}
-
-const FUND: &str = "a fund code or unit of account";
-const METAL: &str = "a precious metal";
-const MARKET: &str = "a unit of the European bond market";
-
-fn period(code: &str) -> Period {
-    let on = DueDate::on;
-    match code {
-        // Withdrawn.
-        "ANG" => Period::Until(on(2025, 3, 30), "XCG"),
-        "BGN" => Period::Until(on(2025, 12, 31), "EUR"),
-        "CUC" => Period::Until(on(2021, 6, 30), "CUP"),
-        "HRK" => Period::Until(on(2022, 12, 31), "EUR"),
-        "SLL" => Period::Until(on(2023, 12, 31), "SLE"),
-        "ZWL" => Period::Until(on(2024, 8, 31), "ZWG"),
-        // New.
-        "BYN" => Period::From(on(2016, 7, 1)),
-        "MRU" | "STN" => Period::From(on(2018, 1, 1)),
-        "VES" => Period::From(on(2018, 8, 20)),
-        "VED" => Period::From(on(2021, 10, 1)),
-        "SLE" => Period::From(on(2022, 7, 1)),
-        "ZWG" => Period::From(on(2024, 6, 25)),
-        "XCG" => Period::From(on(2025, 3, 31)),
-        // Nothing to pay in.
-        "BOV" | "CHE" | "CHW" | "CLF" | "COU" | "MXV" | "USN" | "UYI" | "UYW" | "XAD" | "XDR"
-        | "XSU" | "XUA" => Period::Never(FUND),
-        "XAG" | "XAU" | "XPD" | "XPT" => Period::Never(METAL),
-        "XBA" | "XBB" | "XBC" | "XBD" => Period::Never(MARKET),
-        "XTS" => Period::Never("a code for tests"),
-        "XXX" => Period::Never("the code for no currency"),
-        _ => Period::Always,
     }
 }
 
@@ -208,6 +221,14 @@ mod tests {
             let currency: Currency = code.parse().unwrap();
             let error = currency.check_payable_on(day("2026-12-15")).unwrap_err().to_string();
             assert!(error.ends_with("no currency to pay in"), "{error}");
+        }
+    }
+
+    #[test]
+    fn currencies_are_those_of_iso_4217_in_capitals() {
+        assert_eq!("EUR".parse::<Currency>().unwrap().code(), "EUR");
+        for text in ["eur", "ABC", "EURO", ""] {
+            assert!(text.parse::<Currency>().is_err(), "{text} was accepted");
         }
     }
 }
