@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain::{Failure, FailureCode, Payment, PaymentRef, fnv1a};
+use domain::{Failure, FailureCode, Payment, PaymentRef};
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::archive::ArchiveLookup;
 use shared::payments::{Change, PaymentStore};
-use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Delivery, ReportedResult};
+use shared::queue::{
+    Confirmation, Consumer, DeadLetterQueue, DeadLetterSource, Delivery, ReportedResult,
+};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -214,7 +216,8 @@ impl Worker {
     async fn bury(&self, delivery: Delivery, failure: Failure, payment: Option<&Payment>) {
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
-        let source = &source(&delivery, &failure);
+        let reason = failure.reason.clone();
+        let source = source(&delivery, failure.code, &reason);
         let buried = match payment {
             Some(payment) => {
                 self.dead_letters.send_payment(source, payment, Some(raw), failure).await
@@ -238,14 +241,11 @@ impl Worker {
     }
 }
 
-/// What a dead letter's deduplication id is made of. However many confirmations say the same of
-/// a payment that the table contradicts, it is one case.
-fn source(delivery: &Delivery, failure: &Failure) -> String {
-    match failure.code {
+/// What the dead letter of a message is about.
+fn source<'a>(delivery: &'a Delivery, code: FailureCode, reason: &'a str) -> DeadLetterSource<'a> {
+    match code {
         // The group of a confirmation is its payment, and the reason names both sides.
-        FailureCode::Conflict => {
-            format!("{}-{:016x}", delivery.group, fnv1a(failure.reason.as_bytes()))
-        }
+        FailureCode::Conflict => DeadLetterSource::Conflict(&delivery.group, reason),
         FailureCode::Rejected
         | FailureCode::Refused
         | FailureCode::MalformedRecord
@@ -255,7 +255,7 @@ fn source(delivery: &Delivery, failure: &Failure) -> String {
         | FailureCode::Mismatch
         | FailureCode::Missing
         | FailureCode::Exhausted
-        | FailureCode::Unknown => delivery.message_id.clone(),
+        | FailureCode::Unknown => DeadLetterSource::Message(&delivery.message_id),
     }
 }
 

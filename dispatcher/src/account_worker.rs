@@ -6,7 +6,7 @@ use domain::{Attempt, DueTiming, Failure, FailureCode, NextStep, Settlement, red
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::{ApplyResult, Change, ChangeError, PaymentStore, StoredPayment};
-use shared::queue::{Consumer, DeadLetterQueue, Delivery};
+use shared::queue::{Consumer, DeadLetterQueue, DeadLetterSource, Delivery};
 use shared::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -236,9 +236,10 @@ impl Group {
                 settlement.transaction_id
             );
             let failure = Failure::new(FailureCode::Mismatch, reason);
+            let source = DeadLetterSource::Message(message_id);
             events::buried(message_id, &failure);
             if let Err(error) =
-                self.dead_letters.send_unreadable(message_id, body.clone(), failure).await
+                self.dead_letters.send_unreadable(source, body.clone(), failure).await
             {
                 events::error("dead_letter", &error);
                 return Err(job);
@@ -260,7 +261,8 @@ impl Group {
         let delivery = &received.delivery;
         events::buried(&delivery.message_id, &failure);
         let raw = delivery.body.clone();
-        match self.dead_letters.send_unreadable(&delivery.message_id, raw, failure).await {
+        let source = DeadLetterSource::Message(&delivery.message_id);
+        match self.dead_letters.send_unreadable(source, raw, failure).await {
             Ok(()) => {
                 self.queue.acknowledge(vec![received.delivery]).await;
                 Ok(())

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Money, Settlement};
-use shared::queue::{Confirmation, Consumer, MAX_BATCH, OutgoingMessage, Producer, ReportedResult};
+use shared::queue::{
+    Confirmation, ConfirmationSource, Consumer, MAX_BATCH, OutgoingMessage, Producer,
+    ReportedResult,
+};
 use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -139,7 +142,7 @@ fn confirmation(done: &Done) -> Option<OutgoingMessage> {
                 money: Some(Money { amount: payment.amount, currency: payment.currency }),
                 trace_key: Some(payment.trace_key),
             };
-            Some(confirmation.message(&done.attempt.to_string()))
+            Some(confirmation.message(ConfirmationSource::Attempt(done.attempt)))
         }
         End::Accepted => None,
     }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode};
-use domain::fnv1a;
 use shared::clock::Clock;
-use shared::queue::Producer;
+use shared::queue::{ConfirmationSource, Producer};
 use shared::transaction::EchoPolicy;
 use tokio::time::{Instant, timeout};
 
@@ -124,8 +123,7 @@ impl Desk {
             Err(reason) => return Answer::Malformed(reason),
         };
         // The same callback through another confirmer is dropped by SQS for 5 minutes.
-        let occasion = format!("callback-{:016x}", fnv1a(claim.id.as_bytes()));
-        let message = [confirmation.message(&occasion)];
+        let message = [confirmation.message(ConfirmationSource::Callback(&claim.id))];
         match timeout(QUEUE_LIMIT, self.confirmations.send(&message)).await {
             Ok(Ok(())) => {
                 under_way.taken(Instant::now());

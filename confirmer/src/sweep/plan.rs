@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Failure, FailureCode, KeyStatus, Money, Payment, Status};
 use jiff::{SignedDuration, Timestamp};
 use shared::payments::StoredPayment;
-use shared::queue::{Confirmation, Dispatch, OutgoingMessage, ReportedResult};
+use shared::queue::{Confirmation, ConfirmationSource, Dispatch, OutgoingMessage, ReportedResult};
 
 /// Every so manieth sweep looks at all days, the others at today and yesterday: a payment that
 /// is stuck was claimed on its day, or on the next when that was late or long.
@@ -59,7 +59,7 @@ pub(super) fn step(stored: &StoredPayment, found: KeyStatus) -> Step {
         let Payment { amount, currency, .. } = stored.payment;
         let money = Some(Money { amount, currency });
         let confirmation = Confirmation { payment, result, money, trace_key };
-        Step::Report(label, confirmation.message(&format!("sweep-{}", stored.attempts)))
+        Step::Report(label, confirmation.message(ConfirmationSource::Sweep(stored.attempts)))
     };
     match found {
         KeyStatus::Settled(settlement) => report("settled", ReportedResult::Settled(settlement)),

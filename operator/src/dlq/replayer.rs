@@ -22,7 +22,9 @@ use shared::payments::{
     ApplyResult, Change, ChangeError, OperatorDecision, PaymentStore, PaymentsError, RightVersion,
     StoredPayment,
 };
-use shared::queue::{OutgoingMessage, Producer};
+use shared::queue::{
+    ConfirmationSource, DeduplicationId, OutgoingMessage, Producer, payment_message,
+};
 use shared::transaction::TransactionService;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -451,12 +453,7 @@ fn sent(case: &Case, plan: &Plan, stored: Option<&StoredPayment>) -> Result<Mess
 fn message(case: &Case, payment: &Payment, attempts: u32) -> Message {
     let source =
         case.letter.as_ref().map_or_else(|| payment.id.to_string(), |l| l.message_id.clone());
-    let outgoing = OutgoingMessage {
-        group: payment.account.to_string(),
-        deduplication: format!("replay-{source}-{attempts}"),
-        body: serde_json::to_string(payment)
-            .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
-    };
+    let outgoing = payment_message(DeduplicationId::Replay(&source, attempts), payment);
     Message::Payment(payment.reference(), outgoing)
 }
 
@@ -464,7 +461,7 @@ fn confirmation(case: &Case) -> Option<OutgoingMessage> {
     let letter = case.letter.as_ref()?;
     match &letter.body {
         Body::Confirmation(confirmation) => {
-            Some(confirmation.message(&format!("replay-{}", letter.message_id)))
+            Some(confirmation.message(ConfirmationSource::Replay(&letter.message_id)))
         }
         Body::Written(_) | Body::Payment(_) | Body::Unreadable(_) => None,
     }

@@ -17,7 +17,7 @@ use shared::payments::audit::Violation;
 use shared::payments::{
     ApplyResult, Change, ChangeError, ItemAttributes, PaymentStore, PaymentsTable, attribute,
 };
-use shared::queue::{DeadLetterQueue, Producer};
+use shared::queue::{DeadLetterQueue, DeadLetterSource, Producer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -181,14 +181,13 @@ impl Audit {
             return Ok(Done::CannotBeWithheld);
         };
         let failure = &violation.failure;
-        // The group and the id of a message take few characters; a key may hold any.
-        let source = format!("audit-{}-{}-{attempts}", reference.due, reference.id);
+        let source = DeadLetterSource::Audit(reference, *attempts);
         let raw = raw(&violation.item).to_string();
         let sent = match &violation.payment {
             Some(payment) => {
-                dead_letters.send_payment(&source, payment, Some(raw), failure.clone()).await
+                dead_letters.send_payment(source, payment, Some(raw), failure.clone()).await
             }
-            None => dead_letters.send_unreadable(&source, raw, failure.clone()).await,
+            None => dead_letters.send_unreadable(source, raw, failure.clone()).await,
         };
         sent.context("writing a dead letter")?;
         let change = match attempts {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::api::OutgoingMessage;
+use super::deduplication::{DeadLetterSource, DeduplicationId};
 use super::producer::{Producer, SendError};
 use crate::payments::StoredPayment;
 use domain::{Failure, Payment};
 
-/// Most bytes of an unreadable text in a letter. Escaped as JSON it may grow sixfold, and SQS
+/// Most bytes of an unreadable text in a dead letter. Escaped as JSON it may grow sixfold, and SQS
 /// takes 1 MiB; a payment has at most 8 KB.
 pub const MAX_RAW_BYTES: usize = 128 * 1024;
 
@@ -39,16 +40,14 @@ pub struct DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// Letters from `service` go through `producer`.
+    /// Dead letters from `service` go through `producer`.
     #[must_use]
     pub fn new(producer: Producer, service: &'static str) -> Self {
         Self { producer, service }
     }
 
-    /// Puts a payment there that is FAILED, with the message that contradicts it if one does.
-    /// The deduplication id is that of the change to FAILED: between two of them a payment is
-    /// attempted or decided about, so its attempts or its code differ (INV-7). Whoever wants one
-    /// dead letter for each of them uses [`crate::dead_letters::dead_letter`].
+    /// Puts a payment there that is FAILED, with the message that contradicts it if one does. One
+    /// dead letter for each change to FAILED is what [`crate::dead_letters::dead_letter`] writes.
     ///
     /// # Errors
     /// [`SendError`]: the message must then not be acknowledged.
@@ -58,21 +57,18 @@ impl DeadLetterQueue {
         failure: Failure,
         raw: Option<String>,
     ) -> Result<(), SendError> {
-        let payment = &stored.payment;
-        let source = format!("{}-{}", payment.id, stored.attempts);
-        self.send(payment.account.to_string(), &source, failure, Some(payment.clone()), raw).await
+        let source = DeadLetterSource::Failed(stored.payment.id, stored.attempts);
+        self.send_payment(source, &stored.payment, raw, failure).await
     }
 
     /// Puts one payment there, with the message that contradicts it if one does. The group is
-    /// the account, so the order of its payments holds in the dead-letter queue too. `source`
-    /// is the id of the message that asked for the payment: a crash and a redelivery bury it
-    /// once (INV-7).
+    /// the account, so the order of its payments holds in the dead-letter queue too.
     ///
     /// # Errors
     /// [`SendError`]: the message must then not be acknowledged.
     pub async fn send_payment(
         &self,
-        source: &str,
+        source: DeadLetterSource<'_>,
         payment: &Payment,
         raw: Option<String>,
         failure: Failure,
@@ -82,14 +78,13 @@ impl DeadLetterQueue {
     }
 
     /// Puts there, word for word, what could not be read as a payment (the first
-    /// [`MAX_RAW_BYTES`] of it). `source` tells it from all others: a sequence number, a
-    /// message id.
+    /// [`MAX_RAW_BYTES`] of it).
     ///
     /// # Errors
     /// [`SendError`]: what was read must then not be acknowledged.
     pub async fn send_unreadable(
         &self,
-        source: &str,
+        source: DeadLetterSource<'_>,
         raw: String,
         failure: Failure,
     ) -> Result<(), SendError> {
@@ -99,7 +94,7 @@ impl DeadLetterQueue {
     async fn send(
         &self,
         group: String,
-        source: &str,
+        source: DeadLetterSource<'_>,
         failure: Failure,
         payment: Option<Payment>,
         mut raw: Option<String>,
@@ -107,11 +102,11 @@ impl DeadLetterQueue {
         if let Some(raw) = &mut raw {
             raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
         }
-        let deduplication = format!("{source}-{}", failure.code);
+        let deduplication = DeduplicationId::DeadLetter(source, failure.code).to_string();
         let service = self.service.to_owned();
-        let letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
-        let body = serde_json::to_string(&letter)
-            .unwrap_or_else(|_| unreachable!("a letter holds nothing that JSON lacks"));
+        let dead_letter = DeadLetter { failure, service, at: Timestamp::now(), payment, raw };
+        let body = serde_json::to_string(&dead_letter)
+            .unwrap_or_else(|_| unreachable!("a dead letter holds nothing that JSON lacks"));
         self.producer.send(&[OutgoingMessage { group, deduplication, body }]).await
     }
 }

@@ -1,36 +1,27 @@
-//! The bodies of queue messages, and with which group and deduplication id they are sent.
+//! The messages of the queues: their bodies and groups.
 
 use serde::{Deserialize, Serialize};
 
 use super::api::OutgoingMessage;
-use domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey, fnv1a};
-
-/// Which dispatch of a payment a message in `payments.fifo` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dispatch {
-    /// The first.
-    First,
-    /// Another, after so many attempts, because its message is lost.
-    Again(u32),
-}
+use super::deduplication::{ConfirmationSource, DeduplicationId, Dispatch};
+use domain::{Failure, Money, Payment, PaymentRef, Settlement, TraceKey};
 
 impl Dispatch {
-    /// The message that asks for it. The group is the account (INV-5). The deduplication id is
-    /// that of the item, so that a record read twice within 5 minutes is queued once, and an
-    /// id used for two days is not swallowed but refused by the transaction service; another
-    /// dispatch has another id, or SQS would drop what replaces a lost message (INV-7).
+    /// The message that asks for it. The group is the account (INV-5).
     #[must_use]
     pub fn message(self, payment: &Payment) -> OutgoingMessage {
-        let item = format!("{}-{}", payment.due, payment.id);
-        OutgoingMessage {
-            group: payment.account.to_string(),
-            deduplication: match self {
-                Self::First => item,
-                Self::Again(attempts) => format!("{item}-again-{attempts}"),
-            },
-            body: serde_json::to_string(payment)
-                .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
-        }
+        payment_message(DeduplicationId::Dispatch(self, payment), payment)
+    }
+}
+
+/// The message in `payments.fifo` that carries `payment`. The group is the account (INV-5).
+#[must_use]
+pub fn payment_message(id: DeduplicationId<'_>, payment: &Payment) -> OutgoingMessage {
+    OutgoingMessage {
+        group: payment.account.to_string(),
+        deduplication: id.to_string(),
+        body: serde_json::to_string(payment)
+            .unwrap_or_else(|_| unreachable!("a payment holds nothing that JSON lacks")),
     }
 }
 
@@ -64,12 +55,9 @@ pub enum ReportedResult {
 
 impl Confirmation {
     /// The message that carries it. The group is the payment: confirmations need no order
-    /// among each other. The deduplication id holds the result, so that a second, different
-    /// one of the same payment reaches the confirmer, which raises it; and the `occasion` (the
-    /// attempt, or the callback), so that what one attempt sent in vain is not what swallows
-    /// the next one's (INV-7).
+    /// among each other.
     #[must_use]
-    pub fn message(&self, occasion: &str) -> OutgoingMessage {
+    pub fn message(&self, source: ConfirmationSource<'_>) -> OutgoingMessage {
         let result = match &self.result {
             ReportedResult::Settled(settlement) => &settlement.transaction_id,
             ReportedResult::Rejected(failure) => &failure.reason,
@@ -77,7 +65,7 @@ impl Confirmation {
         let id = self.payment.id;
         OutgoingMessage {
             group: id.to_string(),
-            deduplication: format!("{id}-{occasion}-{:016x}", fnv1a(result.as_bytes())),
+            deduplication: DeduplicationId::Confirmation(id, source, result).to_string(),
             body: serde_json::to_string(self)
                 .unwrap_or_else(|_| unreachable!("a confirmation holds nothing that JSON lacks")),
         }

@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod consumer;
 mod dead_letter;
+mod deduplication;
 mod error;
 mod heartbeat;
 mod messages;
@@ -22,7 +23,8 @@ pub use api::{
 };
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
+pub use deduplication::{ConfirmationSource, DeadLetterSource, DeduplicationId, Dispatch};
 pub use error::QueueError;
-pub use messages::{Confirmation, Dispatch, ReportedResult};
+pub use messages::{Confirmation, ReportedResult, payment_message};
 pub use producer::{Producer, SendError};
 pub use sqs::SqsQueue;

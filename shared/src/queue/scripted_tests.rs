@@ -232,12 +232,13 @@ fn confirmation(payment: &str, transaction: &str) -> Confirmation {
 fn a_confirmation_has_an_id_of_its_own_for_each_payment_occasion_and_result() {
     let one = "A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
     let other = "A/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ac";
-    let id = |payment, transaction, occasion: &str| {
-        confirmation(payment, transaction).message(occasion).deduplication
+    let id = |payment, transaction, attempt: u32| {
+        let source = ConfirmationSource::Attempt(attempt);
+        confirmation(payment, transaction).message(source).deduplication
     };
-    let first = id(one, "T1", "1");
-    assert_eq!(first, id(one, "T1", "1"));
-    for another in [id(other, "T1", "1"), id(one, "T2", "1"), id(one, "T1", "2")] {
+    let first = id(one, "T1", 1);
+    assert_eq!(first, id(one, "T1", 1));
+    for another in [id(other, "T1", 1), id(one, "T2", 1), id(one, "T1", 2)] {
         assert_ne!(first, another, "SQS would drop it within five minutes");
     }
 }
@@ -252,6 +253,7 @@ async fn a_dead_letter_has_an_id_of_its_own_for_each_message_and_reason() {
         ("m2", FailureCode::Rejected),
         ("m1", FailureCode::Refused),
     ] {
+        let source = DeadLetterSource::Message(source);
         letters.send_unreadable(source, "x".to_owned(), Failure::new(code, "x")).await.unwrap();
     }
     let ids = queue.sent.lock().unwrap().concat();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Failure, Payment};
 use shared::queue::{
-    DeadLetterQueue, MessageCount, OutgoingMessage, Producer, QueueCallError, SendError,
+    DeadLetterQueue, DeadLetterSource, MessageCount, OutgoingMessage, Producer, QueueCallError,
+    SendError,
 };
 
 /// The two queues. Each call returns within a bound of time of its own.
@@ -53,6 +54,7 @@ impl Outlet for Queues {
         raw: String,
         failure: Failure,
     ) -> Result<(), SendError> {
+        let source = DeadLetterSource::Record(source);
         match payment {
             Some(payment) => {
                 self.dead_letters.send_payment(source, payment, Some(raw), failure).await

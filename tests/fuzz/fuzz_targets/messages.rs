@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use domain::{Amount, Payment, Settlement};
-use shared::queue::{Confirmation, DeadLetter, Dispatch, ReportedResult};
+use shared::queue::{Confirmation, ConfirmationSource, DeadLetter, Dispatch, ReportedResult};
 
 /// Reads a body, and what is written of it.
 fn stable<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &str) -> Option<T> {
@@ -41,7 +41,7 @@ fuzz_target!(|body: &str| {
             let length = settlement.transaction_id.len();
             assert!((1..=Settlement::MAX_TRANSACTION_ID_BYTES).contains(&length), "{length}");
         }
-        assert!(confirmation.message("callback-0123456789abcdef").deduplication.len() <= 128);
+        assert!(confirmation.message(ConfirmationSource::Callback("a")).deduplication.len() <= 128);
     }
     if let Some(letter) = stable::<DeadLetter>(body) {
         letter.payment.as_ref().inspect(|payment| is_payment(payment));

@@ -14,7 +14,7 @@ use local::transactions::{Faults, Journal};
 use serde_json::Value;
 use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{Change, InsertResult, PaymentStore, PaymentsTable};
-use shared::queue::{Confirmation, Dispatch, Producer, ReportedResult};
+use shared::queue::{Confirmation, ConfirmationSource, Dispatch, Producer, ReportedResult};
 
 use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
@@ -199,7 +199,7 @@ async fn what_was_archived_is_not_paid_again_whoever_inserts_or_sends_it_again()
     let queue = Producer::open(&flow.world.aws, names.confirmations_queue()).await.unwrap();
     let result = ReportedResult::Settled(settlement(&first[0]));
     let late = Confirmation { payment: first[0].reference(), result, money: None, trace_key: None };
-    queue.send(&[late.message("again")]).await.unwrap();
+    queue.send(&[late.message(ConfirmationSource::Callback("again"))]).await.unwrap();
     let again = Payment { created_at: Timestamp::now(), ..first[1].clone() };
     let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..first[2].clone() };
     let anew = [again, dearer];

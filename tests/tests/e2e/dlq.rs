@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use local::transactions::{Faults, Journal};
 use serde_json::Value;
 use shared::payments::{Change, FirstClaim, PaymentStore};
-use shared::queue::{DeadLetterQueue, Producer};
+use shared::queue::{DeadLetterQueue, DeadLetterSource, Producer};
 use shared::transaction::{
     ContractSettings, TransactionClient, TransactionService, TransactionSettings,
 };
@@ -152,7 +152,10 @@ impl ByHand {
         let producer = Producer::open(&flow.world.aws, names.dead_letter_queue()).await.unwrap();
         let dead_letters = DeadLetterQueue::new(producer, "test");
         let source = payment.id.to_string();
-        dead_letters.send_payment(&source, payment, None, failure.clone()).await.unwrap();
+        dead_letters
+            .send_payment(DeadLetterSource::Message(&source), payment, None, failure.clone())
+            .await
+            .unwrap();
     }
 }
 
@@ -235,7 +238,10 @@ async fn letters_that_only_a_person_can_close_are_listed_refused_and_kept() {
     let codes = [FailureCode::MalformedRecord, FailureCode::Mismatch, FailureCode::Conflict];
     for code in codes {
         let failure = Failure::new(code, "by hand");
-        dead_letters.send_unreadable("m", "{}".to_owned(), failure).await.unwrap();
+        dead_letters
+            .send_unreadable(DeadLetterSource::Message("m"), "{}".to_owned(), failure)
+            .await
+            .unwrap();
     }
     for _ in 0..2 {
         let (lines, _) = dlq(&flow, &["list"]);

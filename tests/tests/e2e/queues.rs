@@ -6,7 +6,8 @@ use domain::{Failure, FailureCode, Settlement, Status};
 use local::transactions::Faults;
 use shared::config::Receiving;
 use shared::queue::{
-    Confirmation, Consumer, DeadLetterQueue, OutgoingMessage, Producer, ReportedResult,
+    Confirmation, Consumer, DeadLetterQueue, DeadLetterSource, OutgoingMessage, Producer,
+    ReportedResult,
 };
 
 use crate::failures::letters;
@@ -49,7 +50,10 @@ async fn a_payment_is_buried_once_for_each_message_that_failed() {
     // Twice by a redelivery of one message, once more by a replay.
     for (message, reason) in [("m-1", "one"), ("m-1", "one again"), ("m-2", "two")] {
         let failure = Failure::new(FailureCode::Rejected, reason);
-        dead_letters.send_payment(message, &payment, None, failure).await.unwrap();
+        dead_letters
+            .send_payment(DeadLetterSource::Message(message), &payment, None, failure)
+            .await
+            .unwrap();
     }
     let reasons: Vec<_> =
         letters(&flow, 2).await.into_iter().map(|letter| letter.failure.reason).collect();

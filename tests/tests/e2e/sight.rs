@@ -11,7 +11,7 @@ use local::transactions::Faults;
 use serde_json::Value;
 use shared::config::Receiving;
 use shared::payments::{Change, PaymentStore};
-use shared::queue::{Consumer, DeadLetterQueue, Producer};
+use shared::queue::{Consumer, DeadLetterQueue, DeadLetterSource, Producer};
 
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
 
@@ -164,7 +164,10 @@ async fn letters_in_somebody_elses_hand_are_said_to_be_there() {
     for stored in flow.payments().await {
         let failure = Failure::new(FailureCode::Rejected, "by hand");
         let source = stored.payment.id.to_string();
-        dead_letters.send_payment(&source, &stored.payment, None, failure).await.unwrap();
+        dead_letters
+            .send_payment(DeadLetterSource::Message(&source), &stored.payment, None, failure)
+            .await
+            .unwrap();
     }
     let (lines, code) = dueflow(&flow, &["dlq", "list"]);
     assert_eq!((code, &lines[5]["summary"]["in_flight"]), (0, &0.into()), "{lines:#?}");

@@ -15,7 +15,9 @@ use shared::dispatch_stop::{DispatchStops, StopTable};
 use shared::installation::Agreement;
 use shared::payments::archive::{PaymentsAndArchive, archive_payments};
 use shared::payments::{Change, FirstClaim, PaymentStore, PaymentsTable};
-use shared::queue::{DeadLetterQueue, Dispatch, OutgoingMessage, Producer};
+use shared::queue::{
+    ConfirmationSource, DeadLetterQueue, DeadLetterSource, Dispatch, OutgoingMessage, Producer,
+};
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -104,10 +106,13 @@ impl Bank {
     }
 
     pub(crate) async fn sent_confirmations(&self) -> Vec<Value> {
-        let occasions = ["1", "callback-a", "callback-b"];
+        let sources = [
+            ConfirmationSource::Attempt(1),
+            ConfirmationSource::Callback("a"),
+            ConfirmationSource::Callback("b"),
+        ];
         let confirmations = payments::confirmations();
-        let messages =
-            confirmations.iter().zip(occasions).map(|(one, occasion)| one.message(occasion));
+        let messages = confirmations.iter().zip(sources).map(|(one, source)| one.message(source));
         self.sent(self.names().confirmations_queue(), messages.collect()).await
     }
 
@@ -127,9 +132,24 @@ impl Bank {
         letters.send_failed(&stored, payments::rejection(), None).await.unwrap();
         let mismatch = Failure::new(FailureCode::Mismatch, "the amount differs");
         let raw = "{\"Amount\":1}".to_owned();
-        letters.send_payment("message-1", &payments::claimed(), Some(raw), mismatch).await.unwrap();
+        letters
+            .send_payment(
+                DeadLetterSource::Message("message-1"),
+                &payments::claimed(),
+                Some(raw),
+                mismatch,
+            )
+            .await
+            .unwrap();
         let unreadable = Failure::new(FailureCode::MalformedMessage, "expected value");
-        letters.send_unreadable("message-2", "no payment".to_owned(), unreadable).await.unwrap();
+        letters
+            .send_unreadable(
+                DeadLetterSource::Message("message-2"),
+                "no payment".to_owned(),
+                unreadable,
+            )
+            .await
+            .unwrap();
         self.received(&queue, 3).await
     }
 
