@@ -47,7 +47,7 @@ impl LocalOptions {
 pub enum Queues {
     /// In memory; they end with the process.
     InMemory,
-    /// Also in `queues.jsonl`, which the next start goes on from.
+    /// Also in `queues.json`, which the next start goes on from.
     Kept,
 }
 
@@ -100,10 +100,10 @@ impl Local {
         let listener = bind("SQS", options.sqs_port).await?;
         let kept = match options.queues {
             Queues::InMemory => None,
-            Queues::Kept => Some(options.dir.join("queues.jsonl")),
+            Queues::Kept => Some(options.dir.join("queues.json")),
         };
         let sqs =
-            Sqs::start(listener, SqsOptions { journal: kept, ..SqsOptions::default() }).await?;
+            Sqs::start(listener, SqsOptions { snapshot: kept, ..SqsOptions::default() }).await?;
         let listener = bind("the transaction service", options.transactions_port).await?;
         let journal = options.dir.join("journal.jsonl");
         let transactions = TransactionService::start(listener, &journal, options.faults).await?;

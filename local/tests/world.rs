@@ -32,6 +32,6 @@ async fn queues_come_back_where_they_are_kept_and_only_there() {
         let local = start(folder.path(), queues).await;
         assert_eq!(succeeds(&local, Op::GetQueueUrl, find).await, found, "{queues:?}");
         local.stop().await.unwrap();
-        assert_eq!(folder.path().join("queues.jsonl").exists(), found);
+        assert_eq!(folder.path().join("queues.json").exists(), found);
     }
 }

@@ -1,6 +1,6 @@
 //! The engine's clock: the wall clock at the start, and tokio's clock from then on, so that time
-//! never goes back and tests can hold it. Where queues are recalled, time does not go back to
-//! before their latest change either.
+//! never goes back and tests can hold it. After a restart from a snapshot, time does not go back
+//! to before that either.
 
 use std::time::SystemTime;
 

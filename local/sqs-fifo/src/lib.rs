@@ -9,13 +9,11 @@ mod answer;
 mod calls;
 mod clock;
 mod handler;
-mod journal;
-#[doc(hidden)]
-pub mod lines;
 mod operations;
 mod query;
 mod server;
 mod shell;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +22,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustack_sqs_http::dispatch::SqsHandler;
 use tokio::net::TcpListener;
@@ -32,12 +31,15 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use clock::Clock;
-use engine::{Engine, Limits, Recollection};
+use engine::{Engine, Limits};
 use handler::Handler;
-use journal::QueueJournal;
 use shell::Shell;
+use snapshot::SnapshotFile;
 
-pub use lines::JournalError;
+pub use snapshot::SnapshotError;
+
+/// Least pause between two snapshots.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the queue service says of itself, and its quotas.
 #[derive(Debug, Clone)]
@@ -48,8 +50,9 @@ pub struct SqsOptions {
     pub account_id: String,
     /// Quotas; those of AWS unless changed.
     pub limits: Limits,
-    /// File that keeps the queues over restarts; without one they end with the process.
-    pub journal: Option<PathBuf>,
+    /// File that keeps the queues over restarts; without one they end with the process. Region,
+    /// account and quotas are then those of the first start.
+    pub snapshot: Option<PathBuf>,
 }
 
 /// Why the queue service did not start.
@@ -58,9 +61,9 @@ pub enum StartError {
     /// The listener has no address.
     #[error("address of the queue service")]
     Address(#[source] io::Error),
-    /// The journal cannot be used.
-    #[error("journal of the queues")]
-    Journal(#[from] JournalError),
+    /// The snapshot cannot be used.
+    #[error("snapshot of the queues")]
+    Snapshot(#[from] SnapshotError),
 }
 
 impl Default for SqsOptions {
@@ -69,55 +72,85 @@ impl Default for SqsOptions {
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
             limits: Limits::default(),
-            journal: None,
+            snapshot: None,
         }
     }
 }
 
-/// The engine that the journal tells of, or a new one without a journal.
-fn recall(options: &SqsOptions) -> Result<(Engine, Option<QueueJournal>), JournalError> {
-    let SqsOptions { region, account_id, limits, journal } = options;
+/// The engine in the snapshot, or a new one.
+fn open(options: &SqsOptions) -> Result<(Engine, Option<SnapshotFile>), SnapshotError> {
+    let SqsOptions { region, account_id, limits, snapshot } = options;
     let (_, seed) = Uuid::now_v7().as_u64_pair();
-    let Some(path) = journal else {
-        return Ok((Engine::new(region, account_id, *limits, seed), None));
+    let new = || Engine::new(region, account_id, *limits, seed);
+    let Some(path) = snapshot else {
+        return Ok((new(), None));
     };
-    let mut recollection = Recollection::new(*limits, seed);
-    let mut journal = QueueJournal::open(path, &mut recollection)?;
-    let mut engine = recollection.into_engine(region, account_id);
-    engine.advance(Clock::start(engine.now()).now());
-    journal.write_anew(&engine)?;
-    engine.keep_changes();
-    Ok((engine, Some(journal)))
+    let (file, engine) = SnapshotFile::open(path)?;
+    let engine = engine.map(|mut engine| {
+        engine.resume(seed);
+        engine
+    });
+    Ok((engine.unwrap_or_else(new), Some(file)))
 }
 
-/// A running queue service. Dropping it stops it without waiting.
+/// Writes the snapshot whenever something was called, until the service stops. It takes at most a
+/// tenth of the time, however large the queues are.
+async fn keep(shell: Arc<Shell>, file: Arc<SnapshotFile>) {
+    let mut pause = SNAPSHOT_INTERVAL;
+    loop {
+        tokio::select! {
+            () = shell.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let began = Instant::now();
+        write(&shell, Arc::clone(&file)).await;
+        pause = SNAPSHOT_INTERVAL.max(began.elapsed() * 9);
+    }
+}
+
+async fn write(shell: &Shell, file: Arc<SnapshotFile>) {
+    let Some(engine) = shell.copy() else {
+        return;
+    };
+    let written = tokio::task::spawn_blocking(move || file.write(&engine)).await;
+    if let Err(error) = written.map_err(io::Error::other).flatten() {
+        tracing::error!(%error, "the snapshot of the queues could not be written; changes since the last one are lost if this process ends");
+    }
+}
+
+/// A running queue service. Dropping it stops it without waiting and without a last snapshot.
 #[derive(Debug)]
 pub struct Sqs {
     shell: Arc<Shell>,
     tasks: TaskTracker,
     stop: DropGuard,
+    snapshot: Option<Arc<SnapshotFile>>,
 }
 
 impl Sqs {
-    /// Serves SQS on `listener`. With a journal, the queues are as they were when it was last
-    /// written to, but for what time has brought about since.
+    /// Serves SQS on `listener`. With a snapshot, the queues are as they were when it was written:
+    /// at [`Sqs::stop`], or, after a process that was killed, about a second before its end.
     ///
     /// # Errors
     /// [`StartError`].
     // Async since it must be called within a runtime, whose clock and tasks it takes.
     pub async fn start(listener: TcpListener, options: SqsOptions) -> Result<Self, StartError> {
         let endpoint = format!("http://{}", listener.local_addr().map_err(StartError::Address)?);
-        let (engine, journal) = recall(&options)?;
+        let (engine, file) = open(&options)?;
         let clock = Clock::start(engine.now());
         let SqsOptions { region, account_id, .. } = options;
-        let shell = Arc::new(Shell::new(engine, journal, clock, endpoint, account_id));
+        let shell = Arc::new(Shell::new(engine, clock, endpoint, account_id));
         let tasks = TaskTracker::new();
         let timer = Arc::clone(&shell);
         tasks.spawn(async move { timer.keep_time().await });
+        let snapshot = file.map(Arc::new);
+        if let Some(file) = &snapshot {
+            tasks.spawn(keep(Arc::clone(&shell), Arc::clone(file)));
+        }
         let handler = Handler(Arc::clone(&shell));
         tasks.spawn(server::serve(listener, handler, region, shell.stop.clone()));
         let stop = shell.stop.clone().drop_guard();
-        Ok(Self { shell, tasks, stop })
+        Ok(Self { shell, tasks, stop, snapshot })
     }
 
     /// Where to reach it, such as `http://127.0.0.1:4100`. Queue URLs start with it.
@@ -139,10 +172,14 @@ impl Sqs {
         Handler(Arc::clone(&self.shell))
     }
 
-    /// Ends open long polls at once, finishes what is being answered, and stops.
+    /// Ends open long polls at once, finishes what is being answered, writes the snapshot if there
+    /// is one, and stops.
     pub async fn stop(self) {
         drop(self.stop);
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(file) = self.snapshot {
+            write(&self.shell, file).await;
+        }
     }
 }

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Calls;
 use super::clock::{Clock, until};
 use super::engine::{Delivery, Engine, Millis, ReceiveRequest, SqsError};
-use super::journal::QueueJournal;
 
 #[derive(Debug)]
 pub(crate) struct Shell {
@@ -29,41 +28,22 @@ pub(crate) struct Shell {
 #[derive(Debug)]
 struct State {
     engine: Engine,
-    journal: Option<QueueJournal>,
+    /// Whether anything was called since the engine was last copied.
+    called: bool,
     /// A bell for each queue that was ever waited for.
     bells: HashMap<Arc<str>, Arc<Notify>>,
     /// When the timer goes off.
     armed: Option<Millis>,
 }
 
-impl State {
-    fn keep_changes(&mut self) -> Result<(), SqsError> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
-        };
-        let changes = self.engine.take_changes();
-        journal.keep(&changes, &self.engine).map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the queues cannot be kept; every call is refused");
-            SqsError::InternalError
-        })
-    }
-}
-
 impl Shell {
-    pub(crate) fn new(
-        engine: Engine,
-        journal: Option<QueueJournal>,
-        clock: Clock,
-        endpoint: String,
-        account: String,
-    ) -> Self {
+    pub(crate) fn new(engine: Engine, clock: Clock, endpoint: String, account: String) -> Self {
         Self {
             stop: CancellationToken::new(),
             endpoint,
             account,
             clock,
-            state: Mutex::new(State { engine, journal, bells: HashMap::new(), armed: None }),
+            state: Mutex::new(State { engine, called: false, bells: HashMap::new(), armed: None }),
             calls: Mutex::default(),
             rearm: Notify::new(),
         }
@@ -94,17 +74,17 @@ impl Shell {
         calls.all()
     }
 
-    /// Calls the engine, keeps what that changed, then wakes whom it concerns.
+    /// Calls the engine, then wakes the polls that it concerns.
     ///
     /// # Errors
-    /// Those of `work`, and `InternalError` if the changes could not be kept.
+    /// Those of `work`.
     pub(crate) fn run<T>(
         &self,
         work: impl FnOnce(&mut Engine, Millis) -> Result<T, SqsError>,
     ) -> Result<T, SqsError> {
         let mut state = self.lock();
         let result = work(&mut state.engine, self.clock.now());
-        self.settle(&mut state)?;
+        self.wake(&mut state);
         result
     }
 
@@ -115,9 +95,9 @@ impl Shell {
         request: &ReceiveRequest,
     ) -> Result<Result<Vec<Delivery>, Arc<Notify>>, SqsError> {
         let mut state = self.lock();
-        let result = state.engine.receive(queue, request, self.clock.now());
-        self.settle(&mut state)?;
-        let deliveries = result?;
+        let deliveries = state.engine.receive(queue, request, self.clock.now());
+        self.wake(&mut state);
+        let deliveries = deliveries?;
         if !deliveries.is_empty() {
             return Ok(Ok(deliveries));
         }
@@ -126,6 +106,12 @@ impl Shell {
             None => state.bells.entry(queue.into()).or_default(),
         };
         Ok(Err(Arc::clone(bell)))
+    }
+
+    /// A copy of the engine, if anything was called since the last one.
+    pub(crate) fn copy(&self) -> Option<Engine> {
+        let mut state = self.lock();
+        std::mem::take(&mut state.called).then(|| state.engine.clone())
     }
 
     /// Lets all who wait for a queue look at it anew: it is gone.
@@ -147,18 +133,18 @@ impl Shell {
                 () = self.stop.cancelled() => return,
                 () = self.rearm.notified() => {}
                 () = until(next) => {
-                    // Whoever calls is told of a journal that failed; time goes on.
-                    let _ = self.run(|engine, now| {
-                        engine.advance(now);
-                        Ok(())
-                    });
+                    let mut state = self.lock();
+                    state.engine.advance(self.clock.now());
+                    self.wake(&mut state);
                 }
             }
         }
     }
 
-    fn settle(&self, state: &mut State) -> Result<(), SqsError> {
-        let kept = state.keep_changes();
+    /// Wakes a poll for each queue that has messages to receive, and the timer if it is to go off
+    /// earlier than before.
+    fn wake(&self, state: &mut State) {
+        state.called = true;
         for queue in state.engine.take_available() {
             if let Some(bell) = state.bells.get(&queue) {
                 bell.notify_one();
@@ -170,7 +156,6 @@ impl Shell {
             state.armed = Some(next);
             self.rearm.notify_one();
         }
-        kept
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

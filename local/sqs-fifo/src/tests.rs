@@ -9,16 +9,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use super::engine::{Engine, Limits, Millis, Recollection};
+use super::engine::{Engine, Limits, Millis};
 use super::handler::answer;
-use super::journal::QueueJournal;
 use super::shell::Shell;
 
 /// Starts a shell with its timer, and the queues `q.fifo` and `dead.fifo`.
 async fn start() -> Arc<Shell> {
     let engine = Engine::new("us-east-1", "000000000000", Limits::default(), 7);
     let clock = Clock::start(engine.now());
-    let shell = Shell::new(engine, None, clock, "http://here".into(), "000000000000".into());
+    let shell = Shell::new(engine, clock, "http://here".into(), "000000000000".into());
     let shell = Arc::new(shell);
     let timer = Arc::clone(&shell);
     tokio::spawn(async move { timer.keep_time().await });
@@ -282,26 +281,6 @@ async fn a_malformed_batch_is_refused_whole() {
         assert_eq!(try_call(&shell, Op::SendMessageBatch, request).await, Err(code.into()));
     }
     assert_eq!(receive(&shell, "q.fifo", 10, 0).await, Ok(vec![]));
-}
-
-#[tokio::test]
-async fn a_call_whose_change_cannot_be_kept_is_refused_and_so_is_every_call_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut recollection = Recollection::new(Limits::default(), 7);
-    let path = folder.path().join("queues.jsonl");
-    let mut journal = QueueJournal::open(&path, &mut recollection).unwrap();
-    let mut engine = recollection.into_engine("us-east-1", "000000000000");
-    engine.keep_changes();
-    journal.fail();
-    let clock = Clock::start(engine.now());
-    let (here, account) = ("http://here".into(), "000000000000".into());
-    let shell = Shell::new(engine, Some(journal), clock, here, account);
-    let list = || try_call(&shell, Op::ListQueues, json!({}));
-    assert_eq!(list().await, Ok(json!({})), "it changes nothing");
-    let create = json!({ "QueueName": "q.fifo", "Attributes": { "FifoQueue": "true" } });
-    let refused = try_call(&shell, Op::CreateQueue, create).await;
-    assert_eq!(refused, Err("InternalFailure".into()));
-    assert_eq!(list().await, Err("InternalFailure".into()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use super::{
     keys::{Keys, Known, Remembered},
     refusal::Refusal,
 };
-use sqs_fifo::lines::{JournalError, TornLine};
+use crate::transactions::journal_reader::{JournalError, TornLine};
 
 /// Nothing is remembered before its line is written, so a panic cannot leave a
 /// book half changed.

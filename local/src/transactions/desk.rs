@@ -24,7 +24,7 @@ use super::{
     refusal::Refusal,
     stopwatch::{Serving, Stopwatch},
 };
-use sqs_fifo::lines::{JournalError, TornLine};
+use crate::transactions::journal_reader::{JournalError, TornLine};
 
 /// Payments ended in one go, each of which writes a line: requests wait no
 /// longer than that for the book.

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::entry::Entry;
-use sqs_fifo::lines::{JournalError, Lines, TornLine};
+use super::journal_reader::{JournalError, JournalReader, TornLine};
 
 /// Bytes of one line. A line of the longest ids, each character escaped, is shorter.
 const LINE_LIMIT: u64 = 16 * 1024;
@@ -38,7 +38,7 @@ impl Journal {
     /// is not an entry is an item of its own and the lines after it follow.
     pub fn read(path: &Path) -> impl Iterator<Item = Result<Entry, JournalError>> + use<> {
         let (lines, failure) = match File::open(path) {
-            Ok(file) => (Some(Lines::new(path, file, LINE_LIMIT)), None),
+            Ok(file) => (Some(JournalReader::new(path, file, LINE_LIMIT)), None),
             Err(source) => {
                 let path = path.to_owned();
                 (None, Some(Err(JournalError::Open { path, source })))
@@ -64,7 +64,7 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut cut = None;
-        for record in Lines::<_, T>::new(path, &file, LINE_LIMIT) {
+        for record in JournalReader::<_, T>::new(path, &file, LINE_LIMIT) {
             match record {
                 Ok(record) => recall(record),
                 Err(JournalError::Torn { torn, .. }) => {

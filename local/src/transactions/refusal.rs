@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{answer::Status, echo::Echo};
-use sqs_fifo::lines::JournalError;
+use crate::transactions::journal_reader::JournalError;
 
 /// Seconds after which a request that found the queue full may come again.
 const RETRY_SOON: &str = "1";

@@ -19,7 +19,7 @@ use super::{
     routes::routes,
     stopwatch::Serving,
 };
-use sqs_fifo::lines::{JournalError, TornLine};
+use crate::transactions::journal_reader::{JournalError, TornLine};
 
 /// Ample: at the stop every connection is cut, and none waits for a client.
 const STOP_LIMIT: Duration = Duration::from_secs(2);

@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::groups::GroupKey;
 use super::ids::SequenceNumber;
 use super::time::Millis;
 
 /// A message's arrival.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Arrival {
     pub(crate) sequence: SequenceNumber,
     pub(crate) sent: Millis,
@@ -18,7 +20,7 @@ pub(crate) struct Arrival {
 
 /// Messages wait behind a gate until the queue's delay has passed and they are near enough to
 /// the front to be found. Both come true in the order of arrival.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Arrivals {
     waiting: VecDeque<Arrival>,
     /// Messages past the gate, and traces of those that have left since.
@@ -37,11 +39,6 @@ impl Arrivals {
         if self.present >= gate.look_ahead || first.sent + gate.delay > now {
             return None;
         }
-        self.admit_again()
-    }
-
-    /// Lets the next message pass whatever its time: it had passed before.
-    pub(crate) fn admit_again(&mut self) -> Option<GroupKey> {
         let arrival = self.waiting.pop_front()?;
         self.present += 1;
         self.admitted.push_back(arrival);

@@ -4,11 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::receipt::Receipt;
 use super::time::Millis;
 
 /// What a receive handed out.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     pub(crate) receipts: Vec<Receipt>,
     /// When all of its messages become visible, if none was changed since.
@@ -17,7 +19,7 @@ pub(crate) struct Attempt {
 }
 
 /// The receives of a queue that carried an attempt id, for a fixed time each.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attempts {
     span: Duration,
     by_id: HashMap<Arc<str>, Attempt>,

@@ -17,14 +17,14 @@ pub(crate) enum DeduplicationScope {
 }
 
 /// What the throughput quota applies to. Kept, not enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FifoThroughputLimit {
     PerQueue,
     PerMessageGroupId,
 }
 
 /// The settable attributes of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QueueAttributes {
     pub(crate) delay: Duration,
     pub(crate) visibility_timeout: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct QueueAttributes {
     pub(crate) throughput_limit: FifoThroughputLimit,
     pub(crate) redrive: Option<RedrivePolicy>,
     /// Attributes that are kept and shown, with no effect here.
-    kept: BTreeMap<&'static str, String>,
+    kept: BTreeMap<String, String>,
 }
 
 /// Attributes in `kept`.
@@ -60,7 +60,7 @@ impl QueueAttributes {
             deduplication_scope: DeduplicationScope::Queue,
             throughput_limit: FifoThroughputLimit::PerQueue,
             redrive: None,
-            kept: BTreeMap::from([("SqsManagedSseEnabled", "true".to_owned())]),
+            kept: BTreeMap::from([("SqsManagedSseEnabled".to_owned(), "true".to_owned())]),
         }
     }
 
@@ -82,24 +82,6 @@ impl QueueAttributes {
             return Err(SqsError::InvalidAttributeValue("FifoThroughputLimit".into()));
         }
         Ok(new)
-    }
-
-    /// The attributes that were told so.
-    ///
-    /// # Errors
-    /// `InvalidAttributeName` or `InvalidAttributeValue`.
-    pub(crate) fn recall(
-        told: &BTreeMap<String, String>,
-        limits: &Limits,
-    ) -> Result<Self, SqsError> {
-        let mut blank = Self::new(limits);
-        blank.kept.clear();
-        blank.with(told, limits)
-    }
-
-    /// All attributes, to be recalled.
-    pub(crate) fn told(&self) -> BTreeMap<String, String> {
-        self.shown().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     fn set(&mut self, name: &str, value: &str, limits: &Limits) -> Result<(), SqsError> {
@@ -147,21 +129,23 @@ impl QueueAttributes {
     }
 
     fn keep(&mut self, name: &str, value: &str) -> Result<(), SqsError> {
-        let Some(name) = KEPT.into_iter().find(|kept| *kept == name) else {
+        if !KEPT.contains(&name) {
             return Err(SqsError::InvalidAttributeName(name.to_owned()));
-        };
+        }
         if value.is_empty() {
             self.kept.remove(name);
         } else {
-            self.kept.insert(name, value.to_owned());
+            self.kept.insert(name.to_owned(), value.to_owned());
         }
         Ok(())
     }
 
     /// The attributes by the names and in the texts of SQS.
-    pub(crate) fn shown(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn shown(&self) -> BTreeMap<String, String> {
         let mut shown = self.kept.clone();
-        let mut show = |name, value: &dyn ToString| shown.insert(name, value.to_string());
+        let mut show = |name: &str, value: &dyn ToString| {
+            shown.insert(name.to_owned(), value.to_string());
+        };
         show("DelaySeconds", &self.delay.as_secs());
         show("VisibilityTimeout", &self.visibility_timeout.as_secs());
         show("ReceiveMessageWaitTimeSeconds", &self.wait_time.as_secs());

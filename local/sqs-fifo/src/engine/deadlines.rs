@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use serde::{Deserialize, Serialize};
+
 use super::groups::{GroupKey, Groups};
 use super::ids::SequenceNumber;
 use super::time::Millis;
 
 /// The end of one message's visibility timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Deadline {
     pub(crate) at: Millis,
     pub(crate) group: GroupKey,
@@ -26,7 +28,7 @@ impl Deadline {
 
 /// A heap of deadlines. One that was changed or whose message was deleted stays in it until its
 /// time comes, or until such are the larger part of the heap.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Deadlines(BinaryHeap<Reverse<Deadline>>);
 
 impl Deadlines {

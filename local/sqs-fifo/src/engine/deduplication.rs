@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use uuid::Uuid;
 
 use super::ids::SequenceNumber;
@@ -11,23 +13,24 @@ use super::time::Millis;
 
 /// What makes two messages the same: the deduplication id, and with the scope `messageGroup`
 /// also the group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct DeduplicationKey {
     pub(crate) group: Option<Arc<str>>,
     pub(crate) id: Arc<str>,
 }
 
 /// The first message sent with a key.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct First {
     pub(crate) id: Uuid,
     pub(crate) sequence: SequenceNumber,
 }
 
 /// Remembers each key for a fixed time from its first message on; a duplicate does not renew it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Window {
     span: Duration,
+    #[serde(with = "pairs")]
     firsts: HashMap<DeduplicationKey, First>,
     line: VecDeque<(Millis, DeduplicationKey)>,
 }
@@ -46,18 +49,27 @@ impl Window {
     }
 
     pub(crate) fn remember(&mut self, key: DeduplicationKey, first: First, now: Millis) {
-        self.remember_until(key, first, now + self.span);
-    }
-
-    /// Remembers what was remembered before, in the order of their ends.
-    pub(crate) fn remember_until(&mut self, key: DeduplicationKey, first: First, until: Millis) {
-        self.line.push_back((until, key.clone()));
+        self.line.push_back((now + self.span, key.clone()));
         self.firsts.insert(key, first);
     }
+}
 
-    /// What is remembered, in the order of their ends.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Millis, &DeduplicationKey, First)> {
-        let line = self.line.iter();
-        line.filter_map(|(until, key)| Some((*until, key, *self.firsts.get(key)?)))
+/// The map as a list of pairs: JSON has only texts for keys.
+mod pairs {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{DeduplicationKey, First};
+
+    type Firsts = HashMap<DeduplicationKey, First>;
+
+    pub(super) fn serialize<S: Serializer>(firsts: &Firsts, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(firsts)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Firsts, D::Error> {
+        let pairs = Vec::<(DeduplicationKey, First)>::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use md5::Digest as _;
 use rustack_sqs_model::types::MessageAttributeValue;
 
 /// An MD5 digest, shown as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Md5([u8; 16]);
 
 impl Md5 {

@@ -14,11 +14,8 @@ use super::time::Millis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct GroupKey(pub(crate) u32);
 
-/// Places past this are not recalled: there never were that many groups at a time.
-const FARTHEST: usize = 1 << 24;
-
 /// A message in its place in a group.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) message: Arc<Message>,
     pub(crate) sequence: SequenceNumber,
@@ -47,7 +44,7 @@ impl Held {
 
 /// The messages of one group. Those in flight are among the first ten, since a group hands out
 /// at most ten from its head and then nothing until none of them is in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     id: Arc<str>,
     pub(crate) messages: VecDeque<Held>,
@@ -71,7 +68,7 @@ impl Group {
 }
 
 /// The groups of a queue that have messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Groups {
     by_id: HashMap<Arc<str>, GroupKey>,
     places: Vec<Option<Group>>,
@@ -93,44 +90,11 @@ impl Groups {
         key
     }
 
-    /// Puts a message that is recalled at the end of its group, which is kept at `place` again
-    /// unless another is. To be followed by [`Groups::recalled`].
-    pub(crate) fn recall(&mut self, place: GroupKey, message: Message) -> GroupKey {
-        let at = place.0 as usize;
-        if !self.by_id.contains_key(&message.group) && at < FARTHEST {
-            if at >= self.places.len() {
-                self.places.resize_with(at + 1, || None);
-            }
-            if self.places[at].is_none() {
-                self.put(place, &message.group);
-            }
-        }
-        self.push(message)
-    }
-
-    /// Ends recalling: places without a group are free.
-    pub(crate) fn recalled(&mut self) {
-        let places = (0..).map(GroupKey).zip(&self.places);
-        self.free = places.filter(|(_, group)| group.is_none()).map(|(key, _)| key).collect();
-    }
-
-    /// All messages with the places of their groups, in the order of those.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupKey, &Held)> {
-        let places = (0..).map(GroupKey).zip(&self.places);
-        let groups = places.filter_map(|(key, group)| Some((key, group.as_ref()?)));
-        groups.flat_map(|(key, group)| group.messages.iter().map(move |held| (key, held)))
-    }
-
     fn open(&mut self, id: &Arc<str>) -> GroupKey {
         let key = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             GroupKey(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
         });
-        self.put(key, id);
-        key
-    }
-
-    fn put(&mut self, key: GroupKey, id: &Arc<str>) {
         self.places[key.0 as usize] = Some(Group {
             id: Arc::clone(id),
             messages: VecDeque::new(),
@@ -139,6 +103,7 @@ impl Groups {
             ticket: None,
         });
         self.by_id.insert(Arc::clone(id), key);
+        key
     }
 
     pub(crate) fn get(&self, key: GroupKey) -> Option<&Group> {

@@ -31,7 +31,7 @@ impl fmt::Display for SequenceNumber {
 }
 
 /// Source of ids. The same seed gives the same ids.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ids {
     random: u64,
     sequence: u64,
@@ -45,15 +45,14 @@ impl Ids {
         Self { receipt: split_mix(&mut random), random, sequence: SequenceNumber::FIRST, queue: 0 }
     }
 
-    /// Goes on after these numbers, which were given away before.
-    pub(crate) fn skip(&mut self, sequence: SequenceNumber, queue: u32) {
-        self.sequence = self.sequence.max(sequence.0);
-        self.queue = self.queue.max(queue);
-    }
-
-    /// The numbers given away last: of a message, of a queue.
-    pub(crate) fn latest(&self) -> (SequenceNumber, u32) {
-        (SequenceNumber(self.sequence), self.queue)
+    /// Goes on after a restart from a snapshot, which may lack what was given away last: skips
+    /// far ahead and draws from another seed, so that nothing is given away twice.
+    pub(crate) fn skip_ahead(&mut self, seed: u64) {
+        *self = Self {
+            sequence: self.sequence + 1_000_000_000,
+            queue: self.queue + 1_000,
+            ..Self::new(seed)
+        };
     }
 
     pub(crate) fn sequence(&mut self) -> SequenceNumber {

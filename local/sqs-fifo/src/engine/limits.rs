@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Most messages a receive returns, and most entries a batch holds.
 pub const BATCH: usize = 10;
 
@@ -11,7 +13,7 @@ pub(crate) const LONGEST_VISIBILITY: Duration = Duration::from_secs(43_200);
 /// Quotas of a queue. `Default` gives those of AWS.
 ///
 /// Source: SQS Developer Guide, "FIFO queue quotas" and "Message quotas".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Messages received and not yet deleted. Past it a receive returns nothing, without an error.
     pub in_flight: usize,

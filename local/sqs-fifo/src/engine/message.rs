@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use rustack_sqs_model::types::MessageAttributeValue;
 use uuid::Uuid;
 
-use super::changes::MessageRecord;
 use super::digest::Md5;
 use super::error::SqsError;
 use super::ids::SequenceNumber;
@@ -111,7 +112,7 @@ impl Draft {
 }
 
 /// A message on a queue. Never changes; a move to another queue makes a new one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Message {
     /// `MessageId`.
     pub id: Uuid,
@@ -133,25 +134,6 @@ pub struct Message {
     pub trace_header: Option<Arc<str>>,
     /// `DeadLetterQueueSourceArn`: the queue whose redrive policy moved it here.
     pub dead_letter_source: Option<Arc<str>>,
-}
-
-impl Message {
-    /// The message that was recorded.
-    pub(crate) fn recall(record: MessageRecord) -> Self {
-        let text = |text: Option<String>| text.map(Arc::from);
-        Self {
-            id: record.id,
-            sequence: record.sequence,
-            sent: record.sent,
-            group: record.group.into(),
-            deduplication_id: record.deduplication_id.into(),
-            body_md5: Md5::of_body(&record.body),
-            body: record.body.into(),
-            attributes: record.attributes.map(Arc::new),
-            trace_header: text(record.trace_header),
-            dead_letter_source: text(record.dead_letter_source),
-        }
-    }
 }
 
 fn check_id(parameter: &str, id: &str) -> Result<(), SqsError> {

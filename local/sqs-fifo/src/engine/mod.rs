@@ -9,7 +9,6 @@
 mod arrivals;
 mod attempts;
 mod attributes;
-mod changes;
 mod deadlines;
 mod deduplication;
 mod digest;
@@ -21,11 +20,9 @@ mod message;
 mod moves;
 mod queue;
 mod ready;
-mod recall;
 mod receipt;
 mod redrive;
 mod registry;
-mod retell;
 mod send;
 mod time;
 
@@ -34,6 +31,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use digest::Md5;
 pub use error::SqsError;
@@ -46,15 +45,11 @@ pub use receipt::Receipt;
 pub use send::Sent;
 pub use time::Millis;
 
-pub(crate) use changes::Change;
-pub(crate) use recall::Recollection;
-
-use changes::{Notes, Receives};
 use ids::Ids;
 use queue::{Queue, Received, visibility};
 
 /// All queues of one account in one region.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Engine {
     region: String,
     account: String,
@@ -63,7 +58,6 @@ pub struct Engine {
     /// When queues were deleted whose names are not free yet.
     deleted: BTreeMap<Arc<str>, Millis>,
     ids: Ids,
-    notes: Notes,
     now: Millis,
     wakeup: Option<Millis>,
     available: Vec<Arc<str>>,
@@ -80,7 +74,6 @@ impl Engine {
             queues: BTreeMap::new(),
             deleted: BTreeMap::new(),
             ids: Ids::new(seed),
-            notes: Notes::default(),
             now: Millis::default(),
             wakeup: None,
             available: Vec::new(),
@@ -101,19 +94,11 @@ impl Engine {
         let redrive = redrive.filter(|policy| self.queues.contains_key(&policy.target));
         let redrive = redrive.map(|policy| (Arc::clone(&policy.target), policy.max_receive_count));
         let count = redrive.as_ref().map(|(_, count)| *count);
-        let received = self.on_queue(queue, now, |queue, ids, _, now| {
-            Ok(queue.receive(request, count, ids, now))
-        })?;
+        let received = self
+            .on_queue(queue, now, |queue, ids, now| Ok(queue.receive(request, count, ids, now)))?;
         let Received { deliveries, dead } = received;
         if let (Some((target, _)), false) = (redrive, dead.is_empty()) {
             self.bury(queue, &target, dead, now)?;
-        }
-        for delivery in &deliveries {
-            self.notes.note(|| Change::Received {
-                queue: queue.to_owned(),
-                sequence: delivery.message.sequence,
-                receives: Receives::of(delivery),
-            });
         }
         if !deliveries.is_empty() && self.queue(queue)?.is_receivable() {
             self.announce(queue);
@@ -131,7 +116,7 @@ impl Engine {
         now: Millis,
     ) -> Result<(), SqsError> {
         let arn = Arc::clone(&self.queue(source)?.arn);
-        self.on_queue(target, now, |queue, ids, notes, now| {
+        self.on_queue(target, now, |queue, ids, now| {
             for message in dead {
                 let moved = Message {
                     sequence: ids.sequence(),
@@ -140,7 +125,7 @@ impl Engine {
                     dead_letter_source: Some(Arc::clone(&arn)),
                     ..Message::clone(&message)
                 };
-                queue.push_moved(source, message.sequence, moved, notes, now);
+                queue.push(moved, now);
             }
             Ok(())
         })
@@ -152,14 +137,7 @@ impl Engine {
     /// `QueueDoesNotExist`; `ReceiptHandleIsInvalid` if it is none of this queue's;
     /// `InvalidParameterValue` if the visibility timeout has ended since the receive.
     pub fn delete(&mut self, queue: &str, handle: &str, now: Millis) -> Result<(), SqsError> {
-        self.on_queue(queue, now, |queue, _, notes, now| {
-            let receipt = handle.parse()?;
-            if queue.delete(&receipt, now)? {
-                let Receipt { sequence, .. } = receipt;
-                notes.note(|| Change::Removed { queue: queue.name.to_string(), sequence });
-            }
-            Ok(())
-        })
+        self.on_queue(queue, now, |queue, _, now| queue.delete(&handle.parse()?, now))
     }
 
     /// Makes the message of a receipt handle visible `seconds` from now, at once for zero.
@@ -176,13 +154,8 @@ impl Engine {
         now: Millis,
     ) -> Result<(), SqsError> {
         let timeout = visibility(seconds)?;
-        self.on_queue(queue, now, |queue, _, notes, now| {
-            let receipt = handle.parse()?;
-            queue.change_visibility(&receipt, timeout, now)?;
-            let at = (!timeout.is_zero()).then(|| now + timeout);
-            let Receipt { sequence, .. } = receipt;
-            notes.note(|| Change::Shown { queue: queue.name.to_string(), sequence, at });
-            Ok(())
+        self.on_queue(queue, now, |queue, _, now| {
+            queue.change_visibility(&handle.parse()?, timeout, now)
         })
     }
 
@@ -194,7 +167,7 @@ impl Engine {
         for name in &names {
             self.step_move(name, now);
             // The queue was just listed.
-            let _ = self.on_queue(name, now, |_, _, _, _| Ok(()));
+            let _ = self.on_queue(name, now, |_, _, _| Ok(()));
         }
     }
 
@@ -210,6 +183,12 @@ impl Engine {
     /// received names its queue again.
     pub fn take_available(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.available)
+    }
+
+    /// Goes on from a snapshot, which may be older than the last calls: ids and numbers that were
+    /// given away since it was taken are not given away again.
+    pub(crate) fn resume(&mut self, seed: u64) {
+        self.ids.skip_ahead(seed);
     }
 
     /// Time never goes back.
@@ -237,13 +216,13 @@ impl Engine {
         &mut self,
         name: &str,
         now: Millis,
-        work: impl FnOnce(&mut Queue, &mut Ids, &mut Notes, Millis) -> Result<T, SqsError>,
+        work: impl FnOnce(&mut Queue, &mut Ids, Millis) -> Result<T, SqsError>,
     ) -> Result<T, SqsError> {
         let now = self.clock(now);
         let queue = self.queues.get_mut(name);
         let queue = queue.ok_or(SqsError::QueueDoesNotExist)?;
         queue.advance(now);
-        let result = work(queue, &mut self.ids, &mut self.notes, now);
+        let result = work(queue, &mut self.ids, now);
         self.wakeup = [self.wakeup, queue.next_wakeup()].into_iter().flatten().min();
         if queue.take_stirred() {
             self.announce(name);

@@ -113,7 +113,7 @@ impl Engine {
             );
         }
         let (source, destination) = (Arc::from(source), destination.map(Arc::from));
-        self.on_queue(&name, now, |queue, ids, _, now| {
+        self.on_queue(&name, now, |queue, ids, now| {
             let newest = queue.moves.front().map(|task| task.status);
             if newest == Some(MoveStatus::Running) {
                 return refused("There is already a task running. Only one active task is allowed for a source queue arn at a given time.");
@@ -162,7 +162,7 @@ impl Engine {
             return Err(SqsError::InvalidParameterValue(why.into()));
         };
         let name = self.existing(source, "SourceArn")?;
-        self.on_queue(&name, now, |queue, _, _, _| {
+        self.on_queue(&name, now, |queue, _, _| {
             let task = queue.moves.iter_mut().find(|t| t.id.to_string() == id);
             let task =
                 task.ok_or_else(|| SqsError::ResourceNotFound("Task does not exist.".into()))?;
@@ -202,7 +202,7 @@ impl Engine {
                     task.last_step = now;
                 }
             }
-            self.arrive_anew(name, &target, &message, now);
+            self.arrive_anew(&target, &message, now);
         }
         if self.running_move(name).is_some_and(|task| task.moved >= task.to_move) {
             self.end_move(name, MoveStatus::Completed);
@@ -222,8 +222,8 @@ impl Engine {
     }
 
     /// A moved message is a new one: new id, new time, new sequence number.
-    fn arrive_anew(&mut self, from: &str, target: &str, message: &Message, now: Millis) {
-        let arrived = self.on_queue(target, now, |queue, ids, notes, now| {
+    fn arrive_anew(&mut self, target: &str, message: &Message, now: Millis) {
+        let arrived = self.on_queue(target, now, |queue, ids, now| {
             let moved = Message {
                 id: ids.uuid(),
                 sequence: ids.sequence(),
@@ -231,7 +231,7 @@ impl Engine {
                 dead_letter_source: None,
                 ..message.clone()
             };
-            queue.push_moved(from, message.sequence, moved, notes, now);
+            queue.push(moved, now);
             Ok(())
         });
         debug_assert!(arrived.is_ok(), "the target was just seen");

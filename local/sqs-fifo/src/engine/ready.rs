@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::groups::{Group, GroupKey, Groups};
 
 /// A line of groups: one that becomes ready goes to the end, a receive takes from the front.
 /// A group that leaves out of turn leaves its ticket behind, which no longer counts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Ready {
     line: VecDeque<(GroupKey, u64)>,
     tickets: u64,

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::SqsError;
 use super::groups::GroupKey;
 use super::ids::SequenceNumber;
 
 /// What a receipt handle says. Its text is 48 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The queue, by its creation.
     pub(crate) queue: u32,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::Engine;
 use super::attributes::QueueAttributes;
-use super::changes::{Change, QueueRecord};
 use super::error::SqsError;
 use super::queue::Queue;
 use super::time::Millis;
@@ -50,7 +49,6 @@ impl Engine {
             Queue::new(Arc::clone(&name), arn, self.ids.queue(), settings, self.limits, now);
         queue.tags.extend(tags.clone());
         self.deleted.remove(&name);
-        self.notes.note(|| Change::Created(QueueRecord::of(&queue)));
         self.queues.insert(name, queue);
         Ok(())
     }
@@ -66,8 +64,6 @@ impl Engine {
         // Bounded by what is deleted within a minute.
         let recreation = self.limits.recreation;
         self.deleted.retain(|_, then| *then + recreation > now);
-        let name = queue.name.to_string();
-        self.notes.note(|| Change::Deleted { queue: name, at: now });
         self.deleted.insert(queue.name, now);
         Ok(())
     }
@@ -78,13 +74,12 @@ impl Engine {
     /// `QueueDoesNotExist`, `PurgeQueueInProgress`.
     pub fn purge_queue(&mut self, name: &str, now: Millis) -> Result<(), SqsError> {
         let interval = self.limits.purge_interval;
-        self.on_queue(name, now, |queue, _, notes, now| {
+        self.on_queue(name, now, |queue, _, now| {
             if queue.purged.is_some_and(|then| then + interval > now) {
                 return Err(SqsError::PurgeQueueInProgress(queue.name.to_string()));
             }
             queue.purged = Some(now);
             queue.purge();
-            notes.note(|| Change::Purged { queue: queue.name.to_string(), at: now });
             Ok(())
         })
     }
@@ -118,18 +113,19 @@ impl Engine {
         &mut self,
         name: &str,
         now: Millis,
-    ) -> Result<BTreeMap<&'static str, String>, SqsError> {
-        self.on_queue(name, now, |queue, _, _, now| {
+    ) -> Result<BTreeMap<String, String>, SqsError> {
+        self.on_queue(name, now, |queue, _, now| {
             let mut shown = queue.attributes.shown();
             let (visible, in_flight, delayed) = queue.counts(now);
-            shown.extend([
+            let counts_and_times = [
                 ("QueueArn", queue.arn.to_string()),
                 ("CreatedTimestamp", queue.created.seconds().to_string()),
                 ("LastModifiedTimestamp", queue.modified.seconds().to_string()),
                 ("ApproximateNumberOfMessages", visible.to_string()),
                 ("ApproximateNumberOfMessagesNotVisible", in_flight.to_string()),
                 ("ApproximateNumberOfMessagesDelayed", delayed.to_string()),
-            ]);
+            ];
+            shown.extend(counts_and_times.map(|(name, value)| (name.to_owned(), value)));
             Ok(shown)
         })
     }
@@ -148,15 +144,10 @@ impl Engine {
         let settings = &self.queue(name)?.attributes;
         let settings = settings.with(in_order(attributes), &self.limits)?;
         self.check_redrive(&settings)?;
-        self.on_queue(name, now, |queue, _, notes, now| {
+        self.on_queue(name, now, |queue, _, now| {
             queue.attributes = settings;
             queue.modified = now;
             queue.advance(now);
-            notes.note(|| Change::Set {
-                queue: queue.name.to_string(),
-                attributes: queue.attributes.told(),
-                at: now,
-            });
             Ok(())
         })
     }
@@ -186,7 +177,8 @@ impl Engine {
         name: &str,
         tags: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), SqsError> {
-        self.change_tags(name, |kept| kept.extend(tags))
+        self.tags_mut(name)?.extend(tags);
+        Ok(())
     }
 
     /// Takes tags from a queue.
@@ -194,19 +186,13 @@ impl Engine {
     /// # Errors
     /// `QueueDoesNotExist`.
     pub fn untag(&mut self, name: &str, keys: &[String]) -> Result<(), SqsError> {
-        self.change_tags(name, |kept| kept.retain(|key, _| !keys.contains(key)))
+        self.tags_mut(name)?.retain(|key, _| !keys.contains(key));
+        Ok(())
     }
 
-    fn change_tags(
-        &mut self,
-        name: &str,
-        change: impl FnOnce(&mut BTreeMap<String, String>),
-    ) -> Result<(), SqsError> {
+    fn tags_mut(&mut self, name: &str) -> Result<&mut BTreeMap<String, String>, SqsError> {
         let queue = self.queues.get_mut(name).ok_or(SqsError::QueueDoesNotExist)?;
-        change(&mut queue.tags);
-        let tags = || queue.tags.clone();
-        self.notes.note(|| Change::Tagged { queue: name.to_owned(), tags: tags() });
-        Ok(())
+        Ok(&mut queue.tags)
     }
 
     /// How many message groups of a queue have messages: those the engine keeps in memory.

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::attributes::DeduplicationScope;
-use super::changes::{Change, MessageRecord};
 use super::deduplication::{DeduplicationKey, First};
 use super::digest::content_id;
 use super::error::SqsError;
@@ -31,7 +30,7 @@ impl Engine {
     /// `QueueDoesNotExist`; `InvalidParameterValue` if the message is too large, or has no
     /// deduplication id on a queue without content-based deduplication.
     pub fn send(&mut self, queue: &str, draft: Draft, now: Millis) -> Result<Sent, SqsError> {
-        self.on_queue(queue, now, |queue, ids, notes, now| {
+        self.on_queue(queue, now, |queue, ids, now| {
             let most = queue.attributes.message_bytes;
             if draft.bytes() > most {
                 return Err(SqsError::InvalidParameterValue(format!(
@@ -70,15 +69,7 @@ impl Engine {
                 trace_header: draft.trace_header,
                 dead_letter_source: None,
             };
-            let kept = notes.are_taken().then(|| message.clone());
-            let place = queue.push(message, now);
-            if let Some(kept) = kept {
-                notes.note(|| Change::Sent {
-                    queue: queue.name.to_string(),
-                    scope: queue.attributes.deduplication_scope,
-                    message: MessageRecord::of(&kept, place),
-                });
-            }
+            queue.push(message, now);
             Ok(Sent {
                 message_id: id,
                 sequence,

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Accepted, Cases, Letter, Step};
+use crate::transactions::journal_reader::JournalError;
 use crate::transactions::{answer::SettledAt, entry::Record, journal::Journal};
-use sqs_fifo::lines::JournalError;
 
 /// An append-only file beside the journal (`journal.accepted.jsonl` beside
 /// `journal.jsonl`), made when the first payment is taken.

@@ -6,14 +6,14 @@ mod receive;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::arrivals::{Arrival, Arrivals, Gate};
 use super::attempts::Attempts;
 use super::attributes::QueueAttributes;
-use super::changes::{Change, MessageRecord, Notes, Receives};
-use super::deadlines::{Deadline, Deadlines};
+use super::deadlines::Deadlines;
 use super::deduplication::Window;
 use super::groups::{GroupKey, Groups, Held};
-use super::ids::SequenceNumber;
 use super::limits::Limits;
 use super::message::Message;
 use super::moves::MoveTask;
@@ -24,7 +24,7 @@ pub use receive::{Delivery, ReceiveRequest};
 pub(crate) use receive::{Received, visibility};
 
 /// A queue: its settings, its messages, and the orders in which these are looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Queue {
     pub(crate) name: Arc<str>,
     pub(crate) arn: Arc<str>,
@@ -34,6 +34,7 @@ pub(crate) struct Queue {
     pub(crate) purged: Option<Millis>,
     pub(crate) attributes: QueueAttributes,
     pub(crate) tags: BTreeMap<String, String>,
+    #[serde(skip)]
     pub(crate) moves: VecDeque<MoveTask>,
     pub(crate) window: Window,
     attempts: Attempts,
@@ -78,79 +79,12 @@ impl Queue {
         }
     }
 
-    /// Puts a message at the end of its group; returns where that is kept.
-    pub(crate) fn push(&mut self, message: Message, now: Millis) -> GroupKey {
+    /// Puts a message at the end of its group.
+    pub(crate) fn push(&mut self, message: Message, now: Millis) {
         let (sequence, sent) = (message.sequence, message.sent);
         let group = self.groups.push(message);
         self.arrivals.push(Arrival { sequence, sent, group });
         self.admit(now);
-        group
-    }
-
-    /// Puts a message here that has just left another queue, where it had another number.
-    pub(crate) fn push_moved(
-        &mut self,
-        from: &str,
-        sequence: SequenceNumber,
-        message: Message,
-        notes: &mut Notes,
-        now: Millis,
-    ) {
-        let kept = notes.are_taken().then(|| message.clone());
-        let place = self.push(message, now);
-        if let Some(kept) = kept {
-            notes.note(|| Change::Moved {
-                from: from.to_owned(),
-                sequence,
-                queue: self.name.to_string(),
-                message: MessageRecord::of(&kept, place),
-            });
-        }
-    }
-
-    /// Recalls messages, given in the order of their arrival, into a queue without any.
-    pub(crate) fn recall(&mut self, messages: impl Iterator<Item = MessageRecord>) {
-        let mut passed = 0;
-        for (index, record) in messages.enumerate() {
-            let (sequence, sent, receives) = (record.sequence, record.sent, record.receives);
-            let group = self.groups.recall(record.place, Message::recall(record));
-            self.arrivals.push(Arrival { sequence, sent, group });
-            if let Some(receives) = receives {
-                passed = index + 1;
-                self.recall_receives(group, &receives);
-            }
-        }
-        self.groups.recalled();
-        // Messages pass the gate in order, so all before one that was received had passed it.
-        for _ in 0..passed {
-            if let Some(key) = self.arrivals.admit_again() {
-                self.admitted(key);
-            }
-        }
-    }
-
-    /// Recalls the receives of the last message of a group.
-    fn recall_receives(&mut self, key: GroupKey, receives: &Receives) {
-        let Some(group) = self.groups.get_mut(key) else {
-            return;
-        };
-        if let Some(held) = group.messages.back_mut() {
-            held.receive_count = receives.count;
-            held.first_received = receives.first;
-            held.receive = receives.latest;
-            held.received = receives.at;
-            held.visible_at = receives.visible_at;
-            if let Some(at) = receives.visible_at {
-                self.deadlines.push(Deadline { at, group: key, sequence: held.sequence });
-                group.in_flight += 1;
-                self.in_flight += 1;
-            }
-        }
-    }
-
-    /// All messages with the places of their groups, to be told.
-    pub(crate) fn held(&self) -> impl Iterator<Item = (GroupKey, &Held)> {
-        self.groups.iter()
     }
 
     /// Does what time has brought: ends visibility timeouts, delays and retention periods.
@@ -225,16 +159,11 @@ impl Queue {
     fn admit(&mut self, now: Millis) {
         let gate = self.gate();
         while let Some(key) = self.arrivals.admit(&gate, now) {
-            self.admitted(key);
+            if let Some(group) = self.groups.get_mut(key) {
+                group.admitted += 1;
+            }
+            self.offer(key);
         }
-    }
-
-    /// Takes note that the next message of a group has passed the gate.
-    fn admitted(&mut self, key: GroupKey) {
-        if let Some(group) = self.groups.get_mut(key) {
-            group.admitted += 1;
-        }
-        self.offer(key);
     }
 
     /// Puts a group in the line if it can be received from.

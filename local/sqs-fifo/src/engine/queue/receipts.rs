@@ -23,12 +23,15 @@ enum Standing {
 }
 
 impl Queue {
-    /// Deletes the message, and says whether it was there; one that is gone counts as deleted.
-    pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<bool, SqsError> {
+    /// Deletes the message. One that is gone counts as deleted.
+    pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<(), SqsError> {
         match self.standing(receipt)? {
-            Standing::InFlight(index) => Ok(self.remove(receipt.group, index, now).is_some()),
+            Standing::InFlight(index) => {
+                self.remove(receipt.group, index, now);
+                Ok(())
+            }
             Standing::Lapsed | Standing::Superseded => Err(expired(receipt)),
-            Standing::Gone => Ok(false),
+            Standing::Gone => Ok(()),
         }
     }
 

@@ -71,8 +71,6 @@ pub struct Delivery {
     pub receive_count: u32,
     /// `ApproximateFirstReceiveTimestamp`.
     pub first_received: Millis,
-    /// When it was received by this receipt.
-    pub received: Millis,
     /// When it becomes visible again, if it is neither deleted nor changed.
     pub visible_at: Millis,
 }
@@ -84,7 +82,6 @@ impl Delivery {
             receipt,
             receive_count: held.receive_count,
             first_received: held.first_received,
-            received: held.received,
             visible_at,
         }
     }

@@ -26,7 +26,7 @@ fn a_new_queue_shows_the_attributes_of_sqs() {
         ("SqsManagedSseEnabled", "true"),
         ("VisibilityTimeout", "30"),
     ];
-    let shown: Vec<_> = all.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let shown: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(shown, expected);
 }
 

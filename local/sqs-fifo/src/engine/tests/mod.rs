@@ -7,10 +7,10 @@ mod groups;
 mod limits;
 mod model;
 mod moves;
-mod recall;
 mod receipts;
 mod redrive;
 mod repetition;
+mod snapshot;
 mod waking;
 
 use std::collections::HashMap;

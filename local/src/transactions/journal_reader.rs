@@ -1,4 +1,4 @@
-//! Reading a journal line by line, without holding it in memory.
+//! Reads a journal line by line, without holding it in memory.
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -31,7 +31,7 @@ pub enum JournalError {
     Read {
         /// The journal.
         path: PathBuf,
-        /// Lines read before.
+        /// JournalReader read before.
         line: u64,
         /// What the system said.
         #[source]
@@ -87,7 +87,7 @@ pub struct TornLine {
 }
 
 /// The lines of a journal, parsed as `T`.
-pub struct Lines<R, T> {
+pub(crate) struct JournalReader<R, T> {
     reader: BufReader<R>,
     path: PathBuf,
     limit: u64,
@@ -98,10 +98,10 @@ pub struct Lines<R, T> {
     parsed: PhantomData<T>,
 }
 
-impl<R: Read, T: DeserializeOwned> Lines<R, T> {
+impl<R: Read, T: DeserializeOwned> JournalReader<R, T> {
     /// Reads `source`, which is the file `path`, by lines of at most `limit` bytes: without one,
     /// a file that is no journal would be read whole.
-    pub fn new(path: &Path, source: R, limit: u64) -> Self {
+    pub(crate) fn new(path: &Path, source: R, limit: u64) -> Self {
         Self {
             reader: BufReader::with_capacity(64 * 1024, source),
             path: path.to_owned(),
@@ -143,7 +143,7 @@ impl<R: Read, T: DeserializeOwned> Lines<R, T> {
     }
 }
 
-impl<R: Read, T: DeserializeOwned> Iterator for Lines<R, T> {
+impl<R: Read, T: DeserializeOwned> Iterator for JournalReader<R, T> {
     type Item = Result<T, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,17 +1,14 @@
-//! Engines that go on from what others kept.
+//! Engines that go on from a snapshot of another.
 
-use super::super::{Change, Recollection};
 use super::dice::{Caller, DEAD_ARN, QUEUES};
 use super::*;
 
-/// An engine that has recalled `changes`, by way of their text.
-fn recalled(changes: &[Change]) -> Engine {
-    let mut recollection = Recollection::new(Limits::default(), 8);
-    for change in changes {
-        let text = serde_json::to_string(change).unwrap();
-        recollection.apply(serde_json::from_str(&text).unwrap()).unwrap();
-    }
-    recollection.into_engine("us-east-1", "000000000000")
+/// An engine that goes on from a snapshot of `engine`.
+fn restarted(engine: &Engine) -> Engine {
+    let text = serde_json::to_string(engine).unwrap();
+    let mut engine: Engine = serde_json::from_str(&text).unwrap();
+    engine.resume(8);
+    engine
 }
 
 /// All that is to be known of an engine: attributes and tags of its queues, and what each
@@ -66,50 +63,37 @@ fn drained(mut engine: Engine, now: Millis) -> Vec<String> {
     told
 }
 
-/// A world whose changes are kept from its first call on.
-fn kept() -> (World, Vec<Change>) {
-    let mut world = Caller::world();
-    let changes = world.engine.retell().collect();
-    world.engine.keep_changes();
-    (world, changes)
-}
-
 #[test]
-fn an_engine_that_recalls_all_changes_has_what_the_first_one_had() {
+fn an_engine_from_a_snapshot_has_what_the_first_one_had() {
     for seed in 1..=60 {
-        let (mut world, mut changes) = kept();
+        let mut world = Caller::world();
         let mut caller = Caller::new(seed * 0x9e37_79b9);
         for _ in 0..20 * seed {
             caller.call(&mut world);
-            changes.extend(world.engine.take_changes());
         }
-        // Move tasks are not recalled: a running one ends here.
+        // Snapshots lack move tasks: a running one ends here.
         for task in world.engine.list_message_move_tasks(DEAD_ARN, 1).unwrap() {
             let _ = world.engine.cancel_message_move_task(&task.handle(), world.now);
         }
-        let told: Vec<_> = world.engine.retell().collect();
-        let expected = drained(world.engine, world.now);
-        assert_eq!(drained(recalled(&changes), world.now), expected, "seed {seed}");
-        assert_eq!(drained(recalled(&told), world.now), expected, "told anew, seed {seed}");
+        let restarted = restarted(&world.engine);
+        assert_eq!(drained(restarted, world.now), drained(world.engine, world.now), "seed {seed}");
     }
 }
 
-/// The changes of `world` since [`kept`], and itself recalled from them.
-fn restart(world: World, mut changes: Vec<Change>) -> World {
-    let World { mut engine, now } = world;
-    changes.extend(engine.take_changes());
-    World { engine: recalled(&changes), now }
+/// The world with its engine restarted.
+fn restart(world: World) -> World {
+    World { engine: restarted(&world.engine), now: world.now }
 }
 
 #[test]
 fn a_message_in_flight_stays_so_until_its_visibility_ends_and_then_keeps_its_place() {
-    let (mut world, changes) = kept();
+    let mut world = Caller::world();
     for body in ["a1", "a2", "a3"] {
         world.send("a", body);
     }
     let got = world.receive(2);
     world.change(&got[1], 60).unwrap();
-    let mut world = restart(world, changes);
+    let mut world = restart(world);
     world.pass(59_999);
     assert!(world.receive(10).is_empty());
     world.pass(1);
@@ -120,7 +104,7 @@ fn a_message_in_flight_stays_so_until_its_visibility_ends_and_then_keeps_its_pla
 
 #[test]
 fn a_receipt_handle_is_good_after_a_restart_whatever_groups_there_were() {
-    let (mut world, changes) = kept();
+    let mut world = Caller::world();
     for body in ["gone", "b1", "c1", "d1"] {
         world.send(&body[..1], body);
     }
@@ -128,7 +112,7 @@ fn a_receipt_handle_is_good_after_a_restart_whatever_groups_there_were() {
     world.delete(&gone[0]).unwrap();
     let got = world.receive(3);
     world.change(&got[1], 0).unwrap();
-    let mut world = restart(world, changes);
+    let mut world = restart(world);
     world.delete(&got[0]).unwrap();
     assert_eq!(world.change(&got[1], 5), Err(SqsError::MessageNotInflight));
     world.change(&got[2], 5).unwrap();
@@ -141,10 +125,10 @@ fn a_receipt_handle_is_good_after_a_restart_whatever_groups_there_were() {
 
 #[test]
 fn deduplication_goes_on_from_the_first_message() {
-    let (mut world, changes) = kept();
+    let mut world = Caller::world();
     let first = world.send("a", "a1");
     world.pass(200_000);
-    let mut world = restart(world, changes);
+    let mut world = restart(world);
     assert_eq!(world.send("a", "a1"), first);
     world.pass(100_000);
     assert_ne!(world.send("a", "a1"), first);
@@ -152,16 +136,13 @@ fn deduplication_goes_on_from_the_first_message() {
 
 #[test]
 fn numbers_go_on_also_after_messages_and_queues_that_are_gone() {
-    let (mut world, changes) = kept();
+    let mut world = Caller::world();
     let last = world.send("a", "a1");
     let got = world.receive(1);
     world.delete(&got[0]).unwrap();
     world.engine.delete_queue("other.fifo", world.now).unwrap();
     world.pass(300_000);
-    let world = restart(world, changes);
-    // Twice, so that only what is told anew is left.
-    let told: Vec<_> = world.engine.retell().collect();
-    let mut world = World { engine: recalled(&told), ..world };
+    let mut world = restart(world);
     assert!(world.send("a", "a2").sequence > last.sequence);
     world.create("other.fifo", &[]).unwrap();
     let refused = world.engine.delete("other.fifo", &got[0].receipt.to_string(), world.now);
@@ -170,21 +151,30 @@ fn numbers_go_on_also_after_messages_and_queues_that_are_gone() {
 
 #[test]
 fn a_message_that_was_received_may_be_deleted_under_a_delay_set_later() {
-    let (mut world, changes) = kept();
+    let mut world = Caller::world();
     world.send("a", "a1");
     world.send("a", "a2");
     let got = world.receive(1);
     world.set(&[("DelaySeconds", "900")]).unwrap();
-    let mut world = restart(world, changes);
+    let mut world = restart(world);
     world.delete(&got[0]).unwrap();
     world.pass(900_000);
     assert_eq!(bodies(&world.receive(10)), ["a2"]);
 }
 
 #[test]
-fn a_change_of_a_queue_that_is_not_there_is_refused() {
-    let mut recollection = Recollection::new(Limits::default(), 8);
-    let change = Change::Purged { queue: "none.fifo".into(), at: Millis(0) };
-    let refused = recollection.apply(change).unwrap_err();
-    assert!(refused.to_string().contains("none.fifo"));
+fn what_was_given_away_after_the_snapshot_is_not_given_away_again() {
+    let mut world = Caller::world();
+    world.send("a", "a0");
+    let older = World { engine: restarted(&world.engine), now: world.now };
+    let lost = world.send("a", "a1");
+    let received = world.receive(2);
+    let mut world = older;
+    let sent = world.send("a", "b1");
+    assert!(sent.sequence > lost.sequence);
+    assert_ne!(sent.message_id, lost.message_id);
+    // The receive is lost with its receipt, and so is the message that was sent.
+    assert!(world.receive(1).len() == 1 && world.delete(&received[0]).is_err());
+    world.delete(&received[1]).unwrap();
+    assert_eq!(world.counts(), ["1", "1", "0"]);
 }
