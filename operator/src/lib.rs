@@ -22,6 +22,7 @@ pub mod dispatch;
 pub mod dlq;
 pub mod payments;
 pub mod preflight;
+mod progress;
 pub mod reconcile;
 mod settings;
 mod setup;

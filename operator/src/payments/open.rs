@@ -5,7 +5,6 @@
 //! oldest first.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,17 +16,15 @@ use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
 use shared::payments::{DueDay, DuePayments, PaymentsTable, StoredPayment};
-use tokio::time::Instant;
 
 use super::fields::{fields, money};
 use super::options::OpenOptions;
 use super::output::{self, Align, Columns};
 use crate::age;
+use crate::progress::Progress;
 
 /// The statuses of payments that have not ended.
 pub(crate) const OPEN: [Status; 3] = [Status::Scheduled, Status::Pending, Status::Failed];
-/// Time between two lines of progress.
-const PROGRESS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The command.
 pub(crate) async fn open(
@@ -44,8 +41,8 @@ async fn list(common: &Common, zone: &TimeZone, options: &OpenOptions) -> anyhow
     let table = Arc::new(PaymentsTable::new(aws.dynamodb("open"), &name, common.due_shards));
     let statuses = options.status.map_or_else(|| OPEN.to_vec(), |status| vec![status]);
     let now = Timestamp::now();
-    let mut progress = Progress::new();
-    let (days, unreadable) = days(&table, &statuses, &mut progress).await?;
+    let progress = Progress::without_end();
+    let (days, unreadable) = days(&table, &statuses, &progress).await?;
     let mut list = List::new(now, zone, options, unreadable);
     let today = DueDate::today(now, zone);
     for (day, found) in days.range(..=today) {
@@ -54,8 +51,10 @@ async fn list(common: &Common, zone: &TimeZone, options: &OpenOptions) -> anyhow
             while let Some(page) =
                 rest.next().await.with_context(|| format!("reading {status} of {day}"))?
             {
-                list.print(page, *status)?;
-                progress.say(|| format!("{} payments listed, now at {day}", list.listed));
+                progress.suspend(|| list.print(page, *status))?;
+                progress.show(list.listed, || {
+                    format!("{} payments listed, reading {day}", list.listed)
+                });
             }
         }
     }
@@ -66,13 +65,13 @@ async fn list(common: &Common, zone: &TimeZone, options: &OpenOptions) -> anyhow
 async fn days(
     table: &PaymentsTable,
     statuses: &[Status],
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> anyhow::Result<(BTreeMap<DueDate, Vec<Status>>, u64)> {
     let mut days: BTreeMap<DueDate, Vec<Status>> = BTreeMap::new();
-    let (mut cursor, mut looked_at, mut unreadable) = (None, 0, 0);
+    let (mut cursor, mut scanned, mut unreadable) = (None, 0, 0);
     loop {
         let page = table.open_page(statuses, cursor).await?;
-        looked_at += page.looked_at;
+        scanned += page.looked_at;
         unreadable += page.unreadable;
         for (day, status) in page.counts.into_keys() {
             let found = days.entry(day).or_default();
@@ -84,7 +83,7 @@ async fn days(
         if cursor.is_none() {
             return Ok((days, unreadable));
         }
-        progress.say(|| format!("{looked_at} entries of the index looked at"));
+        progress.show(scanned, || format!("{scanned} entries of the index `due` scanned"));
     }
 }
 
@@ -94,24 +93,6 @@ pub(crate) fn open_since(stored: &StoredPayment, zone: &TimeZone) -> Timestamp {
         Status::Scheduled => stored.updated_at.max(stored.payment.due.start(zone)),
         Status::Pending | Status::Failed | Status::Processed | Status::Cancelled => {
             stored.updated_at
-        }
-    }
-}
-
-struct Progress {
-    said_at: Instant,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { said_at: Instant::now(), terminal: std::io::stderr().is_terminal() }
-    }
-
-    fn say(&mut self, words: impl FnOnce() -> String) {
-        if self.terminal && self.said_at.elapsed() >= PROGRESS {
-            eprintln!("dueflow: {}", words());
-            self.said_at = Instant::now();
         }
     }
 }

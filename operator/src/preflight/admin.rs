@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
 
 /// How long a port may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const PAGE: usize = 1024 * 1024;
 
 /// What one service says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct ServiceStatus {
     /// Who was asked.
     pub(super) url: String,
     /// What it answers to `/readyz`, or why it does not.
@@ -26,15 +26,15 @@ pub(super) struct Said {
 }
 
 /// Asks one service.
-pub(super) async fn ask(url: &Url) -> Said {
+pub(super) async fn ask(url: &Url) -> ServiceStatus {
     let (ready, page) = tokio::join!(get(url, "readyz"), get(url, "metrics"));
     let page = page.unwrap_or_default();
     let url = shared::http::without_user_info(url.as_str());
-    Said { url, ready, service: service(&page), circuit_open: circuit_open(&page) }
+    ServiceStatus { url, ready, service: service(&page), circuit_open: circuit_open(&page) }
 }
 
 async fn get(url: &Url, path: &str) -> Result<String, String> {
-    let failed = |error: reqwest::Error| super::figures::cause(&error);
+    let failed = |error: reqwest::Error| super::format::cause(&error);
     let client = shared::http::client(url, None).map_err(failed)?;
     let client = client.timeout(ANSWER).build().map_err(failed)?;
     let url = url.join(path).map_err(|error| error.to_string())?;
@@ -67,15 +67,15 @@ fn circuit_open(page: &str) -> bool {
     gauge.is_some_and(|value| value.trim() != "0")
 }
 
-/// One finding for each service that is not ready, or one for all that are.
-pub(super) fn judge(said: &[Said]) -> Vec<Finding> {
+/// One result for each service that is not ready, or one for all that are.
+pub(super) fn evaluate(said: &[ServiceStatus]) -> Vec<CheckResult> {
     let check = Check::Services;
     let remedy = "give --admin with the admin address of each dispatcher and confirmer";
     if said.is_empty() {
         let figure = "dispatchers and confirmers were not asked: they cannot be seen from outside";
-        return vec![Finding::warn(check, figure, "", remedy)];
+        return vec![CheckResult::warn(check, figure, "", remedy)];
     }
-    let mut findings: Vec<Finding> = said.iter().filter_map(judge_one).collect();
+    let mut results: Vec<CheckResult> = said.iter().filter_map(evaluate_one).collect();
     let of = |service| said.iter().filter(|one| one.service == Some(service)).count();
     let missing: Vec<_> =
         ["dispatcher", "confirmer"].into_iter().filter(|service| of(service) == 0).collect();
@@ -83,9 +83,9 @@ pub(super) fn judge(said: &[Said]) -> Vec<Finding> {
     let unnamed = said.iter().filter(|one| one.service.is_none()).count();
     if unnamed == 0 && !missing.is_empty() {
         let figure = format!("no {} among those that were asked", missing.join(" and no "));
-        findings.push(Finding::warn(check, figure, "one of each at least", remedy));
+        results.push(CheckResult::warn(check, figure, "one of each at least", remedy));
     }
-    if findings.is_empty() {
+    if results.is_empty() {
         let mut figure = ["stream-relay", "dispatcher", "confirmer"]
             .into_iter()
             .filter(|service| of(service) > 0)
@@ -94,51 +94,57 @@ pub(super) fn judge(said: &[Said]) -> Vec<Finding> {
         if unnamed > 0 {
             figure.push(format!("{unnamed} that has done nothing yet"));
         }
-        findings.push(Finding::go(check, format!("ready: {}", figure.join(", ")), ""));
+        results.push(CheckResult::go(check, format!("ready: {}", figure.join(", ")), ""));
     }
-    findings
+    results
 }
 
-fn judge_one(said: &Said) -> Option<Finding> {
-    let Said { url, ready, service, circuit_open } = said;
+fn evaluate_one(said: &ServiceStatus) -> Option<CheckResult> {
+    let ServiceStatus { url, ready, service, circuit_open } = said;
     let who = service.unwrap_or("service");
     if let Err(reason) = ready {
         let figure = format!("{who} at {url} is not ready: {reason}");
         let remedy = "start it, or look into its log";
-        return Some(Finding::no_go(Check::Services, figure, "ready", remedy));
+        return Some(CheckResult::no_go(Check::Services, figure, "ready", remedy));
     }
     circuit_open.then(|| {
         let figure = format!("{who} at {url} takes the transaction service for down");
         let remedy = "see that the transaction service takes payments; the dispatcher goes on by \
                       itself when it does";
-        Finding::no_go(Check::Services, figure, "", remedy)
+        CheckResult::no_go(Check::Services, figure, "", remedy)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::{Verdict, overall};
+    use super::super::check::{Severity, overall};
     use super::*;
 
-    fn ready(service: &'static str) -> Said {
+    fn ready(service: &'static str) -> ServiceStatus {
         let ready = Ok("ready".to_owned());
-        Said { url: "http://a/".to_owned(), ready, service: Some(service), circuit_open: false }
+        ServiceStatus {
+            url: "http://a/".to_owned(),
+            ready,
+            service: Some(service),
+            circuit_open: false,
+        }
     }
 
     #[test]
     fn every_service_that_was_asked_must_be_ready_and_one_of_each_kind_should_be_asked() {
-        let draining = Said { ready: Err("503 draining".to_owned()), ..ready("confirmer") };
-        let idle = Said { service: None, ..ready("confirmer") };
-        let open = Said { circuit_open: true, ..ready("dispatcher") };
-        for (said, verdict) in [
-            (vec![], Verdict::Warn),
-            (vec![ready("dispatcher")], Verdict::Warn),
-            (vec![ready("dispatcher"), ready("confirmer")], Verdict::Go),
-            (vec![ready("dispatcher"), idle], Verdict::Go),
-            (vec![ready("dispatcher"), draining], Verdict::NoGo),
-            (vec![open, ready("confirmer")], Verdict::NoGo),
+        let draining =
+            ServiceStatus { ready: Err("503 draining".to_owned()), ..ready("confirmer") };
+        let idle = ServiceStatus { service: None, ..ready("confirmer") };
+        let open = ServiceStatus { circuit_open: true, ..ready("dispatcher") };
+        for (said, severity) in [
+            (vec![], Severity::Warn),
+            (vec![ready("dispatcher")], Severity::Warn),
+            (vec![ready("dispatcher"), ready("confirmer")], Severity::Go),
+            (vec![ready("dispatcher"), idle], Severity::Go),
+            (vec![ready("dispatcher"), draining], Severity::NoGo),
+            (vec![open, ready("confirmer")], Severity::NoGo),
         ] {
-            assert_eq!(overall(&judge(&said)), verdict, "{said:?}");
+            assert_eq!(overall(&evaluate(&said)), severity, "{said:?}");
         }
     }
 

@@ -4,9 +4,11 @@ use aws_sdk_dynamodb::types::{
     BillingMode, OnDemandThroughput, ProvisionedThroughputDescription, TableDescription,
 };
 
-use super::figures::{grouped, several};
-use super::finding::{Check, Finding};
-use super::load::Load;
+use indicatif::HumanCount;
+
+use super::check::{Check, CheckResult};
+use super::format::several;
+use super::load::BatchLoad;
 
 /// Write units per second that one partition takes (DynamoDB Developer Guide, "Designing
 /// partition keys").
@@ -36,7 +38,7 @@ pub(super) enum Capacity {
 
 /// A table, or an index of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Named<'a> {
+pub(super) struct WriteTarget<'a> {
     pub(super) table: &'a str,
     pub(super) index: Option<&'a str>,
 }
@@ -73,7 +75,11 @@ pub(super) fn capacity(found: &TableDescription, index: Option<&str>) -> Option<
 }
 
 /// Whether it can take tonight's writes.
-pub(super) fn judge(named: Named<'_>, capacity: Capacity, load: &Load) -> Finding {
+pub(super) fn evaluate(
+    named: WriteTarget<'_>,
+    capacity: Capacity,
+    load: &BatchLoad,
+) -> CheckResult {
     let units = load.write_units();
     let needed = load.arithmetic();
     let name = named.index.map_or_else(
@@ -83,42 +89,42 @@ pub(super) fn judge(named: Named<'_>, capacity: Capacity, load: &Load) -> Findin
     let figure = |words: String| format!("{name}: {words}");
     match capacity {
         Capacity::OnDemand { most: Some(most), .. } if most < units => {
-            let words = format!("on demand, limited to {} write units/s", grouped(most));
+            let words = format!("on demand, limited to {} write units/s", HumanCount(most));
             let remedy =
-                format!("raise MaxWriteRequestUnits to {} or take it away", grouped(units));
-            Finding::no_go(Check::Capacity, figure(words), needed, remedy)
+                format!("raise MaxWriteRequestUnits to {} or take it away", HumanCount(units));
+            CheckResult::no_go(Check::Capacity, figure(words), needed, remedy)
         }
         Capacity::OnDemand { warm: None, .. } => {
             let words = "on demand, warm throughput not reported".to_owned();
             let remedy = "a new table is warm for 4,000 write units/s, an older one for the most \
                           it was ever asked for";
-            Finding::warn(Check::Capacity, figure(words), needed, remedy)
+            CheckResult::warn(Check::Capacity, figure(words), needed, remedy)
         }
         Capacity::OnDemand { warm: Some(warm), .. } => {
-            let words = format!("on demand, warm for {} write units/s", grouped(warm));
+            let words = format!("on demand, warm for {} write units/s", HumanCount(warm));
             if warm >= units {
-                return Finding::go(Check::Capacity, figure(words), needed);
+                return CheckResult::go(Check::Capacity, figure(words), needed);
             }
-            Finding::no_go(Check::Capacity, figure(words), needed, warming(named, units))
+            CheckResult::no_go(Check::Capacity, figure(words), needed, warming(named, units))
         }
         Capacity::Provisioned(provisioned) => {
-            let words = format!("{} write units/s provisioned", grouped(provisioned));
+            let words = format!("{} write units/s provisioned", HumanCount(provisioned));
             if provisioned >= units {
-                return Finding::go(Check::Capacity, figure(words), needed);
+                return CheckResult::go(Check::Capacity, figure(words), needed);
             }
             let remedy = format!(
                 "provision {} write units before the batch, or set the table to on demand",
-                grouped(units)
+                HumanCount(units)
             );
-            Finding::no_go(Check::Capacity, figure(words), needed, remedy)
+            CheckResult::no_go(Check::Capacity, figure(words), needed, remedy)
         }
     }
 }
 
 /// The command that makes it warm enough.
-fn warming(named: Named<'_>, units: u64) -> String {
+fn warming(named: WriteTarget<'_>, units: u64) -> String {
     let units = format!("ReadUnitsPerSecond={READ_UNITS},WriteUnitsPerSecond={units}");
-    let Named { table, index } = named;
+    let WriteTarget { table, index } = named;
     match index {
         None => format!("aws dynamodb update-table --table-name {table} --warm-throughput {units}"),
         Some(index) => format!(
@@ -129,54 +135,59 @@ fn warming(named: Named<'_>, units: u64) -> String {
 }
 
 /// Whether each partition of the index can take its part.
-pub(super) fn judge_partitions(shards: u16, load: &Load) -> Finding {
+pub(super) fn evaluate_partitions(shards: u16, load: &BatchLoad) -> CheckResult {
     let units = load.write_units();
     let each = units.div_ceil(u64::from(shards));
     let figure = format!(
         "{} write units/s over {} = {} write units/s each",
-        grouped(units),
+        HumanCount(units),
         several(shards.into(), "partition"),
-        grouped(each)
+        HumanCount(each)
     );
-    let needed = format!("at most {PARTITION_GO} each (a partition takes {})", grouped(PARTITION));
+    let needed =
+        format!("at most {PARTITION_GO} each (a partition takes {})", HumanCount(PARTITION));
     let remedy = format!(
         "set DUEFLOW_DUE_SHARDS to at least {} while nothing is scheduled: it is part of stored keys",
         units.div_ceil(PARTITION_GO)
     );
     if each <= PARTITION_GO {
-        Finding::go(Check::Partitions, figure, needed)
+        CheckResult::go(Check::Partitions, figure, needed)
     } else if each <= PARTITION {
-        Finding::warn(Check::Partitions, figure, needed, remedy)
+        CheckResult::warn(Check::Partitions, figure, needed, remedy)
     } else {
-        Finding::no_go(Check::Partitions, figure, needed, remedy)
+        CheckResult::no_go(Check::Partitions, figure, needed, remedy)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::super::load::tests::a_million;
     use super::*;
 
-    const TABLE: Named<'_> = Named { table: "dueflow-payments", index: None };
-    const INDEX: Named<'_> = Named { table: "dueflow-payments", index: Some("due") };
+    const TABLE: WriteTarget<'_> = WriteTarget { table: "dueflow-payments", index: None };
+    const INDEX: WriteTarget<'_> = WriteTarget { table: "dueflow-payments", index: Some("due") };
 
     #[test]
     fn a_table_must_be_ready_for_every_write_unit_of_the_batch() {
         let on_demand = |warm, most| Capacity::OnDemand { warm, most };
-        for (capacity, verdict) in [
-            (on_demand(Some(2_778), None), Verdict::Go),
-            (on_demand(Some(2_777), None), Verdict::NoGo),
-            (on_demand(None, None), Verdict::Warn),
-            (on_demand(Some(9_000), Some(2_777)), Verdict::NoGo),
-            (on_demand(None, Some(2_777)), Verdict::NoGo),
-            (on_demand(Some(9_000), Some(2_778)), Verdict::Go),
-            (Capacity::Provisioned(2_778), Verdict::Go),
-            (Capacity::Provisioned(2_777), Verdict::NoGo),
-            (Capacity::Provisioned(0), Verdict::NoGo),
+        for (capacity, severity) in [
+            (on_demand(Some(2_778), None), Severity::Go),
+            (on_demand(Some(2_777), None), Severity::NoGo),
+            (on_demand(None, None), Severity::Warn),
+            (on_demand(Some(9_000), Some(2_777)), Severity::NoGo),
+            (on_demand(None, Some(2_777)), Severity::NoGo),
+            (on_demand(Some(9_000), Some(2_778)), Severity::Go),
+            (Capacity::Provisioned(2_778), Severity::Go),
+            (Capacity::Provisioned(2_777), Severity::NoGo),
+            (Capacity::Provisioned(0), Severity::NoGo),
         ] {
             for named in [TABLE, INDEX] {
-                assert_eq!(judge(named, capacity, &a_million()).verdict, verdict, "{capacity:?}");
+                assert_eq!(
+                    evaluate(named, capacity, &a_million()).severity,
+                    severity,
+                    "{capacity:?}"
+                );
             }
         }
     }
@@ -184,9 +195,9 @@ mod tests {
     #[test]
     fn the_remedy_for_a_cold_index_is_the_command_that_warms_it() {
         let cold = Capacity::OnDemand { warm: Some(1_000), most: None };
-        let finding = judge(INDEX, cold, &a_million());
+        let result = evaluate(INDEX, cold, &a_million());
         assert_eq!(
-            finding.remedy.unwrap(),
+            result.remedy.unwrap(),
             "aws dynamodb update-table --table-name dueflow-payments \
              --global-secondary-index-updates 'Update={IndexName=due,WarmThroughput=\
              {ReadUnitsPerSecond=12000,WriteUnitsPerSecond=2778}}'"
@@ -195,16 +206,16 @@ mod tests {
 
     #[test]
     fn a_partition_of_the_index_takes_half_of_its_limit_and_never_more_than_the_limit() {
-        for (shards, verdict) in [
-            (16, Verdict::Go),
-            (6, Verdict::Go),
-            (5, Verdict::Warn),
-            (3, Verdict::Warn),
-            (2, Verdict::NoGo),
-            (1, Verdict::NoGo),
+        for (shards, severity) in [
+            (16, Severity::Go),
+            (6, Severity::Go),
+            (5, Severity::Warn),
+            (3, Severity::Warn),
+            (2, Severity::NoGo),
+            (1, Severity::NoGo),
         ] {
-            let finding = judge_partitions(shards, &a_million());
-            assert_eq!(finding.verdict, verdict, "{shards}: {finding:?}");
+            let result = evaluate_partitions(shards, &a_million());
+            assert_eq!(result.severity, severity, "{shards}: {result:?}");
         }
     }
 }

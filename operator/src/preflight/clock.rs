@@ -1,6 +1,6 @@
 //! This machine's clock beside those of the services it talks to.
 
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
 
 /// Seconds of difference that are no difference: the header has whole seconds, and an answer
 /// takes its time.
@@ -12,7 +12,7 @@ const WARN: u64 = 60;
 
 /// Judges how many seconds the clocks of others are ahead of this machine's; `None` for one
 /// that does not say.
-pub(super) fn judge(clocks: &[(&str, Option<i64>)]) -> Finding {
+pub(super) fn evaluate(clocks: &[(&str, Option<i64>)]) -> CheckResult {
     let words = |(who, ahead): &(&str, Option<i64>)| match ahead {
         Some(ahead) => format!("{who} {ahead:+} s"),
         None => format!("{who} not reported"),
@@ -23,37 +23,41 @@ pub(super) fn judge(clocks: &[(&str, Option<i64>)]) -> Finding {
                   and AWS refuses signatures that are 5 min off";
     let known = clocks.iter().filter_map(|(_, ahead)| ahead.map(i64::unsigned_abs));
     match known.max() {
-        None => Finding::warn(Check::Clock, figure, needed, "compare the clock by hand"),
-        Some(..=GO) => Finding::go(Check::Clock, figure, needed),
-        Some(..=WARN) => Finding::warn(Check::Clock, figure, needed, remedy),
-        Some(_) => Finding::no_go(Check::Clock, figure, needed, remedy),
+        None => CheckResult::warn(Check::Clock, figure, needed, "compare the clock by hand"),
+        Some(..=GO) => CheckResult::go(Check::Clock, figure, needed),
+        Some(..=WARN) => CheckResult::warn(Check::Clock, figure, needed, remedy),
+        Some(_) => CheckResult::no_go(Check::Clock, figure, needed, remedy),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::*;
 
     #[test]
     fn a_clock_may_be_five_seconds_off_and_not_more_than_a_minute() {
-        for (ahead, verdict) in [
-            (0, Verdict::Go),
-            (5, Verdict::Go),
-            (-5, Verdict::Go),
-            (6, Verdict::Warn),
-            (-6, Verdict::Warn),
-            (60, Verdict::Warn),
-            (61, Verdict::NoGo),
-            (-61, Verdict::NoGo),
+        for (ahead, severity) in [
+            (0, Severity::Go),
+            (5, Severity::Go),
+            (-5, Severity::Go),
+            (6, Severity::Warn),
+            (-6, Severity::Warn),
+            (60, Severity::Warn),
+            (61, Severity::NoGo),
+            (-61, Severity::NoGo),
         ] {
-            assert_eq!(judge(&[("A", Some(0)), ("B", Some(ahead))]).verdict, verdict, "{ahead}");
+            assert_eq!(
+                evaluate(&[("A", Some(0)), ("B", Some(ahead))]).severity,
+                severity,
+                "{ahead}"
+            );
         }
     }
 
     #[test]
     fn a_clock_that_is_not_reported_leaves_the_others_to_judge_by() {
-        assert_eq!(judge(&[("A", None), ("B", Some(1))]).verdict, Verdict::Go);
-        assert_eq!(judge(&[("A", None), ("B", None)]).verdict, Verdict::Warn);
+        assert_eq!(evaluate(&[("A", None), ("B", Some(1))]).severity, Severity::Go);
+        assert_eq!(evaluate(&[("A", None), ("B", None)]).severity, Severity::Warn);
     }
 }

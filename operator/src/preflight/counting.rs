@@ -18,14 +18,14 @@ const SAMPLE_PAGES: usize = 200;
 
 /// How many there are, or at least.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(super) struct PaymentCount {
     /// So many were counted.
     pub(super) payments: u64,
     /// Of how many partitions not all was counted, because there is too much.
     pub(super) cut: usize,
 }
 
-impl Counted {
+impl PaymentCount {
     /// The sum of several.
     pub(super) fn sum(all: &[Self]) -> Self {
         all.iter().fold(Self::default(), |sum, one| Self {
@@ -37,11 +37,11 @@ impl Counted {
 
 /// The batch, as far as it is scheduled.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct ScheduledBatch {
     /// Its day.
     pub(super) day: DueDate,
     /// SCHEDULED payments of each partition of the index.
-    pub(super) partitions: Vec<Counted>,
+    pub(super) partitions: Vec<PaymentCount>,
     /// The account that has the most of them, and how many.
     pub(super) largest: Option<(AccountId, u64)>,
 }
@@ -58,7 +58,7 @@ impl Counter {
         days: impl IntoIterator<Item = DueDate>,
         statuses: &'static [Status],
         pages: usize,
-    ) -> Result<Vec<Counted>, PaymentsError> {
+    ) -> Result<Vec<PaymentCount>, PaymentsError> {
         let shards = self.0.due_shards();
         let places = days.into_iter().flat_map(|day| shards.clone().map(move |shard| (day, shard)));
         let jobs = places.map(|place| self.clone().partition(place, None, statuses, pages));
@@ -70,13 +70,13 @@ impl Counter {
     pub(super) async fn batch(
         &self,
         days: impl IntoIterator<Item = DueDate>,
-    ) -> Result<Batch, PaymentsError> {
+    ) -> Result<ScheduledBatch, PaymentsError> {
         let mut all = Vec::new();
         for day in days {
             let partitions = self.count([day], &[Status::Scheduled], BATCH_PAGES).await?;
-            all.push(Batch { day, partitions, largest: None });
+            all.push(ScheduledBatch { day, partitions, largest: None });
         }
-        let payments = |batch: &Batch| Counted::sum(&batch.partitions).payments;
+        let payments = |batch: &ScheduledBatch| PaymentCount::sum(&batch.partitions).payments;
         // Of equals the first: nothing is scheduled, or one day is as good as the other.
         let mut batch = all
             .into_iter()
@@ -87,7 +87,7 @@ impl Counter {
                 let (counter, account) = (self.clone(), Some(account.clone()));
                 counter.partition((batch.day, shard), account, &[Status::Scheduled], BATCH_PAGES)
             });
-            let counted = Counted::sum(&side_by_side(jobs).await?);
+            let counted = PaymentCount::sum(&side_by_side(jobs).await?);
             batch.largest = Some((account, counted.payments));
         }
         Ok(batch)
@@ -99,8 +99,8 @@ impl Counter {
         account: Option<AccountId>,
         statuses: &'static [Status],
         pages: usize,
-    ) -> Result<Counted, PaymentsError> {
-        let mut counted = Counted::default();
+    ) -> Result<PaymentCount, PaymentsError> {
+        let mut counted = PaymentCount::default();
         let mut cursor = None;
         for _ in 0..pages {
             let page = self.0.count_page(place, account.as_ref(), statuses, cursor).await?;
@@ -117,8 +117,8 @@ impl Counter {
     /// The account with the most SCHEDULED payments in the first partition of `day`. Payments
     /// lie in partitions by their own ids, so that every account has its share in each.
     async fn largest_account(&self, day: DueDate) -> Result<Option<AccountId>, PaymentsError> {
-        let mut longest = Run::default();
-        let mut current = Run::default();
+        let mut longest = AccountRun::default();
+        let mut current = AccountRun::default();
         let mut cursor = None;
         for _ in 0..SAMPLE_PAGES {
             let (page, next) = self.0.due_page(day, 0, Status::Scheduled, cursor).await?;
@@ -136,12 +136,12 @@ impl Counter {
 
 /// Payments of one account that lie side by side: the index is sorted by account.
 #[derive(Debug, Default)]
-struct Run {
+struct AccountRun {
     account: Option<AccountId>,
     length: u64,
 }
 
-impl Run {
+impl AccountRun {
     /// Takes the next entry in, and keeps the longest of the runs that have ended.
     fn take(&mut self, account: AccountId, longest: &mut Self) {
         if self.account.as_ref() == Some(&account) {
@@ -184,7 +184,7 @@ mod tests {
         for (accounts, longest_one, length) in
             [("AAB", "A", 2), ("ABBBCC", "B", 3), ("ABCCCC", "C", 4), ("A", "A", 1)]
         {
-            let (mut longest, mut current) = (Run::default(), Run::default());
+            let (mut longest, mut current) = (AccountRun::default(), AccountRun::default());
             for account in accounts.chars() {
                 current.take(AccountId::parse(account.to_string()).unwrap(), &mut longest);
             }

@@ -2,26 +2,26 @@
 
 use shared::dispatch_stop::DispatchStop;
 
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
 
 /// Judges what a reading of the stop has found.
-pub(super) fn judge(read: Result<Option<DispatchStop>, String>) -> Finding {
+pub(super) fn evaluate(read: Result<Option<DispatchStop>, String>) -> CheckResult {
     let check = Check::Dispatching;
     match read {
-        Ok(None) => Finding::go(check, "not stopped", ""),
-        Ok(Some(DispatchStop { id, cause, reason, by, at, .. })) => Finding::no_go(
+        Ok(None) => CheckResult::go(check, "not stopped", ""),
+        Ok(Some(DispatchStop { id, cause, reason, by, at, .. })) => CheckResult::no_go(
             check,
             format!("stopped ({cause}) by {by} at {at:.0}: {reason}"),
             "not stopped",
             format!("docs/runbooks/dispatch-stop.md, then: dueflow dispatch resume {id}"),
         ),
-        Err(reason) => Finding::failed(check, reason),
+        Err(reason) => CheckResult::failed(check, reason),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::*;
     use jiff::Timestamp;
     use shared::dispatch_stop::StopCause;
@@ -30,10 +30,10 @@ mod tests {
     fn a_stop_is_a_no_go_and_so_is_one_that_cannot_be_read() {
         let stop = DispatchStop::new(StopCause::ByHand, "x", "me", 0, Timestamp::UNIX_EPOCH);
         let remedy = format!("dueflow dispatch resume {}", stop.id);
-        let found = judge(Ok(Some(stop)));
-        assert_eq!(found.verdict, Verdict::NoGo);
+        let found = evaluate(Ok(Some(stop)));
+        assert_eq!(found.severity, Severity::NoGo);
         assert!(found.remedy.unwrap().contains(&remedy));
-        assert_eq!(judge(Err("no answer".to_owned())).verdict, Verdict::NoGo);
-        assert_eq!(judge(Ok(None)).verdict, Verdict::Go);
+        assert_eq!(evaluate(Err("no answer".to_owned())).severity, Severity::NoGo);
+        assert_eq!(evaluate(Ok(None)).severity, Severity::Go);
     }
 }

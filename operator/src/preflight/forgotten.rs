@@ -7,8 +7,8 @@ use domain::{DueDate, Status};
 use jiff::{SignedDuration, Timestamp};
 use shared::payments::{DueDay, PaymentsError, PaymentsTable};
 
-use super::figures::several;
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
+use super::format::several;
 use crate::payments::OPEN;
 
 /// Most pages of 4,000 entries of the index that are read.
@@ -16,14 +16,14 @@ const PAGES: usize = 1_000;
 /// Most FAILED payments that are read for their age.
 const MOST_READ: u64 = 20_000;
 /// SQS deletes a dead letter after 14 days; one that is older than this has three days left.
-const OLD_LETTER: SignedDuration = SignedDuration::from_hours(11 * 24);
+const OLD_DEAD_LETTER: SignedDuration = SignedDuration::from_hours(11 * 24);
 
 /// What was counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Forgotten {
     /// SCHEDULED, PENDING and FAILED payments due before the swept days.
     pub(super) old: u64,
-    /// FAILED for longer than [`OLD_LETTER`].
+    /// FAILED for longer than [`OLD_DEAD_LETTER`].
     pub(super) failed_long_ago: u64,
     /// Not all was read.
     pub(super) cut: bool,
@@ -61,7 +61,7 @@ pub(super) async fn count(
             let stored = page.iter().filter_map(|(_, stored)| stored.as_ref().ok());
             let old = stored.filter(|stored| {
                 stored.status == Status::Failed
-                    && now.duration_since(stored.updated_at) > OLD_LETTER
+                    && now.duration_since(stored.updated_at) > OLD_DEAD_LETTER
             });
             forgotten.failed_long_ago += old.count() as u64;
             if read >= MOST_READ {
@@ -74,7 +74,7 @@ pub(super) async fn count(
 }
 
 /// Whether anything has left sight, or soon will.
-pub(super) fn judge(days: u16, forgotten: Forgotten) -> Vec<Finding> {
+pub(super) fn evaluate(days: u16, forgotten: Forgotten) -> Vec<CheckResult> {
     let Forgotten { old, failed_long_ago, cut } = forgotten;
     let least = if cut { "at least " } else { "" };
     let needed = "none";
@@ -85,26 +85,26 @@ pub(super) fn judge(days: u16, forgotten: Forgotten) -> Vec<Finding> {
             several(days.into(), "day")
         );
         if old_is_none(forgotten) {
-            Finding::go(Check::Forgotten, figure, "")
+            CheckResult::go(Check::Forgotten, figure, "")
         } else {
             // Without --older-than, which goes by the age of the status.
-            Finding::warn(Check::Forgotten, figure, needed, "dueflow payments open")
+            CheckResult::warn(Check::Forgotten, figure, needed, "dueflow payments open")
         }
     };
-    let letters = {
+    let dead_letters = {
         let figure = format!(
             "{least}{} FAILED for more than 11 days: SQS deletes their dead letters within 3 days",
             several(failed_long_ago, "payment")
         );
         if failed_long_ago == 0 && !cut {
-            Finding::go(Check::Forgotten, figure, "")
+            CheckResult::go(Check::Forgotten, figure, "")
         } else {
             let remedy = "dueflow payments open --status FAILED --older-than 11d, and dueflow dlq \
                           list: replay or close them";
-            Finding::warn(Check::Forgotten, figure, needed, remedy)
+            CheckResult::warn(Check::Forgotten, figure, needed, remedy)
         }
     };
-    vec![old, letters]
+    vec![old, dead_letters]
 }
 
 fn old_is_none(forgotten: Forgotten) -> bool {
@@ -113,24 +113,24 @@ fn old_is_none(forgotten: Forgotten) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::*;
 
     #[test]
     fn one_forgotten_payment_or_letter_is_a_warning_and_so_is_what_was_not_counted() {
-        use Verdict::{Go, Warn};
-        for (old, failed_long_ago, cut, verdicts) in [
+        use Severity::{Go, Warn};
+        for (old, failed_long_ago, cut, severities) in [
             (0, 0, false, [Go, Go]),
             (1, 0, false, [Warn, Go]),
             (0, 1, false, [Go, Warn]),
             (0, 0, true, [Warn, Warn]),
         ] {
-            let findings = judge(16, Forgotten { old, failed_long_ago, cut });
-            let found: Vec<_> = findings.iter().map(|finding| finding.verdict).collect();
-            assert_eq!(found, verdicts, "{findings:?}");
+            let results = evaluate(16, Forgotten { old, failed_long_ago, cut });
+            let found: Vec<_> = results.iter().map(|result| result.severity).collect();
+            assert_eq!(found, severities, "{results:?}");
         }
-        let findings = judge(16, Forgotten { old: 2, failed_long_ago: 3, cut: false });
-        assert!(findings[0].figure.starts_with("2 payments"), "{findings:?}");
-        assert!(findings[1].figure.starts_with("3 payments FAILED"), "{findings:?}");
+        let results = evaluate(16, Forgotten { old: 2, failed_long_ago: 3, cut: false });
+        assert!(results[0].figure.starts_with("2 payments"), "{results:?}");
+        assert!(results[1].figure.starts_with("3 payments FAILED"), "{results:?}");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::figures::{grouped, several};
+use indicatif::HumanCount;
+
+use super::format::several;
 
 /// Write units that one payment of at most 1 KB costs the table when it is inserted; the index
 /// `due` as many. ARCHITECTURE.md, "Index `due`": 6 in all until it is PROCESSED.
@@ -13,7 +15,7 @@ const UNITS_TO_PAY: u64 = 2;
 
 /// A batch and the time it has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
+pub(super) struct BatchLoad {
     /// How many payments.
     pub(super) payments: u64,
     /// Within which time they must be PROCESSED.
@@ -22,7 +24,7 @@ pub(super) struct Load {
     pub(super) insertion: Duration,
 }
 
-impl Load {
+impl BatchLoad {
     /// Payments per second that must pass.
     pub(super) fn rate(&self) -> f64 {
         self.payments as f64 / self.window.as_secs_f64()
@@ -41,9 +43,9 @@ impl Load {
             "{} × {} (insert) / {} s + × {UNITS_TO_PAY} units (claim, settle) / {} s = {} write units/s",
             several(self.payments, "payment"),
             several(UNITS_TO_INSERT, "unit"),
-            grouped(self.insertion.as_secs()),
-            grouped(self.window.as_secs()),
-            grouped(self.write_units()),
+            HumanCount(self.insertion.as_secs()),
+            HumanCount(self.window.as_secs()),
+            HumanCount(self.write_units()),
         )
     }
 }
@@ -54,9 +56,9 @@ pub(super) mod tests {
 
     /// The batch of the mission: a million payments in half an hour, inserted within ten
     /// minutes.
-    pub(in super::super) fn a_million() -> Load {
+    pub(in super::super) fn a_million() -> BatchLoad {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Load { payments: 1_000_000, window: minutes(30), insertion: minutes(10) }
+        BatchLoad { payments: 1_000_000, window: minutes(30), insertion: minutes(10) }
     }
 
     #[test]

@@ -5,31 +5,30 @@
 //! | module | room |
 //! |---|---|
 //! | `options`, `settings` | what is asked for |
-//! | `finding`, `report` | a check's result, and how it is printed |
-//! | `load`, `figures` | what tonight needs, and how numbers are written |
+//! | `check`, `report` | a check's result, and how it is printed |
+//! | `load`, `format` | what tonight needs, and how numbers are written |
 //! | `run` | all readers at once, each with a deadline |
-//! | `reach`, `clock` | whether AWS answers, and what time it is there |
+//! | `connectivity`, `clock` | whether AWS answers, and what time it is there |
 //! | `capacity`, `tables` | the tables |
 //! | `queues`, `backlog` | the queues, and what lies in them |
 //! | `service` | the transaction service |
 //! | `dispatching` | whether dispatching is stopped |
-//! | `counting`, `spread`, `leftovers`, `forgotten` | payments by day, partition and account |
+//! | `counting`, `spread`, `unfinished`, `forgotten` | payments by day, partition and account |
 //! | `relays`, `admin` | dueflow's own processes |
 
 mod admin;
 mod backlog;
 mod capacity;
+mod check;
 mod clock;
+mod connectivity;
 mod counting;
 mod dispatching;
-mod figures;
-mod finding;
 mod forgotten;
-mod leftovers;
+mod format;
 mod load;
 mod options;
 mod queues;
-mod reach;
 mod relays;
 mod report;
 mod run;
@@ -37,6 +36,7 @@ mod service;
 mod settings;
 mod spread;
 mod tables;
+mod unfinished;
 
 pub use options::PreflightOptions;
 pub(crate) use run::preflight;

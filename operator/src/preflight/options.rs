@@ -25,7 +25,7 @@ pub struct PreflightOptions {
     /// End with status 2 when something is to be warned of.
     #[arg(long)]
     pub strict: bool,
-    /// Print the findings as one JSON object.
+    /// Print the results as one JSON object.
     #[arg(long)]
     pub json: bool,
 }

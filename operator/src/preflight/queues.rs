@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
+use indicatif::HumanCount;
 use serde_json::Value;
 use shared::resources::QueueDefinition;
 
-use super::figures::{cause, grouped};
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
+use super::format::cause;
 
 /// A queue's attributes by SQS's names.
-pub(super) type Attributes = BTreeMap<String, String>;
+pub(super) type QueueAttributes = BTreeMap<String, String>;
 
 const REDRIVE: &str = "RedrivePolicy";
 const REMEDY: &str = "dueflow setup";
@@ -20,7 +21,7 @@ const REMEDY: &str = "dueflow setup";
 ///
 /// # Errors
 /// Why they could not be read.
-pub(super) async fn read(client: &Client, name: &str) -> Result<Option<Attributes>, String> {
+pub(super) async fn read(client: &Client, name: &str) -> Result<Option<QueueAttributes>, String> {
     let url = match client.get_queue_url().queue_name(name).send().await {
         Ok(output) => output.queue_url,
         Err(error) => match error.as_service_error() {
@@ -36,13 +37,16 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Option<Attribute
     ))
 }
 
-/// One finding for each difference, or one that says that there is none.
-pub(super) fn judge(wanted: &QueueDefinition, found: Option<&Attributes>) -> Vec<Finding> {
+/// One result for each difference, or one that says that there is none.
+pub(super) fn evaluate(
+    wanted: &QueueDefinition,
+    found: Option<&QueueAttributes>,
+) -> Vec<CheckResult> {
     let QueueDefinition { name, attributes, redrive } = wanted;
     let Some(found) = found else {
-        return vec![Finding::no_go(Check::Queue, format!("{name}: missing"), "", REMEDY)];
+        return vec![CheckResult::no_go(Check::Queue, format!("{name}: missing"), "", REMEDY)];
     };
-    let mut wrong: Vec<Finding> = attributes
+    let mut wrong: Vec<CheckResult> = attributes
         .iter()
         .filter(|(attribute, value)| !is_met(attribute, value, found))
         .map(|(attribute, value)| difference(name, attribute, value, found))
@@ -50,22 +54,22 @@ pub(super) fn judge(wanted: &QueueDefinition, found: Option<&Attributes>) -> Vec
     let policy = found.get(REDRIVE);
     wrong.extend(redrive.as_ref().and_then(|(target, deliveries)| {
         let policy = policy.and_then(|policy| serde_json::from_str::<Value>(policy).ok());
-        judge_redrive(name, target, *deliveries, policy.as_ref())
+        evaluate_redrive(name, target, *deliveries, policy.as_ref())
     }));
     if wrong.is_empty() {
         let figure = match redrive {
             Some((target, deliveries)) => format!(
                 "{name}: FIFO, high throughput, redrive to {target} after {} deliveries",
-                grouped((*deliveries).into())
+                HumanCount((*deliveries).into())
             ),
             None => format!("{name}: FIFO, high throughput"),
         };
-        return vec![Finding::go(Check::Queue, figure, "")];
+        return vec![CheckResult::go(Check::Queue, figure, "")];
     }
     wrong
 }
 
-fn is_met(attribute: &str, wanted: &str, found: &Attributes) -> bool {
+fn is_met(attribute: &str, wanted: &str, found: &QueueAttributes) -> bool {
     let is = |value: Option<&String>| value.is_some_and(|value| value == wanted);
     match attribute {
         // A key of the bank's own is encryption too, and takes the place of SQS's.
@@ -79,31 +83,31 @@ fn is_met(attribute: &str, wanted: &str, found: &Attributes) -> bool {
 
 /// What only costs time or protection warns; what breaks order, exactly-once work or the
 /// keeping of messages stops.
-fn difference(queue: &str, attribute: &str, wanted: &str, found: &Attributes) -> Finding {
+fn difference(queue: &str, attribute: &str, wanted: &str, found: &QueueAttributes) -> CheckResult {
     let value = found.get(attribute).map_or("not set", String::as_str);
     let figure = format!("{queue}: {attribute} is {value}");
     match attribute {
         // Receivers name their own visibility timeout, senders their own deduplication ids.
         "VisibilityTimeout" | "ContentBasedDeduplication" | "SqsManagedSseEnabled" => {
-            Finding::warn(Check::Queue, figure, wanted, REMEDY)
+            CheckResult::warn(Check::Queue, figure, wanted, REMEDY)
         }
         "FifoQueue" => {
             let remedy = "delete it when it is empty, then dueflow setup";
-            Finding::no_go(Check::Queue, figure, wanted, remedy)
+            CheckResult::no_go(Check::Queue, figure, wanted, remedy)
         }
-        _ => Finding::no_go(Check::Queue, figure, wanted, REMEDY),
+        _ => CheckResult::no_go(Check::Queue, figure, wanted, REMEDY),
     }
 }
 
-fn judge_redrive(
+fn evaluate_redrive(
     queue: &str,
     target: &str,
     deliveries: u32,
     policy: Option<&Value>,
-) -> Option<Finding> {
-    let needed = format!("to {target} after {} deliveries", grouped(deliveries.into()));
+) -> Option<CheckResult> {
+    let needed = format!("to {target} after {} deliveries", HumanCount(deliveries.into()));
     let no_go = |words: String| {
-        Some(Finding::no_go(Check::Queue, format!("{queue}: {words}"), needed.clone(), REMEDY))
+        Some(CheckResult::no_go(Check::Queue, format!("{queue}: {words}"), needed.clone(), REMEDY))
     };
     let Some(policy) = policy else {
         return no_go("no redrive to a dead-letter queue".to_owned());
@@ -116,12 +120,12 @@ fn judge_redrive(
     if found_target == target && count == u64::from(deliveries) {
         return None;
     }
-    no_go(format!("redrive to {found_target} after {} deliveries", grouped(count)))
+    no_go(format!("redrive to {found_target} after {} deliveries", HumanCount(count)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::{Verdict, overall};
+    use super::super::check::{Severity, overall};
     use super::*;
 
     fn payments() -> QueueDefinition {
@@ -131,46 +135,46 @@ mod tests {
 
     const POLICY: &str = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-south-2:1:dueflow-payments-dlq.fifo","maxReceiveCount":1000}"#;
 
-    fn as_wanted() -> Attributes {
+    fn as_wanted() -> QueueAttributes {
         let attributes = payments().attributes.into_iter();
-        let mut attributes: Attributes = attributes.map(|(n, v)| (n.to_owned(), v)).collect();
+        let mut attributes: QueueAttributes = attributes.map(|(n, v)| (n.to_owned(), v)).collect();
         attributes.insert(REDRIVE.to_owned(), POLICY.to_owned());
         attributes
     }
 
-    fn with(attribute: &str, value: Option<&str>) -> Vec<Finding> {
+    fn with(attribute: &str, value: Option<&str>) -> Vec<CheckResult> {
         let mut found = as_wanted();
         found.remove(attribute);
         found.extend(value.map(|value| (attribute.to_owned(), value.to_owned())));
-        judge(&payments(), Some(&found))
+        evaluate(&payments(), Some(&found))
     }
 
     #[test]
     fn a_queue_as_setup_makes_it_is_go_and_a_missing_one_is_a_no_go() {
-        assert_eq!(overall(&judge(&payments(), Some(&as_wanted()))), Verdict::Go);
-        assert_eq!(overall(&judge(&payments(), None)), Verdict::NoGo);
+        assert_eq!(overall(&evaluate(&payments(), Some(&as_wanted()))), Severity::Go);
+        assert_eq!(overall(&evaluate(&payments(), None)), Severity::NoGo);
         let text = POLICY.replace("1000", "\"1000\"");
-        assert_eq!(overall(&with(REDRIVE, Some(&text))), Verdict::Go);
+        assert_eq!(overall(&with(REDRIVE, Some(&text))), Severity::Go);
     }
 
     #[test]
     fn each_difference_is_a_line_that_says_how_grave_it_is() {
-        for (attribute, value, verdict) in [
-            ("FifoQueue", None, Verdict::NoGo),
-            ("DeduplicationScope", Some("queue"), Verdict::NoGo),
-            ("FifoThroughputLimit", Some("perQueue"), Verdict::NoGo),
-            ("MessageRetentionPeriod", Some("345600"), Verdict::NoGo),
-            ("ContentBasedDeduplication", Some("true"), Verdict::Warn),
-            ("VisibilityTimeout", Some("30"), Verdict::Warn),
-            ("SqsManagedSseEnabled", Some("false"), Verdict::Warn),
-            (REDRIVE, None, Verdict::NoGo),
-            (REDRIVE, Some("nonsense"), Verdict::NoGo),
-            (REDRIVE, Some(&POLICY.replace("1000", "999")), Verdict::NoGo),
-            (REDRIVE, Some(&POLICY.replace("-dlq", "-other")), Verdict::NoGo),
+        for (attribute, value, severity) in [
+            ("FifoQueue", None, Severity::NoGo),
+            ("DeduplicationScope", Some("queue"), Severity::NoGo),
+            ("FifoThroughputLimit", Some("perQueue"), Severity::NoGo),
+            ("MessageRetentionPeriod", Some("345600"), Severity::NoGo),
+            ("ContentBasedDeduplication", Some("true"), Severity::Warn),
+            ("VisibilityTimeout", Some("30"), Severity::Warn),
+            ("SqsManagedSseEnabled", Some("false"), Severity::Warn),
+            (REDRIVE, None, Severity::NoGo),
+            (REDRIVE, Some("nonsense"), Severity::NoGo),
+            (REDRIVE, Some(&POLICY.replace("1000", "999")), Severity::NoGo),
+            (REDRIVE, Some(&POLICY.replace("-dlq", "-other")), Severity::NoGo),
         ] {
-            let findings = with(attribute, value);
-            assert_eq!(findings.len(), 1, "{findings:?}");
-            assert_eq!(findings[0].verdict, verdict, "{attribute}: {findings:?}");
+            let results = with(attribute, value);
+            assert_eq!(results.len(), 1, "{results:?}");
+            assert_eq!(results[0].severity, severity, "{attribute}: {results:?}");
         }
     }
 
@@ -179,6 +183,6 @@ mod tests {
         let mut found = as_wanted();
         found.insert("SqsManagedSseEnabled".to_owned(), "false".to_owned());
         found.insert("KmsMasterKeyId".to_owned(), "alias/bank".to_owned());
-        assert_eq!(overall(&judge(&payments(), Some(&found))), Verdict::Go);
+        assert_eq!(overall(&evaluate(&payments(), Some(&found))), Severity::Go);
     }
 }

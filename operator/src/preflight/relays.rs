@@ -8,8 +8,8 @@ use shared::config::Names;
 use stream_relay::{Checkpoint, LeaseError, SIGN_OF_LIFE, Survey};
 use tokio::time::Instant;
 
-use super::figures::several;
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
+use super::format::several;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ fn unread<'a>(first: &Survey, later: &'a Survey) -> Vec<&'a str> {
 }
 
 /// Whether somebody reads the stream, all of it.
-pub(super) fn judge(first: &Survey, later: &Survey) -> Finding {
+pub(super) fn evaluate(first: &Survey, later: &Survey) -> CheckResult {
     let check = Check::Relays;
     let alive = living(first, later);
     let silent = later.relays.len() - alive.len();
@@ -68,26 +68,26 @@ pub(super) fn judge(first: &Survey, later: &Survey) -> Finding {
     }
     if alive.is_empty() {
         let remedy = "start stream-relay, with the same DUEFLOW_PREFIX";
-        return Finding::no_go(check, figure, "at least 1", remedy);
+        return CheckResult::no_go(check, figure, "at least 1", remedy);
     }
     let unread = unread(first, later);
     if unread.is_empty() {
         let ended = later.shards.values().filter(|lease| lease.checkpoint == Checkpoint::ShardEnd);
         let open = later.shards.len() - ended.count();
         figure.push_str(&format!(", {} read", several(open as u64, "shard")));
-        return Finding::go(check, figure, "");
+        return CheckResult::go(check, figure, "");
     }
     let figure = format!("{figure}; nobody reads {}", several(unread.len() as u64, "shard"));
     let remedy = "within 15 s another relay takes a shard over: run preflight again, then look \
                   into the relays' logs";
-    Finding::warn(check, figure, "every shard is read", remedy)
+    CheckResult::warn(check, figure, "every shard is read", remedy)
 }
 
 #[cfg(test)]
 mod tests {
     use stream_relay::ShardLease;
 
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::*;
 
     fn survey(relays: &[(&str, u64)], shards: &[(&str, Option<&str>, u64, Checkpoint)]) -> Survey {
@@ -105,34 +105,34 @@ mod tests {
     #[test]
     fn a_relay_lives_when_its_sign_moves_and_without_one_it_is_a_no_go() {
         let none = survey(&[], &[]);
-        assert_eq!(judge(&none, &none).verdict, Verdict::NoGo);
+        assert_eq!(evaluate(&none, &none).severity, Severity::NoGo);
         let still = survey(&[("a", 7)], &[("s", Some("a"), 3, OPEN)]);
-        assert_eq!(judge(&still, &still).verdict, Verdict::NoGo);
+        assert_eq!(evaluate(&still, &still).severity, Severity::NoGo);
         let moved = survey(&[("a", 8)], &[("s", Some("a"), 3, OPEN)]);
-        assert_eq!(judge(&still, &moved).verdict, Verdict::Go);
-        assert_eq!(judge(&none, &moved).verdict, Verdict::Go, "it has just started");
+        assert_eq!(evaluate(&still, &moved).severity, Severity::Go);
+        assert_eq!(evaluate(&none, &moved).severity, Severity::Go, "it has just started");
         let two = survey(&[("a", 8), ("b", 1)], &[("s", Some("a"), 3, OPEN)]);
         let one = survey(&[("a", 9), ("b", 1)], &[("s", Some("a"), 4, OPEN)]);
-        let finding = judge(&two, &one);
-        assert_eq!(finding.verdict, Verdict::Go);
-        assert!(finding.figure.contains("1 without a sign of life"), "{finding:?}");
+        let result = evaluate(&two, &one);
+        assert_eq!(result.severity, Severity::Go);
+        assert!(result.figure.contains("1 without a sign of life"), "{result:?}");
     }
 
     #[test]
     fn a_shard_that_nobody_reads_is_a_warning_until_it_is_read_to_its_end() {
         let first = survey(&[("a", 1)], &[]);
-        for (lease, verdict) in [
-            (("s", Some("a"), 1, OPEN), Verdict::Go),
-            (("s", None, 1, OPEN), Verdict::Warn),
-            (("s", Some("dead"), 1, OPEN), Verdict::Warn),
-            (("s", Some("dead"), 1, Checkpoint::ShardEnd), Verdict::Go),
-            (("s", None, 1, Checkpoint::ShardEnd), Verdict::Go),
+        for (lease, severity) in [
+            (("s", Some("a"), 1, OPEN), Severity::Go),
+            (("s", None, 1, OPEN), Severity::Warn),
+            (("s", Some("dead"), 1, OPEN), Severity::Warn),
+            (("s", Some("dead"), 1, Checkpoint::ShardEnd), Severity::Go),
+            (("s", None, 1, Checkpoint::ShardEnd), Severity::Go),
         ] {
             let words = format!("{lease:?}");
             let mut first = first.clone();
             first.shards = survey(&[], std::slice::from_ref(&lease)).shards;
             let later = survey(&[("a", 2)], &[lease]);
-            assert_eq!(judge(&first, &later).verdict, verdict, "{words}");
+            assert_eq!(evaluate(&first, &later).severity, severity, "{words}");
         }
     }
 }

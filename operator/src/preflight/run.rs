@@ -16,21 +16,21 @@ use shared::installation::{Agreement, InstallationError};
 use shared::payments::PaymentsTable;
 use shared::resources;
 
-use super::capacity::Named;
-use super::counting::{Batch, Counted, Counter};
-use super::finding::{Check, Finding};
-use super::load::Load;
+use super::capacity::WriteTarget;
+use super::check::{Check, CheckResult};
+use super::connectivity::Connectivity;
+use super::counting::{Counter, PaymentCount, ScheduledBatch};
+use super::load::BatchLoad;
 use super::options::PreflightOptions;
-use super::queues::Attributes;
-use super::reach::Reach;
+use super::queues::QueueAttributes;
 use super::settings::PreflightSettings;
 use super::{
-    admin, backlog, capacity, clock, dispatching, forgotten, leftovers, queues, reach, relays,
-    report, service, spread, tables,
+    admin, backlog, capacity, clock, connectivity, dispatching, forgotten, queues, relays, report,
+    service, spread, tables, unfinished,
 };
 
 /// How long the first questions may take.
-const REACH: Duration = Duration::from_secs(12);
+const PROBE: Duration = Duration::from_secs(12);
 
 /// How long any other reader may take.
 const READ: Duration = Duration::from_secs(20);
@@ -45,12 +45,12 @@ const YESTERDAY_PAGES: usize = 4;
 /// The same for each earlier day, of which little should be left.
 const EARLIER_PAGES: usize = 2;
 
-/// What all checks judge by.
+/// What all checks evaluate by.
 struct Preflight<'a> {
     common: &'a Common,
     settings: &'a PreflightSettings,
     options: &'a PreflightOptions,
-    load: Load,
+    load: BatchLoad,
     aws: Aws,
     /// The bank's day.
     today: jiff::civil::Date,
@@ -63,7 +63,7 @@ pub(crate) async fn preflight(
     options: &PreflightOptions,
 ) -> anyhow::Result<ExitCode> {
     let minutes = |minutes: u32| Duration::from_secs(60 * u64::from(minutes));
-    let load = Load {
+    let load = BatchLoad {
         payments: options.payments,
         window: minutes(options.minutes),
         insertion: minutes(options.insert_minutes),
@@ -71,11 +71,11 @@ pub(crate) async fn preflight(
     let aws = Aws::from_environment().await;
     let today = settings.days.zone.to_datetime(Timestamp::now()).date();
     let preflight = Preflight { common, settings, options, load, aws, today };
-    let mut findings = Box::pin(preflight.findings()).await;
-    // Stable: the findings of one check stay in their order.
-    findings.sort_by_key(|finding| finding.check);
-    report::print(&findings, options)?;
-    Ok(report::ended(&findings, options))
+    let mut results = Box::pin(preflight.results()).await;
+    // Stable: the results of one check stay in their order.
+    results.sort_by_key(|result| result.check);
+    report::print(&results, options)?;
+    Ok(report::ended(&results, options))
 }
 
 /// A reading that ends in time, with its error as words.
@@ -94,39 +94,43 @@ impl Preflight<'_> {
         &self.common.names
     }
 
-    async fn findings(&self) -> Vec<Finding> {
+    async fn results(&self) -> Vec<CheckResult> {
         let transaction = &self.settings.dispatcher.transaction;
-        let silent = || Err::<Duration, _>(format!("no answer within {REACH:?}"));
-        let (reach, service, said) = tokio::join!(
-            within(REACH, async { Ok::<_, String>(reach::reach(&self.aws, self.names()).await) }),
-            within(REACH, async { Ok::<_, String>(service::ask(transaction).await) }),
+        let silent = || Err::<Duration, _>(format!("no answer within {PROBE:?}"));
+        let (connectivity, service, said) = tokio::join!(
+            within(PROBE, async {
+                Ok::<_, String>(connectivity::probe(&self.aws, self.names()).await)
+            }),
+            within(PROBE, async { Ok::<_, String>(service::ask(transaction).await) }),
             self.services(),
         );
-        let service = service.unwrap_or(service::Facts { latency: silent(), ahead: None });
-        let reach = reach.unwrap_or_else(|_| {
-            let of = |service| reach::Reached { service, answered: silent(), ahead: None };
-            Reach { dynamodb: of("DynamoDB"), sqs: of("SQS"), payments: None }
+        let service = service.unwrap_or(service::ServiceProbe { latency: silent(), ahead: None });
+        let connectivity = connectivity.unwrap_or_else(|_| {
+            let of =
+                |service| connectivity::ServiceReply { service, answered: silent(), ahead: None };
+            Connectivity { dynamodb: of("DynamoDB"), sqs: of("SQS"), payments: None }
         });
-        let mut findings = vec![
-            reach::judge(&reach.dynamodb, &reach.sqs),
-            service::judge(&service, transaction),
+        let mut results = vec![
+            connectivity::evaluate(&connectivity.dynamodb, &connectivity.sqs),
+            service::evaluate(&service, transaction),
             self.concurrency(&service),
-            capacity::judge_partitions(self.common.due_shards, &self.load),
-            clock::judge(&[
-                (reach.dynamodb.service, reach.dynamodb.ahead),
-                (reach.sqs.service, reach.sqs.ahead),
+            capacity::evaluate_partitions(self.common.due_shards, &self.load),
+            clock::evaluate(&[
+                (connectivity.dynamodb.service, connectivity.dynamodb.ahead),
+                (connectivity.sqs.service, connectivity.sqs.ahead),
                 ("transaction service", service.ahead),
             ]),
         ];
-        findings.extend(said);
+        results.extend(said);
         let latency = service.latency.ok();
-        let (tables, queues) = tokio::join!(self.database(&reach, latency), self.queues(&reach),);
-        findings.extend(tables);
-        findings.extend(queues);
-        findings
+        let (tables, queues) =
+            tokio::join!(self.database(&connectivity, latency), self.queues(&connectivity),);
+        results.extend(tables);
+        results.extend(queues);
+        results
     }
 
-    async fn services(&self) -> Vec<Finding> {
+    async fn services(&self) -> Vec<CheckResult> {
         let mut said = Vec::with_capacity(self.options.admin.len());
         let mut asking = tokio::task::JoinSet::new();
         for url in self.options.admin.clone() {
@@ -135,31 +139,35 @@ impl Preflight<'_> {
         while let Some(asked) = asking.join_next().await {
             match asked {
                 Ok(one) => said.push(one),
-                Err(error) => return vec![Finding::failed(Check::Services, error)],
+                Err(error) => return vec![CheckResult::failed(Check::Services, error)],
             }
         }
         said.sort_by(|one, other| one.url.cmp(&other.url));
-        admin::judge(&said)
+        admin::evaluate(&said)
     }
 
-    fn concurrency(&self, service: &service::Facts) -> Finding {
+    fn concurrency(&self, service: &service::ServiceProbe) -> CheckResult {
         let Ok(latency) = &service.latency else {
-            return Finding::not_checked(
+            return CheckResult::not_checked(
                 Check::Concurrency,
                 "the transaction service does not answer",
             );
         };
         let limits = self.settings.dispatcher.dispatching.calls;
-        service::judge_concurrency(*latency, limits, self.options.dispatchers, &self.load)
+        service::evaluate_concurrency(*latency, limits, self.options.dispatchers, &self.load)
     }
 
     /// All that DynamoDB is asked for.
-    async fn database(&self, reach: &Reach, latency: Option<Duration>) -> Vec<Finding> {
+    async fn database(
+        &self,
+        connectivity: &Connectivity,
+        latency: Option<Duration>,
+    ) -> Vec<CheckResult> {
         use Check::{
-            Archive, Capacity, Dispatching, Forgotten, LargestAccount, Leftovers, Relays, Skew,
-            Table,
+            Archive, Capacity, Dispatching, Forgotten, LargestAccount, Relays, Skew, Table,
+            Unfinished,
         };
-        if reach.dynamodb.answered.is_err() {
+        if connectivity.dynamodb.answered.is_err() {
             return [
                 Table,
                 Capacity,
@@ -168,21 +176,21 @@ impl Preflight<'_> {
                 Skew,
                 LargestAccount,
                 Archive,
-                Leftovers,
+                Unfinished,
                 Forgotten,
             ]
-            .map(|check| Finding::not_checked(check, "DynamoDB cannot be used"))
+            .map(|check| CheckResult::not_checked(check, "DynamoDB cannot be used"))
             .into();
         }
-        let Some(payments) = &reach.payments else {
-            let mut findings = Box::pin(self.tables()).await;
-            let missing = |check| Finding::not_checked(check, "the payments table is missing");
-            findings.push(self.dispatching().await);
-            findings.extend(
-                [Capacity, Relays, Skew, LargestAccount, Archive, Leftovers, Forgotten]
+        let Some(payments) = &connectivity.payments else {
+            let mut results = Box::pin(self.tables()).await;
+            let missing = |check| CheckResult::not_checked(check, "the payments table is missing");
+            results.push(self.dispatching().await);
+            results.extend(
+                [Capacity, Relays, Skew, LargestAccount, Archive, Unfinished, Forgotten]
                     .map(missing),
             );
-            return findings;
+            return results;
         };
         let (tables, dispatching, relays, spread, days) = tokio::join!(
             self.tables(),
@@ -195,60 +203,60 @@ impl Preflight<'_> {
         [tables, capacity, vec![dispatching, relays], spread, days].into_iter().flatten().collect()
     }
 
-    async fn dispatching(&self) -> Finding {
+    async fn dispatching(&self) -> CheckResult {
         let client = self.aws.dynamodb("preflight");
         let stops = StopTable::new(client, self.names().control_table());
-        dispatching::judge(within(READ, stops.read()).await)
+        dispatching::evaluate(within(READ, stops.read()).await)
     }
 
-    async fn tables(&self) -> Vec<Finding> {
+    async fn tables(&self) -> Vec<CheckResult> {
         let client = self.aws.dynamodb("preflight");
-        let mut findings = Vec::new();
+        let mut results = Vec::new();
         for wanted in resources::tables(self.names()) {
-            findings.push(
-                match Box::pin(within(READ, tables::read(&client, &wanted.name))).await {
-                    Ok(facts) => tables::judge(&wanted, &facts),
-                    Err(reason) => {
-                        Finding::failed(Check::Table, format!("{}: {reason}", wanted.name))
-                    }
-                },
-            );
+            results.push(match Box::pin(within(READ, tables::read(&client, &wanted.name))).await {
+                Ok(facts) => tables::evaluate(&wanted, &facts),
+                Err(reason) => {
+                    CheckResult::failed(Check::Table, format!("{}: {reason}", wanted.name))
+                }
+            });
         }
-        findings.extend(self.installation().await);
-        findings
+        results.extend(self.installation().await);
+        results
     }
 
     /// What services refuse to start for; the clock has a check of its own.
-    async fn installation(&self) -> Option<Finding> {
+    async fn installation(&self) -> Option<CheckResult> {
         let agreement = Agreement::new(&self.aws, self.common);
         let checked = tokio::time::timeout(READ, agreement.check()).await;
         let remedy = "give every service and command the values of `dueflow setup`";
         let needed = "time zone and number of shards as stored";
         match checked {
             Ok(Ok(()) | Err(InstallationError::Clock { .. })) => None,
-            Ok(Err(error)) => Some(Finding::no_go(Check::Table, error.to_string(), needed, remedy)),
-            Err(_) => Some(Finding::failed(Check::Table, format!("no answer within {READ:?}"))),
+            Ok(Err(error)) => {
+                Some(CheckResult::no_go(Check::Table, error.to_string(), needed, remedy))
+            }
+            Err(_) => Some(CheckResult::failed(Check::Table, format!("no answer within {READ:?}"))),
         }
     }
 
-    fn capacity(&self, payments: &TableDescription) -> Vec<Finding> {
+    fn capacity(&self, payments: &TableDescription) -> Vec<CheckResult> {
         let table = self.names().payments_table();
         let judged = |index| {
-            let named = Named { table: &table, index };
+            let named = WriteTarget { table: &table, index };
             let capacity = capacity::capacity(payments, index);
-            capacity.map(|capacity| capacity::judge(named, capacity, &self.load))
+            capacity.map(|capacity| capacity::evaluate(named, capacity, &self.load))
         };
-        // A table without its index is the finding of another check.
+        // A table without its index is the result of another check.
         [judged(None), judged(Some(resources::DUE_INDEX))].into_iter().flatten().collect()
     }
 
-    async fn relays(&self, payments: &TableDescription) -> Finding {
+    async fn relays(&self, payments: &TableDescription) -> CheckResult {
         let Some(stream) = payments.latest_stream_arn() else {
-            return Finding::not_checked(Check::Relays, "the payments table has no stream");
+            return CheckResult::not_checked(Check::Relays, "the payments table has no stream");
         };
         match within(READ, relays::look(&self.aws, self.names(), stream)).await {
-            Ok((first, later)) => relays::judge(&first, &later),
-            Err(reason) => Finding::failed(Check::Relays, reason),
+            Ok((first, later)) => relays::evaluate(&first, &later),
+            Err(reason) => CheckResult::failed(Check::Relays, reason),
         }
     }
 
@@ -259,25 +267,25 @@ impl Preflight<'_> {
     }
 
     /// The batch as far as it is scheduled: of today or tomorrow, whichever has more.
-    async fn spread(&self, latency: Option<Duration>) -> Vec<Finding> {
+    async fn spread(&self, latency: Option<Duration>) -> Vec<CheckResult> {
         let counter = self.counter();
         let days = [Ok(self.today), self.today.tomorrow()].into_iter().flatten().map(due);
         match within(COUNT, counter.batch(days)).await {
-            Ok(Batch { day, partitions, largest }) => {
+            Ok(ScheduledBatch { day, partitions, largest }) => {
                 let largest = largest.as_ref().map(|(account, payments)| (account, *payments));
                 vec![
-                    spread::judge_skew(day, &partitions),
-                    spread::judge_largest_account(largest, latency, &self.load),
-                    spread::judge_turns(largest),
+                    spread::evaluate_skew(day, &partitions),
+                    spread::evaluate_largest_account(largest, latency, &self.load),
+                    spread::evaluate_turns(largest),
                 ]
             }
             Err(reason) => [Check::Skew, Check::LargestAccount]
-                .map(|check| Finding::failed(check, &reason))
+                .map(|check| CheckResult::failed(check, &reason))
                 .into(),
         }
     }
 
-    async fn days_before(&self) -> Vec<Finding> {
+    async fn days_before(&self) -> Vec<CheckResult> {
         let counter = self.counter();
         let today = due(self.today);
         let yesterday = today.days_before(1);
@@ -291,55 +299,55 @@ impl Preflight<'_> {
             within(COUNT, forgotten::count(table, first, Timestamp::now())),
         );
         let forgotten = match forgotten {
-            Ok(forgotten) => forgotten::judge(days, forgotten),
-            Err(reason) => vec![Finding::failed(Check::Forgotten, reason)],
+            Ok(forgotten) => forgotten::evaluate(days, forgotten),
+            Err(reason) => vec![CheckResult::failed(Check::Forgotten, reason)],
         };
         let left = [
             match processed {
-                Ok(counted) => leftovers::judge_archive(yesterday, Counted::sum(&counted)),
-                Err(reason) => Finding::failed(Check::Archive, reason),
+                Ok(counted) => unfinished::evaluate_archive(yesterday, PaymentCount::sum(&counted)),
+                Err(reason) => CheckResult::failed(Check::Archive, reason),
             },
             match open {
-                Ok(counted) => leftovers::judge_leftovers(days, Counted::sum(&counted)),
-                Err(reason) => Finding::failed(Check::Leftovers, reason),
+                Ok(counted) => unfinished::evaluate_unfinished(days, PaymentCount::sum(&counted)),
+                Err(reason) => CheckResult::failed(Check::Unfinished, reason),
             },
         ];
         left.into_iter().chain(forgotten).collect()
     }
 
     /// All that SQS is asked for.
-    async fn queues(&self, reach: &Reach) -> Vec<Finding> {
-        if reach.sqs.answered.is_err() {
+    async fn queues(&self, connectivity: &Connectivity) -> Vec<CheckResult> {
+        if connectivity.sqs.answered.is_err() {
             return [Check::Queue, Check::DeadLetters, Check::Backlog]
-                .map(|check| Finding::not_checked(check, "SQS cannot be used"))
+                .map(|check| CheckResult::not_checked(check, "SQS cannot be used"))
                 .into();
         }
         let client = self.aws.sqs("preflight");
-        let mut findings = Vec::new();
+        let mut results = Vec::new();
         for wanted in resources::queues(self.names()) {
             match within(READ, queues::read(&client, &wanted.name)).await {
                 Ok(found) => {
-                    findings.extend(queues::judge(&wanted, found.as_ref()));
-                    findings.extend(found.map(|found| self.lying_in(&wanted.name, &found)));
+                    results.extend(queues::evaluate(&wanted, found.as_ref()));
+                    results.extend(found.map(|found| self.lying_in(&wanted.name, &found)));
                 }
                 Err(reason) => {
                     let reason = format!("{}: {reason}", wanted.name);
-                    findings.push(Finding::failed(Check::Queue, reason));
+                    results.push(CheckResult::failed(Check::Queue, reason));
                 }
             }
         }
-        findings
+        results
     }
 
     /// What lies in a queue.
-    fn lying_in(&self, queue: &str, attributes: &Attributes) -> Finding {
+    fn lying_in(&self, queue: &str, attributes: &QueueAttributes) -> CheckResult {
         let dead = queue == self.names().dead_letter_queue();
         match backlog::messages(attributes) {
-            Some(letters) if dead => backlog::judge_dead_letters(queue, letters),
-            Some(messages) => backlog::judge(queue, messages, &self.load),
+            Some(letters) if dead => backlog::evaluate_dead_letters(queue, letters),
+            Some(messages) => backlog::evaluate(queue, messages, &self.load),
             None => {
                 let check = if dead { Check::DeadLetters } else { Check::Backlog };
-                Finding::failed(check, format!("SQS does not say how many lie in {queue}"))
+                CheckResult::failed(check, format!("SQS does not say how many lie in {queue}"))
             }
         }
     }

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{
 };
 use shared::resources::{IndexDefinition, TableDefinition};
 
-use super::figures::cause;
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
+use super::format::cause;
 
 /// What is known of a table.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct TableFacts {
     /// `None` when there is no such table.
     pub(super) found: Option<TableDescription>,
     /// Whether items expire; `None` when that is not reported.
@@ -26,7 +26,7 @@ pub(super) struct Facts {
 ///
 /// # Errors
 /// Why the table itself could not be described.
-pub(super) async fn read(client: &Client, name: &str) -> Result<Facts, String> {
+pub(super) async fn read(client: &Client, name: &str) -> Result<TableFacts, String> {
     let table = client.describe_table().table_name(name).send();
     let expiry = client.describe_time_to_live().table_name(name).send();
     let recovery = client.describe_continuous_backups().table_name(name).send();
@@ -41,7 +41,7 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Facts, String> {
     let expires = expiry.ok().and_then(|output| output.time_to_live_description);
     let recovery = recovery.ok().and_then(|output| output.continuous_backups_description);
     let recovery = recovery.and_then(|backups| backups.point_in_time_recovery_description);
-    Ok(Facts {
+    Ok(TableFacts {
         found,
         expires: expires.map(|expiry| {
             let status = expiry.time_to_live_status();
@@ -53,34 +53,38 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Facts, String> {
     })
 }
 
-/// Whether the table is as `wanted`. One finding for what stands in the way of payments, or
+/// Whether the table is as `wanted`. One result for what stands in the way of payments, or
 /// one for what guards them.
-pub(super) fn judge(wanted: &TableDefinition, facts: &Facts) -> Finding {
+pub(super) fn evaluate(wanted: &TableDefinition, facts: &TableFacts) -> CheckResult {
     let name = &wanted.name;
     let Some(found) = &facts.found else {
-        return Finding::no_go(Check::Table, format!("{name}: missing"), "", "dueflow setup");
+        return CheckResult::no_go(Check::Table, format!("{name}: missing"), "", "dueflow setup");
     };
     if found.table_status() != Some(&TableStatus::Active) {
         let status = found.table_status().map_or("unknown", TableStatus::as_str);
         let remedy = "wait until it is ACTIVE";
-        return Finding::no_go(Check::Table, format!("{name}: {status}"), "ACTIVE", remedy);
+        return CheckResult::no_go(Check::Table, format!("{name}: {status}"), "ACTIVE", remedy);
     }
     let wrong = differences(wanted, found);
     if !wrong.is_empty() {
         let figure = format!("{name}: {}", wrong.join(", "));
         let remedy = "dueflow setup says what it can mend; keys and indexes cannot be changed: \
                       make the table anew under another DUEFLOW_PREFIX";
-        return Finding::no_go(Check::Table, figure, "as dueflow setup makes it", remedy);
+        return CheckResult::no_go(Check::Table, figure, "as dueflow setup makes it", remedy);
     }
-    judge_guards(wanted, found, facts)
+    evaluate_guards(wanted, found, facts)
 }
 
 /// What guards the payments of a table: nothing fails tonight without it.
-fn judge_guards(wanted: &TableDefinition, found: &TableDescription, facts: &Facts) -> Finding {
+fn evaluate_guards(
+    wanted: &TableDefinition,
+    found: &TableDescription,
+    facts: &TableFacts,
+) -> CheckResult {
     let name = &wanted.name;
     // Leases can be lost: relays then read the stream again, and no payment twice.
     if wanted.indexes.is_empty() {
-        return Finding::go(Check::Table, format!("{name}: ACTIVE, as it should be"), "");
+        return CheckResult::go(Check::Table, format!("{name}: ACTIVE, as it should be"), "");
     }
     let said = |on: Option<bool>| match on {
         Some(true) => "on",
@@ -99,7 +103,7 @@ fn judge_guards(wanted: &TableDefinition, found: &TableDescription, facts: &Fact
     }
     let guarded = [Some(facts.recovery), Some(protection), expiry];
     if guarded.iter().flatten().all(|guard| *guard == Some(true)) {
-        return Finding::go(Check::Table, figure, "");
+        return CheckResult::go(Check::Table, figure, "");
     }
     let mut remedies = Vec::new();
     if facts.recovery != Some(true) {
@@ -119,7 +123,7 @@ fn judge_guards(wanted: &TableDefinition, found: &TableDescription, facts: &Fact
              --time-to-live-specification Enabled=true,AttributeName=ExpiresAt"
         ));
     }
-    Finding::warn(Check::Table, figure, "all on", remedies.join("; "))
+    CheckResult::warn(Check::Table, figure, "all on", remedies.join("; "))
 }
 
 /// What is not as it should be.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{
 };
 use shared::resources;
 
-use super::super::finding::Verdict;
+use super::super::check::Severity;
 use super::*;
 
 fn payments() -> TableDefinition {
@@ -44,20 +44,20 @@ fn whole() -> TableDescriptionBuilder {
         .deletion_protection_enabled(true)
 }
 
-fn verdict(found: TableDescriptionBuilder) -> Verdict {
+fn severity(found: TableDescriptionBuilder) -> Severity {
     let (expires, recovery) = (Some(true), Some(true));
-    judge(&payments(), &Facts { found: Some(found.build()), expires, recovery }).verdict
+    evaluate(&payments(), &TableFacts { found: Some(found.build()), expires, recovery }).severity
 }
 
 #[test]
 fn a_table_as_setup_makes_it_is_go() {
-    assert_eq!(verdict(whole()), Verdict::Go);
+    assert_eq!(severity(whole()), Severity::Go);
 }
 
 #[test]
 fn a_table_that_is_missing_or_otherwise_is_a_no_go() {
-    let missing = Facts { found: None, expires: None, recovery: None };
-    assert_eq!(judge(&payments(), &missing).verdict, Verdict::NoGo);
+    let missing = TableFacts { found: None, expires: None, recovery: None };
+    assert_eq!(evaluate(&payments(), &missing).severity, Severity::NoGo);
     let indexes = |one| Some(vec![one]);
     for (what, found) in [
         ("status", whole().table_status(TableStatus::Updating)),
@@ -74,7 +74,7 @@ fn a_table_that_is_missing_or_otherwise_is_a_no_go() {
         ("stream", whole().set_stream_specification(None)),
         ("view", whole().stream_specification(stream(StreamViewType::KeysOnly))),
     ] {
-        assert_eq!(verdict(found), Verdict::NoGo, "{what}");
+        assert_eq!(severity(found), Severity::NoGo, "{what}");
     }
 }
 
@@ -88,8 +88,8 @@ fn what_only_guards_the_table_is_a_warning_with_the_command_that_mends_it() {
         (Some(true), Some(true), false, "--deletion-protection-enabled"),
     ] {
         let found = Some(whole().deletion_protection_enabled(protected).build());
-        let finding = judge(&payments(), &Facts { found, expires, recovery });
-        assert_eq!(finding.verdict, Verdict::Warn, "{finding:?}");
-        assert!(finding.remedy.as_ref().unwrap().contains(word), "{finding:?}");
+        let result = evaluate(&payments(), &TableFacts { found, expires, recovery });
+        assert_eq!(result.severity, Severity::Warn, "{result:?}");
+        assert!(result.remedy.as_ref().unwrap().contains(word), "{result:?}");
     }
 }

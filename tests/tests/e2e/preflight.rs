@@ -126,7 +126,7 @@ async fn a_whole_world_is_go_and_whatever_breaks_in_it_is_the_no_go_of_its_own_l
     let sqs = flow.world.aws.sqs("test");
     let letter = sqs.send_message().queue_url(&dead_letters).message_body("{}");
     letter.message_group_id("a").message_deduplication_id("1").send().await.unwrap();
-    Printed::of(&flow, &admins, &[]).assert_no_go(&["dead-letters"], "1 letter");
+    Printed::of(&flow, &admins, &[]).assert_no_go(&["dead-letters"], "1 dead letter");
     sqs.purge_queue().queue_url(&dead_letters).send().await.unwrap();
 
     let mended = Printed::of(&flow, &admins, &[]);
@@ -163,8 +163,8 @@ async fn a_killed_relay_is_a_no_go_and_what_is_left_or_skewed_is_counted() {
     let asked_at = Instant::now();
     let killed = Printed::of(&flow, &["--payments", "1000", "--minutes", "1"], &[]);
     killed.assert_no_go(&["relays"], "0 relays alive");
-    let leftovers = killed.of_check("leftovers")[0];
-    assert!(leftovers["figure"].as_str().unwrap().starts_with("2 payments of the 16 days"));
+    let unfinished = killed.of_check("unfinished")[0];
+    assert!(unfinished["figure"].as_str().unwrap().starts_with("2 payments of the 16 days"));
     let skew = killed.of_check("skew")[0]["figure"].as_str().unwrap();
     assert!(skew.starts_with("264 payments SCHEDULED for "), "{skew}");
     let largest = killed.of_check("largest-account")[0]["figure"].as_str().unwrap();
@@ -191,7 +191,7 @@ async fn without_aws_one_line_is_no_go_and_the_others_say_that_they_were_not_che
         "largest-account",
         "relays",
         "archive",
-        "leftovers",
+        "unfinished",
         "forgotten",
     ];
     assert_eq!(without.checks("not-checked"), not_checked, "{:#}", without.whole);

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Whether the batch may start, as far as one check can tell. The order is that of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Verdict {
+pub(super) enum Severity {
     /// It may.
     Go,
     /// It may, but somebody should look.
@@ -18,7 +18,7 @@ pub(super) enum Verdict {
     NoGo,
 }
 
-impl Verdict {
+impl Severity {
     /// As it is printed.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Verdict {
     }
 }
 
-/// The checks. Several findings may come from one: a queue each, or a difference each.
+/// The checks. Several results may come from one: a queue each, or a difference each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Check {
@@ -67,7 +67,7 @@ pub(super) enum Check {
     /// Yesterday is archived.
     Archive,
     /// Nothing is left of the days before.
-    Leftovers,
+    Unfinished,
     /// Nothing older than those has been forgotten.
     Forgotten,
 }
@@ -91,7 +91,7 @@ impl fmt::Display for Check {
             Self::Relays => "relays",
             Self::Services => "services",
             Self::Archive => "archive",
-            Self::Leftovers => "leftovers",
+            Self::Unfinished => "unfinished",
             Self::Forgotten => "forgotten",
         })
     }
@@ -99,11 +99,12 @@ impl fmt::Display for Check {
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
+pub(super) struct CheckResult {
     /// Which check.
     pub(super) check: Check,
     /// What it says.
-    pub(super) verdict: Verdict,
+    #[serde(rename = "verdict")]
+    pub(super) severity: Severity,
     /// What was found.
     pub(super) figure: String,
     /// What it was held against; empty where there is nothing to say.
@@ -112,11 +113,11 @@ pub(super) struct Finding {
     pub(super) remedy: Option<String>,
 }
 
-impl Finding {
+impl CheckResult {
     /// All is well.
     pub(super) fn go(check: Check, figure: impl Into<String>, needed: impl Into<String>) -> Self {
         let (figure, needed) = (figure.into(), needed.into());
-        Self { check, verdict: Verdict::Go, figure, needed, remedy: None }
+        Self { check, severity: Severity::Go, figure, needed, remedy: None }
     }
 
     /// Somebody should look.
@@ -127,7 +128,7 @@ impl Finding {
         remedy: impl Into<String>,
     ) -> Self {
         let remedy = Some(remedy.into());
-        Self { verdict: Verdict::Warn, remedy, ..Self::go(check, figure, needed) }
+        Self { severity: Severity::Warn, remedy, ..Self::go(check, figure, needed) }
     }
 
     /// The batch would not pass.
@@ -138,7 +139,7 @@ impl Finding {
         remedy: impl Into<String>,
     ) -> Self {
         let remedy = Some(remedy.into());
-        Self { verdict: Verdict::NoGo, remedy, ..Self::go(check, figure, needed) }
+        Self { severity: Severity::NoGo, remedy, ..Self::go(check, figure, needed) }
     }
 
     /// The check could not be made: nobody knows, so it is a no-go.
@@ -150,19 +151,19 @@ impl Finding {
     /// Something before it is wrong already.
     pub(super) fn not_checked(check: Check, because: &str) -> Self {
         Self {
-            verdict: Verdict::NotChecked,
+            severity: Severity::NotChecked,
             ..Self::go(check, format!("not checked: {because}"), "")
         }
     }
 }
 
-/// The worst of all findings.
-pub(super) fn overall(findings: &[Finding]) -> Verdict {
-    match findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Go) {
+/// The worst of all results.
+pub(super) fn overall(results: &[CheckResult]) -> Severity {
+    match results.iter().map(|result| result.severity).max().unwrap_or(Severity::Go) {
         // Nothing is known of it, and that must not pass.
-        Verdict::NotChecked | Verdict::NoGo => Verdict::NoGo,
-        Verdict::Warn => Verdict::Warn,
-        Verdict::Go => Verdict::Go,
+        Severity::NotChecked | Severity::NoGo => Severity::NoGo,
+        Severity::Warn => Severity::Warn,
+        Severity::Go => Severity::Go,
     }
 }
 
@@ -172,12 +173,12 @@ mod tests {
 
     #[test]
     fn what_is_not_checked_does_not_pass() {
-        let go = || Finding::go(Check::Skew, "", "");
-        let warn = || Finding::warn(Check::Skew, "", "", "");
-        assert_eq!(overall(&[]), Verdict::Go);
-        assert_eq!(overall(&[go(), warn(), go()]), Verdict::Warn);
-        assert_eq!(overall(&[go(), Finding::not_checked(Check::Skew, "x")]), Verdict::NoGo);
-        assert_eq!(overall(&[warn(), Finding::failed(Check::Skew, "x")]), Verdict::NoGo);
+        let go = || CheckResult::go(Check::Skew, "", "");
+        let warn = || CheckResult::warn(Check::Skew, "", "", "");
+        assert_eq!(overall(&[]), Severity::Go);
+        assert_eq!(overall(&[go(), warn(), go()]), Severity::Warn);
+        assert_eq!(overall(&[go(), CheckResult::not_checked(Check::Skew, "x")]), Severity::NoGo);
+        assert_eq!(overall(&[warn(), CheckResult::failed(Check::Skew, "x")]), Severity::NoGo);
     }
 
     const ALL: [Check; 18] = [
@@ -197,7 +198,7 @@ mod tests {
         Check::Relays,
         Check::Services,
         Check::Archive,
-        Check::Leftovers,
+        Check::Unfinished,
         Check::Forgotten,
     ];
 
@@ -213,8 +214,8 @@ mod tests {
         for check in ALL {
             assert_eq!(serde_json::to_value(check).unwrap(), check.to_string());
         }
-        for verdict in [Verdict::Go, Verdict::Warn, Verdict::NoGo] {
-            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
+        for severity in [Severity::Go, Severity::Warn, Severity::NoGo] {
+            assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
         }
     }
 }

@@ -2,23 +2,12 @@
 
 use std::time::Duration;
 
-/// A whole number with a comma before every third digit.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use indicatif::HumanCount;
 
 /// `1 message`, `2 messages`.
 pub(super) fn several(number: u64, what: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
-    format!("{} {what}{ending}", grouped(number))
+    format!("{} {what}{ending}", HumanCount(number))
 }
 
 /// A short time in milliseconds, a longer one in seconds, a long one in minutes.
@@ -51,9 +40,6 @@ mod tests {
 
     #[test]
     fn numbers_are_read_at_a_glance() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
         assert_eq!(several(1, "letter"), "1 letter");
         assert_eq!(several(1_200, "letter"), "1,200 letters");
     }

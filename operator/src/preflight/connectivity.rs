@@ -12,8 +12,8 @@ use jiff::fmt::rfc2822;
 use shared::aws::Aws;
 use shared::config::Names;
 
-use super::figures::{cause, time};
-use super::finding::{Check, Finding};
+use super::check::{Check, CheckResult};
+use super::format::{cause, time};
 
 /// Codes with which AWS refuses credentials or a signature (common errors of both services'
 /// API references). All other refusals come from a service that was reached.
@@ -30,7 +30,7 @@ const REFUSED: [&str; 8] = [
 
 /// What one question to one service has shown.
 #[derive(Debug, Clone)]
-pub(super) struct Reached {
+pub(super) struct ServiceReply {
     /// The service.
     pub(super) service: &'static str,
     /// How long it took to answer, or why it did not.
@@ -42,9 +42,9 @@ pub(super) struct Reached {
 
 /// What the questions have shown.
 #[derive(Debug)]
-pub(super) struct Reach {
-    pub(super) dynamodb: Reached,
-    pub(super) sqs: Reached,
+pub(super) struct Connectivity {
+    pub(super) dynamodb: ServiceReply,
+    pub(super) sqs: ServiceReply,
     /// The payments table, if there is one.
     pub(super) payments: Option<TableDescription>,
 }
@@ -84,7 +84,7 @@ pub(super) fn seconds_ahead(date: &str, now: Timestamp) -> Option<i64> {
 }
 
 /// Asks both services one question.
-pub(super) async fn reach(aws: &Aws, names: &Names) -> Reach {
+pub(super) async fn probe(aws: &Aws, names: &Names) -> Connectivity {
     let (tables, queues) = (aws.dynamodb("reach"), aws.sqs("reach"));
     let (table_date, queue_date) = (DateHeader::default(), DateHeader::default());
     let asked_at = Instant::now();
@@ -99,9 +99,12 @@ pub(super) async fn reach(aws: &Aws, names: &Names) -> Reach {
         (sent, asked_at.elapsed())
     };
     let ((table, table_took), (queue, queue_took)) = tokio::join!(table, queue);
-    let reached =
-        |service, answered, date: &DateHeader| Reached { service, answered, ahead: date.ahead() };
-    Reach {
+    let reached = |service, answered, date: &DateHeader| ServiceReply {
+        service,
+        answered,
+        ahead: date.ahead(),
+    };
+    Connectivity {
         dynamodb: reached("DynamoDB", answered(table.as_ref().err(), table_took), &table_date),
         sqs: reached("SQS", answered(queue.as_ref().err(), queue_took), &queue_date),
         payments: table.ok().and_then(|output| output.table),
@@ -124,38 +127,38 @@ where
 }
 
 /// Whether both services answer.
-pub(super) fn judge(dynamodb: &Reached, sqs: &Reached) -> Finding {
-    let words = |reached: &Reached| match &reached.answered {
+pub(super) fn evaluate(dynamodb: &ServiceReply, sqs: &ServiceReply) -> CheckResult {
+    let words = |reached: &ServiceReply| match &reached.answered {
         Ok(took) => format!("{} answers in {}", reached.service, time(*took)),
         Err(reason) => format!("{} cannot be used: {reason}", reached.service),
     };
     let figure = [dynamodb, sqs].map(words).join(", ");
     if dynamodb.answered.is_ok() && sqs.answered.is_ok() {
-        return Finding::go(Check::Aws, figure, "");
+        return CheckResult::go(Check::Aws, figure, "");
     }
     let remedy = "set region, credentials and endpoints (AWS_REGION, AWS_PROFILE, \
                   AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SQS), or open the way there";
-    Finding::no_go(Check::Aws, figure, "both answer", remedy)
+    CheckResult::no_go(Check::Aws, figure, "both answer", remedy)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check::Severity;
     use super::*;
 
-    fn reached(answered: Result<Duration, String>) -> Reached {
-        Reached { service: "SQS", answered, ahead: None }
+    fn reached(answered: Result<Duration, String>) -> ServiceReply {
+        ServiceReply { service: "SQS", answered, ahead: None }
     }
 
     #[test]
     fn both_services_must_answer() {
         let answers = || reached(Ok(Duration::from_millis(3)));
         let silent = || reached(Err("connection refused".to_owned()));
-        assert_eq!(judge(&answers(), &answers()).verdict, Verdict::Go);
+        assert_eq!(evaluate(&answers(), &answers()).severity, Severity::Go);
         for (one, other) in [(answers(), silent()), (silent(), answers())] {
-            let finding = judge(&one, &other);
-            assert_eq!(finding.verdict, Verdict::NoGo);
-            assert!(finding.figure.contains("connection refused"), "{finding:?}");
+            let result = evaluate(&one, &other);
+            assert_eq!(result.severity, Severity::NoGo);
+            assert!(result.figure.contains("connection refused"), "{result:?}");
         }
     }
 
