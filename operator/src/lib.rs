@@ -35,7 +35,8 @@ use shared::aws::Aws;
 use shared::installation::Agreement;
 
 use crate::archive::ArchiveCommand;
-use crate::cli::{Cli, Command, DlqCommand, PaymentsCommand};
+use crate::cli::{Cli, Command, PaymentsCommand};
+use crate::dlq::DlqCommand;
 use crate::settings::CommandSettings;
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).

@@ -4,8 +4,8 @@ use anyhow::Context;
 use shared::config::{Common, ConfigErrors, Settings, SweptDays};
 use shared::transaction::TransactionSettings;
 
-use crate::cli::{Command, DlqCommand, PaymentsCommand};
-use crate::dlq::ReplaySettings;
+use crate::cli::{Command, PaymentsCommand};
+use crate::dlq::{DlqCommand, ReplaySettings};
 use crate::preflight::PreflightSettings;
 
 /// The settings of one run of the command.

@@ -1,6 +1,6 @@
-//! `dueflow dlq list`: what lies in the dead-letter queue. Changes nothing.
+//! `dueflow dlq list`: prints the dead letters. It changes nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -9,32 +9,33 @@ use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Common;
 
-use super::letter::Letter;
-use super::reader::{End, Left, MAX_LETTERS, Reader};
+use super::dead_letter::DeadLetterMessage;
+use super::options::DlqListOptions;
+use super::reader::{DeadLetterReader, MAX_DEAD_LETTERS, ReadEnd, Unread};
 use super::report::in_flight;
 use super::versions::shown;
 use crate::age;
-use crate::cli::DlqListOptions;
 
-/// A letter with less time left is soon to be deleted.
+/// A dead letter with less time left is soon deleted.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// The command.
 pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let reader = Reader::open(&aws, &common.names).await?;
+    let reader = DeadLetterReader::open(&aws, &common.names).await?;
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let (mut expiring, now) = (Expiring::default(), Timestamp::now());
     let mut failed = None;
-    while let Some(look) = reader.next().await? {
-        for (_, letter) in look.letters.iter().filter(|(_, letter)| selected(letter, &options)) {
-            *counts.entry(letter.reason().as_str()).or_default() += 1;
-            expiring.count(letter, now);
+    while let Some(window) = reader.next().await? {
+        let dead_letters = window.new.iter().map(|(_, dead_letter)| dead_letter);
+        for dead_letter in dead_letters.filter(|one| is_selected(one, &options)) {
+            *counts.entry(dead_letter.reason().as_str()).or_default() += 1;
+            expiring.count(dead_letter, now);
             if failed.is_none() {
-                failed = print(letter, now, &options).err();
+                failed = print(dead_letter, now, &options).err();
             }
         }
-        reader.settle(look, &HashSet::new()).await;
+        reader.settle(Vec::new(), window.into_received()).await;
         if failed.is_some() {
             break;
         }
@@ -49,19 +50,19 @@ pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Re
         };
     }
     summarise(&counts, &expiring, left, now, &options)?;
-    Ok(if left.end == End::Empty && left.in_flight == 0 {
+    Ok(if left.end == ReadEnd::Empty && left.in_flight == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-fn selected(letter: &Letter, options: &DlqListOptions) -> bool {
-    options.reason.is_none_or(|reason| letter.reason() == reason)
-        && options.account.as_ref().is_none_or(|account| letter.is_of(account))
+fn is_selected(dead_letter: &DeadLetterMessage, options: &DlqListOptions) -> bool {
+    options.reason.is_none_or(|reason| dead_letter.reason() == reason)
+        && options.account.as_ref().is_none_or(|account| dead_letter.is_of(account))
 }
 
-/// Letters that SQS deletes before somebody may have looked at them.
+/// Dead dead letters that SQS deletes before somebody may have read them.
 #[derive(Debug, Default)]
 struct Expiring {
     /// Within [`SOON`].
@@ -71,30 +72,35 @@ struct Expiring {
 }
 
 impl Expiring {
-    fn count(&mut self, letter: &Letter, now: Timestamp) {
-        let Some(at) = letter.expires_at() else { return };
+    fn count(&mut self, dead_letter: &DeadLetterMessage, now: Timestamp) {
+        let Some(at) = dead_letter.expires_at() else { return };
         self.soon += u64::from(at.duration_since(now) < SOON);
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
     }
 }
 
-fn print(letter: &Letter, now: Timestamp, options: &DlqListOptions) -> std::io::Result<()> {
+fn print(
+    dead_letter: &DeadLetterMessage,
+    now: Timestamp,
+    options: &DlqListOptions,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if options.json {
-        return writeln!(out, "{}", letter.json());
+        return writeln!(out, "{}", dead_letter.json());
     }
-    let at = letter.at().map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
-    let reference = letter.reference().map_or_else(|| "-".to_owned(), |r| r.to_string());
-    let (reason, service, words) = (letter.reason(), letter.service(), letter.words());
-    let age = letter.since().map_or_else(|| "-".to_owned(), |since| age::since(since, now));
-    let left = letter.expires_at().map(|at| age::length(at.duration_since(now)));
+    let at = dead_letter.at().map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+    let reference = dead_letter.reference().map_or_else(|| "-".to_owned(), |r| r.to_string());
+    let (reason, service, words) =
+        (dead_letter.reason(), dead_letter.service(), dead_letter.explanation());
+    let age = dead_letter.since().map_or_else(|| "-".to_owned(), |since| age::since(since, now));
+    let left = dead_letter.expires_at().map(|at| age::length(at.duration_since(now)));
     let expires = left.map_or_else(|| "-".to_owned(), |left| format!("expires in {left}"));
     writeln!(
         out,
         "{at:<20}  {age:>7}  {expires:<18}  {reason:<17}  {service:<12}  {reference}  {words}"
     )?;
-    if let (true, Some(message)) = (letter.is_of_mismatch(), letter.message()) {
-        let table = letter.payment().map_or_else(|| "not known".to_owned(), shown);
+    if let (true, Some(message)) = (dead_letter.is_of_mismatch(), dead_letter.message()) {
+        let table = dead_letter.payment().map_or_else(|| "not known".to_owned(), shown);
         writeln!(out, "{:<20}  table: {table}; message: {}", "", shown(&message))?;
     }
     Ok(())
@@ -103,32 +109,32 @@ fn print(letter: &Letter, now: Timestamp, options: &DlqListOptions) -> std::io::
 fn summarise(
     counts: &BTreeMap<&'static str, u64>,
     expiring: &Expiring,
-    left: Left,
+    left: Unread,
     now: Timestamp,
     options: &DlqListOptions,
 ) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let letters: u64 = counts.values().sum();
+    let total: u64 = counts.values().sum();
     if options.json {
         let summary = json!({
-            "letters": letters, "by_code": counts, "not_looked_at": left.behind,
+            "letters": total, "by_code": counts, "not_looked_at": left.behind,
             "in_flight": left.in_flight, "expiring_within_3_days": expiring.soon,
             "first_expires_at": expiring.first.map(|at| at.to_string()),
-            "whole": left.end == End::Empty,
+            "whole": left.end == ReadEnd::Empty,
         });
         return writeln!(out, "{}", json!({ "summary": summary }));
     }
     let by_code: Vec<_> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
     let colon = if by_code.is_empty() { "" } else { ": " };
-    writeln!(out, "{letters} letters{colon}{}", by_code.join(", "))?;
+    writeln!(out, "{total} dead letters{colon}{}", by_code.join(", "))?;
     if let Some(first) = expiring.first {
         let (soon, left) = (expiring.soon, age::length(first.duration_since(now)));
-        writeln!(out, "SQS deletes the oldest in {left}, and {soon} letters within 3 days")?;
+        writeln!(out, "SQS deletes the oldest in {left}, and {soon} dead letters within 3 days")?;
     }
     if left.behind > 0 {
         writeln!(
             out,
-            "about {} more could not be looked at: they lie behind ten letters of their account, \
+            "about {} more could not be read: they are behind ten dead letters of their account, \
              or another command has them",
             left.behind
         )?;
@@ -137,8 +143,10 @@ fn summarise(
         writeln!(out, "{}", in_flight(left.in_flight))?;
     }
     match left.end {
-        End::Empty => Ok(()),
-        End::Full => writeln!(out, "not all was read: {MAX_LETTERS} letters are the most at once"),
-        End::Interrupted => writeln!(out, "not all was read: interrupted"),
+        ReadEnd::Empty => Ok(()),
+        ReadEnd::Full => {
+            writeln!(out, "not all was read: one run reads {MAX_DEAD_LETTERS} dead letters at most")
+        }
+        ReadEnd::Interrupted => writeln!(out, "not all was read: the command was interrupted"),
     }
 }

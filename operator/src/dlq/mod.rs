@@ -1,25 +1,31 @@
-//! `dueflow dlq`: look at the dead-letter queue, and send payments again.
+//! `dueflow dlq`: lists dead letters, and sends their payments again.
 //!
-//! | module | room |
+//! | module | what it holds |
 //! |---|---|
-//! | `letter` | what a message of the queue says |
-//! | `plan` | what a replay does with a payment: pure |
-//! | `reader` | windows over the queue for several receivers, and putting back what stays |
-//! | `list` | the command that only looks |
-//! | `replay` | the command that acts |
-//! | `replayer` | reads, asks, writes and sends for the replay, a window at a time |
-//! | `report` | what the replay prints |
+//! | `options` | options and settings |
+//! | `dead_letter` | a message of the queue, read |
+//! | `reader` | windows over the queue for several receivers; giving back what stays |
+//! | `list` | the command `dlq list` |
+//! | `plan`, `versions` | what a replay does with a payment: pure |
+//! | `work` | what a plan writes and sends: pure |
+//! | `candidate` | a payment on its way through a replay |
+//! | `replayer` | reads, asks, writes and sends, a window at a time |
+//! | `replay`, `report` | the command `dlq replay`, and what it prints |
 
-mod letter;
+mod candidate;
+mod dead_letter;
 mod list;
+mod options;
 mod plan;
 mod reader;
 mod replay;
 mod replayer;
 mod report;
 mod versions;
+mod work;
 
-pub use letter::Reason;
+pub use dead_letter::DeadLetterReason;
 pub(crate) use list::list;
-pub(crate) use replay::{ReplaySettings, replay};
-pub use versions::Version;
+pub use options::{DlqCommand, DlqListOptions, DlqReplayOptions, ReplaySettings};
+pub(crate) use replay::replay;
+pub use versions::WhichVersion;

@@ -1,5 +1,5 @@
-//! What a replay does with a payment: pure. It rests on three things only: why its letter was
-//! written, what the table holds, and what the transaction service says when asked.
+//! What a replay does with a payment: pure. It rests on three things only: why its dead letter
+//! was written, what the table holds, and what the transaction service says when asked.
 //!
 //! A refusal answers for its own request only, so a payment that FAILED may have been settled
 //! by an earlier attempt. Only one that was attempted once and rejected is certain, and only if
@@ -11,52 +11,43 @@ use std::fmt;
 use domain::{AttemptLimits, FailureCode, KeyStatus, RefusalCodes, Status};
 use jiff::Timestamp;
 use shared::payments::{FirstClaim, StoredPayment};
+use shared::queue::Confirmation;
 
-use super::letter::{Body, Letter};
-use super::versions::{Right, Undecided, Version, right};
+use super::dead_letter::{DeadLetterBody, DeadLetterMessage};
+use super::versions::{PaidVersion, UndecidedVersion, WhichVersion, version_to_pay};
 
 /// How the transaction service words that it settled another body under the key
 /// (`docs/transaction-service.yaml`): money has moved.
 const KEY_REUSED: &str = "idempotency_key_reused";
 
-/// What carries the case of a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier<'a> {
-    /// A letter.
-    Letter(&'a Letter),
-    /// No letter was found: the payment was named by its reference.
-    Name,
-}
-
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Plan {
-    /// FAILED → SCHEDULED, a message, and the letter goes.
+pub(super) enum ReplayPlan {
+    /// FAILED → SCHEDULED, a message, and the dead letter is deleted.
     Replay {
         /// Attempts so far: the fence of the write.
         attempts: u32,
         /// What becomes of the time of the first claim.
         first_claim: FirstClaim,
-        /// What is to be paid. What was in question is decided by a write that raises the
-        /// attempts.
-        right: Right,
+        /// The version that is paid. Where there are two, the write raises the attempts.
+        version: PaidVersion,
         /// Why it is safe.
-        because: Safe,
+        because: Justification,
     },
     /// It is under way again already, perhaps without a message: a message more does no harm,
     /// because a dispatcher asks before it submits again.
     SendAgain(Status),
-    /// The letter is a confirmation: it is sent to the confirmer once more.
-    ConfirmAgain,
-    /// The payment has ended and the letter's case is over: only the letter goes.
-    Close(Ended),
-    /// Nothing is done and the letter stays.
-    Refuse(Refusal),
+    /// The dead letter is a confirmation: it is sent to the confirmer once more.
+    ConfirmAgain(Box<Confirmation>),
+    /// The payment has ended: nothing is sent, and the dead letter is deleted.
+    Close(FinalStatus),
+    /// Nothing is done, and the dead letter stays.
+    Refuse(ReplayRefusal),
 }
 
 /// Why a payment that FAILED may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Safe {
+pub(super) enum Justification {
     /// It was submitted once, and that was rejected.
     RejectedOnce,
     /// It was settled: a dispatcher will find that and have it confirmed.
@@ -74,7 +65,7 @@ pub(super) enum Safe {
 
 /// How a payment ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum FinalStatus {
     /// Settled.
     Processed {
         /// The transaction service's id.
@@ -86,16 +77,16 @@ pub(super) enum Ended {
 
 /// Why a payment is not sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum ReplayRefusal {
     /// A person has to look: the runbook's section of this name says how.
     SeeRunbook(FailureCode),
-    /// The letter cannot be read.
+    /// The dead letter cannot be read.
     Unreadable,
     /// The table holds no such payment, or what it holds is none.
     NotInTable,
     /// It has ended.
-    Ended(Ended),
-    /// It was never submitted, and no letter says that its message was lost.
+    Ended(FinalStatus),
+    /// It was never submitted, and no dead letter says that its message was lost.
     NotStarted,
     /// Its dead letter may be one of those that could not be looked at, and hold another version.
     DeadLetterUnseen,
@@ -116,128 +107,124 @@ pub(super) enum Refusal {
     /// It was sent again by this very run, and has failed again.
     FailedAgain,
     /// There are two versions of it, and nobody has said which is right.
-    Undecided(Undecided),
+    Undecided(UndecidedVersion),
 }
 
 /// What is known before the transaction service is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum TableDecision {
     /// Enough.
-    Decided(Plan),
+    Plan(ReplayPlan),
     /// Too little: it may have been settled.
-    Ask(Right),
+    Ask(PaidVersion),
 }
 
-/// What the letter alone decides, before the table is read; `None` when it decides nothing.
-pub(super) fn by_letter(letter: &Letter) -> Option<Plan> {
-    match &letter.body {
-        Body::Written(written) => match written.failure.code {
+/// What the dead letter alone decides, before the table is read; `None` when it decides nothing.
+pub(super) fn by_dead_letter(dead_letter: &DeadLetterMessage) -> Option<ReplayPlan> {
+    match &dead_letter.body {
+        DeadLetterBody::Written(written) => match written.failure.code {
             FailureCode::Rejected
             | FailureCode::Refused
             | FailureCode::Exhausted
             | FailureCode::Unknown => {
-                written.payment.is_none().then_some(Plan::Refuse(Refusal::Unreadable))
+                written.payment.is_none().then_some(ReplayPlan::Refuse(ReplayRefusal::Unreadable))
             }
-            // What the table says of the payment decides, if the letter is about one.
+            // What the table says of the payment decides, if the dead letter is about one.
             code @ (FailureCode::Mismatch | FailureCode::Missing) => {
                 let known = written.payment.is_some()
-                    || (code == FailureCode::Mismatch && letter.message().is_some());
-                (!known).then_some(Plan::Refuse(Refusal::SeeRunbook(code)))
+                    || (code == FailureCode::Mismatch && dead_letter.message().is_some());
+                (!known).then_some(ReplayPlan::Refuse(ReplayRefusal::SeeRunbook(code)))
             }
             code @ (FailureCode::MalformedRecord
             | FailureCode::MalformedMessage
             | FailureCode::InvalidItem
             | FailureCode::Overwritten
-            | FailureCode::Conflict) => Some(Plan::Refuse(Refusal::SeeRunbook(code))),
+            | FailureCode::Conflict) => Some(ReplayPlan::Refuse(ReplayRefusal::SeeRunbook(code))),
         },
-        Body::Payment(_) => None,
-        Body::Confirmation(_) => Some(Plan::ConfirmAgain),
-        Body::Unreadable(_) => Some(Plan::Refuse(Refusal::Unreadable)),
+        DeadLetterBody::Payment(_) => None,
+        DeadLetterBody::Confirmation(confirmation) => {
+            Some(ReplayPlan::ConfirmAgain(confirmation.clone()))
+        }
+        DeadLetterBody::Unreadable(_) => Some(ReplayPlan::Refuse(ReplayRefusal::Unreadable)),
     }
 }
 
-/// What the table decides, with what a person has `said` where there are two versions.
-/// `replayed` tells whether this run has replayed it before, `codes` what a certain rejection
-/// looks like.
+/// What the table decides. `which` is the version that a person says is right, where there are
+/// two; without a dead letter the payment was named by its reference. `codes` says what a certain
+/// rejection looks like.
 pub(super) fn by_table(
-    carrier: Carrier<'_>,
-    stored: Option<&StoredPayment>,
-    said: Option<Version>,
-    replayed: Replayed,
+    dead_letter: Option<&DeadLetterMessage>,
+    stored: &StoredPayment,
+    which: Option<WhichVersion>,
+    earlier: EarlierReplay,
     codes: &RefusalCodes,
-) -> Step {
-    let Some(stored) = stored else {
-        return Step::Decided(Plan::Refuse(Refusal::NotInTable));
+) -> TableDecision {
+    let version = version_to_pay(dead_letter, stored, which);
+    let refuse = |refusal| TableDecision::Plan(ReplayPlan::Refuse(refusal));
+    let ended = |status| match dead_letter {
+        Some(_) => TableDecision::Plan(ReplayPlan::Close(status)),
+        None => refuse(ReplayRefusal::Ended(status)),
     };
-    let letter = match carrier {
-        Carrier::Letter(letter) => Some(letter),
-        Carrier::Name => None,
-    };
-    let right = right(letter, stored, said);
-    let undecided =
-        |undecided: &Undecided| Step::Decided(Plan::Refuse(Refusal::Undecided(undecided.clone())));
-    let ended = |ended| match carrier {
-        Carrier::Letter(_) => Plan::Close(ended),
-        Carrier::Name => Plan::Refuse(Refusal::Ended(ended)),
-    };
-    Step::Decided(match (stored.status, carrier) {
-        // The message's sender has to be found before the letter may go.
-        (Status::Processed | Status::Cancelled, Carrier::Letter(letter))
-            if letter.is_of_mismatch() && said.is_none() =>
+    match (stored.status, dead_letter) {
+        // The message's sender has to be found before the dead letter may be deleted.
+        (Status::Processed | Status::Cancelled, Some(dead_letter))
+            if dead_letter.is_of_mismatch() && which.is_none() =>
         {
-            Plan::Refuse(Refusal::SeeRunbook(FailureCode::Mismatch))
+            refuse(ReplayRefusal::SeeRunbook(FailureCode::Mismatch))
         }
         (Status::Processed, _) => {
-            ended(Ended::Processed { transaction_id: stored.transaction_id.clone() })
+            ended(FinalStatus::Processed { transaction_id: stored.transaction_id.clone() })
         }
-        (Status::Cancelled, _) => ended(Ended::Cancelled),
-        // Without a letter nothing says that it was due: it may wait for its day.
-        (Status::Scheduled, Carrier::Name) if stored.attempts == 0 => {
-            Plan::Refuse(Refusal::NotStarted)
-        }
-        (Status::Scheduled | Status::Pending, _) => match &right {
-            Ok(Right::Unquestioned | Right::Table) => Plan::SendAgain(stored.status),
-            Ok(Right::Message(_)) => return undecided(&Undecided::NotFailed(stored.status)),
-            Err(why) => return undecided(why),
+        (Status::Cancelled, _) => ended(FinalStatus::Cancelled),
+        // Without a dead letter nothing says that it was due: it may wait for its day.
+        (Status::Scheduled, None) if stored.attempts == 0 => refuse(ReplayRefusal::NotStarted),
+        (Status::Scheduled | Status::Pending, _) => match version {
+            Ok(PaidVersion::Unquestioned | PaidVersion::Table) => {
+                TableDecision::Plan(ReplayPlan::SendAgain(stored.status))
+            }
+            Ok(PaidVersion::Message(_)) => {
+                refuse(ReplayRefusal::Undecided(UndecidedVersion::NotFailed(stored.status)))
+            }
+            Err(undecided) => refuse(ReplayRefusal::Undecided(undecided)),
         },
-        (Status::Failed, _) if replayed == Replayed::InThisRun => {
-            Plan::Refuse(Refusal::FailedAgain)
+        (Status::Failed, _) if earlier == EarlierReplay::InThisRun => {
+            refuse(ReplayRefusal::FailedAgain)
         }
-        (Status::Failed, _) => match right {
-            Ok(right) => return by_failure(stored, right, codes),
-            Err(why) => return undecided(&why),
+        (Status::Failed, _) => match version {
+            Ok(version) => by_failure(stored, version, codes),
+            Err(undecided) => refuse(ReplayRefusal::Undecided(undecided)),
         },
-    })
+    }
 }
 
 /// Whether this run has replayed a payment before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replayed {
+pub(super) enum EarlierReplay {
     /// It has.
     InThisRun,
     /// It has not.
-    NotYet,
+    NotInThisRun,
 }
 
-fn by_failure(stored: &StoredPayment, right: Right, codes: &RefusalCodes) -> Step {
-    let Some(failure) = &stored.failure else { return Step::Ask(right) };
+fn by_failure(stored: &StoredPayment, version: PaidVersion, codes: &RefusalCodes) -> TableDecision {
+    let Some(failure) = &stored.failure else { return TableDecision::Ask(version) };
     match failure.code {
         FailureCode::Rejected if failure.reason.contains(KEY_REUSED) => {
-            Step::Decided(Plan::Refuse(Refusal::KeyReused))
+            TableDecision::Plan(ReplayPlan::Refuse(ReplayRefusal::KeyReused))
         }
         // One submission for each attempt: this one was answered, and there was no other.
         FailureCode::Rejected if stored.attempts == 1 && codes.is_certain(&failure.reason) => {
-            Step::Decided(Plan::Replay {
+            TableDecision::Plan(ReplayPlan::Replay {
                 attempts: 1,
                 first_claim: FirstClaim::StartsAnew,
-                right,
-                because: Safe::RejectedOnce,
+                version,
+                because: Justification::RejectedOnce,
             })
         }
         // Its keys are wrong, and stay so: it would not be found on its day.
-        FailureCode::InvalidItem => {
-            Step::Decided(Plan::Refuse(Refusal::SeeRunbook(FailureCode::InvalidItem)))
-        }
+        FailureCode::InvalidItem => TableDecision::Plan(ReplayPlan::Refuse(
+            ReplayRefusal::SeeRunbook(FailureCode::InvalidItem),
+        )),
         // A refusal after a 202 is no answer to the one submission: the result is final, and a
         // later one may have come since.
         FailureCode::Rejected
@@ -249,79 +236,87 @@ fn by_failure(stored: &StoredPayment, right: Right, codes: &RefusalCodes) -> Ste
         | FailureCode::Overwritten
         | FailureCode::Mismatch
         | FailureCode::Missing
-        | FailureCode::Conflict => Step::Ask(right),
+        | FailureCode::Conflict => TableDecision::Ask(version),
     }
 }
 
 /// What the answer decides about a payment that FAILED.
 pub(super) fn by_answer(
     stored: &StoredPayment,
-    right: Right,
+    version: PaidVersion,
     found: KeyStatus,
     limits: &AttemptLimits,
     now: Timestamp,
-) -> Plan {
+) -> ReplayPlan {
     // Without the time of its first claim nothing says how old the key is.
     let remembered = stored.claimed_at.is_some_and(|claimed| limits.remembers(claimed, now));
     let code = stored.failure.as_ref().map(|failure| failure.code);
     let never_claimed = stored.attempts == 0 && stored.claimed_at.is_none();
     let because = match found {
         KeyStatus::Settled(settlement) => {
-            Safe::Settled { transaction_id: settlement.transaction_id }
+            Justification::Settled { transaction_id: settlement.transaction_id }
         }
-        KeyStatus::UnderWay => Safe::UnderWay,
+        KeyStatus::UnderWay => Justification::UnderWay,
         // What it was before, nobody knows.
         KeyStatus::Nothing if code == Some(FailureCode::Overwritten) => {
-            return Plan::Refuse(Refusal::SeeRunbook(FailureCode::Overwritten));
+            return ReplayPlan::Refuse(ReplayRefusal::SeeRunbook(FailureCode::Overwritten));
         }
-        KeyStatus::Nothing if remembered => Safe::NothingSettled,
+        KeyStatus::Nothing if remembered => Justification::NothingSettled,
         KeyStatus::Nothing if never_claimed && code == Some(FailureCode::Mismatch) => {
-            Safe::NeverClaimed
+            Justification::NeverClaimed
         }
-        KeyStatus::Nothing => return Plan::Refuse(Refusal::Forgotten),
-        KeyStatus::Rejected { reason } => return Plan::Refuse(Refusal::RejectedForGood { reason }),
-        KeyStatus::NoAnswer { reason, .. } => return Plan::Refuse(Refusal::NoAnswer { reason }),
+        KeyStatus::Nothing => return ReplayPlan::Refuse(ReplayRefusal::Forgotten),
+        KeyStatus::Rejected { reason } => {
+            return ReplayPlan::Refuse(ReplayRefusal::RejectedForGood { reason });
+        }
+        KeyStatus::NoAnswer { reason, .. } => {
+            return ReplayPlan::Refuse(ReplayRefusal::NoAnswer { reason });
+        }
     };
     let first_claim = if never_claimed { FirstClaim::StartsAnew } else { FirstClaim::Stays };
-    let right = match right {
+    let version = match version {
         // A replay always leaves attempts, so that it is never taken for a new payment.
-        Right::Unquestioned if stored.attempts == 0 => Right::Table,
-        right @ (Right::Unquestioned | Right::Table | Right::Message(_)) => right,
+        PaidVersion::Unquestioned if stored.attempts == 0 => PaidVersion::Table,
+        version @ (PaidVersion::Unquestioned | PaidVersion::Table | PaidVersion::Message(_)) => {
+            version
+        }
     };
-    Plan::Replay { attempts: stored.attempts, first_claim, right, because }
+    ReplayPlan::Replay { attempts: stored.attempts, first_claim, version, because }
 }
 
-impl Plan {
+impl ReplayPlan {
     /// Its name in the lists.
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
             Self::Replay { .. } => "replay",
             Self::SendAgain(_) => "send again",
-            Self::ConfirmAgain => "confirm again",
+            Self::ConfirmAgain(_) => "confirm again",
             Self::Close(_) => "close",
             Self::Refuse(_) => "refuse",
         }
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for ReplayPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replay { because, right: Right::Message(_), .. } => {
+            Self::Replay { because, version: PaidVersion::Message(_), .. } => {
                 write!(f, "{because}; the message's version is written back")
             }
             Self::Replay { because, .. } => because.fmt(f),
             Self::SendAgain(status) => {
                 write!(f, "it is {status} already; one message more does no harm")
             }
-            Self::ConfirmAgain => f.write_str("a confirmation may be repeated"),
-            Self::Close(ended) => write!(f, "{ended}, so nothing is sent and its letter goes"),
+            Self::ConfirmAgain(_) => f.write_str("a confirmation may be repeated"),
+            Self::Close(ended) => {
+                write!(f, "{ended}, so nothing is sent and its dead letter is deleted")
+            }
             Self::Refuse(refusal) => refusal.fmt(f),
         }
     }
 }
 
-impl fmt::Display for Safe {
+impl fmt::Display for Justification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RejectedOnce => f.write_str("it was submitted once, and that was rejected"),
@@ -337,7 +332,7 @@ impl fmt::Display for Safe {
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for FinalStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Processed { transaction_id } => {
@@ -349,13 +344,13 @@ impl fmt::Display for Ended {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ReplayRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SeeRunbook(code) => {
                 write!(f, "a person has to look: docs/runbooks/dead-letters.md#{code}")
             }
-            Self::Unreadable => f.write_str("the letter cannot be read"),
+            Self::Unreadable => f.write_str("the dead letter cannot be read"),
             Self::NotInTable => f.write_str(
                 "the table holds no such payment: docs/runbooks/dead-letters.md#missing",
             ),

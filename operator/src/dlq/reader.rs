@@ -1,14 +1,13 @@
-//! Looks at every letter of the dead-letter queue that can be looked at, and puts those that
-//! stay back as they lay.
+//! Reads every dead letter that can be received, and gives those that stay back in their order.
 //!
-//! SQS hands out the first letters of a group and holds back the rest of it while they are in
-//! hand, ten at most. So a group is looked at in windows: what is done with leaves the queue,
-//! what is kept is given back at once and comes again together with those behind it. A window
-//! of ten that are all kept is the end of a group: how many lie behind it, the queue's own
-//! count says. Every letter that stays is held until all is read, so that no other is handed
-//! out twice, and then given back, the last of a group first, so that their order holds.
+//! SQS hands out the first messages of a group, ten at most, and holds back the others while those
+//! are in flight. So a group is read in windows: what is done is deleted, what is kept is given
+//! back at once and received again together with those behind it. A window of ten that are all
+//! kept is the end of a group; the queue's own count says how many are behind it. Every dead
+//! dead letter that stays is held until all is read, so that none is received twice, and then given
+//! back, the last of a group first, so that their order holds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,16 +22,16 @@ use shared::shutdown::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::letter::Letter;
+use super::dead_letter::DeadLetterMessage;
 
-/// How letters are received. A command that is killed leaves what it holds hidden for this
+/// How dead letters are received. A command that is killed leaves what it holds hidden for this
 /// visibility timeout; the heartbeat extends it while the command runs.
 const RECEIVING: Receiving =
     Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
 
-/// Most letters that one run looks at: SQS allows 120,000 messages in flight per FIFO queue,
+/// Most dead letters that one run reads: SQS allows 120,000 messages in flight per FIFO queue,
 /// and each takes some 500 bytes here.
-pub(super) const MAX_LETTERS: usize = 100_000;
+pub(super) const MAX_DEAD_LETTERS: usize = 100_000;
 
 /// Failed receives that are tried again before a run is given up.
 const RECEIVE_RETRIES: usize = 3;
@@ -40,61 +39,80 @@ const RECEIVE_RETRIES: usize = 3;
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// One look at the queue, which may hold letters of several groups.
+/// A received message of the dead-letter queue.
 #[derive(Debug)]
-pub(super) struct Look {
-    /// Not seen before, in the order of their groups, each with its place in `in_hand`.
-    pub(super) letters: Vec<(usize, Letter)>,
-    in_hand: Vec<Delivery>,
+pub(super) struct Received {
+    delivery: Delivery,
+    /// Its place in the window: the order in which the queue has it.
+    position: usize,
+    /// Whether this run receives it for the first time.
+    is_new: bool,
 }
 
-impl Look {
-    /// Whether the letter at `place` is still hidden from all others.
-    pub(super) fn is_held(&self, place: usize) -> bool {
-        self.in_hand.get(place).is_some_and(Delivery::is_held)
+impl Received {
+    /// Whether it is still hidden from all others.
+    pub(super) fn is_held(&self) -> bool {
+        self.delivery.is_held()
+    }
+}
+
+/// What one receive has brought: messages of one group or of several.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// Those that were not received before, in the order of their groups.
+    pub(super) new: Vec<(Received, DeadLetterMessage)>,
+    /// Those that were, and came again with them.
+    pub(super) again: Vec<Received>,
+}
+
+impl Window {
+    /// All its messages.
+    pub(super) fn into_received(self) -> Vec<Received> {
+        let new = self.new.into_iter().map(|(received, _)| received);
+        self.again.into_iter().chain(new).collect()
     }
 }
 
 /// Why the reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ReadEnd {
     /// Nothing came any more.
     Empty,
-    /// [`MAX_LETTERS`] were looked at.
+    /// [`MAX_DEAD_LETTERS`] were read.
     Full,
     /// Ctrl-C or SIGTERM.
     Interrupted,
 }
 
-/// Reads the queue, for several receivers at once: what one has in hand is hidden from the
+/// Reads the queue, for several receivers at once: what one has received is hidden from the
 /// others, whole groups of it.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct DeadLetterReader {
     queue: Consumer,
     shutdown: Shutdown,
-    state: Mutex<State>,
-    /// A look was taken back: letters behind it may be seen now.
+    state: Mutex<ReaderState>,
+    /// A window was settled: dead letters behind it may be received now.
     settled: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct ReaderState {
     held: Vec<Delivery>,
     seen: HashSet<String>,
-    /// Looks that were handed out and not taken back.
-    out: usize,
-    /// Looks that were taken back.
-    back: u64,
+    /// Windows that were handed out and not settled.
+    open_windows: usize,
+    /// Windows that were settled.
+    settled_windows: u64,
     blocked: u64,
     gone: usize,
-    end: End,
-    /// What SQS said before the first letter was taken.
-    before: Counts,
+    end: ReadEnd,
+    /// What SQS said before the first dead letter was taken.
+    before: QueueCounts,
     began: Instant,
-    said_at: Instant,
+    printed_at: Instant,
 }
 
-impl Reader {
+impl DeadLetterReader {
     /// Opens the dead-letter queue.
     pub(super) async fn open(aws: &Aws, names: &Names) -> anyhow::Result<Self> {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
@@ -103,37 +121,45 @@ impl Reader {
     }
 
     /// Reads from `queue`, of which SQS said this before.
-    pub(super) fn of(queue: Consumer, before: Counts, shutdown: Shutdown) -> Self {
-        let (began, said_at) = (Instant::now(), Instant::now());
-        let (held, seen) = (Vec::new(), HashSet::new());
-        let (out, back, blocked, gone, end) = (0, 0, 0, 0, End::Empty);
-        let state = State { held, seen, out, back, blocked, gone, end, before, began, said_at };
+    pub(super) fn of(queue: Consumer, before: QueueCounts, shutdown: Shutdown) -> Self {
+        let state = ReaderState {
+            held: Vec::new(),
+            seen: HashSet::new(),
+            open_windows: 0,
+            settled_windows: 0,
+            blocked: 0,
+            gone: 0,
+            end: ReadEnd::Empty,
+            before,
+            began: Instant::now(),
+            printed_at: Instant::now(),
+        };
         Self { queue, shutdown, state: Mutex::new(state), settled: Notify::new() }
     }
 
-    /// The next look; `None` when all is read that can be. The caller hands each look back
-    /// with [`Reader::settle`].
-    pub(super) async fn next(&self) -> anyhow::Result<Option<Look>> {
+    /// The next window; `None` when all is read that can be. The caller settles each window with
+    /// [`DeadLetterReader::settle`].
+    pub(super) async fn next(&self) -> anyhow::Result<Option<Window>> {
         let mut pauses = retry::QUEUE_ENTRIES.pauses().take(RECEIVE_RETRIES);
         loop {
-            let back = {
+            let before = {
                 let mut state = self.lock();
                 if self.shutdown.is_requested() {
-                    state.end = End::Interrupted;
+                    state.end = ReadEnd::Interrupted;
                     return Ok(None);
                 }
-                if state.seen.len() >= MAX_LETTERS {
-                    state.end = End::Full;
+                if state.seen.len() >= MAX_DEAD_LETTERS {
+                    state.end = ReadEnd::Full;
                     return Ok(None);
                 }
-                state.back
+                state.settled_windows
             };
             match self.queue.receive_until(&self.shutdown).await {
                 Some(Ok(deliveries)) => {
                     if !deliveries.is_empty() {
-                        return Ok(Some(self.look(deliveries)));
+                        return Ok(Some(self.window(deliveries)));
                     }
-                    if self.is_empty_since(back).await {
+                    if self.is_empty_since(before).await {
                         return Ok(None);
                     }
                 }
@@ -150,19 +176,19 @@ impl Reader {
         }
     }
 
-    /// Whether a receive that began after `back` looks were taken back, and brought nothing,
-    /// shows that there is nothing. If not, waits until another look is taken back: more of its
-    /// groups may lie behind it.
-    async fn is_empty_since(&self, back: u64) -> bool {
+    /// Whether a receive that began after `before` windows were settled, and brought nothing,
+    /// shows that there is nothing. If not, waits until another window is settled: more of its
+    /// groups may be behind it.
+    async fn is_empty_since(&self, before: u64) -> bool {
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
             settled.as_mut().enable();
             {
                 let state = self.lock();
-                if state.back != back {
+                if state.settled_windows != before {
                     return false;
                 }
-                if state.out == 0 {
+                if state.open_windows == 0 {
                     return true;
                 }
             }
@@ -172,44 +198,43 @@ impl Reader {
         }
     }
 
-    fn look(&self, mut deliveries: Vec<Delivery>) -> Look {
+    fn window(&self, deliveries: Vec<Delivery>) -> Window {
         let mut state = self.lock();
-        state.out += 1;
-        let mut letters = Vec::new();
-        for (place, delivery) in deliveries.iter_mut().enumerate() {
-            let text = std::mem::take(&mut delivery.body);
+        state.open_windows += 1;
+        let mut window = Window { new: Vec::new(), again: Vec::new() };
+        for (position, mut delivery) in deliveries.into_iter().enumerate() {
             if state.seen.insert(delivery.message_id.clone()) {
-                let letter = Letter::read(&delivery.message_id, &delivery.group, text);
-                letters.push((place, letter.sent(delivery.sent_at)));
+                let text = std::mem::take(&mut delivery.body);
+                let message = DeadLetterMessage::read(&delivery.message_id, &delivery.group, text);
+                let message = message.sent(delivery.sent_at);
+                window.new.push((Received { delivery, position, is_new: true }, message));
+            } else {
+                window.again.push(Received { delivery, position, is_new: false });
             }
         }
-        state.say_progress();
-        Look { letters, in_hand: deliveries }
+        state.print_progress();
+        window
     }
 
-    /// Takes a look back: the letters at the places `done` are deleted, the others stay. Of a
-    /// group of which another look may show more they are given back at once.
-    pub(super) async fn settle(&self, look: Look, done: &HashSet<usize>) {
-        let unseen: HashSet<usize> = look.letters.iter().map(|(place, _)| *place).collect();
-        let mut groups: Vec<Group> = Vec::new();
-        for (place, delivery) in look.in_hand.into_iter().enumerate() {
-            let known = groups.iter().position(|group| group.name == delivery.group);
-            let at = known.unwrap_or_else(|| {
-                groups.push(Group { name: delivery.group.clone(), ..Group::default() });
-                groups.len() - 1
-            });
-            let Some(group) = groups.get_mut(at) else { continue };
-            group.unseen += usize::from(unseen.contains(&place));
-            let side = if done.contains(&place) { &mut group.gone } else { &mut group.kept };
-            side.push(delivery);
+    /// Settles a window: what is `done` is deleted, the others stay. Those of a group of which
+    /// another receive may show more are given back at once.
+    pub(super) async fn settle(&self, done: Vec<Received>, kept: Vec<Received>) {
+        let mut groups: BTreeMap<String, WindowGroup> = BTreeMap::new();
+        for (received, is_done) in
+            done.into_iter().map(|one| (one, true)).chain(kept.into_iter().map(|one| (one, false)))
+        {
+            let group = groups.entry(received.delivery.group.clone()).or_default();
+            group.has_new |= received.is_new;
+            let side = if is_done { &mut group.done } else { &mut group.kept };
+            side.push(received);
         }
         let (mut gone, mut again, mut held) = (Vec::new(), Vec::new(), Vec::new());
         let mut blocked = 0;
-        for group in groups {
+        for group in groups.into_values() {
             blocked += u64::from(group.kept.len() == MAX_BATCH);
-            let side = if group.look_again() { &mut again } else { &mut held };
-            side.extend(group.kept);
-            gone.extend(group.gone);
+            let side = if group.may_show_more() { &mut again } else { &mut held };
+            side.extend(in_order(group.kept));
+            gone.extend(in_order(group.done));
         }
         self.lock().gone += gone.len();
         if !gone.is_empty() {
@@ -222,30 +247,30 @@ impl Reader {
             let mut state = self.lock();
             state.held.extend(held);
             state.blocked += blocked;
-            state.out -= 1;
-            state.back += 1;
+            state.open_windows -= 1;
+            state.settled_windows += 1;
         }
         self.settled.notify_waiters();
     }
 
-    /// Gives a look back untouched: the command was asked to end before it was dealt with.
-    pub(super) fn keep(&self, look: Look) {
+    /// Keeps a window whole: the command was asked to end before it was dealt with.
+    pub(super) fn keep(&self, window: Window) {
         let mut state = self.lock();
-        state.end = End::Interrupted;
-        state.held.extend(look.in_hand);
-        state.out -= 1;
+        state.end = ReadEnd::Interrupted;
+        state.held.extend(in_order(window.into_received()));
+        state.open_windows -= 1;
         drop(state);
         self.settled.notify_waiters();
     }
 
-    /// Whether there are dead letters that cannot be looked at: behind ten of an account that stay,
+    /// Whether there are dead letters that cannot be received: behind ten of an account that stay,
     /// or with another command.
     pub(super) fn has_unseen(&self) -> bool {
         let state = self.lock();
         state.blocked > 0 || state.before.elsewhere(state.seen.len() as u64) > 0
     }
 
-    /// Has every receiver end after what it has in hand.
+    /// Has every receiver end after its window.
     pub(super) fn stop(&self) {
         self.shutdown.request();
     }
@@ -255,8 +280,8 @@ impl Reader {
         self.shutdown.is_requested()
     }
 
-    /// Counts the letters that were not looked at, and gives back those that stay.
-    pub(super) async fn finish(&self, aws: &Aws, names: &Names) -> anyhow::Result<Left> {
+    /// QueueCounts the dead letters that were not read, and gives back those that stay.
+    pub(super) async fn finish(&self, aws: &Aws, names: &Names) -> anyhow::Result<Unread> {
         let counts = count(aws, &names.dead_letter_queue()).await;
         let (held, in_flight, blocked, end) = {
             let mut state = self.lock();
@@ -264,43 +289,47 @@ impl Reader {
             (std::mem::take(&mut state.held), in_flight, state.blocked, state.end)
         };
         self.queue.release(at_once(held)).await;
-        Ok(Left { behind: counts?.visible, in_flight, blocked, end })
+        Ok(Unread { behind: counts?.visible, in_flight, blocked, end })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReaderState> {
         // Each critical section changes a few values and cannot panic in between.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn say_progress(&mut self) {
-        if self.said_at.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
+impl ReaderState {
+    fn print_progress(&mut self) {
+        if self.printed_at.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
             let (seen, gone) = (self.seen.len(), self.gone);
             let rate = seen as f64 / self.began.elapsed().as_secs_f64();
-            eprintln!("dueflow: {seen} dead letters looked at, {gone} of them gone, {rate:.0}/s");
-            self.said_at = Instant::now();
+            eprintln!("dueflow: {seen} dead letters read, {gone} of them deleted, {rate:.0}/s");
+            self.printed_at = Instant::now();
         }
     }
 }
 
-/// The letters of one group in one look.
+/// The dead letters of one group in one window.
 #[derive(Debug, Default)]
-struct Group {
-    name: String,
-    gone: Vec<Delivery>,
-    kept: Vec<Delivery>,
-    unseen: usize,
+struct WindowGroup {
+    done: Vec<Received>,
+    kept: Vec<Received>,
+    has_new: bool,
 }
 
-impl Group {
-    /// Whether another look at it may show more: what is kept holds back the rest of it, but is
-    /// not all ten of a window, and this look has brought something new or made room. SQS may
-    /// hand out fewer letters than there are, so a short receive does not mean that no more lie
-    /// behind.
-    fn look_again(&self) -> bool {
-        (1..MAX_BATCH).contains(&self.kept.len()) && (!self.gone.is_empty() || self.unseen > 0)
+impl WindowGroup {
+    /// Whether another receive may show more of it: what is kept holds back the rest, but is not
+    /// all ten of a window, and this window has brought something new or made room. SQS may hand
+    /// out fewer messages than there are, so a short receive does not mean that there are no more.
+    fn may_show_more(&self) -> bool {
+        (1..MAX_BATCH).contains(&self.kept.len()) && (!self.done.is_empty() || self.has_new)
     }
+}
+
+/// The messages of a window as the queue has them.
+fn in_order(mut received: Vec<Received>) -> impl Iterator<Item = Delivery> {
+    received.sort_by_key(|one| one.position);
+    received.into_iter().map(|one| one.delivery)
 }
 
 fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
@@ -309,37 +338,37 @@ fn at_once(deliveries: Vec<Delivery>) -> Vec<(Delivery, Duration)> {
 
 /// What the reading has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    /// About how many letters were not looked at: behind ten of their group that stay, or in
+pub(super) struct Unread {
+    /// About how many dead letters were not read: behind ten of their group that stay, or in
     /// somebody else's hand before.
     pub(super) behind: u64,
-    /// About how many letters were in somebody else's hand when the reading began, and did not
+    /// About how many dead letters were with another command when the reading began, and did not
     /// come meanwhile.
     pub(super) in_flight: u64,
-    /// How many groups have ten letters that stay, so that letters may lie behind them.
+    /// How many groups have ten dead letters that stay, so that dead letters may be behind them.
     pub(super) blocked: u64,
     /// Why the reading ended.
-    pub(super) end: End,
+    pub(super) end: ReadEnd,
 }
 
 /// What SQS says of the queue. It calls the numbers approximate: they are exact once nothing was
 /// sent, received or deleted for about a minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct QueueCounts {
     /// Letters that anybody may have.
     visible: u64,
     /// Letters that somebody has.
     in_flight: u64,
 }
 
-impl Counts {
+impl QueueCounts {
     /// Of a queue whose dead letters are all with somebody else.
     #[cfg(test)]
     pub(super) fn elsewhere_only(in_flight: u64) -> Self {
         Self { visible: 0, in_flight }
     }
 
-    /// How many of the letters that were in flight are still elsewhere, after `seen` letters have
+    /// How many of the dead letters that were in flight are still elsewhere, after `seen` dead letters have
     /// come. What has come beyond those that were visible was in flight before, or only counted
     /// so: the numbers lag.
     fn elsewhere(self, seen: u64) -> u64 {
@@ -347,9 +376,9 @@ impl Counts {
     }
 }
 
-async fn count(aws: &Aws, queue: &str) -> anyhow::Result<Counts> {
+async fn count(aws: &Aws, queue: &str) -> anyhow::Result<QueueCounts> {
     let sqs = aws.sqs("count");
-    let context = || format!("counting the letters of {queue}");
+    let context = || format!("counting the dead letters of {queue}");
     let url = sqs.get_queue_url().queue_name(queue).send().await.with_context(context)?;
     let visible = QueueAttributeName::ApproximateNumberOfMessages;
     let in_flight = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
@@ -359,7 +388,7 @@ async fn count(aws: &Aws, queue: &str) -> anyhow::Result<Counts> {
     let attributes: HashMap<_, _> = output.attributes.unwrap_or_default();
     let number =
         |name| attributes.get(name).and_then(|count| count.parse().ok()).with_context(context);
-    Ok(Counts { visible: number(&visible)?, in_flight: number(&in_flight)? })
+    Ok(QueueCounts { visible: number(&visible)?, in_flight: number(&in_flight)? })
 }
 
 #[cfg(test)]
@@ -367,8 +396,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_in_flight_are_elsewhere_unless_they_came_after_all() {
-        let elsewhere = |visible, in_flight, seen| Counts { visible, in_flight }.elsewhere(seen);
+    fn dead_letters_in_flight_are_elsewhere_unless_they_came_after_all() {
+        let elsewhere =
+            |visible, in_flight, seen| QueueCounts { visible, in_flight }.elsewhere(seen);
         assert_eq!(elsewhere(0, 31, 0), 31);
         assert_eq!(elsewhere(10, 31, 10), 31);
         assert_eq!(elsewhere(0, 31, 31), 0, "another command gave them back, or the numbers lag");

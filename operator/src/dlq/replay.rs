@@ -4,52 +4,35 @@ use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dispatcher::{CallLimits, Questions};
-use domain::{AttemptLimits, PaymentRef};
+use dispatcher::Questions;
+use domain::PaymentRef;
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::clock::Clock;
-use shared::config::{Common, Settings, attempt_limits};
+use shared::config::Common;
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{MAX_BATCH, Producer};
-use shared::transaction::{TransactionClient, TransactionService, TransactionSettings};
+use shared::transaction::{TransactionClient, TransactionService};
 use tokio::task::JoinSet;
 
-use super::letter::{Letter, Reason};
-use super::plan::{Plan, Refusal};
-use super::reader::{Look, Reader};
-use super::replayer::{Case, Mode, Replayer};
-use super::report::{Entry, Report, State};
-use crate::cli::DlqReplayOptions;
+use super::candidate::{Candidate, Replay, ReplayMode, ReplayState};
+use super::dead_letter::{DeadLetterMessage, DeadLetterReason};
+use super::options::{DlqReplayOptions, ReplaySettings};
+use super::plan::{ReplayPlan, ReplayRefusal};
+use super::reader::{DeadLetterReader, Received, Window};
+use super::replayer::Replayer;
+use super::report::ReplayReport;
 
-/// Receivers that work side by side, each on a look of its own, of at most ten letters.
+/// Receivers that work side by side, each on a window of its own, of at most ten dead letters.
 const RECEIVERS: usize = 16;
 
-/// Settings of a replay.
-#[derive(Debug)]
-pub(crate) struct ReplaySettings {
-    transaction: TransactionSettings,
-    limits: AttemptLimits,
-    calls: CallLimits,
-}
-
-impl ReplaySettings {
-    /// Reads them; `None` when one is wrong, which `settings` then knows.
-    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
-        let transaction = TransactionSettings::read(settings);
-        let limits = attempt_limits(settings);
-        let calls = CallLimits::read(settings);
-        Some(Self { transaction: transaction?, limits: limits?, calls: calls? })
-    }
-}
-
-/// Which letters are meant.
+/// Which dead letters are meant.
 #[derive(Debug)]
 enum Selection {
-    /// Those of these payments, of which no letter was met so far.
+    /// Those of these payments, of which no dead letter was met so far.
     Named { all: HashSet<PaymentRef>, unmet: BTreeSet<String> },
     /// Those with this reason.
-    Reason(Reason),
+    Reason(DeadLetterReason),
     /// Every one.
     All,
 }
@@ -67,11 +50,11 @@ impl Selection {
         }
     }
 
-    fn takes(&mut self, letter: &Letter) -> bool {
+    fn takes(&mut self, dead_letter: &DeadLetterMessage) -> bool {
         match self {
             Self::All => true,
-            Self::Reason(reason) => letter.reason() == *reason,
-            Self::Named { all, unmet } => letter.reference().is_some_and(|reference| {
+            Self::Reason(reason) => dead_letter.reason() == *reason,
+            Self::Named { all, unmet } => dead_letter.reference().is_some_and(|reference| {
                 let named = all.contains(&reference);
                 if named {
                     unmet.remove(&reference.to_string());
@@ -81,7 +64,7 @@ impl Selection {
         }
     }
 
-    /// The named payments of which no letter was met.
+    /// The named payments of which no dead letter was met.
     fn unmet(&self) -> Vec<PaymentRef> {
         match self {
             Self::All | Self::Reason(_) => Vec::new(),
@@ -102,14 +85,14 @@ pub(crate) async fn replay(
     options: DlqReplayOptions,
 ) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let mode = if options.execute { Mode::Execute } else { Mode::DryRun };
+    let mode = if options.execute { ReplayMode::Execute } else { ReplayMode::DryRun };
     let names = &common.names;
     let table =
         PaymentsTable::new(aws.dynamodb("replay"), &names.payments_table(), common.due_shards);
     let clock = Clock::system();
     let replayer = Replayer {
-        store: Arc::new(table),
-        transactions: Arc::new(TransactionClient::new(&settings.transaction)?),
+        store: table,
+        transactions: TransactionClient::new(&settings.transaction)?,
         questions: Questions::new(settings.calls, clock.now()),
         payments: Producer::open(&aws, names.payments_queue()).await?,
         confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
@@ -118,41 +101,40 @@ pub(crate) async fn replay(
         clock,
         mode,
         version: options.version,
-        memory: Arc::default(),
+        memory: Mutex::default(),
     };
-    let run = Run {
+    let state = RunState {
         selection: Selection::of(&options),
-        report: Report::new(mode, options.json),
+        report: ReplayReport::new(mode, options.json),
         began: Timestamp::now(),
     };
-    let replay =
-        Replay { replayer, reader: Reader::open(&aws, names).await?, run: Mutex::new(run) };
-    let replay = Arc::new(replay);
-    let done = Arc::clone(&replay).receive_all().await;
-    let done = match done {
-        Ok(()) => replay.unmet().await,
+    let reader = DeadLetterReader::open(&aws, names).await?;
+    let run = Arc::new(ReplayRun { replayer, reader, state: Mutex::new(state) });
+    let done = match Arc::clone(&run).receive_all().await {
+        Ok(()) => run.named_without_dead_letter().await,
         Err(error) => Err(error),
     };
-    let left = replay.reader.finish(&aws, names).await;
+    let unread = run.reader.finish(&aws, names).await;
     done?;
-    let left = left?;
-    let run = replay.run();
-    run.report.finish(left)?;
-    // Whoever names a payment wants it sent: that it has ended is a refusal then.
-    let refused = !options.references.is_empty() && run.report.closed() > 0;
-    Ok(if run.report.is_clean(left) && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let unread = unread?;
+    let state = run.state();
+    state.report.finish(unread)?;
+    // A payment is named to be sent: that it has ended is a refusal then.
+    let refused = !options.references.is_empty() && state.report.closed() > 0;
+    let clean = state.report.is_clean(unread) && !refused;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// All that the receivers share.
-struct Replay<S, T> {
+struct ReplayRun<S, T> {
     replayer: Replayer<S, T>,
-    reader: Reader,
-    run: Mutex<Run>,
+    reader: DeadLetterReader,
+    state: Mutex<RunState>,
 }
 
-impl<S: PaymentStore + 'static, T: TransactionService + 'static> Replay<S, T> {
-    /// Looks at the queue with several receivers at once, until nothing is left to see. The
-    /// first that fails has the others end after what they have in hand.
+impl<S: PaymentStore + 'static, T: TransactionService + 'static> ReplayRun<S, T> {
+    /// Reads the queue with several receivers at once, until all is read. The first that fails
+    /// has the others end after their windows.
     async fn receive_all(self: Arc<Self>) -> anyhow::Result<()> {
         let mut receivers = JoinSet::new();
         for _ in 0..RECEIVERS {
@@ -170,86 +152,89 @@ impl<S: PaymentStore + 'static, T: TransactionService + 'static> Replay<S, T> {
     }
 
     async fn receive(self: Arc<Self>) -> anyhow::Result<()> {
-        while let Some(mut look) = self.reader.next().await? {
+        while let Some(window) = self.reader.next().await? {
             if self.reader.is_interrupted() {
-                self.reader.keep(look);
+                self.reader.keep(window);
                 continue;
             }
-            let cases = self.run().cases(&mut look);
-            let entries = self.replayer.work(&cases, |place| look.is_held(place)).await;
-            let done = entries.iter().filter(|entry| entry.state == State::Done);
-            let done = done.filter_map(|entry| entry.place).collect();
-            // The letters first: a reader of the output that has gone away changes nothing.
-            self.reader.settle(look, &done).await;
-            self.run().report.enter(&entries)?;
+            let (candidates, mut kept) = self.state().select(window);
+            let mut replays = self.replayer.work(candidates).await;
+            let mut done = Vec::new();
+            for Replay { candidate, outcome, .. } in &mut replays {
+                let is_done = outcome.state == ReplayState::Done;
+                let side = if is_done { &mut done } else { &mut kept };
+                side.extend(candidate.received.take());
+            }
+            // The dead letters first: a reader of the output that has gone away changes nothing.
+            self.reader.settle(done, kept).await;
+            self.state().report.enter(&replays)?;
         }
         Ok(())
     }
 
-    /// Deals with the payments that were named and of which no letter was met.
-    async fn unmet(&self) -> anyhow::Result<()> {
-        let unmet = self.run().selection.unmet();
+    /// Deals with the payments that were named and of which no dead letter was met.
+    async fn named_without_dead_letter(&self) -> anyhow::Result<()> {
+        let unmet = self.state().selection.unmet();
         for some in unmet.chunks(MAX_BATCH) {
             if self.reader.is_interrupted() {
                 break;
             }
-            let case = |reference: &PaymentRef| Case {
-                place: None,
-                letter: None,
-                reference: Some(reference.clone()),
-            };
-            let cases: Vec<_> = some.iter().map(case).collect();
-            let entries = if self.reader.has_unseen() && self.replayer.version.is_none() {
-                let refused = Plan::Refuse(Refusal::DeadLetterUnseen);
-                cases.iter().map(|case| Entry::planned(case, &refused)).collect()
+            let candidates: Vec<_> = some.iter().cloned().map(Candidate::named).collect();
+            let replays = if self.reader.has_unseen() && self.replayer.version.is_none() {
+                let refused = ReplayPlan::Refuse(ReplayRefusal::DeadLetterUnseen);
+                let refuse = |candidate| Replay::planned(candidate, &refused, None);
+                candidates.into_iter().map(refuse).collect()
             } else {
-                self.replayer.work(&cases, |_| false).await
+                self.replayer.work(candidates).await
             };
-            self.run().report.enter(&entries)?;
+            self.state().report.enter(&replays)?;
         }
         Ok(())
     }
 
-    fn run(&self) -> MutexGuard<'_, Run> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One run.
-struct Run {
+/// What the receivers change.
+struct RunState {
     selection: Selection,
-    report: Report,
+    report: ReplayReport,
     began: Timestamp,
 }
 
-impl Run {
-    /// Whether a letter is left alone because it was written after the run began: it may be
-    /// what the run itself brought about. The two times are of two clocks, so whoever names a
-    /// payment gets it: that it is not replayed twice, the replayer knows by its id.
-    fn is_newer(&self, letter: &Letter) -> bool {
+impl RunState {
+    /// Whether a dead letter is left alone because it was written after the run began: the run
+    /// itself may have caused it. The two times are of two clocks, so a payment that is named is
+    /// dealt with anyway; the replayer knows by its id that it does not replay it twice.
+    fn is_newer(&self, dead_letter: &DeadLetterMessage) -> bool {
         match self.selection {
             Selection::Named { .. } => false,
-            Selection::Reason(_) | Selection::All => letter.at().is_some_and(|at| at > self.began),
+            Selection::Reason(_) | Selection::All => {
+                dead_letter.at().is_some_and(|at| at > self.began)
+            }
         }
     }
 
-    /// The selected letters of a look, those of each account in the order of its payments.
-    fn cases(&mut self, look: &mut Look) -> Vec<Case> {
-        let mut cases = Vec::with_capacity(look.letters.len());
-        for (place, letter) in std::mem::take(&mut look.letters) {
-            if !self.selection.takes(&letter) {
-                continue;
+    /// The selected dead letters of a window, those of each account in the order of its payments,
+    /// and the messages that stay.
+    fn select(&mut self, window: Window) -> (Vec<Candidate>, Vec<Received>) {
+        let Window { new, again: mut kept } = window;
+        let mut candidates = Vec::with_capacity(new.len());
+        for (received, dead_letter) in new {
+            let is_selected = self.selection.takes(&dead_letter);
+            let is_newer = is_selected && self.is_newer(&dead_letter);
+            self.report.newer += u64::from(is_newer);
+            if is_selected && !is_newer {
+                candidates.push(Candidate::new(received, dead_letter));
+            } else {
+                kept.push(received);
             }
-            if self.is_newer(&letter) {
-                self.report.newer += 1;
-                continue;
-            }
-            let reference = letter.reference();
-            cases.push(Case { place: Some(place), letter: Some(letter), reference });
         }
         // Of several accounts at once: only the order within each matters.
-        cases.sort_by_key(Case::order);
-        cases
+        candidates.sort_by_key(Candidate::order);
+        (candidates, kept)
     }
 }
 
@@ -261,13 +246,17 @@ mod tests {
     fn a_payment_that_is_named_is_not_left_out_because_of_another_machines_clock() {
         let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let text = r#"{"code":"rejected","reason":"x","service":"dispatcher","at":"2026-11-23T12:00:01Z"}"#;
-        let letter = Letter::read("m", "ACC", text.to_owned());
-        assert!(letter.at().is_some_and(|at| at > began), "{letter:?}");
-        let run = |selection| Run { selection, report: Report::new(Mode::DryRun, false), began };
-        assert!(run(Selection::All).is_newer(&letter));
-        assert!(run(Selection::Reason(letter.reason())).is_newer(&letter));
+        let dead_letter = DeadLetterMessage::read("m", "ACC", text.to_owned());
+        assert!(dead_letter.at().is_some_and(|at| at > began), "{dead_letter:?}");
+        let state = |selection| RunState {
+            selection,
+            report: ReplayReport::new(ReplayMode::DryRun, false),
+            began,
+        };
+        assert!(state(Selection::All).is_newer(&dead_letter));
+        assert!(state(Selection::Reason(dead_letter.reason())).is_newer(&dead_letter));
         let named = Selection::Named { all: HashSet::new(), unmet: BTreeSet::new() };
-        assert!(!run(named).is_newer(&letter));
+        assert!(!state(named).is_newer(&dead_letter));
     }
 }
 

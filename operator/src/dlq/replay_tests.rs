@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatcher::CallLimits;
 use domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery,
-    KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode,
+    KeyQuery, KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
 };
 use shared::config::Receiving;
 use shared::payments::{ApplyResult, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
@@ -16,8 +17,8 @@ use shared::queue::{
 };
 use shared::shutdown::Shutdown;
 
-use super::super::Version;
-use super::super::reader::Counts;
+use super::super::WhichVersion;
+use super::super::reader::QueueCounts;
 use super::*;
 
 /// What each call takes.
@@ -116,8 +117,8 @@ impl QueueApi for Fifo {
 }
 
 /// A table that knows one change: FAILED → SCHEDULED.
-#[derive(Debug, Default)]
-struct Memory(Mutex<BTreeMap<PaymentId, StoredPayment>>);
+#[derive(Debug, Default, Clone)]
+struct Memory(Arc<Mutex<BTreeMap<PaymentId, StoredPayment>>>);
 
 #[async_trait]
 impl PaymentStore for Memory {
@@ -197,70 +198,78 @@ fn failed(number: u64, account: usize, code: FailureCode) -> StoredPayment {
     }
 }
 
-/// A world with letters of so many payments, spread over so many accounts.
+/// A world with dead letters of so many payments, spread over so many accounts.
 struct World {
-    letters: Arc<Fifo>,
+    dead_letters: Arc<Fifo>,
     payments: Arc<Fifo>,
-    table: Arc<Memory>,
+    table: Memory,
     shutdown: Shutdown,
 }
 
 impl World {
     fn new(payments: u64, accounts: usize) -> Self {
-        let (letters, table) = (Fifo::default(), Memory::default());
+        let (dead_letters, table) = (Fifo::default(), Memory::default());
         for number in 0..payments {
             let account = usize::try_from(number).unwrap() % accounts;
             let stored = failed(number, account, FailureCode::Exhausted);
-            let letter = DeadLetter {
+            let dead_letter = DeadLetter {
                 failure: stored.failure.clone().unwrap(),
                 service: "dispatcher".to_owned(),
                 at: now() - Duration::from_secs(60),
                 payment: Some(stored.payment.clone()),
                 raw: None,
             };
-            letters.messages().push(Message {
+            dead_letters.messages().push(Message {
                 id: format!("letter-{number}"),
                 group: stored.payment.account.to_string(),
-                body: serde_json::to_string(&letter).unwrap(),
+                body: serde_json::to_string(&dead_letter).unwrap(),
                 in_hand: false,
             });
             table.0.lock().unwrap().insert(stored.payment.id, stored);
         }
         Self {
-            letters: Arc::new(letters),
+            dead_letters: Arc::new(dead_letters),
             payments: Arc::default(),
-            table: Arc::new(table),
+            table,
             shutdown: Shutdown::new(Duration::ZERO),
         }
     }
 
-    fn replay(&self) -> Arc<Replay<Memory, Nothing>> {
-        self.replay_of(Selection::All, Counts::default())
+    fn replay(&self) -> Arc<ReplayRun<Memory, Nothing>> {
+        self.replay_of(Selection::All, QueueCounts::default())
     }
 
-    fn replay_of(&self, selection: Selection, counts: Counts) -> Arc<Replay<Memory, Nothing>> {
+    fn replay_of(
+        &self,
+        selection: Selection,
+        counts: QueueCounts,
+    ) -> Arc<ReplayRun<Memory, Nothing>> {
         let receiving =
             Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
         let queue = |fifo: &Arc<Fifo>| Producer::new(Arc::clone(fifo) as Arc<dyn QueueApi>);
         let calls = CallLimits { most: 64, least: 16, rate: None };
         let replayer = Replayer {
-            store: Arc::clone(&self.table),
-            transactions: Arc::new(Nothing),
+            store: self.table.clone(),
+            transactions: Nothing,
             questions: Questions::new(calls, now()),
             payments: queue(&self.payments),
             confirmations: queue(&Arc::default()),
             limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
             clock: Clock::new(now),
             codes: RefusalCodes::Form,
-            mode: Mode::Execute,
+            mode: ReplayMode::Execute,
             version: None,
-            memory: Arc::default(),
+            memory: Mutex::default(),
         };
-        let letters = Arc::clone(&self.letters) as Arc<dyn QueueApi>;
-        let reader = Reader::of(Consumer::new(letters, receiving), counts, self.shutdown.clone());
-        let run =
-            Run { selection, report: Report::new(Mode::Execute, true).unseen(), began: now() };
-        Arc::new(Replay { replayer, reader, run: Mutex::new(run) })
+        let dead_letters = Arc::clone(&self.dead_letters) as Arc<dyn QueueApi>;
+        let reader = DeadLetterReader::of(
+            Consumer::new(dead_letters, receiving),
+            counts,
+            self.shutdown.clone(),
+        );
+        let report = ReplayReport::new(ReplayMode::Execute, true).unseen();
+        let state = RunState { selection, report, began: now() };
+        Arc::new(ReplayRun { replayer, reader, state: Mutex::new(state) })
     }
 
     /// Payments whose messages were sent, in order.
@@ -277,14 +286,14 @@ impl World {
         }
     }
 
-    /// A payment that is SCHEDULED again has a message, or its letter still lies there.
+    /// A payment that is SCHEDULED again has a message, or its dead letter is still there.
     fn assert_nothing_is_lost(&self) {
         let sent: HashSet<_> = self.sent().into_iter().map(|payment| payment.id).collect();
-        let lying = self.letters.bodies();
+        let lying = self.dead_letters.bodies();
         for stored in self.table.0.lock().unwrap().values() {
             let id = stored.payment.id;
-            let has_letter = lying.iter().any(|body| body.contains(&id.to_string()));
-            assert!(sent.contains(&id) || has_letter, "{id} is lost, {}", stored.status);
+            let has_dead_letter = lying.iter().any(|body| body.contains(&id.to_string()));
+            assert!(sent.contains(&id) || has_dead_letter, "{id} is lost, {}", stored.status);
         }
     }
 }
@@ -295,7 +304,7 @@ async fn many_receivers_replay_side_by_side_and_keep_the_order_of_each_account()
     let began = tokio::time::Instant::now();
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!(world.letters.messages().len(), 0);
+    assert_eq!(world.dead_letters.messages().len(), 0);
     assert_eq!(world.sent().len(), 2_000);
     world.assert_sent_in_order();
     // One after the other, five calls for each would take 100 seconds.
@@ -303,11 +312,12 @@ async fn many_receivers_replay_side_by_side_and_keep_the_order_of_each_account()
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_account_of_many_letters_is_replayed_whole_though_one_receiver_sees_it_at_a_time() {
+async fn one_account_of_many_dead_letters_is_replayed_whole_though_one_receiver_sees_it_at_a_time()
+{
     let world = World::new(500, 1);
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!((world.letters.messages().len(), world.sent().len()), (0, 500));
+    assert_eq!((world.dead_letters.messages().len(), world.sent().len()), (0, 500));
     world.assert_sent_in_order();
 }
 
@@ -325,13 +335,13 @@ async fn a_replay_that_is_interrupted_anywhere_loses_nothing_and_the_next_finish
         interrupt.await.unwrap();
         world.assert_nothing_is_lost();
         world.assert_sent_in_order();
-        let left = world.letters.messages().len();
+        let left = world.dead_letters.messages().len();
         assert!(left > 0, "it was done within {millis} ms");
         let next = World { shutdown: Shutdown::new(Duration::ZERO), ..world };
         // What the first held is given back as its process ends.
-        next.letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        next.dead_letters.messages().iter_mut().for_each(|message| message.in_hand = false);
         Arc::clone(&next.replay()).receive_all().await.unwrap();
-        assert_eq!((next.letters.messages().len(), next.sent().len()), (0, 300));
+        assert_eq!((next.dead_letters.messages().len(), next.sent().len()), (0, 300));
         next.assert_sent_in_order();
     }
 }
@@ -347,27 +357,27 @@ async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it
         assert!(killed.await.is_err(), "it was done within {millis} ms");
         world.assert_nothing_is_lost();
         // Its visibility timeouts end.
-        world.letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        world.dead_letters.messages().iter_mut().for_each(|message| message.in_hand = false);
         Arc::clone(&world.replay()).receive_all().await.unwrap();
-        assert_eq!(world.letters.messages().len(), 0);
+        assert_eq!(world.dead_letters.messages().len(), 0);
         let sent: HashSet<_> = world.sent().into_iter().map(|payment| payment.id).collect();
         assert_eq!(sent.len(), 300);
     }
 }
 
-/// Its letter may say that the table's version is not the one that FAILED (INV-16).
+/// Its dead letter may say that the table's version is not the one that FAILED (INV-16).
 #[tokio::test(start_paused = true)]
-async fn a_named_payment_whose_letter_another_command_may_have_is_sent_only_with_a_version() {
+async fn a_named_payment_whose_dead_letter_another_command_may_have_is_sent_only_with_a_version() {
     let world = World::new(1, 1);
     let failed: Vec<_> = world.table.0.lock().unwrap().values().cloned().collect();
     let reference = failed[0].payment.reference();
     for (counts, version, sent) in [
-        (Counts::elsewhere_only(1), None, 0),
-        (Counts::default(), None, 1),
-        (Counts::elsewhere_only(1), Some(Version::Table), 1),
+        (QueueCounts::elsewhere_only(1), None, 0),
+        (QueueCounts::default(), None, 1),
+        (QueueCounts::elsewhere_only(1), Some(WhichVersion::Table), 1),
     ] {
         let world = World::new(1, 1);
-        world.letters.messages().clear();
+        world.dead_letters.messages().clear();
         *world.table.0.lock().unwrap() =
             failed.iter().map(|stored| (stored.payment.id, stored.clone())).collect();
         let (all, unmet) =
@@ -375,22 +385,22 @@ async fn a_named_payment_whose_letter_another_command_may_have_is_sent_only_with
         let mut replay = world.replay_of(Selection::Named { all, unmet }, counts);
         Arc::get_mut(&mut replay).unwrap().replayer.version = version;
         Arc::clone(&replay).receive_all().await.unwrap();
-        replay.unmet().await.unwrap();
+        replay.named_without_dead_letter().await.unwrap();
         assert_eq!(world.sent().len(), sent, "{counts:?}, {version:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_letters_of_one_payment_are_decided_one_after_the_other() {
+async fn two_dead_letters_of_one_payment_are_decided_one_after_the_other() {
     let world = World::new(1, 1);
     let twin = {
-        let letter = world.letters.messages()[0].clone();
-        Message { id: "letter-twin".to_owned(), ..letter }
+        let dead_letter = world.dead_letters.messages()[0].clone();
+        Message { id: "letter-twin".to_owned(), ..dead_letter }
     };
-    world.letters.messages().push(twin);
+    world.dead_letters.messages().push(twin);
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!(world.letters.messages().len(), 0);
-    let actions = replay.run().report.actions();
+    assert_eq!(world.dead_letters.messages().len(), 0);
+    let actions = replay.state().report.actions();
     assert_eq!(actions, [("replay", 1), ("send again", 1)]);
 }

@@ -3,134 +3,29 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::letter::Letter;
-use super::plan::{Ended, Plan, Refusal};
-use super::reader::{End, Left, MAX_LETTERS};
-use super::replayer::{Case, Mode};
-
-/// How far it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// It would be done.
-    Planned,
-    /// It is done, and its letter may go.
-    Done,
-    /// It may not be done.
-    Refused,
-    /// It could not be done.
-    Failed,
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Done => "done",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// The action of a case that could not be decided.
-const UNDECIDED: &str = "undecided";
-
-/// What was done with one payment or letter.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// How far it came.
-    pub(super) state: State,
-    /// Where its letter lies in the look.
-    pub(super) place: Option<usize>,
-    action: &'static str,
-    why: String,
-    reference: Option<String>,
-    code: Option<&'static str>,
-    message_id: Option<String>,
-}
-
-impl Entry {
-    /// What is planned for a case.
-    pub(super) fn planned(case: &Case, plan: &Plan) -> Self {
-        let state = match plan {
-            Plan::Refuse(_) => State::Refused,
-            Plan::Replay { .. } | Plan::SendAgain(_) | Plan::ConfirmAgain | Plan::Close(_) => {
-                State::Planned
-            }
-        };
-        Self {
-            state,
-            place: case.place,
-            action: plan.as_str(),
-            why: plan.to_string(),
-            reference: case.reference.as_ref().map(ToString::to_string),
-            code: case.letter.as_ref().map(|letter| letter.reason().as_str()),
-            message_id: case.letter.as_ref().map(|Letter { message_id, .. }| message_id.clone()),
-        }
-    }
-
-    /// A case that could not be decided.
-    pub(super) fn failed(case: &Case, reason: String) -> Self {
-        let refuse = Plan::Refuse(Refusal::Unreadable);
-        let (state, action) = (State::Failed, UNDECIDED);
-        Self { state, action, why: reason, ..Self::planned(case, &refuse) }
-    }
-
-    /// It could not be done.
-    pub(super) fn fail(&mut self, reason: String) {
-        self.state = State::Failed;
-        self.why = reason;
-    }
-
-    /// It is done, unless it has failed.
-    pub(super) fn done(&mut self) {
-        if self.state == State::Planned {
-            self.state = State::Done;
-        }
-    }
-
-    /// Says more.
-    pub(super) fn add(&mut self, note: &str) {
-        self.why = format!("{}; {note}", self.why);
-    }
-
-    fn line(&self) -> String {
-        let action = match self.state {
-            State::Planned | State::Done => self.action,
-            State::Refused | State::Failed => self.state.as_str(),
-        };
-        let reference = self.reference.as_deref().or(self.message_id.as_deref()).unwrap_or("-");
-        let code = self.code.unwrap_or("no letter");
-        format!("{action:<13}  {reference}  {code}  {}", self.why)
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "reference": self.reference, "message_id": self.message_id, "code": self.code,
-            "action": self.action, "state": self.state.as_str(), "why": self.why,
-        })
-    }
-}
+use super::candidate::{Replay, ReplayMode, ReplayState};
+use super::plan::{FinalStatus, ReplayPlan};
+use super::reader::{MAX_DEAD_LETTERS, ReadEnd, Unread};
 
 /// What a whole run came to.
 #[derive(Debug)]
-pub(super) struct Report {
-    mode: Mode,
+pub(super) struct ReplayReport {
+    mode: ReplayMode,
     json: bool,
     actions: BTreeMap<&'static str, u64>,
     refused: u64,
     failed: u64,
-    /// Letters written after the run began.
+    /// Dead letters written after the run began.
     pub(super) newer: u64,
     /// Opens what it is printed to.
     out: fn() -> Box<dyn Write>,
 }
 
-impl Report {
+impl ReplayReport {
     /// Nothing so far.
-    pub(super) fn new(mode: Mode, json: bool) -> Self {
+    pub(super) fn new(mode: ReplayMode, json: bool) -> Self {
         let out = || Box::new(std::io::stdout().lock()) as _;
         Self { mode, json, actions: BTreeMap::new(), refused: 0, failed: 0, newer: 0, out }
     }
@@ -141,27 +36,29 @@ impl Report {
         Self { out: || Box::new(std::io::sink()), ..self }
     }
 
-    /// Prints entries and counts them.
-    pub(super) fn enter(&mut self, entries: &[Entry]) -> std::io::Result<()> {
+    /// Prints replays and counts them.
+    pub(super) fn enter(&mut self, replays: &[Replay]) -> std::io::Result<()> {
         let mut out = (self.out)();
-        for entry in entries {
-            match entry.state {
-                State::Planned | State::Done => *self.actions.entry(entry.action).or_default() += 1,
-                State::Refused => self.refused += 1,
-                State::Failed => self.failed += 1,
+        for replay in replays {
+            match replay.outcome.state {
+                ReplayState::Planned | ReplayState::Done => {
+                    *self.actions.entry(replay.outcome.action).or_default() += 1;
+                }
+                ReplayState::Refused => self.refused += 1,
+                ReplayState::Failed => self.failed += 1,
             }
             if self.json {
-                writeln!(out, "{}", entry.json())?;
+                writeln!(out, "{}", as_json(replay))?;
             } else {
-                writeln!(out, "{}", entry.line())?;
+                writeln!(out, "{}", line(replay))?;
             }
         }
         Ok(())
     }
 
-    /// How many letters were closed because their payment had ended.
+    /// How many dead letters were closed because their payment had ended.
     pub(super) fn closed(&self) -> u64 {
-        let closed = Plan::Close(Ended::Cancelled).as_str();
+        let closed = ReplayPlan::Close(FinalStatus::Cancelled).as_str();
         self.actions.get(closed).copied().unwrap_or_default()
     }
 
@@ -172,28 +69,28 @@ impl Report {
     }
 
     /// Whether everything that was asked for is done, or would be.
-    pub(super) fn is_clean(&self, left: Left) -> bool {
-        // A dry run takes no letter away, so it cannot see behind the first ten.
-        // Letters that are merely there again (given back for another look, or written since)
-        // are counted too, so the count alone says nothing.
+    pub(super) fn is_clean(&self, left: Unread) -> bool {
+        // A dry run deletes nothing, so it cannot see behind the first ten. Dead letters that are
+        // merely there again (given back to read on, or written since) are counted too, so the
+        // count alone says nothing.
         let unseen = left.blocked > 0 && left.behind > 0;
-        let behind = self.mode == Mode::Execute && unseen;
+        let behind = self.mode == ReplayMode::Execute && unseen;
         self.refused == 0
             && self.failed == 0
-            && left.end == End::Empty
+            && left.end == ReadEnd::Empty
             && !behind
             && left.in_flight == 0
     }
 
     /// Prints the summary.
-    pub(super) fn finish(&self, left: Left) -> std::io::Result<()> {
+    pub(super) fn finish(&self, left: Unread) -> std::io::Result<()> {
         let mut out = (self.out)();
         if self.json {
             let summary = json!({
-                "execute": self.mode == Mode::Execute, "actions": self.actions,
+                "execute": self.mode == ReplayMode::Execute, "actions": self.actions,
                 "refused": self.refused, "failed": self.failed, "newer": self.newer,
                 "not_looked_at": left.behind, "in_flight": left.in_flight,
-                "whole": left.end == End::Empty,
+                "whole": left.end == ReadEnd::Empty,
             });
             return writeln!(out, "{}", json!({ "summary": summary }));
         }
@@ -203,32 +100,36 @@ impl Report {
         parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
         let all = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
         match self.mode {
-            Mode::DryRun => {
+            ReplayMode::DryRun => {
                 writeln!(
                     out,
                     "{all}\nThis was a dry run: nothing was changed. --execute does it."
                 )?;
             }
-            Mode::Execute => writeln!(out, "{all}")?,
+            ReplayMode::Execute => writeln!(out, "{all}")?,
         }
         self.explain(left, &mut out)
     }
 
-    fn explain(&self, left: Left, out: &mut impl Write) -> std::io::Result<()> {
+    fn explain(&self, left: Unread, out: &mut impl Write) -> std::io::Result<()> {
         if self.refused + self.failed > 0 && !self.actions.is_empty() {
             writeln!(
                 out,
-                "What is refused or failed does not hold back later payments of its account."
+                "A payment that was refused or failed does not hold back later payments of its account."
             )?;
         }
         if self.newer > 0 {
-            writeln!(out, "{} letters came while this ran; they were left alone", self.newer)?;
+            writeln!(
+                out,
+                "{} dead letters were written while this ran; they were left alone",
+                self.newer
+            )?;
         }
         if left.behind > 0 {
             writeln!(
                 out,
-                "about {} letters could not be looked at: they lie behind letters of their \
-                 account that stay, or another command has them",
+                "about {} dead letters could not be read: they are behind others of their account \
+                 that stay, or another command has them",
                 left.behind
             )?;
         }
@@ -236,18 +137,45 @@ impl Report {
             writeln!(out, "{}", in_flight(left.in_flight))?;
         }
         match left.end {
-            End::Empty => Ok(()),
-            End::Full => writeln!(out, "{MAX_LETTERS} letters are the most at once: run it again"),
-            End::Interrupted => writeln!(out, "interrupted: run it again to go on"),
+            ReadEnd::Empty => Ok(()),
+            ReadEnd::Full => {
+                writeln!(out, "one run reads {MAX_DEAD_LETTERS} dead letters at most: run it again")
+            }
+            ReadEnd::Interrupted => writeln!(out, "interrupted: run it again to go on"),
         }
     }
 }
 
-/// Says that letters are in somebody else's hand.
-pub(super) fn in_flight(letters: u64) -> String {
+fn line(Replay { candidate, outcome, .. }: &Replay) -> String {
+    let action = match outcome.state {
+        ReplayState::Planned | ReplayState::Done => outcome.action,
+        ReplayState::Refused | ReplayState::Failed => outcome.state.as_str(),
+    };
+    let dead_letter = candidate.dead_letter.as_ref();
+    let reference = match (&candidate.reference, dead_letter) {
+        (Some(reference), _) => reference.to_string(),
+        (None, Some(dead_letter)) => dead_letter.message_id.clone(),
+        (None, None) => "-".to_owned(),
+    };
+    let code = dead_letter.map_or("no dead letter", |dead_letter| dead_letter.reason().as_str());
+    format!("{action:<13}  {reference}  {code}  {}", outcome.why)
+}
+
+fn as_json(Replay { candidate, outcome, .. }: &Replay) -> Value {
+    let dead_letter = candidate.dead_letter.as_ref();
+    json!({
+        "reference": candidate.reference.as_ref().map(ToString::to_string),
+        "message_id": dead_letter.map(|dead_letter| &dead_letter.message_id),
+        "code": dead_letter.map(|dead_letter| dead_letter.reason().as_str()),
+        "action": outcome.action, "state": outcome.state.as_str(), "why": outcome.why,
+    })
+}
+
+/// Says that another command has dead letters.
+pub(super) fn in_flight(count: u64) -> String {
     format!(
-        "about {letters} letters are in flight and could not be looked at: another command has \
-         them, or one that was killed less than two minutes ago; run it again then"
+        "about {count} dead letters are in flight and could not be read: another command has \
+         them, or one that was killed less than two minutes ago; run it again after two minutes"
     )
 }
 
@@ -256,22 +184,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_left_letters_behind_ten_that_stay_is_not_clean() {
+    fn a_run_that_left_dead_letters_behind_ten_that_stay_is_not_clean() {
         let clean = |mode, behind, blocked| {
-            let left = Left { behind, blocked, in_flight: 0, end: End::Empty };
-            Report::new(mode, false).is_clean(left)
+            let left = Unread { behind, blocked, in_flight: 0, end: ReadEnd::Empty };
+            ReplayReport::new(mode, false).is_clean(left)
         };
-        assert!(clean(Mode::Execute, 0, 0));
-        assert!(!clean(Mode::Execute, 1, 1), "behind ten that stay");
-        assert!(clean(Mode::Execute, 4, 0), "given back for another look, or written since");
-        assert!(clean(Mode::DryRun, 7, 1), "a dry run cannot see behind the first ten");
+        assert!(clean(ReplayMode::Execute, 0, 0));
+        assert!(!clean(ReplayMode::Execute, 1, 1), "behind ten that stay");
+        assert!(clean(ReplayMode::Execute, 4, 0), "given back to read on, or written since");
+        assert!(clean(ReplayMode::DryRun, 7, 1), "a dry run cannot see behind the first ten");
     }
 
     #[test]
-    fn a_run_that_found_letters_in_flight_is_not_clean() {
-        for mode in [Mode::DryRun, Mode::Execute] {
-            let left = Left { behind: 0, blocked: 0, in_flight: 31, end: End::Empty };
-            assert!(!Report::new(mode, false).is_clean(left));
+    fn a_run_that_found_dead_letters_in_flight_is_not_clean() {
+        for mode in [ReplayMode::DryRun, ReplayMode::Execute] {
+            let left = Unread { behind: 0, blocked: 0, in_flight: 31, end: ReadEnd::Empty };
+            assert!(!ReplayReport::new(mode, false).is_clean(left));
         }
     }
 }

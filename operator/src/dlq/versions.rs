@@ -6,11 +6,11 @@ use std::fmt;
 use domain::{Data, FailureCode, Money, Payment, Status};
 use shared::payments::StoredPayment;
 
-use super::letter::Letter;
+use super::dead_letter::DeadLetterMessage;
 
 /// Which version of a payment is right: what `--version` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Version {
+pub enum WhichVersion {
     /// What the payments table holds.
     Table,
     /// What the message said, or the dead letter where there is no message.
@@ -19,7 +19,7 @@ pub enum Version {
 
 /// What is to be paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Right {
+pub(super) enum PaidVersion {
     /// There is one version only.
     Unquestioned,
     /// The table's.
@@ -30,7 +30,7 @@ pub(super) enum Right {
 
 /// Why it is not decided what is to be paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Undecided {
+pub(super) enum UndecidedVersion {
     /// A person has to say which is right.
     Open {
         /// The table's version.
@@ -52,48 +52,59 @@ pub(super) enum Undecided {
 }
 
 /// What is to be paid of a payment, from its dead letter, the table, and what a person says.
-pub(super) fn right(
-    letter: Option<&Letter>,
+pub(super) fn version_to_pay(
+    dead_letter: Option<&DeadLetterMessage>,
     stored: &StoredPayment,
-    said: Option<Version>,
-) -> Result<Right, Undecided> {
-    let other = letter.and_then(|letter| other_version(letter, &stored.payment));
+    which: Option<WhichVersion>,
+) -> Result<PaidVersion, UndecidedVersion> {
+    let other = dead_letter.and_then(|dead_letter| other_version(dead_letter, &stored.payment));
     let withheld = match stored.status {
         Status::Failed => code(stored) == Some(FailureCode::Mismatch),
         Status::Scheduled | Status::Pending | Status::Processed | Status::Cancelled => false,
     };
-    let asked = withheld || other.is_some() || letter.is_some_and(Letter::is_of_mismatch);
-    match said {
-        _ if !asked => Ok(Right::Unquestioned),
-        None => {
-            Err(Undecided::Open { table: shown(&stored.payment), other: other.as_ref().map(shown) })
-        }
-        Some(Version::Table) => table(letter, &stored.payment),
-        Some(Version::Message) => message(letter, stored),
+    let asked =
+        withheld || other.is_some() || dead_letter.is_some_and(DeadLetterMessage::is_of_mismatch);
+    match which {
+        _ if !asked => Ok(PaidVersion::Unquestioned),
+        None => Err(UndecidedVersion::Open {
+            table: shown(&stored.payment),
+            other: other.as_ref().map(shown),
+        }),
+        Some(WhichVersion::Table) => table(dead_letter, &stored.payment),
+        Some(WhichVersion::Message) => message(dead_letter, stored),
     }
 }
 
 /// The table's version, unless it is not the one of which the person has read.
-fn table(letter: Option<&Letter>, stored: &Payment) -> Result<Right, Undecided> {
-    let then = letter.filter(|letter| letter.is_of_mismatch()).and_then(Letter::payment);
+fn table(
+    dead_letter: Option<&DeadLetterMessage>,
+    stored: &Payment,
+) -> Result<PaidVersion, UndecidedVersion> {
+    let then = dead_letter
+        .filter(|dead_letter| dead_letter.is_of_mismatch())
+        .and_then(DeadLetterMessage::payment);
     match then {
         Some(then) if !then.same_instruction(stored) => {
-            Err(Undecided::ChangedSince { then: shown(then), now: shown(stored) })
+            Err(UndecidedVersion::ChangedSince { then: shown(then), now: shown(stored) })
         }
-        Some(_) | None => Ok(Right::Table),
+        Some(_) | None => Ok(PaidVersion::Table),
     }
 }
 
 /// The message's version, or that of a dead letter without one.
-fn message(letter: Option<&Letter>, stored: &StoredPayment) -> Result<Right, Undecided> {
-    let message = letter.and_then(|letter| letter.message().or_else(|| letter.payment().cloned()));
+fn message(
+    dead_letter: Option<&DeadLetterMessage>,
+    stored: &StoredPayment,
+) -> Result<PaidVersion, UndecidedVersion> {
+    let message = dead_letter
+        .and_then(|dead_letter| dead_letter.message().or_else(|| dead_letter.payment().cloned()));
     let message = message.filter(|message| message.reference() == stored.payment.reference());
     match (message, stored.status) {
-        (None, _) => Err(Undecided::NoMessage),
+        (None, _) => Err(UndecidedVersion::NoMessage),
         // A replay that died has written it back.
-        (Some(message), _) if message.same_instruction(&stored.payment) => Ok(Right::Table),
-        (Some(message), Status::Failed) => Ok(Right::Message(Box::new(message))),
-        (Some(_), status) => Err(Undecided::NotFailed(status)),
+        (Some(message), _) if message.same_instruction(&stored.payment) => Ok(PaidVersion::Table),
+        (Some(message), Status::Failed) => Ok(PaidVersion::Message(Box::new(message))),
+        (Some(_), status) => Err(UndecidedVersion::NotFailed(status)),
     }
 }
 
@@ -102,8 +113,8 @@ fn code(stored: &StoredPayment) -> Option<FailureCode> {
 }
 
 /// The version of a dead letter that the table does not hold: that of its message first.
-fn other_version(letter: &Letter, stored: &Payment) -> Option<Payment> {
-    let versions = [letter.message(), letter.payment().cloned()];
+fn other_version(dead_letter: &DeadLetterMessage, stored: &Payment) -> Option<Payment> {
+    let versions = [dead_letter.message(), dead_letter.payment().cloned()];
     versions.into_iter().flatten().find(|version| {
         version.reference() == stored.reference() && !version.same_instruction(stored)
     })
@@ -121,7 +132,7 @@ pub(super) fn shown(payment: &Payment) -> String {
     format!("{money} to {}, {blob}", payment.beneficiary)
 }
 
-impl fmt::Display for Undecided {
+impl fmt::Display for UndecidedVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { table, other } => {

@@ -2,7 +2,7 @@ use domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status, Trace
 use shared::payments::DeadLetters;
 use shared::queue::DeadLetter;
 
-use super::super::letter::Body;
+use super::super::dead_letter::DeadLetterBody;
 use super::*;
 
 fn payment() -> Payment {
@@ -40,7 +40,7 @@ fn stored(payment: &Payment, status: Status, code: FailureCode) -> StoredPayment
 }
 
 /// A dead letter with the table's version and the message's.
-fn letter(code: FailureCode, table: &Payment, message: Option<&Payment>) -> Letter {
+fn dead_letter(code: FailureCode, table: &Payment, message: Option<&Payment>) -> DeadLetterMessage {
     let written = DeadLetter {
         failure: Failure::new(code, "x"),
         service: "dispatcher".to_owned(),
@@ -49,7 +49,12 @@ fn letter(code: FailureCode, table: &Payment, message: Option<&Payment>) -> Lett
         raw: message.map(|message| serde_json::to_string(message).unwrap()),
     };
     let (message_id, group) = ("m".to_owned(), "ACC".to_owned());
-    Letter { message_id, group, body: Body::Written(Box::new(written)), sent_at: None }
+    DeadLetterMessage {
+        message_id,
+        group,
+        body: DeadLetterBody::Written(Box::new(written)),
+        sent_at: None,
+    }
 }
 
 #[test]
@@ -57,29 +62,35 @@ fn a_mismatch_is_undecided_until_somebody_says_which_version_is_right() {
     let message = payment();
     let table = dearer(&message, 99_900);
     let failed = stored(&table, Status::Failed, FailureCode::Mismatch);
-    let letter = letter(FailureCode::Mismatch, &table, Some(&message));
-    let says = |said| right(Some(&letter), &failed, said);
+    let dead_letter = dead_letter(FailureCode::Mismatch, &table, Some(&message));
+    let says = |said| version_to_pay(Some(&dead_letter), &failed, said);
     let undecided = says(None).unwrap_err();
     let words = undecided.to_string();
     assert!(
         words.contains("999.00 EUR to BEN-1") && words.contains("12.50 EUR to BEN-1"),
         "{words}"
     );
-    assert_eq!(says(Some(Version::Table)), Ok(Right::Table));
-    assert_eq!(says(Some(Version::Message)), Ok(Right::Message(Box::new(message))));
+    assert_eq!(says(Some(WhichVersion::Table)), Ok(PaidVersion::Table));
+    assert_eq!(says(Some(WhichVersion::Message)), Ok(PaidVersion::Message(Box::new(message))));
     // Named, when its dead letter is gone.
-    assert!(matches!(right(None, &failed, None), Err(Undecided::Open { other: None, .. })));
-    assert_eq!(right(None, &failed, Some(Version::Table)), Ok(Right::Table));
-    assert_eq!(right(None, &failed, Some(Version::Message)), Err(Undecided::NoMessage));
+    assert!(matches!(
+        version_to_pay(None, &failed, None),
+        Err(UndecidedVersion::Open { other: None, .. })
+    ));
+    assert_eq!(version_to_pay(None, &failed, Some(WhichVersion::Table)), Ok(PaidVersion::Table));
+    assert_eq!(
+        version_to_pay(None, &failed, Some(WhichVersion::Message)),
+        Err(UndecidedVersion::NoMessage)
+    );
 }
 
 #[test]
 fn a_table_that_was_changed_once_more_is_not_what_the_person_decided_about() {
     let message = payment();
-    let letter = letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
+    let dead_letter = dead_letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
     let failed = stored(&dearer(&message, 3), Status::Failed, FailureCode::Mismatch);
-    let table = right(Some(&letter), &failed, Some(Version::Table));
-    assert!(matches!(table, Err(Undecided::ChangedSince { .. })), "{table:?}");
+    let table = version_to_pay(Some(&dead_letter), &failed, Some(WhichVersion::Table));
+    assert!(matches!(table, Err(UndecidedVersion::ChangedSince { .. })), "{table:?}");
 }
 
 #[test]
@@ -87,33 +98,49 @@ fn whatever_code_it_failed_with_a_payment_that_was_changed_since_is_undecided() 
     for code in [FailureCode::Rejected, FailureCode::Exhausted, FailureCode::Unknown] {
         let then = payment();
         let now = stored(&dearer(&then, 2), Status::Failed, code);
-        let changed = letter(code, &then, None);
-        assert!(matches!(right(Some(&changed), &now, None), Err(Undecided::Open { .. })), "{code}");
-        let same = letter(code, &now.payment, None);
-        assert_eq!(right(Some(&same), &now, None), Ok(Right::Unquestioned), "{code}");
+        let changed = dead_letter(code, &then, None);
+        assert!(
+            matches!(
+                version_to_pay(Some(&changed), &now, None),
+                Err(UndecidedVersion::Open { .. })
+            ),
+            "{code}"
+        );
+        let same = dead_letter(code, &now.payment, None);
+        assert_eq!(
+            version_to_pay(Some(&same), &now, None),
+            Ok(PaidVersion::Unquestioned),
+            "{code}"
+        );
     }
     // A message that SQS moved was never compared with the table.
-    let moved = Letter {
+    let moved = DeadLetterMessage {
         message_id: "m".to_owned(),
         group: "ACC".to_owned(),
-        body: Body::Payment(Box::new(payment())),
+        body: DeadLetterBody::Payment(Box::new(payment())),
         sent_at: None,
     };
-    let Body::Payment(message) = &moved.body else { panic!() };
+    let DeadLetterBody::Payment(message) = &moved.body else { panic!() };
     let scheduled = stored(&dearer(message, 2), Status::Scheduled, FailureCode::Rejected);
-    assert!(matches!(right(Some(&moved), &scheduled, None), Err(Undecided::Open { .. })));
+    assert!(matches!(
+        version_to_pay(Some(&moved), &scheduled, None),
+        Err(UndecidedVersion::Open { .. })
+    ));
 }
 
 #[test]
 fn a_decision_that_died_before_its_message_was_sent_is_finished_as_it_was_made() {
     let message = payment();
-    let letter = letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
+    let dead_letter = dead_letter(FailureCode::Mismatch, &dearer(&message, 2), Some(&message));
     // The message's version was written back.
     let restored = stored(&message, Status::Scheduled, FailureCode::Mismatch);
-    assert!(right(Some(&letter), &restored, None).is_err());
-    assert_eq!(right(Some(&letter), &restored, Some(Version::Message)), Ok(Right::Table));
+    assert!(version_to_pay(Some(&dead_letter), &restored, None).is_err());
+    assert_eq!(
+        version_to_pay(Some(&dead_letter), &restored, Some(WhichVersion::Message)),
+        Ok(PaidVersion::Table)
+    );
     // It was decided otherwise before.
     let kept = stored(&dearer(&message, 2), Status::Scheduled, FailureCode::Mismatch);
-    let late = right(Some(&letter), &kept, Some(Version::Message));
-    assert_eq!(late, Err(Undecided::NotFailed(Status::Scheduled)));
+    let late = version_to_pay(Some(&dead_letter), &kept, Some(WhichVersion::Message));
+    assert_eq!(late, Err(UndecidedVersion::NotFailed(Status::Scheduled)));
 }

@@ -5,15 +5,21 @@ use async_trait::async_trait;
 use dispatcher::CallLimits;
 use domain::{
     Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery, Outcome, Payment,
-    TraceKey,
+    Status, TraceKey,
 };
 use jiff::Timestamp;
-use shared::payments::{ApplyResult, BlobError};
+use shared::config::Receiving;
+use shared::payments::{ApplyResult, BlobError, Change};
 use shared::queue::{
-    DeadLetter, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
+    Consumer, DeadLetter, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
 };
+use shared::shutdown::Shutdown;
 
+use super::super::reader::{DeadLetterReader, QueueCounts};
 use super::*;
+
+/// How long a received dead letter stays hidden: nothing extends it here.
+const VISIBILITY: Duration = Duration::from_secs(120);
 
 const CALLS: CallLimits = CallLimits { most: 16, least: 16, rate: None };
 
@@ -49,20 +55,30 @@ fn rejected() -> StoredPayment {
     }
 }
 
-fn case_of(stored: &StoredPayment) -> Case {
-    let letter = DeadLetter {
+/// The payment's dead letter, as received from a queue.
+async fn candidate_of(stored: &StoredPayment) -> Candidate {
+    let dead_letter = DeadLetter {
         failure: stored.failure.clone().unwrap(),
         service: "dispatcher".to_owned(),
         at: now(),
         payment: Some(stored.payment.clone()),
         raw: None,
     };
-    let text = serde_json::to_string(&letter).unwrap();
-    Case {
-        place: Some(0),
-        letter: Some(Letter::read("m", "ACC", text)),
-        reference: Some(stored.payment.reference()),
-    }
+    let incoming = ReceivedMessage {
+        receipt: "r".to_owned(),
+        message_id: "m".to_owned(),
+        group: "ACC".to_owned(),
+        receive_count: 1,
+        sent_at: None,
+        body: serde_json::to_string(&dead_letter).unwrap(),
+    };
+    let queue = FakeQueue { incoming: Mutex::new(vec![incoming]), ..FakeQueue::default() };
+    let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(2) };
+    let consumer = Consumer::new(Arc::new(queue), receiving);
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let reader = DeadLetterReader::of(consumer, QueueCounts::default(), shutdown);
+    let (received, dead_letter) = reader.next().await.unwrap().unwrap().new.pop().unwrap();
+    Candidate::new(received, dead_letter)
 }
 
 /// A table of which each write finds that another was first.
@@ -114,11 +130,15 @@ fn silent() -> KeyStatus {
     KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() }
 }
 
+/// A queue that hands out what it is given, once, and keeps what is sent.
 #[derive(Debug, Default)]
-struct Sent(Mutex<Vec<OutgoingMessage>>);
+struct FakeQueue {
+    incoming: Mutex<Vec<ReceivedMessage>>,
+    sent: Mutex<Vec<OutgoingMessage>>,
+}
 
 #[async_trait]
-impl QueueApi for Sent {
+impl QueueApi for FakeQueue {
     fn name(&self) -> &'static str {
         "sent.fifo"
     }
@@ -128,7 +148,7 @@ impl QueueApi for Sent {
         _: Duration,
         _: Duration,
     ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        Ok(Vec::new())
+        Ok(std::mem::take(&mut *self.incoming.lock().unwrap()))
     }
 
     async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
@@ -147,24 +167,24 @@ impl QueueApi for Sent {
         &self,
         messages: &[&OutgoingMessage],
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        self.0.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
+        self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())
     }
 }
 
-fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken, Answers> {
+fn replayer(stored: Vec<StoredPayment>, sent: &Arc<FakeQueue>) -> Replayer<Overtaken, Answers> {
     Replayer {
-        store: Arc::new(Overtaken(stored)),
-        transactions: Arc::default(),
+        store: Overtaken(stored),
+        transactions: Answers::default(),
         questions: Questions::new(CALLS, now()),
         payments: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         confirmations: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
         codes: RefusalCodes::Form,
         clock: Clock::new(now),
-        mode: Mode::Execute,
+        mode: ReplayMode::Execute,
         version: None,
-        memory: Arc::default(),
+        memory: Mutex::default(),
     }
 }
 
@@ -172,11 +192,11 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<Sent>) -> Replayer<Overtaken,
 async fn what_another_write_sent_off_first_is_not_replayed_again_when_it_fails_again() {
     let (stored, sent) = (rejected(), Arc::default());
     let replayer = replayer(vec![stored.clone()], &sent);
-    let first = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(first[0].state, State::Done, "{first:?}");
-    let second = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(second[0].state, State::Refused, "{second:?}");
-    assert_eq!(sent.0.lock().unwrap().len(), 1);
+    let first = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(first[0].outcome.state, ReplayState::Done, "{first:?}");
+    let second = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(second[0].outcome.state, ReplayState::Refused, "{second:?}");
+    assert_eq!(sent.sent.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,14 +205,14 @@ async fn after_a_silence_the_service_is_asked_now_and_then_and_an_answer_ends_it
     let replayer = replayer(Vec::new(), &sent);
     let payment = rejected().payment;
     for _ in 0..SILENCE {
-        replayer.question(payment.clone()).await;
+        replayer.ask(&payment).await;
     }
     replayer.transactions.0.lock().unwrap().push(KeyStatus::UnderWay);
-    assert!(matches!(replayer.question(payment.clone()).await, KeyStatus::NoAnswer { .. }));
+    assert!(matches!(replayer.ask(&payment).await, KeyStatus::NoAnswer { .. }));
     tokio::time::advance(ASK_AGAIN).await;
-    assert_eq!(replayer.question(payment.clone()).await, KeyStatus::UnderWay);
+    assert_eq!(replayer.ask(&payment).await, KeyStatus::UnderWay);
     replayer.transactions.0.lock().unwrap().push(KeyStatus::UnderWay);
-    assert_eq!(replayer.question(payment.clone()).await, KeyStatus::UnderWay);
+    assert_eq!(replayer.ask(&payment).await, KeyStatus::UnderWay);
 }
 
 /// A table that lets nobody change it any more.
@@ -260,17 +280,17 @@ impl QueueApi for Down {
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_decides_nothing_while_the_clock_is_in_doubt() {
-    let (stored, sent) = (rejected(), Arc::<Sent>::default());
+    let (stored, sent) = (rejected(), Arc::<FakeQueue>::default());
     let mut replayer = replayer(vec![stored.clone()], &sent);
     // It stands still, while an hour goes by.
     replayer.clock = Clock::new(now).guarded();
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
-    assert!(sent.0.lock().unwrap().is_empty());
+    let replays = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(replays[0].outcome.state, ReplayState::Failed, "{replays:?}");
+    assert!(sent.sent.lock().unwrap().is_empty());
     replayer.clock.confirm(replayer.clock.read());
-    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(entries[0].state, State::Done, "{entries:?}");
+    let replays = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(replays[0].outcome.state, ReplayState::Done, "{replays:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,16 +298,16 @@ async fn a_replay_whose_message_was_not_sent_is_not_done() {
     let (stored, sent) = (rejected(), Arc::default());
     let mut replayer = replayer(vec![stored.clone()], &sent);
     replayer.payments = Producer::new(Arc::new(Down));
-    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
+    let replays = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(replays[0].outcome.state, ReplayState::Failed, "{replays:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_that_the_table_refuses_sends_nothing() {
-    let (stored, sent) = (rejected(), Arc::<Sent>::default());
+    let (stored, sent) = (rejected(), Arc::<FakeQueue>::default());
     let replayer = replayer(Vec::new(), &sent);
     let replayer = Replayer {
-        store: Arc::new(Closed(stored.clone())),
+        store: Closed(stored.clone()),
         transactions: replayer.transactions,
         questions: replayer.questions,
         payments: replayer.payments,
@@ -299,31 +319,31 @@ async fn a_replay_that_the_table_refuses_sends_nothing() {
         version: replayer.version,
         memory: replayer.memory,
     };
-    let entries = replayer.work(&[case_of(&stored)], |_| true).await;
-    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
-    assert!(sent.0.lock().unwrap().is_empty());
+    let replays = replayer.work(vec![candidate_of(&stored).await]).await;
+    assert_eq!(replays[0].outcome.state, ReplayState::Failed, "{replays:?}");
+    assert!(sent.sent.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_whose_letter_is_in_somebody_elses_hand_changes_nothing() {
+async fn a_replay_whose_dead_letter_another_command_may_have_changes_nothing() {
     let (stored, sent) = (rejected(), Arc::default());
     let replayer = replayer(vec![stored.clone()], &sent);
-    let entries = replayer.work(&[case_of(&stored)], |_| false).await;
-    assert_eq!(entries[0].state, State::Failed, "{entries:?}");
-    assert!(sent.0.lock().unwrap().is_empty());
+    let candidate = candidate_of(&stored).await;
+    tokio::time::advance(VISIBILITY).await;
+    let replays = replayer.work(vec![candidate]).await;
+    assert_eq!(replays[0].outcome.state, ReplayState::Failed, "{replays:?}");
+    assert!(sent.sent.lock().unwrap().is_empty());
 }
 
-#[test]
-fn each_replay_has_an_id_of_its_own_for_its_letter_and_its_attempts() {
-    let stored = rejected();
-    let id = |letter: &str, attempts| {
-        let mut case = case_of(&stored);
-        letter.clone_into(&mut case.letter.as_mut().unwrap().message_id);
-        match message(&case, &stored.payment, attempts) {
-            Message::Payment(_, outgoing) => outgoing.deduplication,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(id("m", 1), id("m", 1));
-    assert!(id("m", 1) != id("m", 2) && id("m", 1) != id("n", 1));
+#[tokio::test(start_paused = true)]
+async fn what_the_table_does_not_hold_is_refused() {
+    let (stored, sent) = (rejected(), Arc::<FakeQueue>::default());
+    let replayer = replayer(Vec::new(), &sent);
+    let named = Candidate::named(stored.payment.reference());
+    let replays = replayer.work(vec![candidate_of(&stored).await, named]).await;
+    assert!(
+        replays.iter().all(|replay| replay.outcome.state == ReplayState::Refused),
+        "{replays:?}"
+    );
+    assert!(sent.sent.lock().unwrap().is_empty());
 }

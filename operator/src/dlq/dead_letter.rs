@@ -1,4 +1,4 @@
-//! What lies in the dead-letter queue, read: pure.
+//! A message of the dead-letter queue, read: pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,16 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::queue::{Confirmation, DeadLetter};
 
-/// Why a letter lies there: what `--reason` takes and the lists show.
+/// Why a message is in the dead-letter queue: what `--reason` takes and the lists show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub enum DeadLetterReason {
     /// A service wrote it, with this code.
     Given(FailureCode),
     /// SQS moved the message by itself, after too many deliveries.
     Moved,
 }
 
-impl Reason {
+impl DeadLetterReason {
     /// The name shown.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -27,13 +27,13 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for DeadLetterReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Reason {
+impl FromStr for DeadLetterReason {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -43,14 +43,14 @@ impl FromStr for Reason {
         }
         code().map_err(|_: String| {
             let codes = FailureCode::ALL.map(FailureCode::as_str).join(", ");
-            format!("it is none of {codes}, moved")
+            format!("the codes are {codes}, and moved")
         })
     }
 }
 
 /// A message of the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct DeadLetterMessage {
     /// The queue's own id of it.
     pub(crate) message_id: String,
     /// Its group: the account, as a rule.
@@ -58,15 +58,15 @@ pub(crate) struct Letter {
     /// When it was put into the queue, if SQS says so.
     pub(crate) sent_at: Option<Timestamp>,
     /// What it says.
-    pub(crate) body: Body,
+    pub(crate) body: DeadLetterBody,
 }
 
-/// How long SQS keeps a letter (`shared::resources`).
+/// How long SQS keeps a message (`shared::resources`).
 const RETENTION: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What a letter says.
+/// What it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum DeadLetterBody {
     /// A service gave something up.
     Written(Box<DeadLetter>),
     /// SQS moved a message of `payments.fifo`.
@@ -77,17 +77,17 @@ pub(crate) enum Body {
     Unreadable(String),
 }
 
-impl Letter {
+impl DeadLetterMessage {
     /// Reads a message.
     pub(crate) fn read(message_id: &str, group: &str, text: String) -> Self {
-        let body = if let Ok(letter) = serde_json::from_str(&text) {
-            Body::Written(letter)
+        let body = if let Ok(dead_letter) = serde_json::from_str(&text) {
+            DeadLetterBody::Written(dead_letter)
         } else if let Ok(payment) = serde_json::from_str(&text) {
-            Body::Payment(payment)
+            DeadLetterBody::Payment(payment)
         } else if let Ok(confirmation) = serde_json::from_str(&text) {
-            Body::Confirmation(confirmation)
+            DeadLetterBody::Confirmation(confirmation)
         } else {
-            Body::Unreadable(text)
+            DeadLetterBody::Unreadable(text)
         };
         let (message_id, group) = (message_id.to_owned(), group.to_owned());
         Self { message_id, group, sent_at: None, body }
@@ -98,7 +98,7 @@ impl Letter {
         Self { sent_at, ..self }
     }
 
-    /// Since when it lies in the queue: SQS's own time, else the writer's.
+    /// Since when it is in the queue: SQS's own time, else the writer's.
     pub(crate) fn since(&self) -> Option<Timestamp> {
         self.sent_at.or_else(|| self.at())
     }
@@ -109,55 +109,65 @@ impl Letter {
     }
 
     /// Why it is here.
-    pub(crate) fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> DeadLetterReason {
         match &self.body {
-            Body::Written(letter) => Reason::Given(letter.failure.code),
-            Body::Payment(_) | Body::Confirmation(_) | Body::Unreadable(_) => Reason::Moved,
+            DeadLetterBody::Written(dead_letter) => {
+                DeadLetterReason::Given(dead_letter.failure.code)
+            }
+            DeadLetterBody::Payment(_)
+            | DeadLetterBody::Confirmation(_)
+            | DeadLetterBody::Unreadable(_) => DeadLetterReason::Moved,
         }
     }
 
     /// The payment it is about, also where only the raw text tells.
     pub(crate) fn reference(&self) -> Option<PaymentRef> {
         match &self.body {
-            Body::Written(letter) => {
-                letter.payment.as_ref().map(Payment::reference).or_else(|| {
-                    let raw = letter.raw.as_deref()?;
+            DeadLetterBody::Written(dead_letter) => {
+                dead_letter.payment.as_ref().map(Payment::reference).or_else(|| {
+                    let raw = dead_letter.raw.as_deref()?;
                     serde_json::from_str::<Payment>(raw).ok().map(|payment| payment.reference())
                 })
             }
-            Body::Payment(payment) => Some(payment.reference()),
-            Body::Confirmation(confirmation) => Some(confirmation.payment.clone()),
-            Body::Unreadable(_) => None,
+            DeadLetterBody::Payment(payment) => Some(payment.reference()),
+            DeadLetterBody::Confirmation(confirmation) => Some(confirmation.payment.clone()),
+            DeadLetterBody::Unreadable(_) => None,
         }
     }
 
     /// The payment as the table held it when the dead letter was written.
     pub(crate) fn payment(&self) -> Option<&Payment> {
         match &self.body {
-            Body::Written(letter) => letter.payment.as_ref(),
-            Body::Payment(_) | Body::Confirmation(_) | Body::Unreadable(_) => None,
+            DeadLetterBody::Written(dead_letter) => dead_letter.payment.as_ref(),
+            DeadLetterBody::Payment(_)
+            | DeadLetterBody::Confirmation(_)
+            | DeadLetterBody::Unreadable(_) => None,
         }
     }
 
     /// The payment as a message has it that contradicts the table, or that SQS moved.
     pub(crate) fn message(&self) -> Option<Payment> {
         match &self.body {
-            Body::Written(letter) => serde_json::from_str(letter.raw.as_deref()?).ok(),
-            Body::Payment(payment) => Some((**payment).clone()),
-            Body::Confirmation(_) | Body::Unreadable(_) => None,
+            DeadLetterBody::Written(dead_letter) => {
+                serde_json::from_str(dead_letter.raw.as_deref()?).ok()
+            }
+            DeadLetterBody::Payment(payment) => Some((**payment).clone()),
+            DeadLetterBody::Confirmation(_) | DeadLetterBody::Unreadable(_) => None,
         }
     }
 
     /// Whether it says that message and table contradict each other.
     pub(crate) fn is_of_mismatch(&self) -> bool {
-        self.reason() == Reason::Given(FailureCode::Mismatch)
+        self.reason() == DeadLetterReason::Given(FailureCode::Mismatch)
     }
 
     /// When it was written; SQS does not say when it moved a message.
     pub(crate) fn at(&self) -> Option<Timestamp> {
         match &self.body {
-            Body::Written(letter) => Some(letter.at),
-            Body::Payment(_) | Body::Confirmation(_) | Body::Unreadable(_) => None,
+            DeadLetterBody::Written(dead_letter) => Some(dead_letter.at),
+            DeadLetterBody::Payment(_)
+            | DeadLetterBody::Confirmation(_)
+            | DeadLetterBody::Unreadable(_) => None,
         }
     }
 
@@ -167,31 +177,39 @@ impl Letter {
             || self.reference().is_some_and(|reference| reference.account == *account)
     }
 
-    /// The words of whoever wrote it.
-    pub(crate) fn words(&self) -> &str {
+    /// Why, in the words of the service that wrote it.
+    pub(crate) fn explanation(&self) -> &str {
         match &self.body {
-            Body::Written(letter) => &letter.failure.reason,
-            Body::Payment(_) => "SQS moved it here after too many deliveries",
-            Body::Confirmation(_) => "SQS moved this confirmation here after too many deliveries",
-            Body::Unreadable(_) => "neither a letter nor a payment nor a confirmation",
+            DeadLetterBody::Written(dead_letter) => &dead_letter.failure.reason,
+            DeadLetterBody::Payment(_) => "SQS moved this payment here after too many deliveries",
+            DeadLetterBody::Confirmation(_) => {
+                "SQS moved this confirmation here after too many deliveries"
+            }
+            DeadLetterBody::Unreadable(_) => {
+                "it is no dead dead_letter, no payment and no confirmation"
+            }
         }
     }
 
     /// The service that gave it up.
     pub(crate) fn service(&self) -> &str {
         match &self.body {
-            Body::Written(letter) => &letter.service,
-            Body::Payment(_) | Body::Confirmation(_) | Body::Unreadable(_) => "sqs",
+            DeadLetterBody::Written(dead_letter) => &dead_letter.service,
+            DeadLetterBody::Payment(_)
+            | DeadLetterBody::Confirmation(_)
+            | DeadLetterBody::Unreadable(_) => "sqs",
         }
     }
 
     /// Everything, for programs.
     pub(crate) fn json(&self) -> Value {
         let (payment, raw) = match &self.body {
-            Body::Written(letter) => (json!(letter.payment), json!(letter.raw)),
-            Body::Payment(payment) => (json!(payment), Value::Null),
-            Body::Confirmation(confirmation) => (Value::Null, json!(confirmation)),
-            Body::Unreadable(text) => (Value::Null, json!(text)),
+            DeadLetterBody::Written(dead_letter) => {
+                (json!(dead_letter.payment), json!(dead_letter.raw))
+            }
+            DeadLetterBody::Payment(payment) => (json!(payment), Value::Null),
+            DeadLetterBody::Confirmation(confirmation) => (Value::Null, json!(confirmation)),
+            DeadLetterBody::Unreadable(text) => (Value::Null, json!(text)),
         };
         json!({
             "message_id": self.message_id,
@@ -199,7 +217,7 @@ impl Letter {
             "at": self.at().map(|at| at.to_string()),
             "expires_at": self.expires_at().map(|at| at.to_string()),
             "code": self.reason().as_str(),
-            "reason": self.words(),
+            "reason": self.explanation(),
             "service": self.service(),
             "reference": self.reference().map(|reference| reference.to_string()),
             "payment": payment,
@@ -216,12 +234,12 @@ mod tests {
     const PAYMENT: &str = r#"{"PaymentID":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","AccountID":"ACC-1","ScheduledDate":"2026-11-23","Amount":1,"Currency":"EUR","BeneficiaryID":"B","TraceKey":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","CreatedAt":"2026-11-23T01:00:00Z"}"#;
     const REFERENCE: &str = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 
-    fn read(text: &str) -> Letter {
-        Letter::read("m", "ACC-1", text.to_owned())
+    fn read(text: &str) -> DeadLetterMessage {
+        DeadLetterMessage::read("m", "ACC-1", text.to_owned())
     }
 
     #[test]
-    fn each_kind_of_letter_tells_its_reason_and_its_payment() {
+    fn each_kind_of_dead_letter_tells_its_reason_and_its_payment() {
         let written = format!(
             r#"{{"code":"rejected","reason":"422 x: y","service":"dispatcher","at":"2026-11-23T01:00:00Z","payment":{PAYMENT}}}"#
         );
@@ -229,29 +247,29 @@ mod tests {
             r#"{{"payment":"{REFERENCE}","transaction_id":"T","settled_at":"2026-11-23T01:00:00Z"}}"#
         );
         for (text, reason) in [
-            (written.as_str(), Reason::Given(FailureCode::Rejected)),
-            (PAYMENT, Reason::Moved),
-            (confirmation.as_str(), Reason::Moved),
+            (written.as_str(), DeadLetterReason::Given(FailureCode::Rejected)),
+            (PAYMENT, DeadLetterReason::Moved),
+            (confirmation.as_str(), DeadLetterReason::Moved),
         ] {
-            let letter = read(text);
-            assert_eq!(letter.reason(), reason);
-            assert_eq!(letter.reference().unwrap().to_string(), REFERENCE);
-            assert!(letter.is_of(&AccountId::parse("ACC-1").unwrap()));
+            let dead_letter = read(text);
+            assert_eq!(dead_letter.reason(), reason);
+            assert_eq!(dead_letter.reference().unwrap().to_string(), REFERENCE);
+            assert!(dead_letter.is_of(&AccountId::parse("ACC-1").unwrap()));
         }
         assert_eq!(read("{nonsense").reference(), None);
     }
 
     #[test]
-    fn a_letter_whose_payment_lies_in_its_raw_text_still_tells_which() {
+    fn a_dead_letter_whose_payment_is_in_its_raw_text_still_tells_which() {
         let raw = serde_json::to_string(PAYMENT).unwrap();
-        let letter = read(&format!(
+        let dead_letter = read(&format!(
             r#"{{"code":"mismatch","reason":"x","service":"dispatcher","at":"2026-11-23T01:00:00Z","raw":{raw}}}"#
         ));
-        assert_eq!(letter.reference().unwrap().to_string(), REFERENCE);
+        assert_eq!(dead_letter.reference().unwrap().to_string(), REFERENCE);
     }
 
     #[test]
-    fn a_letter_expires_fourteen_days_after_it_was_put_into_the_queue() {
+    fn a_dead_letter_expires_fourteen_days_after_it_was_put_into_the_queue() {
         let moved = read(PAYMENT);
         assert_eq!(moved.expires_at(), None, "nobody said when");
         let sent: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
@@ -270,9 +288,9 @@ mod tests {
     #[test]
     fn reasons_read_back() {
         for code in FailureCode::ALL {
-            assert_eq!(code.as_str().parse(), Ok(Reason::Given(code)));
+            assert_eq!(code.as_str().parse(), Ok(DeadLetterReason::Given(code)));
         }
-        assert_eq!("moved".parse(), Ok(Reason::Moved));
-        assert!("rejectd".parse::<Reason>().unwrap_err().contains("rejected, "));
+        assert_eq!("moved".parse(), Ok(DeadLetterReason::Moved));
+        assert!("rejectd".parse::<DeadLetterReason>().unwrap_err().contains("rejected, "));
     }
 }

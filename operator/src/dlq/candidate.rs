@@ -1,0 +1,160 @@
+//! A payment on its way through a replay.
+
+use domain::{DueDate, PaymentId, PaymentRef};
+use shared::payments::StoredPayment;
+
+use super::dead_letter::DeadLetterMessage;
+use super::plan::ReplayPlan;
+use super::reader::Received;
+use super::work::{ReplayMessage, ReplayWork, ReplayWrite};
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplayMode {
+    /// The plans are only printed.
+    DryRun,
+    /// They are carried out.
+    Execute,
+}
+
+/// What a replay is asked to deal with: a dead letter, or a payment that was named.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Its message, while this process has it; `None` for a payment that was named.
+    pub(super) received: Option<Received>,
+    /// Its dead letter; `None` for a payment that was named.
+    pub(super) dead_letter: Option<DeadLetterMessage>,
+    /// The payment, if it is known.
+    pub(super) reference: Option<PaymentRef>,
+}
+
+impl Candidate {
+    /// A dead letter.
+    pub(super) fn new(received: Received, dead_letter: DeadLetterMessage) -> Self {
+        let reference = dead_letter.reference();
+        Self { received: Some(received), dead_letter: Some(dead_letter), reference }
+    }
+
+    /// A payment that was named, without a dead letter.
+    pub(super) fn named(reference: PaymentRef) -> Self {
+        Self { received: None, dead_letter: None, reference: Some(reference) }
+    }
+
+    /// The key of the order within an account; what has none comes last.
+    pub(super) fn order(&self) -> (bool, Option<(DueDate, PaymentId)>) {
+        let key = self.reference.as_ref().map(|reference| (reference.due, reference.id));
+        (key.is_none(), key)
+    }
+
+    /// Whether its message, if it has one, is still hidden from all others (INV-10).
+    pub(super) fn is_held(&self) -> bool {
+        self.received.as_ref().is_none_or(Received::is_held)
+    }
+}
+
+/// A candidate, with what is written and sent for it, and how far that has come.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) candidate: Candidate,
+    work: Option<ReplayWork>,
+    pub(super) outcome: ReplayOutcome,
+}
+
+impl Replay {
+    /// A plan. `stored` is what the table holds of the payment, if it was read.
+    pub(super) fn planned(
+        candidate: Candidate,
+        plan: &ReplayPlan,
+        stored: Option<Box<StoredPayment>>,
+    ) -> Self {
+        let state = match plan {
+            ReplayPlan::Refuse(_) => ReplayState::Refused,
+            ReplayPlan::Replay { .. }
+            | ReplayPlan::SendAgain(_)
+            | ReplayPlan::ConfirmAgain(_)
+            | ReplayPlan::Close(_) => ReplayState::Planned,
+        };
+        let outcome = ReplayOutcome { state, action: plan.as_str(), why: plan.to_string() };
+        Self { work: ReplayWork::of(plan, stored), candidate, outcome }
+    }
+
+    /// Nothing could be decided.
+    pub(super) fn undecided(candidate: Candidate, why: String) -> Self {
+        let outcome = ReplayOutcome { state: ReplayState::Failed, action: "undecided", why };
+        Self { candidate, work: None, outcome }
+    }
+
+    /// The write that is still to be made.
+    pub(super) fn planned_write(&mut self) -> Option<(&ReplayWrite, &mut ReplayOutcome)> {
+        match &self.work {
+            Some(ReplayWork::Replay(write)) if self.outcome.state == ReplayState::Planned => {
+                Some((write, &mut self.outcome))
+            }
+            Some(ReplayWork::Replay(_) | ReplayWork::SendAgain(_) | ReplayWork::Confirm(_))
+            | None => None,
+        }
+    }
+
+    /// The message that is still to be sent.
+    pub(super) fn planned_message(&mut self) -> Option<(ReplayMessage, &mut ReplayOutcome)> {
+        let work = self.work.as_ref().filter(|_| self.outcome.state == ReplayState::Planned)?;
+        let message_id = self.candidate.dead_letter.as_ref().map(|letter| &*letter.message_id);
+        Some((work.message(message_id), &mut self.outcome))
+    }
+}
+
+/// What has become of a candidate.
+#[derive(Debug)]
+pub(super) struct ReplayOutcome {
+    /// How far it came.
+    pub(super) state: ReplayState,
+    /// The plan's name.
+    pub(super) action: &'static str,
+    /// Why, for people.
+    pub(super) why: String,
+}
+
+impl ReplayOutcome {
+    /// It could not be done.
+    pub(super) fn fail(&mut self, why: String) {
+        self.state = ReplayState::Failed;
+        self.why = why;
+    }
+
+    /// It is done, unless it was refused or has failed.
+    pub(super) fn done(&mut self) {
+        if self.state == ReplayState::Planned {
+            self.state = ReplayState::Done;
+        }
+    }
+
+    /// Says more.
+    pub(super) fn add(&mut self, note: &str) {
+        self.why = format!("{}; {note}", self.why);
+    }
+}
+
+/// How far a replay came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplayState {
+    /// It would be done.
+    Planned,
+    /// It is done, and its dead letter may be deleted.
+    Done,
+    /// It may not be done.
+    Refused,
+    /// It could not be done.
+    Failed,
+}
+
+impl ReplayState {
+    /// Its name in the lists.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}

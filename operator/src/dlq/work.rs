@@ -1,0 +1,146 @@
+//! What a plan writes and sends: pure.
+
+use domain::{Payment, PaymentId, PaymentRef, Status};
+use shared::payments::{Change, FirstClaim, OperatorDecision, RightVersion, StoredPayment};
+use shared::queue::{
+    Confirmation, ConfirmationSource, DeduplicationId, OutgoingMessage, payment_message,
+};
+
+use super::plan::ReplayPlan;
+use super::versions::PaidVersion;
+
+/// What is written and sent for a payment.
+#[derive(Debug)]
+pub(super) enum ReplayWork {
+    /// FAILED → SCHEDULED, then a message for the dispatchers.
+    Replay(ReplayWrite),
+    /// A message for the dispatchers: the payment is under way already.
+    SendAgain(Box<StoredPayment>),
+    /// A message for the confirmers.
+    Confirm(Box<Confirmation>),
+}
+
+/// The change of a payment from FAILED to SCHEDULED.
+#[derive(Debug)]
+pub(super) struct ReplayWrite {
+    /// Which payment.
+    pub(super) reference: PaymentRef,
+    stored: Box<StoredPayment>,
+    /// The fence of the write.
+    attempts: u32,
+    first_claim: FirstClaim,
+    version: PaidVersion,
+}
+
+impl ReplayWrite {
+    /// As the table takes it.
+    pub(super) fn change(&self) -> Change<'_> {
+        let Self { reference, stored, attempts, first_claim, version } = self;
+        let (table, attempts, first_claim) = (&stored.payment, *attempts, *first_claim);
+        let decide =
+            |right| Change::Decide(OperatorDecision { table, attempts, first_claim, right });
+        match version {
+            PaidVersion::Unquestioned => Change::Replay(reference, attempts, first_claim),
+            PaidVersion::Table => decide(RightVersion::Table),
+            PaidVersion::Message(other) => decide(RightVersion::Message(other)),
+        }
+    }
+
+    /// Whether the table holds what this write would have made, and the payment is under way.
+    pub(super) fn is_made(&self, now: &StoredPayment) -> bool {
+        matches!(now.status, Status::Scheduled | Status::Pending)
+            && now.payment.same_instruction(self.payment())
+    }
+
+    /// The version that is to be paid.
+    fn payment(&self) -> &Payment {
+        match &self.version {
+            PaidVersion::Unquestioned | PaidVersion::Table => &self.stored.payment,
+            PaidVersion::Message(other) => other,
+        }
+    }
+}
+
+/// A message, by its queue.
+#[derive(Debug)]
+pub(super) enum ReplayMessage {
+    /// To the dispatchers.
+    Payment(PaymentRef, OutgoingMessage),
+    /// To the confirmers.
+    Confirmation(OutgoingMessage),
+}
+
+impl ReplayWork {
+    /// What a plan asks for; `None` when nothing is written or sent. `stored` is what the table
+    /// holds of the payment, if it was read.
+    pub(super) fn of(plan: &ReplayPlan, stored: Option<Box<StoredPayment>>) -> Option<Self> {
+        match plan {
+            ReplayPlan::Replay { attempts, first_claim, version, .. } => {
+                let (attempts, first_claim) = (*attempts, *first_claim);
+                let (stored, version) = (stored?, version.clone());
+                let reference = stored.payment.reference();
+                let write = ReplayWrite { reference, stored, attempts, first_claim, version };
+                Some(Self::Replay(write))
+            }
+            ReplayPlan::SendAgain(_) => stored.map(Self::SendAgain),
+            ReplayPlan::ConfirmAgain(confirmation) => Some(Self::Confirm(confirmation.clone())),
+            ReplayPlan::Close(_) | ReplayPlan::Refuse(_) => None,
+        }
+    }
+
+    /// Its message; `message_id` is the dead letter's, if there is one.
+    pub(super) fn message(&self, message_id: Option<&str>) -> ReplayMessage {
+        match self {
+            Self::Replay(write) => replay_message(message_id, write.payment(), write.attempts),
+            Self::SendAgain(stored) => replay_message(message_id, &stored.payment, stored.attempts),
+            Self::Confirm(confirmation) => {
+                let source = source(message_id, confirmation.payment.id);
+                ReplayMessage::Confirmation(
+                    confirmation.message(ConfirmationSource::Replay(&source)),
+                )
+            }
+        }
+    }
+}
+
+/// What a replay comes from: the dead letter, or the payment that was named.
+fn source(message_id: Option<&str>, payment: PaymentId) -> String {
+    message_id.map_or_else(|| payment.to_string(), ToOwned::to_owned)
+}
+
+/// The payment as the table holds it now. The deduplication id is that of this dead letter and of
+/// this many attempts: a run that is repeated within five minutes sends one message, and none is
+/// swallowed by one that led to a failure since (INV-7).
+fn replay_message(message_id: Option<&str>, payment: &Payment, attempts: u32) -> ReplayMessage {
+    let source = source(message_id, payment.id);
+    let outgoing = payment_message(DeduplicationId::Replay(&source, attempts), payment);
+    ReplayMessage::Payment(payment.reference(), outgoing)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{AccountId, Amount, BeneficiaryId, TraceKey};
+
+    use super::*;
+
+    #[test]
+    fn each_replay_has_an_id_of_its_own_for_its_dead_letter_and_its_attempts() {
+        let payment = Payment {
+            id: PaymentId::generate(),
+            account: AccountId::parse("ACC").unwrap(),
+            due: "2026-11-23".parse().unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            currency: "EUR".parse().unwrap(),
+            beneficiary: BeneficiaryId::parse("B").unwrap(),
+            data: None,
+            trace_key: TraceKey::generate(),
+            created_at: "2026-11-23T12:00:00Z".parse().unwrap(),
+        };
+        let id = |message_id, attempts| match replay_message(Some(message_id), &payment, attempts) {
+            ReplayMessage::Payment(_, outgoing) => outgoing.deduplication,
+            ReplayMessage::Confirmation(other) => panic!("{other:?}"),
+        };
+        assert_eq!(id("m", 1), id("m", 1));
+        assert!(id("m", 1) != id("m", 2) && id("m", 1) != id("n", 1));
+    }
+}
