@@ -1,6 +1,8 @@
 //! Where the payments of a running demo stand, from the services' own metrics.
 
-use crate::local_world::{Process, Samples};
+use shared::telemetry::Samples;
+
+use crate::local_world::Process;
 
 /// Counts of payments at one moment; they come from processes that go on working, so they
 /// are a picture for people, and the report counts in the table itself.

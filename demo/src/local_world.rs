@@ -3,14 +3,12 @@
 mod command;
 mod folder;
 mod process;
-mod scrape;
 
 pub use command::{LocalCommand, serve};
 pub(crate) use folder::OwnedFolder;
 pub use folder::{ROOM, janitor, temporary_folder};
 pub(crate) use process::usage_of;
 pub use process::{Process, Usage};
-pub use scrape::Samples;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -4,10 +4,11 @@ use std::fmt;
 
 use domain::Status;
 use serde::Serialize;
+use shared::telemetry::Samples;
 
 use super::reconcile::Books;
 use super::timing::Timing;
-use crate::local_world::{Samples, Usage};
+use crate::local_world::Usage;
 
 /// What one process used.
 #[derive(Debug, Clone, Serialize)]

@@ -25,7 +25,7 @@ use super::progress::Progress;
 use super::reconcile::{read_dead_letters, reconcile};
 use super::report::{Cost, Report};
 use super::services::{Ended, start_services, stop_services};
-use crate::local_world::{OwnedFolder, Process, ROOM, Samples, World};
+use crate::local_world::{OwnedFolder, Process, ROOM, World};
 
 /// How often the progress is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
@@ -193,7 +193,7 @@ impl Demo {
         let Ended { samples, used, problems: unruly } = stop_services(processes, total).await?;
         problems.extend(unruly);
         // Taken before the reconciliation reads the whole table.
-        let own = Samples::parse(&self.metrics.render());
+        let own = self.metrics.samples();
         let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
         let journal = self.world.local.journal().to_owned();
         let (books, times) = reconcile(table, &journal, &letters, total).await?;

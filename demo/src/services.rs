@@ -1,8 +1,10 @@
 //! The services of a demo: started together, and asked at the end what they used.
 
+use shared::telemetry::Samples;
+
 use super::options::DemoOptions;
 use super::report::ProcessReport;
-use crate::local_world::{Process, SERVICES, Samples, World, usage_of};
+use crate::local_world::{Process, SERVICES, World, usage_of};
 
 /// What the services say when they have ended.
 #[derive(Debug, Default)]

@@ -1,18 +1,19 @@
-//! The arguments of the command.
+//! The commands, each once.
+
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use domain::PaymentRef;
-use import::ImportOptions;
 
 use crate::archive::ArchiveCommand;
 use crate::dispatch::DispatchCommand;
 use crate::dlq::DlqCommand;
-use crate::payments::{
-    AUDIT_HELP, AuditOptions, CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, OPEN_HELP,
-    OpenOptions, UPCOMING_HELP, UpcomingOptions,
-};
+use crate::payments::PaymentsCommand;
+use crate::preflight::{PreflightOptions, PreflightSettings, preflight};
+use crate::reconcile::{ReconcileOptions, reconcile};
+use crate::setup::{SetupOptions, set_up};
+use crate::start::{Installation, start, start_with};
 
-/// Scheduled payments that leave by themselves on their day.
+/// Scheduled payments that are paid on their due date.
 #[derive(Debug, Parser)]
 #[command(name = "dueflow", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -41,92 +42,80 @@ pub enum Command {
         /// The folder.
         folder: std::path::PathBuf,
     },
-    /// Make the tables and queues, and store time zone and number of shards; what is there already
+    /// Create the tables and queues, and store time zone and number of shards; what exists already
     /// is left or brought up to date.
-    Setup(crate::setup::SetupOptions),
-    /// Schedule payments and look at them.
-    Payments {
-        /// What to do with payments.
-        #[command(subcommand)]
-        command: PaymentsCommand,
-    },
+    Setup(SetupOptions),
+    /// Schedule payments, print them, cancel them.
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
     /// Move settled payments to the archive, find them there, and compare both tables.
-    Archive {
-        /// What to do with the archive.
-        #[command(subcommand)]
-        command: ArchiveCommand,
-    },
-    /// See whether dispatching is stopped, stop it, and go on.
-    Dispatch {
-        /// What to do with dispatching.
-        #[command(subcommand)]
-        command: DispatchCommand,
-    },
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+    /// Show whether dispatching is stopped, stop it, and resume it.
+    #[command(subcommand)]
+    Dispatch(DispatchCommand),
     /// List dead letters, and send their payments again.
-    Dlq {
-        /// What to do with dead letters.
-        #[command(subcommand)]
-        command: DlqCommand,
-    },
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Check that no two payments have one transaction id; changes nothing.
-    Reconcile(crate::reconcile::ReconcileOptions),
+    Reconcile(ReconcileOptions),
     /// Check whether tonight's batch will pass; changes nothing.
-    Preflight(crate::preflight::PreflightOptions),
+    Preflight(PreflightOptions),
     /// Run the stream-relay (`dueflow stream-relay --help` lists its settings).
     #[command(disable_help_flag = true)]
-    StreamRelay {
-        /// `--help`, `--version` or nothing.
-        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
-        arguments: Vec<String>,
-    },
+    StreamRelay(ServiceArguments),
     /// Run a dispatcher (`dueflow dispatcher --help` lists its settings).
     #[command(disable_help_flag = true)]
-    Dispatcher {
-        /// `--help`, `--version` or nothing.
-        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
-        arguments: Vec<String>,
-    },
+    Dispatcher(ServiceArguments),
     /// Run a confirmer (`dueflow confirmer --help` lists its settings).
     #[command(disable_help_flag = true)]
-    Confirmer {
-        /// `--help`, `--version` or nothing.
-        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
-        arguments: Vec<String>,
-    },
+    Confirmer(ServiceArguments),
 }
 
-/// What can be done with payments.
-#[derive(Debug, Subcommand)]
-pub enum PaymentsCommand {
-    /// Schedule payments from a file of CSV or JSON lines; safe to run again.
-    Import(ImportOptions),
-    /// Print one payment.
-    Show(ShowOptions),
-    /// Print the payments of an account in the days to come.
-    #[command(after_help = UPCOMING_HELP)]
-    Upcoming(UpcomingOptions),
-    /// Print the payments of a day in a status, of all accounts.
-    #[command(after_help = DUE_HELP)]
-    Due(DueOptions),
-    /// Print every payment that has not ended, however old, with the time since when.
-    #[command(after_help = OPEN_HELP)]
-    Open(OpenOptions),
-    /// Withdraw payments before they leave; a dry run unless --execute is given.
-    #[command(after_help = CANCEL_HELP)]
-    Cancel(CancelOptions),
-    /// Check every item of the table against the item contract; changes nothing unless --withhold
-    /// is given.
-    #[command(after_help = AUDIT_HELP)]
-    Audit(AuditOptions),
-}
-
-/// Options of `payments show`.
+/// Arguments of a service: its own `--help` lists its settings.
 #[derive(Debug, Args)]
-pub struct ShowOptions {
-    /// Where the payment lies: `<AccountID>/<ScheduledDate>/<PaymentID>`.
-    #[arg(value_name = "REF")]
-    pub reference: PaymentRef,
-    /// Print it as JSON.
-    #[arg(long)]
-    pub json: bool,
+pub struct ServiceArguments {
+    /// `--help`, `--version` or nothing.
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    arguments: Vec<String>,
 }
+
+impl Command {
+    /// Runs the command.
+    pub(crate) fn start(self) -> ExitCode {
+        match self {
+            #[cfg(feature = "demo")]
+            Self::Demo(options) => {
+                start(Installation::Any, async |run| demo::run(run.common.names, options).await)
+            }
+            #[cfg(feature = "demo")]
+            Self::Local(options) => start(Installation::Any, async |run| {
+                demo::local_world::serve(run.common.names, options).await
+            }),
+            #[cfg(feature = "demo")]
+            Self::Janitor { folder } => demo::local_world::janitor(&folder),
+            Self::Setup(options) => {
+                start(Installation::Any, async |run| set_up(&run.common, options).await)
+            }
+            Self::Payments(command) => command.start(),
+            Self::Archive(command) => command.start(),
+            Self::Dispatch(command) => command.start(),
+            Self::Dlq(command) => command.start(),
+            Self::Reconcile(options) => {
+                start(Installation::Any, async |run| reconcile(&run.common, &options).await)
+            }
+            Self::Preflight(options) => {
+                start_with(Installation::Any, PreflightSettings::read, async |run, settings| {
+                    preflight(&run.common, &settings, &options).await
+                })
+            }
+            Self::StreamRelay(service) => stream_relay::main(service.arguments),
+            Self::Dispatcher(service) => dispatcher::main(service.arguments),
+            Self::Confirmer(service) => confirmer::main(service.arguments),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "demo"))]
+#[path = "cli_pages_tests.rs"]
+mod pages;

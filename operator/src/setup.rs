@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::setup::{Done, set_up, store};
+use shared::setup::{self, Done};
 
 /// Options of the command.
 #[derive(Debug, Args)]
@@ -20,13 +20,14 @@ pub struct SetupOptions {
 }
 
 /// The command.
-pub(crate) async fn run(
+pub(crate) async fn set_up(
     common: &Common,
     SetupOptions { json, settings_only }: SetupOptions,
 ) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let mut done = if settings_only { Vec::new() } else { set_up(&aws, &common.names).await? };
-    done.push(store(&aws, &common.names, &common.installation).await?);
+    let mut done =
+        if settings_only { Vec::new() } else { setup::set_up(&aws, &common.names).await? };
+    done.push(setup::store(&aws, &common.names, &common.installation).await?);
     if json {
         println!("{}", serde_json::to_string(&done)?);
     } else {

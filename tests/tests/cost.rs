@@ -5,7 +5,6 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use demo::local_world::Samples;
 use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
     TraceKey,
@@ -62,7 +61,7 @@ async fn measure() -> Vec<Measured> {
     let client = world.aws.dynamodb("test");
     let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
     let tables = Arc::new(PaymentsAndArchive::new(&client, &world.names, 16));
-    let each = |name| Samples::parse(&metrics.render()).sum(name) / 1000.0 / PAYMENTS as f64;
+    let each = |name| metrics.samples().sum(name) / 1000.0 / PAYMENTS as f64;
     let written = || each("dueflow_dynamodb_write_units_milli_total");
     let read = || each("dueflow_dynamodb_read_units_milli_total");
 

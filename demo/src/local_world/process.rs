@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use shared::telemetry::Samples;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
-
-use super::scrape::Samples;
 
 /// How long a service may take until its admin port is open.
 const START: Duration = Duration::from_secs(60);

@@ -2,12 +2,13 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | `options` | arguments |
+//! | `command`, `options` | the commands and their options |
 //! | `progress` | a bar on a terminal, lines elsewhere |
 //! | `run` | the command around them |
 //! | `find` | archived payments by transaction, account or day |
 //! | `compare`, `verify` | each payment of a day in exactly one table |
 
+mod command;
 mod compare;
 mod find;
 mod options;
@@ -16,9 +17,6 @@ mod run;
 mod units;
 mod verify;
 
+pub use command::ArchiveCommand;
 pub use compare::{Books, Finding, Place, compare_day};
-pub(crate) use find::find;
-pub use options::{ArchiveCommand, ArchiveFindOptions, ArchiveRunOptions, ArchiveVerifyOptions};
-pub(crate) use run::run;
 pub(crate) use units::units;
-pub(crate) use verify::verify;

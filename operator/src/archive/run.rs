@@ -15,7 +15,7 @@ use shared::telemetry::Metrics;
 use super::options::{ArchiveRunOptions, days};
 use super::progress;
 use super::units::units;
-use crate::EX_USAGE;
+use crate::start::EX_USAGE;
 
 /// The command.
 pub(crate) async fn run(

@@ -19,11 +19,15 @@ pub use options::DispatchCommand;
 use options::{ResumeOptions, StatusOptions, StopOptions};
 use report::{Format, Said};
 
-/// The command.
-pub(crate) async fn dispatch(
-    common: &Common,
-    command: DispatchCommand,
-) -> anyhow::Result<ExitCode> {
+use crate::start::{Installation, start};
+
+impl DispatchCommand {
+    pub(crate) fn start(self) -> ExitCode {
+        start(Installation::Any, async |run| dispatch(&run.common, self).await)
+    }
+}
+
+async fn dispatch(common: &Common, command: DispatchCommand) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
     let stops = StopTable::new(aws.dynamodb("control"), common.names.control_table());
     let (said, json) = match command {

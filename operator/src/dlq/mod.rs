@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `options` | options and settings |
+//! | `command`, `options` | the commands; their options and settings |
 //! | `dead_letter` | a message of the queue, read |
 //! | `reader` | windows over the queue for several receivers; giving back what stays |
 //! | `list` | the command `dlq list` |
@@ -13,6 +13,7 @@
 //! | `replay`, `report` | the command `dlq replay`, and what it prints |
 
 mod candidate;
+mod command;
 mod dead_letter;
 mod list;
 mod options;
@@ -24,8 +25,4 @@ mod report;
 mod versions;
 mod work;
 
-pub use dead_letter::DeadLetterReason;
-pub(crate) use list::list;
-pub use options::{DlqCommand, DlqListOptions, DlqReplayOptions, ReplaySettings};
-pub(crate) use replay::replay;
-pub use versions::WhichVersion;
+pub use command::DlqCommand;

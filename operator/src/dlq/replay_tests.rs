@@ -17,8 +17,8 @@ use shared::queue::{
 };
 use shared::shutdown::Shutdown;
 
-use super::super::WhichVersion;
 use super::super::reader::QueueCounts;
+use super::super::versions::WhichVersion;
 use super::*;
 
 /// What each call takes.

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use super::output;
 
 /// Help on what `payments audit` does.
-pub const AUDIT_HELP: &str = "\
+pub(super) const AUDIT_HELP: &str = "\
 It reads the whole table: run it after an upgrade, after a relay has reported a gap, and when another \
 program has written to the table. Found is an item that breaks docs/item-contract.md: one that does \
 not read as a payment, whose keys do not follow from it (with DUEFLOW_DUE_SHARDS), that says it was \

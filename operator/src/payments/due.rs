@@ -53,7 +53,7 @@ async fn list(common: &Common, zone: &TimeZone, options: DueOptions) -> anyhow::
         Ok(scan) => scan,
         Err(error) => {
             eprintln!("dueflow: --cursor {error}");
-            return Ok(ExitCode::from(crate::EX_USAGE));
+            return Ok(ExitCode::from(crate::start::EX_USAGE));
         }
     };
     let details = options.details.then_some(table);

@@ -8,11 +8,12 @@
 //! | `open` | those that have not ended, however old |
 //! | `cancel` | withdrawing payments |
 //! | `audit` | the whole table against the item contract |
-//! | `options` | the options of these |
+//! | `command`, `options` | the commands and their options |
 //! | `fields`, `output` | how payments and lists are printed |
 
 mod audit;
 mod cancel;
+mod command;
 mod due;
 mod fields;
 mod open;
@@ -21,15 +22,7 @@ mod output;
 mod show;
 mod upcoming;
 
-pub(crate) use audit::audit;
-pub use audit::{AUDIT_HELP, AuditOptions};
-pub(crate) use cancel::cancel;
-pub(crate) use due::due;
+pub use command::PaymentsCommand;
 pub(crate) use fields::fields;
-pub(crate) use open::{OPEN, open};
-pub use options::{
-    CANCEL_HELP, CancelOptions, DUE_HELP, Day, DueOptions, OPEN_HELP, OpenOptions, UPCOMING_HELP,
-    UpcomingOptions,
-};
-pub(crate) use show::show;
-pub(crate) use upcoming::upcoming;
+pub(crate) use open::OPEN;
+pub use options::Day;

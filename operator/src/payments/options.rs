@@ -47,7 +47,7 @@ impl FromStr for Day {
 }
 
 /// Help on what `payments upcoming` returns.
-pub const UPCOMING_HELP: &str = "\
+pub(super) const UPCOMING_HELP: &str = "\
 Payments come in the order of due date and id. The read is not consistent: what was written in the \
 last second may be missing.
 
@@ -55,7 +55,7 @@ Exit status: 0 when all that was asked for was printed (or the reader closed the
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments due` returns.
-pub const DUE_HELP: &str = "\
+pub(super) const DUE_HELP: &str = "\
 Payments come in the order of account and id, of all accounts. The index follows the table, so a \
 payment may have moved on since; --details reads each item consistently and leaves out what has.
 
@@ -63,7 +63,7 @@ Exit status: 0 when all that was asked for was printed (or the reader closed the
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments open` returns.
-pub const OPEN_HELP: &str = "\
+pub(super) const OPEN_HELP: &str = "\
 Payments come in the order of due date, the oldest first, then SCHEDULED, PENDING and FAILED, then \
 account and id. Those that wait for a day to come are left out. It reads the whole index `due` \
 (25,000 read units for a million payments in the table), then the days on which any are open.
@@ -72,7 +72,7 @@ Exit status: 0 when all that was asked for was printed (or the reader closed the
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments cancel` does.
-pub const CANCEL_HELP: &str = "\
+pub(super) const CANCEL_HELP: &str = "\
 Only a payment that is SCHEDULED and was never attempted is cancelled. Refused is one that is \
 PENDING (it may have been submitted), PROCESSED, FAILED (see dueflow dlq), or SCHEDULED again by a \
 replay (it may have been settled before). One that is CANCELLED already is a success, so it may be \

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use domain::{Data, KeyStatus, PaymentRef, Status};
 use serde_json::{Map, Value};
 use shared::aws::Aws;
@@ -13,7 +14,17 @@ use shared::transaction::{TransactionClient, TransactionService, TransactionSett
 
 use super::fields::{fields, money};
 use super::output;
-use crate::cli::ShowOptions;
+
+/// Options of `payments show`.
+#[derive(Debug, Args)]
+pub struct ShowOptions {
+    /// The payment: `<AccountID>/<ScheduledDate>/<PaymentID>`.
+    #[arg(value_name = "REF")]
+    pub reference: PaymentRef,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Whether the payment lies in the archive: not an attribute, but what people ask.
 const ARCHIVED: &str = "Archived";

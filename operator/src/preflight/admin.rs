@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
+use shared::telemetry::Samples;
 
 use super::check::{Check, CheckResult};
 
@@ -28,7 +29,7 @@ pub(super) struct ServiceStatus {
 /// Asks one service.
 pub(super) async fn ask(url: &Url) -> ServiceStatus {
     let (ready, page) = tokio::join!(get(url, "readyz"), get(url, "metrics"));
-    let page = page.unwrap_or_default();
+    let page = Samples::parse(&page.unwrap_or_default());
     let url = shared::http::without_user_info(url.as_str());
     ServiceStatus { url, ready, service: service(&page), circuit_open: circuit_open(&page) }
 }
@@ -51,20 +52,17 @@ async fn get(url: &Url, path: &str) -> Result<String, String> {
     if status == StatusCode::OK { Ok(text) } else { Err(format!("{status} {text}")) }
 }
 
-fn service(page: &str) -> Option<&'static str> {
+fn service(page: &Samples) -> Option<&'static str> {
     let services = [
-        ("stream-relay", "stream_relay_"),
-        ("dispatcher", "dispatcher_"),
-        ("confirmer", "confirmer_"),
+        ("stream-relay", "dueflow_stream_relay_"),
+        ("dispatcher", "dueflow_dispatcher_"),
+        ("confirmer", "dueflow_confirmer_"),
     ];
-    let named = |prefix: &str| page.lines().any(|line| line.starts_with(prefix));
-    services.into_iter().find(|(_, prefix)| named(prefix)).map(|(service, _)| service)
+    services.into_iter().find(|(_, prefix)| page.has_prefix(prefix)).map(|(service, _)| service)
 }
 
-fn circuit_open(page: &str) -> bool {
-    let gauge =
-        page.lines().find_map(|line| line.strip_prefix("dueflow_dispatcher_circuit_breaker_open "));
-    gauge.is_some_and(|value| value.trim() != "0")
+fn circuit_open(page: &Samples) -> bool {
+    page.sum("dueflow_dispatcher_circuit_breaker_open") != 0.0
 }
 
 /// One result for each service that is not ready, or one for all that are.
@@ -151,12 +149,15 @@ mod tests {
     #[test]
     fn a_page_of_metrics_tells_which_service_it_is_of_and_whether_the_circuit_is_open() {
         let page = |value| {
-            format!(
+            Samples::parse(&format!(
                 "# TYPE dueflow_dispatcher_circuit_breaker_open gauge\ndueflow_dispatcher_circuit_breaker_open {value}\n"
-            )
+            ))
         };
         assert_eq!(service(&page(0)), Some("dispatcher"));
         assert!(circuit_open(&page(1)) && !circuit_open(&page(0)));
-        assert_eq!((service("up 1\n"), circuit_open("")), (None, false));
+        assert_eq!(
+            (service(&Samples::parse("up 1\n")), circuit_open(&Samples::default())),
+            (None, false)
+        );
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::samples::Samples;
+
 /// Bucket bounds for latencies in seconds: 1 ms to 30 s.
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -116,6 +118,12 @@ impl Metrics {
             metric.describe();
         }
         Ok(Self { handle })
+    }
+
+    /// The samples of this process.
+    #[must_use]
+    pub fn samples(&self) -> Samples {
+        Samples::parse(&self.render())
     }
 
     /// The page Prometheus scrapes.

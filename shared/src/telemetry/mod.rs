@@ -6,7 +6,9 @@ mod logs;
 mod metric;
 mod rarely;
 mod readiness;
+mod samples;
 
 pub use logs::{LogLevel, start_logs};
 pub use metric::{Metric, Metrics};
 pub(crate) use rarely::Rarely;
+pub use samples::Samples;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use demo::local_world::{Process, SERVICES, Samples, World, temporary_folder};
+use demo::local_world::{Process, SERVICES, World, temporary_folder};
 use demo::{Plan, schedule};
 use domain::{Payment, Status};
 use local::LocalOptions;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification};
-use demo::local_world::{Process, Samples, World};
+use demo::local_world::{Process, World};
 use domain::Status;
 use local::transactions::Faults;
 use shared::config::Settings;
@@ -154,7 +154,7 @@ async fn payments_that_the_stream_has_lost_are_swept_from_the_table_and_settled_
     stop(services).await;
     flow.assert_all_settled_once().await;
 
-    let count = |name: &str| Samples::parse(&metrics.render()).sum(name);
+    let count = |name: &str| metrics.samples().sum(name);
     let asked_at = Instant::now();
     while count("dueflow_stream_relay_gap_recoveries_total") < 1.0 {
         assert!(asked_at.elapsed() < PATIENCE, "the sweep does not end");

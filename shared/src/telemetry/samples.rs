@@ -1,4 +1,4 @@
-//! Reading a service's metrics page.
+//! Reading a page of metrics.
 
 /// The samples of one page.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +14,12 @@ impl Samples {
             Some((name.to_owned(), labels.trim_end_matches('}').to_owned(), value.parse().ok()?))
         });
         Self(samples.collect())
+    }
+
+    /// Whether a metric's name begins so.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.0.iter().any(|(name, _, _)| name.starts_with(prefix))
     }
 
     /// The sum of a metric over all its labels.
