@@ -11,6 +11,7 @@ use domain::{Payment, Status};
 use local::LocalOptions;
 use local::transactions::Faults;
 use shared::payments::{InsertResult, PaymentsTable, StoredPayment};
+use shared::telemetry::Samples;
 use tempfile::TempDir;
 use tests::history::{Expect, Findings, check, read};
 
