@@ -10,39 +10,60 @@ use crate::callback::Answer;
 
 const SETTLED: Metric = Metric::counter(
     "dueflow_confirmer_payments_settled_total",
-    "Payments marked PROCESSED, by whether this write did it or one before",
-);
+    "Payments set to PROCESSED, by whether this write or an earlier one did it",
+)
+.by("result", &["now", "before"]);
 const REJECTED: Metric = Metric::counter(
     "dueflow_confirmer_payments_rejected_total",
-    "Payments marked FAILED because the transaction service reported a rejection, by whether this write did it or one before",
-);
+    "Payments set to FAILED after a reported rejection, by whether this write or an earlier one did it",
+).by("result", &["now", "before"]);
 const BURIED: Metric = Metric::counter(
     "dueflow_confirmer_messages_dead_lettered_total",
-    "Messages put whole into the dead-letter queue, by code",
-);
+    "Messages moved unchanged to the dead-letter queue, by code",
+)
+.by("code", &["malformed_message", "conflict"]);
 const RELEASED: Metric = Metric::counter(
     "dueflow_confirmer_messages_released_total",
-    "Messages given back to be delivered again",
+    "Messages released to be delivered again",
 );
 const ERRORS: Metric =
-    Metric::counter("dueflow_confirmer_errors_total", "Failed calls by what was being done");
+    Metric::counter("dueflow_confirmer_errors_total", "Failed calls by operation").by(
+        "operation",
+        &["receive", "settle", "withhold", "dead_letter", "count", "sweep", "callback", "stop"],
+    );
 
 const SWEEPS: Metric = Metric::counter(
     "dueflow_confirmer_sweeps_total",
-    "Sweeps for payments that are PENDING for too long, by how they ended",
-);
+    "Sweeps for payments that are PENDING for too long, by how the sweep ended",
+)
+.by("result", &["completed", "interrupted"]);
 const STUCK: Metric = Metric::counter(
     "dueflow_confirmer_stuck_payments_total",
-    "Payments that were PENDING for too long, by what the transaction service said of them",
-);
+    "Payments that were PENDING for too long, by what was done with them",
+)
+.by("result", &["settled", "rejected", "requeued", "already_queued", "under_way", "no_answer"]);
 
 const STOPS: Metric = Metric::counter(
     "dueflow_confirmer_stops_total",
-    "Times that this confirmer has stopped dispatching because of reported refusals",
+    "Times that this confirmer stopped dispatching because of reported rejections",
 );
 
 const CALLBACKS: Metric =
-    Metric::counter("dueflow_confirmer_callbacks_total", "Callbacks by how they were answered");
+    Metric::counter("dueflow_confirmer_callbacks_total", "Callbacks by how they were answered").by(
+        "result",
+        &[
+            "accepted",
+            "duplicate",
+            "under_way",
+            "unsigned",
+            "malformed",
+            "too_large",
+            "too_slow",
+            "not_queued",
+            "no_such_path",
+            "no_such_method",
+        ],
+    );
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] =
@@ -53,11 +74,11 @@ pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
     let trace_key = confirmation.trace_key.map(|key| key.to_string());
     match &confirmation.result {
         ReportedResult::Settled(Settlement { transaction_id, .. }) => {
-            SETTLED.add_for("result", result, 1);
+            SETTLED.add_for(result, 1);
             tracing::debug!(%payment_id, trace_key, transaction_id, result, "settled");
         }
         ReportedResult::Rejected(failure) => {
-            REJECTED.add_for("result", result, 1);
+            REJECTED.add_for(result, 1);
             tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it goes to the dead-letter queue");
         }
     }
@@ -71,7 +92,7 @@ pub(crate) fn stopped(stop: &DispatchStop) {
 }
 
 pub(crate) fn buried(message_id: &str, failure: &Failure) {
-    BURIED.add_for("code", failure.code.as_str(), 1);
+    BURIED.add_for(failure.code.as_str(), 1);
     tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a confirmation goes to the dead-letter queue whole");
 }
 
@@ -80,29 +101,29 @@ pub(crate) fn released(count: usize) {
 }
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
-    ERRORS.add_for("operation", doing, 1);
+    ERRORS.add_for(doing, 1);
     tracing::warn!(doing, %error, "a call failed: what it was for is tried again");
 }
 
 pub(crate) fn swept(result: &'static str) {
-    SWEEPS.add_for("result", result, 1);
+    SWEEPS.add_for(result, 1);
     tracing::debug!(result, "swept for payments that are PENDING for too long");
 }
 
 pub(crate) fn stuck(stored: &StoredPayment, result: &'static str) {
-    STUCK.add_for("result", result, 1);
+    STUCK.add_for(result, 1);
     let (payment_id, trace_key) = (stored.payment.id, stored.payment.trace_key);
     tracing::warn!(%payment_id, %trace_key, attempts = stored.attempts, since = %stored.updated_at, result, "was PENDING for too long");
 }
 
 pub(crate) fn unanswered(stored: &StoredPayment, reason: &str) {
-    STUCK.add_for("result", "no_answer", 1);
+    STUCK.add_for("no_answer", 1);
     // Told once for all payments that it befalls (`calls::unusable_answer`).
     tracing::debug!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
 }
 
 pub(crate) fn callback(result: &'static str, answer: &Answer) {
-    CALLBACKS.add_for("result", result, 1);
+    CALLBACKS.add_for(result, 1);
     match answer {
         Answer::Taken | Answer::Again | Answer::UnderWay | Answer::NotQueued => {
             tracing::debug!(result, "a callback was answered");

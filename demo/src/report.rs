@@ -5,6 +5,7 @@ use std::fmt;
 use domain::Status;
 use serde::Serialize;
 use shared::telemetry::Samples;
+use shared::telemetry::calls::{READ_UNITS, SQS_REQUESTS, WRITE_UNITS};
 
 use super::reconcile::Books;
 use super::timing::Timing;
@@ -54,13 +55,9 @@ impl Cost {
         // An empty sum of floats is -0.
         let per_payment = |total: f64| total.abs() / payments.max(1) as f64;
         Self {
-            write_units_per_payment: per_payment(
-                sum("dueflow_dynamodb_write_units_milli_total") / 1000.0,
-            ),
-            read_units_per_payment: per_payment(
-                sum("dueflow_dynamodb_read_units_milli_total") / 1000.0,
-            ),
-            sqs_calls_per_payment: per_payment(sum("dueflow_sqs_requests_total")),
+            write_units_per_payment: per_payment(sum(WRITE_UNITS.name)),
+            read_units_per_payment: per_payment(sum(READ_UNITS.name)),
+            sqs_calls_per_payment: per_payment(sum(SQS_REQUESTS.name)),
         }
     }
 }

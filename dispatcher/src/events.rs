@@ -10,80 +10,120 @@ use crate::job::Blob;
 
 const CLAIMS: Metric = Metric::counter(
     "dueflow_dispatcher_claims_total",
-    "Delivered payments by what the claim found: claimed, or the status they were in",
+    "Delivered payments by what the claim found",
+)
+.by(
+    "result",
+    &[
+        "claimed",
+        "pending",
+        "replayed",
+        "processed",
+        "cancelled",
+        "failed",
+        "withheld",
+        "disputed",
+        "absent",
+        "contradicted",
+        "error",
+    ],
 );
 const OUTCOMES: Metric =
-    Metric::counter("dueflow_dispatcher_submissions_total", "Submissions by what they came to");
+    Metric::counter("dueflow_dispatcher_submissions_total", "Submissions by their outcome").by(
+        "result",
+        &["settled", "accepted", "in_progress", "rejected", "refused", "not_done", "unknown"],
+    );
 const BLOBS: Metric = Metric::counter(
     "dueflow_dispatcher_blobs_total",
-    "Blobs of claimed payments that lie in items of their own, by what reading them came to",
-);
+    "Reads of blobs that are stored in items of their own, by result",
+)
+.by("result", &["read", "unread", "missing", "mismatch"]);
 const LATENCY: Metric = Metric::seconds(
     "dueflow_dispatcher_submission_duration_seconds",
-    "Time from a submission to its answer, or to giving up waiting",
+    "Time from a submission to its answer or its timeout",
 );
 const RECORDED: Metric = Metric::counter(
     "dueflow_dispatcher_payments_recorded_total",
-    "Settlements handed to the confirmer, their messages deleted",
+    "Settlements that were queued for the confirmer and whose messages were deleted",
 );
 const FAILED: Metric =
-    Metric::counter("dueflow_dispatcher_payments_failed_total", "Payments marked FAILED, by code");
+    Metric::counter("dueflow_dispatcher_payments_failed_total", "Payments set to FAILED, by code")
+        .by("code", &["rejected", "refused", "exhausted", "unknown", "missing", "mismatch"]);
 const BURIED: Metric = Metric::counter(
     "dueflow_dispatcher_messages_dead_lettered_total",
-    "Messages put whole into the dead-letter queue, by code",
-);
+    "Messages moved unchanged to the dead-letter queue, by code",
+)
+.by("code", &["malformed_message", "mismatch", "missing"]);
 const RELEASED: Metric = Metric::counter(
     "dueflow_dispatcher_messages_released_total",
-    "Messages given back to be delivered again",
+    "Messages released to be delivered again",
 );
 const ERRORS: Metric =
-    Metric::counter("dueflow_dispatcher_errors_total", "Failed calls by what was being done");
+    Metric::counter("dueflow_dispatcher_errors_total", "Failed calls by operation").by(
+        "operation",
+        &[
+            "receive",
+            "claim",
+            "blobs",
+            "archive",
+            "resume",
+            "not_done",
+            "fail",
+            "dead_letter",
+            "record",
+        ],
+    );
 const WITHDRAWN: Metric = Metric::counter(
     "dueflow_dispatcher_message_visibility_lost_total",
-    "Payments left alone because their message may be another worker's by now",
+    "Payments not worked on because another worker may have received their message",
 );
 const EARLY: Metric = Metric::counter(
     "dueflow_dispatcher_payments_early_total",
-    "Payments that came before their day began at the bank: delayed until it does, or left to its opening",
-);
+    "Payments delivered before their due date began, by what was done with their message",
+)
+.by("result", &["delayed", "left_to_day_opening"]);
 const ASKED: Metric = Metric::counter(
     "dueflow_dispatcher_transaction_lookups_total",
-    "Payments asked for before they were submitted again, by what was found",
-);
+    "Payments looked up at the transaction service before they are submitted again, by its answer",
+)
+.by("result", &["settled", "under_way", "rejected", "not_found", "no_answer"]);
 const ARCHIVED: Metric = Metric::counter(
     "dueflow_dispatcher_payments_already_archived_total",
-    "Payments that the archive holds as settled, inserted again or named by a late message: not paid again",
+    "Payments not paid because the archive holds them as settled",
 );
 const PROBED: Metric = Metric::counter(
     "dueflow_dispatcher_health_probes_total",
-    "Questions whether the transaction service answers, while it counted as down, by the answer",
-);
+    "Probes of the transaction service while the circuit breaker is open, by its answer",
+)
+.by("result", &["settled", "under_way", "rejected", "not_found", "no_answer"]);
 const OPENED: Metric = Metric::counter(
     "dueflow_dispatcher_circuit_breaker_opened_total",
-    "Times that the transaction service was taken for down",
+    "Times that the circuit breaker opened because the transaction service was down",
 );
 const CIRCUIT: Metric = Metric::gauge(
     "dueflow_dispatcher_circuit_breaker_open",
-    "1 while the transaction service counts as down and nothing is received, else 0",
+    "1 while the circuit breaker is open and no message is received, else 0",
 );
 const STOPPED: Metric = Metric::gauge(
     "dueflow_dispatcher_stopped",
-    "1 while dispatching is stopped for this reason, until an operator resumes it, else 0",
-);
+    "1 while dispatching is stopped for this reason, else 0",
+)
+.by("reason", &["rejected", "out_of_contract", "by_hand"]);
 const STOPS: Metric = Metric::counter(
     "dueflow_dispatcher_stops_total",
-    "Times that this dispatcher was stopped, by itself or by the stored stop, by reason",
-);
+    "Times that this dispatcher stopped, by reason",
+)
+.by("reason", &["rejected", "out_of_contract", "by_hand"]);
 const STOP_ERRORS: Metric = Metric::counter(
     "dueflow_dispatcher_stop_errors_total",
-    "Calls that failed to read or to store the stop of dispatching",
+    "Failed calls to read or store the dispatch stop",
 );
 const LIMIT: Metric = Metric::gauge(
     "dueflow_dispatcher_concurrency_limit",
-    "Calls to the transaction service that may be under way at once",
+    "Most concurrent calls to the transaction service",
 );
 const IN_HAND: Metric =
-    Metric::gauge("dueflow_dispatcher_payments_in_hand", "Payments in hand now");
+    Metric::gauge("dueflow_dispatcher_payments_in_hand", "Payments received and not ended yet");
 
 /// All metrics of the dispatcher.
 pub const METRICS: &[Metric] = &[
@@ -111,7 +151,7 @@ pub const METRICS: &[Metric] = &[
 ];
 
 pub(crate) fn claim(result: &'static str) {
-    CLAIMS.add_for("result", result, 1);
+    CLAIMS.add_for(result, 1);
 }
 
 pub(crate) fn blob(payment: &Payment, blob: &Blob) {
@@ -128,7 +168,7 @@ pub(crate) fn blob(payment: &Payment, blob: &Blob) {
             failure.code.as_str()
         }
     };
-    BLOBS.add_for("result", result, 1);
+    BLOBS.add_for(result, 1);
 }
 
 pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
@@ -142,7 +182,7 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
         Outcome::NotDone { reason, .. } => ("not_done", Some(reason)),
         Outcome::Unknown { reason, .. } => ("unknown", Some(reason)),
     };
-    OUTCOMES.add_for("result", result, 1);
+    OUTCOMES.add_for(result, 1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
     let took_ms = took.as_millis() as u64;
     match reason {
@@ -168,13 +208,13 @@ pub(crate) fn recorded(count: usize) {
 }
 
 pub(crate) fn failed(payment: &Payment, failure: &Failure) {
-    FAILED.add_for("code", failure.code.as_str(), 1);
+    FAILED.add_for(failure.code.as_str(), 1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
     tracing::warn!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment failed: it is in the dead-letter queue");
 }
 
 pub(crate) fn buried(message_id: &str, failure: &Failure) {
-    BURIED.add_for("code", failure.code.as_str(), 1);
+    BURIED.add_for(failure.code.as_str(), 1);
     tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a message goes to the dead-letter queue whole");
 }
 
@@ -183,12 +223,17 @@ pub(crate) fn released(count: usize) {
 }
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
-    ERRORS.add_for("operation", doing, 1);
+    ERRORS.add_for(doing, 1);
     tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
 }
 
-pub(crate) fn in_hand(count: usize) {
-    IN_HAND.set(count as f64);
+// Added and taken away, not set: of two workers that set it, the later one may know less.
+pub(crate) fn taken_in_hand() {
+    IN_HAND.change(1.0);
+}
+
+pub(crate) fn out_of_hand() {
+    IN_HAND.change(-1.0);
 }
 
 pub(crate) fn withdrawn(payment: &Payment) {
@@ -198,7 +243,7 @@ pub(crate) fn withdrawn(payment: &Payment) {
 }
 
 pub(crate) fn early(payment: &Payment, result: &'static str) {
-    EARLY.add_for("result", result, 1);
+    EARLY.add_for(result, 1);
     let (payment_id, trace_key, due) = (payment.id, payment.trace_key, payment.due);
     tracing::warn!(%payment_id, %trace_key, %due, result, "a payment came before its day began at the bank: it is not submitted");
 }
@@ -206,7 +251,7 @@ pub(crate) fn early(payment: &Payment, result: &'static str) {
 pub(crate) fn asked(payment: &Payment, found: &KeyStatus) {
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
     let (result, reason) = found_label(found);
-    ASKED.add_for("result", result, 1);
+    ASKED.add_for(result, 1);
     match reason {
         None => tracing::debug!(%payment_id, %trace_key, result, "asked"),
         Some(reason) if result == "no_answer" => {
@@ -217,7 +262,7 @@ pub(crate) fn asked(payment: &Payment, found: &KeyStatus) {
 }
 
 pub(crate) fn probed(found: &KeyStatus) {
-    PROBED.add_for("result", found_label(found).0, 1);
+    PROBED.add_for(found_label(found).0, 1);
 }
 
 fn found_label(found: &KeyStatus) -> (&'static str, Option<&str>) {
@@ -251,7 +296,7 @@ pub(crate) fn circuit_closed() {
 
 /// The answers call for a stop, which holds here from now on.
 pub(crate) fn tripped(trip: &StopTrigger) {
-    STOPS.add_for("reason", trip.cause.as_str(), 1);
+    STOPS.add_for(trip.cause.as_str(), 1);
     stopped_for(Some(trip.cause));
     let StopTrigger { cause, reason, count } = trip;
     tracing::error!(%cause, reason, count, "dispatching stops: see docs/runbooks/dispatch-stop.md");
@@ -266,7 +311,7 @@ pub(crate) fn stop_stored(stop: &DispatchStop) {
 
 /// Somebody else has stopped dispatching.
 pub(crate) fn stopped(stop: &DispatchStop) {
-    STOPS.add_for("reason", stop.cause.as_str(), 1);
+    STOPS.add_for(stop.cause.as_str(), 1);
     stop_stored(stop);
 }
 
@@ -279,7 +324,7 @@ pub(crate) fn resumed(stop: &DispatchStop) {
 
 fn stopped_for(cause: Option<StopCause>) {
     for each in StopCause::ALL {
-        STOPPED.set_for("reason", each.as_str(), if Some(each) == cause { 1.0 } else { 0.0 });
+        STOPPED.set_for(each.as_str(), if Some(each) == cause { 1.0 } else { 0.0 });
     }
 }
 

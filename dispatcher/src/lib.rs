@@ -5,7 +5,7 @@
 //! | `receiver` | receives and claims payments |
 //! | `job` | a payment in hand; sorts what a receive brought |
 //! | `early` | payments whose day has not begun at the bank |
-//! | `in_hand` | how many payments are in hand |
+//! | `in_hand` | the place of a payment in hand |
 //! | `blobs` | large blobs of claimed payments |
 //! | `claim_result` | what a claim's result means |
 //! | `account_worker` | works on the payments of one account in order |
@@ -69,7 +69,6 @@ use crate::attempt::Attempts;
 use crate::calls::health_probe::probe;
 use crate::calls::limiter::Gate;
 use crate::calls::stop_monitor::StopWatch;
-use crate::in_hand::InHand;
 use crate::receiver::Worker;
 use crate::recorder::Recorder;
 
@@ -205,7 +204,6 @@ pub async fn run(
         queue: payments,
         store,
         places: Arc::new(Semaphore::new(config.calls.most)),
-        in_hand: InHand::default(),
         tasks: tasks.clone(),
     };
     let mut receivers = JoinSet::new();

@@ -19,7 +19,7 @@ use crate::blobs;
 use crate::calls::limiter::Gate;
 use crate::claim_result::{Verdict, judge};
 use crate::events;
-use crate::in_hand::InHand;
+use crate::in_hand::Place;
 use crate::job::{Claim, Claimed, Job, Received, Sorted, by_group, sort};
 
 /// Time between two looks at a clock that was set: it is confirmed, or the process ends, within
@@ -36,7 +36,6 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     /// Places for payments in hand.
     pub(crate) places: Arc<Semaphore>,
-    pub(crate) in_hand: InHand,
     pub(crate) tasks: TaskTracker,
     pub(crate) receiving: Calls,
     pub(crate) claiming: Calls,
@@ -70,7 +69,7 @@ impl Worker {
                 Ok(deliveries) => {
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     let received = deliveries.into_iter().filter_map(|delivery| {
-                        Some(Received { delivery, place: self.in_hand.take(places.split(1)?) })
+                        Some(Received { delivery, place: Place::taken(places.split(1)?) })
                     });
                     let received: Vec<_> = received.collect();
                     if self.gate.is_stopped() {

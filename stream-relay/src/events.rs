@@ -10,6 +10,19 @@ use crate::sweeps::Misfit;
 const RECORDS: Metric = Metric::counter(
     "dueflow_stream_relay_records_total",
     "Stream records read, by what was done with them",
+)
+.by(
+    "result",
+    &[
+        "forwarded",
+        "not_due",
+        "not_new",
+        "blob",
+        "malformed_record",
+        "invalid_item",
+        "overwritten",
+        "removed_early",
+    ],
 );
 const PAGES: Metric =
     Metric::counter("dueflow_stream_relay_pages_total", "GetRecords calls that succeeded");
@@ -19,75 +32,76 @@ const READ_ERRORS: Metric = Metric::counter(
 );
 const SEND_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_send_errors_total",
-    "Times that messages were still not queued after all retries, and were kept to be sent again",
+    "Sends whose messages were not queued after all retries; the relay keeps them and sends them again",
 );
 const GAPS: Metric = Metric::counter(
     "dueflow_stream_relay_trim_gaps_total",
-    "Times that the stream had dropped records which were not read yet",
+    "Times that the stream had dropped records before they were read",
 );
 const CHECKPOINTS: Metric = Metric::counter(
     "dueflow_stream_relay_checkpoints_total",
-    "Positions written to the table of leases",
+    "Stream positions written to the lease table",
 );
 const LEASES_LOST: Metric =
     Metric::counter("dueflow_stream_relay_leases_lost_total", "Leases that another relay took");
 const LEASE_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_lease_errors_total",
-    "Calls to the table of leases that failed",
+    "Calls to the lease table that failed",
 );
 const SWEEPS: Metric = Metric::counter(
     "dueflow_stream_relay_gap_recoveries_total",
-    "Sweeps after a gap that were completed",
+    "Gap recoveries that were completed",
 );
 const SWEEP_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_sweep_errors_total",
-    "Calls to the payments table, or for the number of messages, that failed during an opening, a sweep or a look",
+    "Calls to the payments table or the queue that failed during a day opening, a gap recovery or a lost-message scan",
 );
 const SWEPT: Metric = Metric::counter(
     "dueflow_stream_relay_gap_recovery_payments_total",
-    "Payments that sweeps after a gap have queued",
+    "Payments that gap recoveries have queued",
 );
-const DAYS_OPENED: Metric = Metric::counter(
-    "dueflow_stream_relay_day_openings_total",
-    "Days that were opened to their end",
-);
+const DAYS_OPENED: Metric =
+    Metric::counter("dueflow_stream_relay_day_openings_total", "Day openings that were completed");
 const OPENED: Metric = Metric::counter(
     "dueflow_stream_relay_day_opening_payments_total",
-    "Payments that openings have queued",
+    "Payments that day openings have queued",
 );
-const UNOPENED: Metric = Metric::gauge(
+const UNOPENED: Metric = Metric::measured_gauge(
     "dueflow_stream_relay_unopened_day_age_seconds",
-    "Time since the oldest day began that is not open yet, 0 when all are open",
+    "Time since the start of the oldest day that is not open yet, 0 when all are open",
 );
 const WATCHES: Metric = Metric::counter(
     "dueflow_stream_relay_lost_message_scans_total",
-    "Looks for payments that no message carries, by what was found",
-);
+    "Scans for due payments whose message was lost, by what they found",
+)
+.by("result", &["none_waiting", "messages_present", "messages_missing"]);
 const WATCHED: Metric = Metric::counter(
     "dueflow_stream_relay_lost_message_scan_payments_total",
-    "Payments that the watch has queued because messages were missing",
+    "Payments that lost-message scans have queued again",
 );
 const UNREADABLE: Metric = Metric::counter(
     "dueflow_stream_relay_lost_message_scan_unreadable_items_total",
-    "SCHEDULED items that a look could not read as payments",
+    "SCHEDULED items that a lost-message scan could not read as payments",
 );
 const WITHHELD: Metric = Metric::counter(
     "dueflow_stream_relay_withheld_items_total",
-    "Items made FAILED because they must not be paid before a person has decided, by code",
-);
+    "Items set to FAILED because a person must decide before they are paid, by code",
+)
+.by("code", &["invalid_item", "overwritten", "malformed_record"]);
 const MARK_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_withhold_errors_total",
-    "Times that an item which must not be paid could not be made FAILED, and was tried again",
+    "Failed attempts to set an item to FAILED; the relay tries again",
 );
 const LEFT: Metric = Metric::counter(
     "dueflow_stream_relay_sweep_skipped_items_total",
-    "SCHEDULED items that an opening or a scan has left where they are, by reason",
-);
+    "SCHEDULED items that a sweep did not queue, by reason",
+)
+.by("reason", &["keys", "day", "created_ahead", "overwritten"]);
 const SHARDS: Metric =
-    Metric::gauge("dueflow_stream_relay_leased_shards", "Shards that this relay reads");
-const LAG: Metric = Metric::gauge(
-    "dueflow_stream_relay_lag_seconds",
-    "Age of the newest record of the last page that held any",
+    Metric::gauge("dueflow_stream_relay_leased_shards", "Shards whose lease this relay holds");
+const LAG: Metric = Metric::measured_gauge(
+    "dueflow_stream_relay_last_record_age_seconds",
+    "Age of the newest record of the last page that held any, when it was read",
 );
 
 /// All metrics of the relay.
@@ -124,16 +138,16 @@ pub(crate) fn page_read(lag_seconds: Option<f64>) {
 }
 
 pub(crate) fn forwarded(count: usize) {
-    RECORDS.add_for("result", "forwarded", count as u64);
+    RECORDS.add_for("forwarded", count as u64);
 }
 
 pub(crate) fn skipped(why: Skipped) {
-    RECORDS.add_for("result", why.as_str(), 1);
+    RECORDS.add_for(why.as_str(), 1);
 }
 
 pub(crate) fn unfit(sequence: &str, fault: &Fault) {
     let code = fault.failure.code;
-    RECORDS.add_for("result", code.as_str(), 1);
+    RECORDS.add_for(code.as_str(), 1);
     let attribute = fault.attribute;
     let what = if code == FailureCode::Overwritten {
         "another program has written over a payment"
@@ -150,7 +164,7 @@ pub(crate) fn unfit(sequence: &str, fault: &Fault) {
 }
 
 pub(crate) fn withheld(code: FailureCode) {
-    WITHHELD.add_for("code", code.as_str(), 1);
+    WITHHELD.add_for(code.as_str(), 1);
 }
 
 pub(crate) fn mark_failed(error: &dyn std::error::Error) {
@@ -159,14 +173,14 @@ pub(crate) fn mark_failed(error: &dyn std::error::Error) {
 }
 
 pub(crate) fn removed(reference: &PaymentRef) {
-    RECORDS.add_for("result", "removed_early", 1);
+    RECORDS.add_for("removed_early", 1);
     // Without the account.
     let item = format!("{}-{}", reference.due, reference.id);
     tracing::error!(item, "another program has deleted a payment of today or of a day ahead");
 }
 
 pub(crate) fn left(reference: &PaymentRef, day: DueDate, why: Misfit) {
-    LEFT.add_for("reason", why.as_str(), 1);
+    LEFT.add_for(why.as_str(), 1);
     // Without the account.
     let item = format!("{}-{}", reference.due, reference.id);
     let reason = why.as_str();
@@ -262,7 +276,7 @@ pub(crate) fn queued_regardless(count: usize) {
 }
 
 pub(crate) fn watched(result: &'static str) {
-    WATCHES.add_for("result", result, 1);
+    WATCHES.add_for(result, 1);
 }
 
 pub(crate) fn unreadable(reference: &PaymentRef, error: &dyn std::error::Error) {

@@ -14,6 +14,7 @@ use shared::payments::{
     ApplyResult, Change, InsertResult, PaymentStore, PaymentsTable, check_size,
 };
 use shared::telemetry::Metrics;
+use shared::telemetry::calls::{READ_UNITS, WRITE_UNITS};
 use tests::world::without_services;
 use tokio::sync::OnceCell;
 
@@ -61,9 +62,9 @@ async fn measure() -> Vec<Measured> {
     let client = world.aws.dynamodb("test");
     let table = PaymentsTable::new(client.clone(), &world.names.payments_table(), 16);
     let tables = Arc::new(PaymentsAndArchive::new(&client, &world.names, 16));
-    let each = |name| metrics.samples().sum(name) / 1000.0 / PAYMENTS as f64;
-    let written = || each("dueflow_dynamodb_write_units_milli_total");
-    let read = || each("dueflow_dynamodb_read_units_milli_total");
+    let each = |name| metrics.samples().sum(name) / PAYMENTS as f64;
+    let written = || each(WRITE_UNITS.name);
+    let read = || each(READ_UNITS.name);
 
     let first_day: DueDate = "2026-11-20".parse().unwrap();
     let mut all = Vec::new();

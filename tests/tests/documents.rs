@@ -13,7 +13,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use shared::payments::StoredPayment;
-use shared::telemetry::{Metric, calls};
+use shared::telemetry::{Metric, Metrics, Samples, calls, process};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -23,37 +23,84 @@ fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
+/// The metrics by what their names begin with.
+const METRICS: [(&str, &[Metric]); 5] = [
+    ("dueflow_", calls::ALL),
+    ("", process::ALL),
+    ("dueflow_stream_relay_", stream_relay::METRICS),
+    ("dueflow_dispatcher_", dispatcher::METRICS),
+    ("dueflow_confirmer_", confirmer::METRICS),
+];
+
+fn metrics() -> Vec<Metric> {
+    METRICS.iter().flat_map(|(_, metrics)| *metrics).copied().collect()
+}
+
 #[test]
-fn the_table_of_metrics_has_every_metric_with_its_kind_and_help() {
-    let services =
-        [calls::ALL, stream_relay::METRICS, dispatcher::METRICS, confirmer::METRICS].concat();
+fn the_table_of_metrics_has_every_metric_with_its_kind_labels_and_help() {
     let document = read("docs/metrics.md");
-    for metric in &services {
+    for metric in metrics() {
+        let labels = match metric.label() {
+            Some((label, values)) => format!("{label}: {}", values.join(", ")),
+            None if metric.name == "dueflow_build_info" => "version, revision".to_owned(),
+            None => "none".to_owned(),
+        };
         let Metric { name, help, .. } = metric;
-        let row = document
-            .lines()
-            .find(|line| line.starts_with(&format!("| {name} | {} |", metric.kind())))
-            .unwrap_or_else(|| panic!("{name} is missing, or of another kind"));
-        assert!(row.ends_with(&format!("| {help} |")), "{name} has another help: {row}");
+        let row = format!("| {name} | {} | {labels} | {help} |", metric.kind());
+        assert!(document.lines().any(|line| line == row), "docs/metrics.md lacks the row\n{row}");
     }
     let rows = document.lines().filter(|line| {
         ["counter", "gauge", "histogram"].iter().any(|kind| line.contains(&format!("| {kind} |")))
     });
-    assert_eq!(rows.count(), services.len(), "a row names a metric that is gone");
+    assert_eq!(rows.count(), metrics().len(), "a row names a metric that is gone");
 }
 
 #[test]
-fn metric_names_start_with_their_service_and_say_their_unit() {
-    for (prefix, metrics) in [
-        ("dueflow_stream_relay_", stream_relay::METRICS),
-        ("dueflow_dispatcher_", dispatcher::METRICS),
-        ("dueflow_confirmer_", confirmer::METRICS),
-    ] {
+fn metric_names_begin_with_dueflow_and_their_service_and_end_with_their_base_unit() {
+    let word = Regex::new("^[a-z]+(_[a-z]+)*$").unwrap();
+    let other_units = ["milli", "millis", "ms", "micros", "minutes", "hours", "days", "kb", "mib"];
+    for (prefix, metrics) in METRICS {
         for metric in metrics {
-            assert!(metric.name.starts_with(prefix), "{}", metric.name);
-            let total = metric.name.ends_with("_total");
-            assert_eq!(total, metric.kind() == "counter", "{}", metric.name);
+            let name = metric.name;
+            let process = name.strip_prefix("process_").filter(|_| prefix.is_empty());
+            assert!(name.starts_with("dueflow_") || process.is_some(), "{name}");
+            assert!(name.starts_with(prefix) && word.is_match(name), "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind() == "counter", "{name}");
+            assert!(metric.kind() != "histogram" || name.ends_with("_seconds"), "{name}");
+            let unit = name.trim_end_matches("_total").rsplit('_').next().unwrap();
+            assert!(!other_units.contains(&unit), "{name} is not in a base unit");
+            assert!(!name.contains("milli"), "{name} is not in a base unit");
+            let (label, values) = metric.label().unwrap_or(("none", &[]));
+            assert!(values.iter().chain([&label]).all(|text| word.is_match(text)), "{name}");
         }
+    }
+}
+
+#[test]
+fn every_series_is_on_the_page_with_0_before_anything_has_happened() {
+    let page = Metrics::install(&metrics()).unwrap().render();
+    for metric in metrics() {
+        let Metric { name, help, .. } = metric;
+        let count = if metric.kind() == "histogram" { "_count" } else { "" };
+        let series: Vec<_> = match metric.label() {
+            Some((label, all)) => all.iter().map(|one| format!("{{{label}=\"{one}\"}}")).collect(),
+            None => vec![String::new()],
+        };
+        if metric.is_zero_at_start() && !name.starts_with("process_") {
+            for series in series {
+                let line = format!("{name}{count}{series} 0");
+                assert!(page.lines().any(|at| at == line), "{line} is missing in\n{page}");
+            }
+        }
+        if page.contains(&format!("\n{name}")) {
+            let kind = format!("# HELP {name} {help}\n# TYPE {name} {}\n", metric.kind());
+            assert!(page.contains(&kind), "{kind} is missing in\n{page}");
+        }
+    }
+    let of = |name: &str| Samples::parse(&page).sum(name);
+    assert_eq!(of("dueflow_build_info"), 1.0);
+    for metric in process::ALL.iter().filter(|_| Path::new("/proc/self").exists()) {
+        assert!(of(metric.name) > 0.0 || metric.name == "process_cpu_seconds_total", "{metric:?}");
     }
 }
 

@@ -84,6 +84,7 @@ impl Gate {
             .per_second
             .map(|rate| Pace { interval: Duration::from_secs(1) / rate.max(1), next: now });
         let limit = Limit::new(settings.bounds, next_period(time_of_day, now), now);
+        events::limit(limit.get());
         let standing = Standing::new(settings.stop, settings.validity);
         let breaker = Breaker::NEW;
         let (under_way, trial_out, turn_out) = (0, false, false);

@@ -37,7 +37,7 @@ use crate::archive_lookup::Past;
 use crate::attempt::Attempts;
 use crate::calls::concurrency_limit::Bounds;
 use crate::calls::limiter::{Gate, GateSettings};
-use crate::in_hand::InHand;
+use crate::in_hand::Place;
 use crate::job::{Job, Received, sort};
 use crate::receiver::Worker;
 use crate::recorder::Done;
@@ -379,7 +379,7 @@ impl Stage {
         let mut received = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let place = Arc::clone(&self.worker.places).acquire_owned().await.unwrap();
-            received.push(Received { delivery, place: self.worker.in_hand.take(place) });
+            received.push(Received { delivery, place: Place::taken(place) });
         }
         received
     }
@@ -495,7 +495,6 @@ fn worker(outside: &Arc<Outside>, done: mpsc::Sender<Done>) -> Worker {
         queue,
         store,
         places: Arc::new(Semaphore::new(100)),
-        in_hand: InHand::default(),
         receiving: Calls::default(),
         claiming: Calls::default(),
         tasks: TaskTracker::new(),

@@ -6,5 +6,5 @@ use shared::telemetry::calls::{READ_UNITS, WRITE_UNITS};
 /// Write and read units, in this order.
 pub(crate) fn units(metrics: &Metrics) -> (f64, f64) {
     let samples = metrics.samples();
-    (samples.sum(WRITE_UNITS.name) / 1000.0, samples.sum(READ_UNITS.name) / 1000.0)
+    (samples.sum(WRITE_UNITS.name), samples.sum(READ_UNITS.name))
 }

@@ -4,7 +4,6 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 
 use super::attribute;
-use super::capacity::Units;
 use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
 use super::keys::due_shard_key;
@@ -57,7 +56,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Due(Box::new(error)))?;
-        calls::read("count", Units::of(output.consumed_capacity()));
+        calls::read("count", output.consumed_capacity());
         let counted = u64::try_from(output.count()).unwrap_or_default();
         Ok((counted, output.last_evaluated_key.map(Cursor)))
     }

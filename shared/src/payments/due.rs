@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::attribute;
-use super::capacity::Units;
 use super::error::PaymentsError;
 use super::item::{ItemAttributes, ItemError};
 use super::keys::{due_key, due_shard_key, partition_key, reference_from, sort_key};
@@ -120,7 +119,7 @@ impl DueTable for PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Due(Box::new(error)))?;
-        calls::read("due", Units::of(output.consumed_capacity()));
+        calls::read("due", output.consumed_capacity());
         let mut page = Vec::with_capacity(output.items().len());
         for entry in output.items() {
             match reference_from(entry) {
@@ -216,7 +215,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::ReadMany(Box::new(error)))?;
-        calls::read(operation, Units::of(output.consumed_capacity()));
+        calls::read(operation, output.consumed_capacity());
         // An item that is not there is left out of its table's list, but a list there is.
         let Some(responses) = output.responses else { return Err(PaymentsError::NoItems) };
         let read = responses.into_values().flatten();

@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use tokio::task::JoinSet;
 
 use super::attribute;
-use super::capacity::Units;
 use super::cursor::CursorError;
 use super::due_scan::{DueCursor, DueIndex, DueScan, Entry, Found};
 use super::error::PaymentsError;
@@ -77,7 +76,7 @@ impl PaymentsTable {
                 .send()
                 .await
                 .map_err(|error| PaymentsError::Due(Box::new(error)))?;
-            calls::read("due", Units::of(output.consumed_capacity()));
+            calls::read("due", output.consumed_capacity());
             sum += u64::try_from(output.count()).unwrap_or_default();
             match output.last_evaluated_key {
                 Some(last) => start = Some(last),
@@ -125,7 +124,7 @@ impl DueIndex for PaymentsTable {
                 .expression_attribute_values(":after", AttributeValue::S(after)),
         };
         let output = query.send().await.map_err(|error| PaymentsError::Due(Box::new(error)))?;
-        calls::read("due", Units::of(output.consumed_capacity()));
+        calls::read("due", output.consumed_capacity());
         let mut found = Found::default();
         for entry in output.items() {
             match (reference_from(entry), entry.text(attribute::DUE_KEY)) {

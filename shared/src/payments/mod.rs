@@ -4,7 +4,6 @@ pub mod archive;
 pub mod attribute;
 pub mod audit;
 mod blobs;
-mod capacity;
 mod change;
 pub mod contract;
 mod count;
@@ -26,7 +25,6 @@ mod stored_payment;
 mod table;
 mod upcoming;
 
-pub use capacity::Units;
 pub use change::{Change, FirstClaim, OperatorDecision, RightVersion};
 pub use cursor::CursorError;
 pub use due::{DUE_PAGE, DuePayments, DueTable};

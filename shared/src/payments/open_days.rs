@@ -11,7 +11,6 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::attribute;
-use super::capacity::Units;
 use super::due::DueTable;
 use super::due_index::COUNT_PAGE;
 use super::error::PaymentsError;
@@ -65,7 +64,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
-        calls::read("open_days", Units::of(output.consumed_capacity()));
+        calls::read("open_days", output.consumed_capacity());
         let mut page = OpenDaysPage {
             looked_at: u64::try_from(output.scanned_count()).unwrap_or_default(),
             ..OpenDaysPage::default()

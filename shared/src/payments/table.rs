@@ -11,7 +11,6 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 
 use super::attribute;
-use super::capacity::Units;
 use super::change::Change;
 use super::error::{BlobError, ChangeError, PaymentsError};
 use super::keys::{due_key, is_blob, partition_key, sort_key};
@@ -106,7 +105,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Write(Box::new(error)))?;
-        calls::written(operation, Units::of(output.consumed_capacity()));
+        calls::written(operation, output.consumed_capacity());
         let got = output.responses().len();
         if got != expected {
             return Err(PaymentsError::ResultCount { expected, got });
@@ -147,7 +146,7 @@ impl PaymentStore for PaymentsTable {
             .send()
             .await
             .map_err(|error| PaymentsError::Read(Box::new(error)))?;
-        calls::read("get", Units::of(output.consumed_capacity()));
+        calls::read("get", output.consumed_capacity());
         output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
     }
 

@@ -11,7 +11,6 @@ use std::str::FromStr;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::attribute;
-use super::capacity::Units;
 use super::cursor::{self, CursorError};
 use super::error::PaymentsError;
 use super::item::{ItemAttributes, ItemError};
@@ -149,7 +148,7 @@ impl PaymentsTable {
                 .expression_attribute_values(":status", text(status.to_string()));
         }
         let output = query.send().await.map_err(|error| PaymentsError::Account(Box::new(error)))?;
-        calls::read("upcoming", Units::of(output.consumed_capacity()));
+        calls::read("upcoming", output.consumed_capacity());
         let mut page = UpcomingPage::default();
         for item in output.items() {
             match StoredPayment::from_item(item) {

@@ -1,42 +1,66 @@
 //! Metrics that every service shares: what is asked of `DynamoDB` and SQS, which is what the
 //! bank pays for.
 
-use super::Metric;
-use crate::payments::Units;
+use aws_sdk_dynamodb::types::ConsumedCapacity;
 use domain::PaymentId;
 
+use super::Metric;
+
 /// Write units, from `ReturnConsumedCapacity`.
-pub const WRITE_UNITS: Metric = Metric::counter(
-    "dueflow_dynamodb_write_units_milli_total",
-    "Thousandths of write capacity units consumed on the payments table and its index, by operation",
+pub const WRITE_UNITS: Metric = Metric::float_counter(
+    "dueflow_dynamodb_write_capacity_units_total",
+    "Write capacity units consumed on the payments table and its index, by operation",
+)
+.by(
+    "operation",
+    &[
+        "blob",
+        "insert",
+        "claim",
+        "resume",
+        "settle",
+        "fail",
+        "replay",
+        "discard",
+        "cancel",
+        "withhold",
+        "not_done",
+        "dead_letter",
+        "archive",
+        "delete",
+    ],
 );
 /// Read units, from `ReturnConsumedCapacity`.
-pub const READ_UNITS: Metric = Metric::counter(
-    "dueflow_dynamodb_read_units_milli_total",
-    "Thousandths of read capacity units consumed on the payments table and its index, by operation",
-);
+pub const READ_UNITS: Metric = Metric::float_counter(
+    "dueflow_dynamodb_read_capacity_units_total",
+    "Read capacity units consumed on the payments table and its index, by operation",
+)
+.by("operation", &["get", "due", "upcoming", "open_days", "count", "blobs", "archive", "scan"]);
 /// Requests to SQS.
 pub const SQS_REQUESTS: Metric = Metric::counter(
     "dueflow_sqs_requests_total",
-    "Requests sent to SQS (one per batch, retries of the SDK not counted), by operation",
-);
+    "Requests sent to SQS (one per batch; retries of the SDK are not counted), by operation",
+)
+.by("operation", &["get_url", "send", "receive", "delete", "release", "extend", "count"]);
 /// Entries of a batch that SQS refused.
 pub const SQS_FAILED_ENTRIES: Metric = Metric::counter(
     "dueflow_sqs_failed_entries_total",
-    "Entries of a batch request that SQS refused and that were sent again, by operation",
-);
+    "Entries of batch requests that SQS refused and that are sent again, by operation",
+)
+.by("operation", &["send", "delete", "release", "extend"]);
 
 /// Settlements whose transaction id another payment has.
 pub const TRANSACTION_IDS_REUSED: Metric = Metric::counter(
     "dueflow_transaction_ids_reused_total",
-    "Settlements that came with the transaction id of another payment and did not count",
+    "Settlements ignored because they carry the transaction id of another payment",
 );
 
 /// Answers that say nothing of their payment.
 pub const UNUSABLE_ANSWERS: Metric = Metric::counter(
     "dueflow_transaction_unusable_answers_total",
-    "Calls to the transaction service without an answer in the contract's words: nothing is known of the payment",
-);
+    "Answers of the transaction service that do not say what became of the payment, by operation",
+)
+.by("operation", &["submit", "find"]);
 
 /// All of them.
 pub const ALL: &[Metric] = &[
@@ -48,20 +72,32 @@ pub const ALL: &[Metric] = &[
     UNUSABLE_ANSWERS,
 ];
 
-pub(crate) fn written(operation: &'static str, units: Units) {
-    WRITE_UNITS.add_for("operation", operation, units.milli());
+/// Counts what `DynamoDB` charged for a write, table and indexes together.
+pub(crate) fn written<'a>(
+    operation: &'static str,
+    consumed: impl IntoIterator<Item = &'a ConsumedCapacity>,
+) {
+    WRITE_UNITS.add_fraction_for(operation, units(consumed));
 }
 
-pub(crate) fn read(operation: &'static str, units: Units) {
-    READ_UNITS.add_for("operation", operation, units.milli());
+/// The same for a read.
+pub(crate) fn read<'a>(
+    operation: &'static str,
+    consumed: impl IntoIterator<Item = &'a ConsumedCapacity>,
+) {
+    READ_UNITS.add_fraction_for(operation, units(consumed));
+}
+
+fn units<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> f64 {
+    consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum()
 }
 
 pub(crate) fn sqs(operation: &'static str) {
-    SQS_REQUESTS.add_for("operation", operation, 1);
+    SQS_REQUESTS.add_for(operation, 1);
 }
 
 pub(crate) fn sqs_failed(operation: &'static str, entries: usize) {
-    SQS_FAILED_ENTRIES.add_for("operation", operation, entries as u64);
+    SQS_FAILED_ENTRIES.add_for(operation, entries as u64);
 }
 
 pub(crate) fn transaction_id_reused(transaction_id: &str, payment: PaymentId, other: PaymentId) {
@@ -71,7 +107,7 @@ pub(crate) fn transaction_id_reused(transaction_id: &str, payment: PaymentId, ot
 
 /// Counts an answer that is of no use; it is told unless it was lately (`None`).
 pub(crate) fn unusable_answer(operation: &'static str, reason: &str, untold: Option<u64>) {
-    UNUSABLE_ANSWERS.add_for("operation", operation, 1);
+    UNUSABLE_ANSWERS.add_for(operation, 1);
     if let Some(untold) = untold {
         tracing::warn!(
             operation,

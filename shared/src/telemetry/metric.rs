@@ -1,12 +1,13 @@
-//! Metrics by constant: a name, its help and its kind stand in one place, and the tables in
-//! the documents are tested against them.
+//! Metrics by constant: a name, its help, its kind and the values of its label stand in one
+//! place, and the tables in the documents are tested against them.
 
 use std::time::Duration;
 
-use metrics::Unit;
+use metrics::{Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::samples::Samples;
+use super::{calls, process};
 
 /// Bucket bounds for latencies in seconds: 1 ms to 30 s.
 const SECONDS: [f64; 14] =
@@ -16,47 +17,88 @@ const SECONDS: [f64; 14] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Counter,
+    /// The exporter's counters are integers: its gauge holds the sum, and the page calls it a
+    /// counter.
+    FloatCounter,
     Gauge,
+    MeasuredGauge,
     Seconds,
 }
 
-/// One metric of a service.
+/// One metric of a service, with one label at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
-    /// `<service>_<noun>_<unit>_total`, as Prometheus names go.
+    /// `dueflow_<service>_<noun>_<unit>_total`, as Prometheus names go.
     pub name: &'static str,
     /// What it counts, for people.
     pub help: &'static str,
     kind: Kind,
+    label: &'static str,
+    values: &'static [&'static str],
 }
 
 impl Metric {
-    /// A counter, which only grows.
-    #[must_use]
-    pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Counter }
+    const fn new(name: &'static str, help: &'static str, kind: Kind) -> Self {
+        Self { name, help, kind, label: "", values: &[] }
     }
 
-    /// A gauge, which goes up and down.
+    /// A counter, which only grows and is 0 from the start.
+    #[must_use]
+    pub const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, help, Kind::Counter)
+    }
+
+    /// A counter of fractions.
+    #[must_use]
+    pub const fn float_counter(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, help, Kind::FloatCounter)
+    }
+
+    /// A gauge, which goes up and down and is 0 from the start.
     #[must_use]
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Gauge }
+        Self::new(name, help, Kind::Gauge)
+    }
+
+    /// A gauge that is not on the page before it is set: until then 0 would be untrue.
+    #[must_use]
+    pub const fn measured_gauge(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, help, Kind::MeasuredGauge)
     }
 
     /// A histogram of durations in seconds.
     #[must_use]
     pub const fn seconds(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Seconds }
+        Self::new(name, help, Kind::Seconds)
+    }
+
+    /// The same with a label. All its values are on the page from the start, since an alert
+    /// sees no increase in a series that begins with 1.
+    #[must_use]
+    pub const fn by(self, label: &'static str, values: &'static [&'static str]) -> Self {
+        Self { label, values, ..self }
     }
 
     /// What Prometheus calls its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            Kind::Counter | Kind::FloatCounter => "counter",
+            Kind::Gauge | Kind::MeasuredGauge => "gauge",
             Kind::Seconds => "histogram",
         }
+    }
+
+    /// The name of its label, if it has one, and all values of it.
+    #[must_use]
+    pub fn label(&self) -> Option<(&'static str, &'static [&'static str])> {
+        (!self.values.is_empty()).then_some((self.label, self.values))
+    }
+
+    /// Whether it is on the page with 0 before its first event.
+    #[must_use]
+    pub const fn is_zero_at_start(&self) -> bool {
+        !matches!(self.kind, Kind::MeasuredGauge)
     }
 
     /// Adds to a counter without labels.
@@ -65,18 +107,28 @@ impl Metric {
     }
 
     /// Adds to the counter of one label value.
-    pub fn add_for(&self, label: &'static str, value: &'static str, count: u64) {
-        metrics::counter!(self.name, label => value).increment(count);
+    pub fn add_for(&self, value: &'static str, count: u64) {
+        metrics::counter!(self.name, self.listed(value)).increment(count);
     }
 
-    /// Sets a gauge.
+    /// Adds to the counter of fractions of one label value.
+    pub fn add_fraction_for(&self, value: &'static str, amount: f64) {
+        metrics::gauge!(self.name, self.listed(value)).increment(amount);
+    }
+
+    /// Sets a gauge, or the sum of a counter of fractions.
     pub fn set(&self, value: f64) {
         metrics::gauge!(self.name).set(value);
     }
 
     /// Sets the gauge of one label value.
-    pub fn set_for(&self, label: &'static str, of: &'static str, value: f64) {
-        metrics::gauge!(self.name, label => of).set(value);
+    pub fn set_for(&self, of: &'static str, value: f64) {
+        metrics::gauge!(self.name, self.listed(of)).set(value);
+    }
+
+    /// Adds to a gauge without labels; a negative amount takes away.
+    pub fn change(&self, by: f64) {
+        metrics::gauge!(self.name).increment(by);
     }
 
     /// Records a duration.
@@ -84,11 +136,34 @@ impl Metric {
         metrics::histogram!(self.name).record(duration.as_secs_f64());
     }
 
+    fn listed(&self, value: &'static str) -> Vec<Label> {
+        debug_assert!(self.values.contains(&value), "{}: no value {value} is listed", self.name);
+        vec![Label::from_static_parts(self.label, value)]
+    }
+
     fn describe(&self) {
         match self.kind {
             Kind::Counter => metrics::describe_counter!(self.name, self.help),
-            Kind::Gauge => metrics::describe_gauge!(self.name, self.help),
+            Kind::FloatCounter | Kind::Gauge | Kind::MeasuredGauge => {
+                metrics::describe_gauge!(self.name, self.help);
+            }
             Kind::Seconds => metrics::describe_histogram!(self.name, Unit::Seconds, self.help),
+        }
+    }
+
+    /// Puts every series of it on the page.
+    fn register(&self) {
+        let all: Vec<Vec<Label>> = match self.values {
+            [] => vec![Vec::new()],
+            values => values.iter().map(|value| self.listed(value)).collect(),
+        };
+        for labels in all {
+            match self.kind {
+                Kind::Counter => drop(metrics::counter!(self.name, labels)),
+                Kind::FloatCounter | Kind::Gauge => drop(metrics::gauge!(self.name, labels)),
+                Kind::Seconds => drop(metrics::histogram!(self.name, labels)),
+                Kind::MeasuredGauge => {}
+            }
         }
     }
 }
@@ -106,7 +181,8 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Installs the process's recorder and describes `own` and the shared metrics.
+    /// Installs the process's recorder, and puts every series of `own` and of the shared
+    /// metrics on the page.
     ///
     /// # Errors
     /// A recorder is installed already.
@@ -114,9 +190,11 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .install_recorder()?;
-        for metric in own.iter().chain(super::calls::ALL) {
+        for metric in own.iter().chain(calls::ALL) {
             metric.describe();
+            metric.register();
         }
+        process::ALL.iter().for_each(Metric::describe);
         Ok(Self { handle })
     }
 
@@ -129,11 +207,39 @@ impl Metrics {
     /// The page Prometheus scrapes.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        process::measure();
+        let page = self.handle.render();
+        let counters = calls::ALL.iter().chain(process::ALL);
+        counters.filter(|metric| metric.kind == Kind::FloatCounter).fold(page, |page, metric| {
+            let line = |kind: &str| format!("# TYPE {} {kind}\n", metric.name);
+            page.replacen(&line("gauge"), &line("counter"), 1)
+        })
     }
 
     /// Moves recorded histogram samples on; called every few seconds by the admin port.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::ConsumedCapacity;
+
+    use super::*;
+
+    #[test]
+    fn capacity_units_are_a_counter_whose_sum_is_exact_to_a_tenth() {
+        let metrics = Metrics::install(&[]).unwrap();
+        let consumed = |units| ConsumedCapacity::builder().capacity_units(units).build();
+        for _ in 0..100_000 {
+            calls::written("discard", [&consumed(0.1), &consumed(1.5)]);
+        }
+        let page = metrics.render();
+        let name = calls::WRITE_UNITS.name;
+        assert!(page.contains(&format!("# TYPE {name} counter\n")), "{page}");
+        let series = format!("{name}{{operation=\"discard\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
+        assert!((value.parse::<f64>().unwrap() - 160_000.0).abs() < 0.01, "{value}");
     }
 }

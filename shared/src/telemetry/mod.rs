@@ -4,6 +4,7 @@ pub mod admin;
 pub mod calls;
 mod logs;
 mod metric;
+pub mod process;
 mod rarely;
 mod readiness;
 mod samples;

@@ -18,6 +18,7 @@ mod import_batches;
 mod imports;
 mod large;
 mod lifecycle;
+mod metrics;
 mod outage;
 mod payments;
 mod preflight;

@@ -3,7 +3,6 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::super::attribute;
-use super::super::capacity::Units;
 use super::super::due::DUE_PAGE;
 use super::super::item::ItemAttributes;
 use super::super::keys::{due_shard_key, reference_from};
@@ -58,7 +57,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| ArchiveError::Query(Box::new(error)))?;
-        calls::read("due", Units::of(output.consumed_capacity()));
+        calls::read("due", output.consumed_capacity());
         let mut page = DueEntryPage { entries: Vec::new(), unreadable: Vec::new(), next: None };
         for item in output.items() {
             match entry(item) {

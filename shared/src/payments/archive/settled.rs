@@ -3,7 +3,6 @@
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::super::attribute;
-use super::super::capacity::Units;
 use super::super::item::ItemAttributes;
 use super::super::keys::reference_from;
 use super::super::table::{Cursor, PaymentsTable};
@@ -47,7 +46,7 @@ impl PaymentsTable {
             .send()
             .await
             .map_err(|error| ArchiveError::Scan(Box::new(error)))?;
-        calls::read("scan", Units::of(output.consumed_capacity()));
+        calls::read("scan", output.consumed_capacity());
         let settled = output.items().iter().filter_map(|item| {
             let transaction_id = item.text(attribute::TRANSACTION_ID)?.to_owned();
             Some(SettledPayment { reference: reference_from(item).ok(), transaction_id })

@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::super::attribute;
-use super::super::capacity::Units;
 use super::super::due::{DuePayments, DueTable};
 use super::super::error::PaymentsError;
 use super::super::keys::{partition_key, reference_from};
@@ -92,7 +91,7 @@ impl ArchiveTable {
             .send()
             .await
             .map_err(|error| ArchiveError::Query(Box::new(error)))?;
-        calls::read("archive", Units::of(output.consumed_capacity()));
+        calls::read("archive", output.consumed_capacity());
         let found = output.items().iter().map(reference_from).collect::<Result<_, _>>();
         found.map_err(|error| ArchiveError::Archive(PaymentsError::Item(error)))
     }
@@ -128,7 +127,7 @@ impl ArchiveTable {
             .send()
             .await
             .map_err(|error| ArchiveError::Query(Box::new(error)))?;
-        calls::read("archive", Units::of(output.consumed_capacity()));
+        calls::read("archive", output.consumed_capacity());
         let page = output.items().iter().map(StoredPayment::from_item).collect::<Result<_, _>>();
         let page = page.map_err(|error| ArchiveError::Archive(PaymentsError::Item(error)))?;
         Ok((page, output.last_evaluated_key.map(Cursor)))
