@@ -1,7 +1,7 @@
-//! The engine with what it lacks: a lock, a clock, a timer, and bells for those who wait.
+//! The engine with what it lacks: a lock, a clock, a timer, and wake-ups for waiting polls.
 //!
 //! The lock is held for one call of the engine and never across an await. When messages become
-//! receivable on a queue, its bell wakes one waiting poll, which wakes the next if it leaves any.
+//! receivable on a queue, it wakes one waiting poll, which wakes the next if it leaves any.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +30,8 @@ struct State {
     engine: Engine,
     /// Whether anything was called since the engine was last copied.
     called: bool,
-    /// A bell for each queue that was ever waited for.
-    bells: HashMap<Arc<str>, Arc<Notify>>,
+    /// Wakes polls: one for each queue that was ever waited for.
+    notifiers: HashMap<Arc<str>, Arc<Notify>>,
     /// When the timer goes off.
     armed: Option<Millis>,
 }
@@ -43,7 +43,12 @@ impl Shell {
             endpoint,
             account,
             clock,
-            state: Mutex::new(State { engine, called: false, bells: HashMap::new(), armed: None }),
+            state: Mutex::new(State {
+                engine,
+                called: false,
+                notifiers: HashMap::new(),
+                armed: None,
+            }),
             calls: Mutex::default(),
             rearm: Notify::new(),
         }
@@ -88,7 +93,7 @@ impl Shell {
         result
     }
 
-    /// Receives, or returns the bell to wait for before asking again.
+    /// Receives, or returns the notifier to wait for before asking again.
     pub(crate) fn poll(
         &self,
         queue: &str,
@@ -101,11 +106,11 @@ impl Shell {
         if !deliveries.is_empty() {
             return Ok(Ok(deliveries));
         }
-        let bell = match state.bells.get(queue) {
-            Some(bell) => bell,
-            None => state.bells.entry(queue.into()).or_default(),
+        let notifier = match state.notifiers.get(queue) {
+            Some(notifier) => notifier,
+            None => state.notifiers.entry(queue.into()).or_default(),
         };
-        Ok(Err(Arc::clone(bell)))
+        Ok(Err(Arc::clone(notifier)))
     }
 
     /// A copy of the engine, if anything was called since the last one.
@@ -116,8 +121,8 @@ impl Shell {
 
     /// Lets all who wait for a queue look at it anew: it is gone.
     pub(crate) fn dismiss(&self, queue: &str) {
-        if let Some(bell) = self.lock().bells.remove(queue) {
-            bell.notify_waiters();
+        if let Some(notifier) = self.lock().notifiers.remove(queue) {
+            notifier.notify_waiters();
         }
     }
 
@@ -146,8 +151,8 @@ impl Shell {
     fn wake(&self, state: &mut State) {
         state.called = true;
         for queue in state.engine.take_available() {
-            if let Some(bell) = state.bells.get(&queue) {
-                bell.notify_one();
+            if let Some(notifier) = state.notifiers.get(&queue) {
+                notifier.notify_one();
             }
         }
         if let Some(next) = state.engine.next_wakeup()

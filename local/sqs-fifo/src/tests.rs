@@ -206,12 +206,12 @@ async fn one_batch_of_ten_groups_wakes_ten_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_is_dropped_takes_nothing_and_its_bell_rings_for_the_next() {
+async fn a_poll_that_is_dropped_takes_nothing_and_the_next_one_is_woken() {
     let shell = start().await;
     let begin = Instant::now();
     let first = poll(&shell, "q.fifo").await;
     let second = poll(&shell, "q.fifo").await;
-    // The bell rings for the first poll, which is dropped before it can run.
+    // The first poll is woken, and dropped before it can run.
     send(&shell, "a", "a1").await;
     first.abort();
     assert_eq!(body(second).await.as_deref(), Some("a1"));

@@ -3,29 +3,27 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{asynchronous::Accepted, entry::Record};
-
 /// The members of a payment that an answer repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Echo {
     pub(crate) payment_id: Box<str>,
     pub(crate) amount: i64,
-    pub(crate) currency: Letters,
+    pub(crate) currency: CurrencyCode,
 }
 
 /// Three capital letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Letters([u8; 3]);
+pub(crate) struct CurrencyCode([u8; 3]);
 
-impl Letters {
-    fn of(currency: &str) -> Self {
+impl CurrencyCode {
+    pub(crate) fn of(currency: &str) -> Self {
         let mut letters = [b'X'; 3];
         letters.iter_mut().zip(currency.bytes()).for_each(|(letter, byte)| *letter = byte);
         Self(letters)
     }
 }
 
-impl Serialize for Letters {
+impl Serialize for CurrencyCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&String::from_utf8_lossy(&self.0))
     }
@@ -33,33 +31,19 @@ impl Serialize for Letters {
 
 /// The same, as it is remembered of a million payments: without the id when that is the key.
 #[derive(Clone, Debug)]
-pub(crate) struct Brief {
+pub(crate) struct StoredEcho {
     payment_id: Option<Box<str>>,
     amount: i64,
-    currency: Letters,
+    currency: CurrencyCode,
 }
 
-impl Brief {
-    pub(crate) fn of(record: &Record) -> Self {
-        Self {
-            payment_id: record.payment_id.clone(),
-            amount: record.entry.amount,
-            currency: Letters::of(&record.entry.currency),
-        }
+impl StoredEcho {
+    pub(crate) fn new(payment_id: Option<Box<str>>, amount: i64, currency: &str) -> Self {
+        Self { payment_id, amount, currency: CurrencyCode::of(currency) }
     }
 
     pub(crate) fn echo(&self, key: &str) -> Echo {
         let payment_id = self.payment_id.clone().unwrap_or_else(|| key.into());
         Echo { payment_id, amount: self.amount, currency: self.currency }
-    }
-}
-
-impl From<&Accepted> for Echo {
-    fn from(accepted: &Accepted) -> Self {
-        Self {
-            payment_id: accepted.payment_id.as_str().into(),
-            amount: accepted.amount,
-            currency: Letters::of(&accepted.currency),
-        }
     }
 }

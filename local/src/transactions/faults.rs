@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{answer::SettledAt, door::Reach, gate::Capacity, stable_hash::StableHash};
+use super::{
+    availability::Availability, settled_at::SettledAt, stable_hash::StableHash,
+    worker_pool::Capacity,
+};
 
 /// The fault switches. The default is a service without faults.
 ///
@@ -27,18 +30,18 @@ pub struct Faults {
     /// The service forgets a key that long after its payment was settled (or
     /// rejected in the asynchronous way). `None`: never.
     pub forget_keys_after: Option<Duration>,
-    /// Payments are taken with 202 and their results sent by callback. `None`:
+    /// Payments are accepted with 202 and their results sent by callback. `None`:
     /// each is settled or rejected before its answer.
     pub asynchronous: Option<Asynchronous>,
     /// How many requests are served at a time. `None`: all.
     pub capacity: Option<Capacity>,
     /// Whether the service can be reached.
-    pub reach: Reach,
+    pub availability: Availability,
     /// Makes the draws of one run differ from those of another.
     pub seed: u64,
 }
 
-/// How the service takes payments and sends results later.
+/// How the service accepts payments and sends results later.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Asynchronous {
     /// Time from the 202 to the result, the latency not counted.

@@ -1,4 +1,4 @@
-//! The book: one line per settlement, appended before the answer is sent, and
+//! The journal: one line per settlement, appended before the answer is sent, and
 //! never rewritten.
 
 use std::{
@@ -9,13 +9,13 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::entry::Entry;
+use super::journal_entry::JournalEntry;
 use super::journal_reader::{JournalError, JournalReader, TornLine};
 
 /// Bytes of one line. A line of the longest ids, each character escaped, is shorter.
 const LINE_LIMIT: u64 = 16 * 1024;
 
-/// An append-only file of JSON lines, one [`Entry`] each. (What is taken in the
+/// An append-only file of JSON lines, one [`JournalEntry`] each. (What is accepted in the
 /// asynchronous mode is written down in the same way, in a file of its own.)
 ///
 /// A line is one write call into the page cache: it outlives the process, not
@@ -36,7 +36,7 @@ impl Journal {
     /// # Errors
     /// A file that cannot be opened or read is the last item. A whole line that
     /// is not an entry is an item of its own and the lines after it follow.
-    pub fn read(path: &Path) -> impl Iterator<Item = Result<Entry, JournalError>> + use<> {
+    pub fn read(path: &Path) -> impl Iterator<Item = Result<JournalEntry, JournalError>> + use<> {
         let (lines, failure) = match File::open(path) {
             Ok(file) => (Some(JournalReader::new(path, file, LINE_LIMIT)), None),
             Err(source) => {
@@ -101,24 +101,24 @@ mod tests {
 
     use super::*;
     use crate::transactions::{
-        entry::Record,
         instruction::{IdempotencyKey, Instruction},
+        journal_entry::JournalRecord,
     };
 
-    fn record(key: &str) -> Record {
+    fn record(key: &str) -> JournalRecord {
         let body = format!(
             r#"{{"payment_id":"{key}","account_id":"a","beneficiary_id":"b","amount":12,
                 "currency":"EUR","scheduled_date":"2026-03-01"}}"#
         );
         let instruction = Instruction::parse(body.as_bytes()).unwrap();
-        Record::new(&IdempotencyKey::parse(key).unwrap(), instruction)
+        JournalRecord::new(&IdempotencyKey::parse(key).unwrap(), instruction)
     }
 
     /// A journal of three entries, its writer gone.
     fn journal_of_three() -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        let (mut journal, torn) = Journal::open(&path, |_: Record| panic!("new")).unwrap();
+        let (mut journal, torn) = Journal::open(&path, |_: JournalRecord| panic!("new")).unwrap();
         assert_eq!(torn, None);
         for key in ["one", "two", "three"] {
             journal.append(&record(key)).unwrap();
@@ -163,7 +163,8 @@ mod tests {
             assert!(read.last().unwrap().as_ref().unwrap_err().ends_with("is torn"), "{read:?}");
 
             let mut recalled = 0;
-            let (mut journal, torn) = Journal::open(&path, |_: Record| recalled += 1).unwrap();
+            let (mut journal, torn) =
+                Journal::open(&path, |_: JournalRecord| recalled += 1).unwrap();
             let torn = torn.unwrap();
             assert_eq!(torn.offset, kept as u64);
             assert_eq!(torn.text.as_bytes(), &whole[kept..length]);
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(read[0], Ok("one".to_owned()));
         assert!(read[1].as_ref().unwrap_err().ends_with("line 2 is not an entry"));
         assert_eq!(read[2], Ok("three".to_owned()));
-        let refused = Journal::open(&path, |_: Record| {}).unwrap_err();
+        let refused = Journal::open(&path, |_: JournalRecord| {}).unwrap_err();
         assert!(matches!(refused, JournalError::Corrupt { line: 2, .. }));
     }
 
@@ -195,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("zeros");
         fs::write(&path, vec![0; 1 << 20]).unwrap();
-        let refused = Journal::open(&path, |_: Record| {}).unwrap_err();
+        let refused = Journal::open(&path, |_: JournalRecord| {}).unwrap_err();
         assert!(matches!(refused, JournalError::TooLong { line: 1, .. }));
         assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 20);
     }
@@ -203,13 +204,13 @@ mod tests {
     #[test]
     fn a_journal_has_one_writer_at_a_time() {
         let (_folder, path) = journal_of_three();
-        let (first, _) = Journal::open(&path, |_: Record| {}).unwrap();
+        let (first, _) = Journal::open(&path, |_: JournalRecord| {}).unwrap();
         assert!(matches!(
-            Journal::open(&path, |_: Record| {}).unwrap_err(),
+            Journal::open(&path, |_: JournalRecord| {}).unwrap_err(),
             JournalError::InUse { .. }
         ));
         drop(first);
-        assert!(Journal::open(&path, |_: Record| {}).is_ok());
+        assert!(Journal::open(&path, |_: JournalRecord| {}).is_ok());
     }
 
     #[test]
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn after_a_write_that_failed_nothing_more_is_settled() {
         let (_folder, path) = journal_of_three();
-        let (mut journal, _) = Journal::open(&path, |_: Record| {}).unwrap();
+        let (mut journal, _) = Journal::open(&path, |_: JournalRecord| {}).unwrap();
         journal.file = File::open(&path).unwrap();
         assert!(matches!(journal.append(&record("four")), Err(JournalError::Write(_))));
         assert!(matches!(journal.append(&record("four")), Err(JournalError::Closed)));

@@ -2,53 +2,59 @@
 //! loopback that settles payments, remembers idempotency keys, keeps an
 //! append-only journal and misbehaves on demand.
 //!
-//! The contract is `docs/transaction-service.yaml`. One request passes through
-//! these files, each of which holds one idea:
+//! The contract is `docs/transaction-service.yaml`.
 //!
-//! | file | idea |
+//! | file | what it holds |
 //! |---|---|
-//! | `server` | starting, changing faults while running, stopping at once |
-//! | `line`, `door` | a connection that dies when the service stops or is down |
-//! | `gate` | how many requests are served at a time, and who waits |
-//! | `routes` | HTTP in, HTTP out |
-//! | `instruction` | parsing is the only way in |
-//! | `desk` | the decision: known, rejected, settled, taken, or settled and never answered |
-//! | `asynchronous` | payments that are taken now and end later, with a callback |
-//! | `faults` | what goes wrong, and for which share of requests or keys |
-//! | `keys` | what the service remembers of each settled payment |
-//! | `book` | what is written and what is remembered, changed together |
-//! | `journal`, `entry` | the file that is written before any answer |
-//! | `answer`, `refusal`, `echo` | what goes out, and what of the payment it repeats |
-//! | `stopwatch` | how long requests waited and were served |
-//! | `stable_hash` | the same draw for the same key, on every machine |
+//! | `service` | starting, changing faults while running, stopping at once |
+//! | `availability`, `connection` | connections that are cut when the service stops or is down |
+//! | `worker_pool` | how many requests are served at a time, and which wait |
+//! | `routes` | HTTP requests and answers |
+//! | `instruction` | the body and key of a submission; parsing is the only way in |
+//! | `handler` | the decision: replayed, rejected, settled, accepted, or never answered |
+//! | `faults`, `stable_hash` | what goes wrong, for which share of requests or keys, repeatably |
+//! | `store` | what is written and what is remembered, changed together |
+//! | `journal`, `journal_entry`, `journal_reader` | the file that is written before any answer |
+//! | `settled_keys` | what is remembered of each settled payment |
+//! | `acceptance`, `accepted_log`, `accepted_payments` | payments accepted with 202 that end later |
+//! | `webhook_event`, `delivery_queue`, `callback`, `webhook_sender` | their results, sent and sent again |
+//! | `answer`, `refusal`, `echo`, `settled_at` | what goes out, and what of the payment it repeats |
+//! | `timings` | how long requests waited and were served |
 
+mod acceptance;
+mod accepted_log;
+mod accepted_payments;
 mod answer;
-mod asynchronous;
-mod book;
-mod desk;
-mod door;
+mod availability;
+mod callback;
+mod connection;
+mod delivery_queue;
 mod echo;
-mod entry;
 mod faults;
-mod gate;
+mod handler;
 mod instruction;
 mod journal;
+mod journal_entry;
 mod journal_reader;
-mod keys;
-mod line;
 mod refusal;
 mod routes;
-mod server;
+mod service;
+mod settled_at;
+mod settled_keys;
 mod stable_hash;
-mod stopwatch;
+mod store;
+mod timings;
+mod webhook_event;
+mod webhook_sender;
+mod worker_pool;
 
-pub use answer::SettledAt;
-pub use asynchronous::{Callback, CallbackError};
-pub use door::Reach;
-pub use entry::Entry;
+pub use availability::Availability;
+pub use callback::{Callback, CallbackError};
 pub use faults::{Asynchronous, Faults};
-pub use gate::Capacity;
 pub use journal::Journal;
+pub use journal_entry::JournalEntry;
 pub use journal_reader::{JournalError, TornLine};
-pub use server::{Requests, StartError, TransactionService};
-pub use stopwatch::Serving;
+pub use service::{Requests, StartError, TransactionService};
+pub use settled_at::SettledAt;
+pub use timings::RequestTiming;
+pub use worker_pool::Capacity;

@@ -7,8 +7,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::journal_reader::JournalError;
 use super::{answer::Status, echo::Echo};
-use crate::transactions::journal_reader::JournalError;
 
 /// Seconds after which a request that found the queue full may come again.
 const RETRY_SOON: &str = "1";
@@ -30,7 +30,7 @@ pub(crate) enum Refusal {
     KeyReused,
     #[error("the beneficiary's bank takes no payments for this account")]
     RejectedByBeneficiaryBank,
-    /// It was taken with 202 before: the answer says so.
+    /// It was accepted with 202 before: the answer says so.
     #[error("the beneficiary's bank takes no payments for this account")]
     RejectedSince(Echo),
     #[error("the service is out of order for a moment; nothing was done")]
@@ -77,12 +77,12 @@ struct ErrorBody {
     code: &'static str,
     reason: String,
     #[serde(flatten)]
-    taken: Option<Taken>,
+    taken: Option<RejectedAfterAcceptance>,
 }
 
-/// What the answer for a payment says beside that was taken and rejected since.
+/// What the answer also says of a payment that was accepted and rejected since.
 #[derive(Serialize)]
-struct Taken {
+struct RejectedAfterAcceptance {
     #[serde(flatten)]
     echo: Echo,
     status: Status,
@@ -97,7 +97,9 @@ impl IntoResponse for Refusal {
         let reason = self.to_string();
         let soon = matches!(self, Self::Overloaded);
         let taken = match self {
-            Self::RejectedSince(echo) => Some(Taken { echo, status: Status::Rejected }),
+            Self::RejectedSince(echo) => {
+                Some(RejectedAfterAcceptance { echo, status: Status::Rejected })
+            }
             _ => None,
         };
         let body = (status, Json(ErrorBody { code, reason, taken }));

@@ -13,9 +13,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    answer::Acceptance,
-    desk::{Desk, Served, Sought, Visit},
+    answer::AcceptedAnswer,
     echo::Echo,
+    handler::{AdmittedRequest, LookupResult, RequestHandler, SubmissionResult},
     instruction::{IdempotencyKey, Instruction},
     refusal::Refusal,
 };
@@ -27,33 +27,37 @@ const BODY_LIMIT: usize = 64 * 1024;
 type BodyRead = Result<Bytes, BytesRejection>;
 
 /// The whole service, as `docs/transaction-service.yaml` describes it.
-pub(crate) fn routes(desk: Arc<Desk>) -> Router {
+pub(crate) fn routes(handler: Arc<RequestHandler>) -> Router {
     Router::new()
         .route("/v1/transactions", get(find).post(settle))
         .route("/healthz", get(healthy))
         .fallback(async || Refusal::NoSuchPath)
         .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(desk)
+        .with_state(handler)
 }
 
-async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRead) -> Response {
-    let visit = match desk.let_in().await {
-        Ok(visit) => visit,
+async fn settle(
+    State(handler): State<Arc<RequestHandler>>,
+    headers: HeaderMap,
+    body: BodyRead,
+) -> Response {
+    let request = match handler.admit_request().await {
+        Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    let served = serve_now(&desk, &visit, &headers, body);
-    pause(visit.faults.latency).await;
-    desk.answered(&visit);
+    let served = serve_now(&handler, &request, &headers, body);
+    pause(request.faults.latency).await;
+    handler.answered(&request);
     match served {
-        Ok(Served::SettledNow(settlement)) => {
+        Ok(SubmissionResult::Settled(settlement)) => {
             (StatusCode::CREATED, Json(settlement)).into_response()
         }
-        Ok(Served::SettledBefore(settlement)) => Json(settlement).into_response(),
-        Ok(Served::UnderWay(echo)) => accepted(echo),
-        Ok(Served::Unheard) => {
+        Ok(SubmissionResult::Replayed(settlement)) => Json(settlement).into_response(),
+        Ok(SubmissionResult::UnderWay(echo)) => accepted(echo),
+        Ok(SubmissionResult::AnswerLost) => {
             // Its worker goes on to others.
-            drop(visit);
+            drop(request);
             // Dropped when the client goes away or the service stops.
             future::pending().await
         }
@@ -62,16 +66,16 @@ async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: BodyRea
 }
 
 fn serve_now(
-    desk: &Desk,
-    visit: &Visit,
+    handler: &RequestHandler,
+    request: &AdmittedRequest,
     headers: &HeaderMap,
     body: BodyRead,
-) -> Result<Served, Refusal> {
-    visit.admit()?;
+) -> Result<SubmissionResult, Refusal> {
+    request.draw_unavailable()?;
     let body = body.map_err(unreadable)?;
     let key = IdempotencyKey::from_headers(headers)?;
     let instruction = Instruction::parse(&body)?;
-    desk.serve(&visit.faults, key, instruction)
+    handler.serve(&request.faults, key, instruction)
 }
 
 #[derive(Deserialize)]
@@ -79,29 +83,29 @@ struct Question {
     idempotency_key: String,
 }
 
-async fn find(State(desk): State<Arc<Desk>>, uri: axum::http::Uri) -> Response {
-    let visit = match desk.let_in().await {
-        Ok(visit) => visit,
+async fn find(State(handler): State<Arc<RequestHandler>>, uri: axum::http::Uri) -> Response {
+    let request = match handler.admit_request().await {
+        Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    let found = visit.admit().and_then(|()| {
+    let found = request.draw_unavailable().and_then(|()| {
         let Query(question) =
             Query::<Question>::try_from_uri(&uri).map_err(|_| Refusal::MalformedQuery)?;
         let key =
             IdempotencyKey::parse(&question.idempotency_key).ok_or(Refusal::MalformedQuery)?;
-        desk.find(&visit.faults, &key)
+        handler.find(&request.faults, &key)
     });
-    pause(visit.faults.latency).await;
-    desk.answered(&visit);
+    pause(request.faults.latency).await;
+    handler.answered(&request);
     match found {
-        Ok(Sought::Settled(settlement)) => Json(settlement).into_response(),
-        Ok(Sought::UnderWay(echo)) => accepted(echo),
+        Ok(LookupResult::Settled(settlement)) => Json(settlement).into_response(),
+        Ok(LookupResult::UnderWay(echo)) => accepted(echo),
         Err(refusal) => refusal.into_response(),
     }
 }
 
 fn accepted(echo: Echo) -> Response {
-    (StatusCode::ACCEPTED, Json(Acceptance::of(echo))).into_response()
+    (StatusCode::ACCEPTED, Json(AcceptedAnswer::of(echo))).into_response()
 }
 
 /// Says that the service runs, whatever its faults: a demo waits for it.

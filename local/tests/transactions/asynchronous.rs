@@ -1,4 +1,4 @@
-//! Payments that are taken with 202: one key has one result, whatever happens.
+//! Payments that are accepted with 202: one key has one result, whatever happens.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn under_way() -> Answer {
 async fn a_payment_is_written_down_taken_and_settled_later() {
     let bank = Bank::open(soon()).await;
     assert_eq!(bank.post("k", &payment(100)).await, under_way());
-    assert!(bank.intake().contains(r#"{"step":"accepted","transaction_id":""#));
+    assert!(bank.accepted_log().contains(r#"{"step":"accepted","transaction_id":""#));
     let settled = bank.ended_under("k").await;
     assert_eq!((settled.status, settled.body["status"].as_str()), (200, Some("settled")));
     assert_eq!(bank.post("k", &payment(100)).await, settled);
@@ -54,7 +54,7 @@ async fn a_repeated_request_takes_nothing_again_in_either_mode() {
         assert_eq!(refused.body["code"], "idempotency_key_reused");
     }
     assert_eq!((bank.service.under_way(), bank.service.settled()), (1, 0));
-    assert_eq!(bank.intake().lines().count(), 1);
+    assert_eq!(bank.accepted_log().lines().count(), 1);
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn an_asynchronous_rejection_is_final_and_can_be_asked_for() {
     let rejected = bank.ended_under("k").await;
     assert_eq!(rejected.status, 422);
     assert_eq!(rejected.body["code"], "rejected_by_beneficiary_bank");
-    // Unlike one in answer to a request, it says that the payment was taken.
+    // Unlike one in answer to a request, it says that the payment was accepted.
     assert_eq!(rejected.body["status"], "rejected");
     assert_echo(&rejected.body, 100);
     for faults in [soon(), Faults::default()] {
@@ -86,7 +86,7 @@ async fn a_lost_answer_is_taken_and_the_retry_hears_of_it() {
     let body = payment(100);
     tokio::select! {
         answer = bank.post("k", &body) => panic!("answered: {answer:?}"),
-        () = bank.until("taken", |bank| bank.service.under_way() == 1) => {}
+        () = bank.until("accepted", |bank| bank.service.under_way() == 1) => {}
     }
     assert_eq!(bank.post("k", &payment(100)).await, under_way());
     assert_eq!(bank.service.under_way(), 1);
@@ -114,18 +114,18 @@ async fn payments_that_were_under_way_end_after_a_restart() {
 async fn a_torn_acceptance_was_never_answered_and_is_cut_off_at_the_start() {
     let bank = Bank::open(never()).await;
     bank.post("k1", &payment(100)).await;
-    let whole = bank.intake();
+    let whole = bank.accepted_log();
     bank.post("k2", &payment(100)).await;
-    let torn = &bank.intake()[..whole.len() + 40];
+    let torn = &bank.accepted_log()[..whole.len() + 40];
     let (journal, folder) = (bank.journal, bank.folder);
     bank.service.stop().await;
-    let intake = journal.with_extension("accepted.jsonl");
-    std::fs::write(&intake, torn).unwrap();
+    let accepted_log = journal.with_extension("accepted.jsonl");
+    std::fs::write(&accepted_log, torn).unwrap();
 
     let bank = Bank::open_on(journal, folder, Faults::default()).await;
     assert_eq!(bank.ended_under("k1").await.status, 200);
     assert_eq!(bank.get("k2").await.status, 404);
-    assert_eq!(bank.intake()[..whole.len()], whole);
+    assert_eq!(bank.accepted_log()[..whole.len()], whole);
     assert_eq!(bank.post("k2", &payment(100)).await.status, 201);
 }
 

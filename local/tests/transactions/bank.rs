@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use local::transactions::{Entry, Faults, Journal, TransactionService};
+use local::transactions::{Faults, Journal, JournalEntry, TransactionService};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, time::timeout};
@@ -58,7 +58,7 @@ impl Bank {
         send(self.client.get(url)).await
     }
 
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<JournalEntry> {
         Journal::read(&self.journal).collect::<Result<_, _>>().unwrap()
     }
 
@@ -76,7 +76,7 @@ impl Bank {
     }
 
     /// What the service wrote beside its journal.
-    pub(crate) fn intake(&self) -> String {
+    pub(crate) fn accepted_log(&self) -> String {
         std::fs::read_to_string(self.journal.with_extension("accepted.jsonl")).unwrap_or_default()
     }
 
@@ -114,7 +114,7 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
         assert!(CONTRACT.contains(&format!("\"{status}\":")), "{status} is not in the contract");
         assert!(CONTRACT.contains(code), "{code} is not in the contract");
         assert!(!body["reason"].as_str().expect("an error has a reason").is_empty());
-        // Exactly these members, unless it tells of a payment that was taken.
+        // Exactly these members, unless it tells of a payment that was accepted.
         let members = if body["status"] == "rejected" { 6 } else { 2 };
         assert_eq!(body.as_object().unwrap().len(), members);
     }

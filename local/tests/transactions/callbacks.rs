@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::{
     asynchronous::{never, soon},
     bank::{Bank, payment},
-    receiver::{Letter, Reaction, Receiver, SECRET},
+    receiver::{Reaction, Receiver, SECRET, WebhookEvent},
 };
 
 fn callback(receivers: &[&Receiver]) -> Option<Callback> {
@@ -25,7 +25,7 @@ async fn nobodys_url() -> String {
 
 impl Bank {
     async fn calls_closed(&self, count: usize) {
-        let closed = |bank: &Self| bank.intake().matches(r#"{"step":"closed""#).count();
+        let closed = |bank: &Self| bank.accepted_log().matches(r#"{"step":"closed""#).count();
         self.until("closed", |bank| closed(bank) == count).await;
     }
 }
@@ -36,10 +36,10 @@ async fn a_settlement_is_called_back_with_a_signature_that_holds() {
     let bank = Bank::open(soon()).await;
     bank.service.set_callback(callback(&[&receiver])).unwrap();
     bank.post("k", &payment(100)).await;
-    let letter = receiver.received(1).await.remove(0);
+    let event = receiver.received(1).await.remove(0);
     let settled = bank.get("k").await;
     assert_eq!(
-        letter.body,
+        event.body,
         json!({
             "type": "transaction.settled",
             "timestamp": settled.body["settled_at"],
@@ -62,12 +62,12 @@ async fn a_rejection_is_called_back_with_code_and_reason() {
     let bank = Bank::open(Faults { reject: 1.0, ..soon() }).await;
     bank.service.set_callback(callback(&[&receiver])).unwrap();
     bank.post("k", &payment(100)).await;
-    let letter = receiver.received(1).await.remove(0);
+    let event = receiver.received(1).await.remove(0);
     let rejected = bank.get("k").await.body;
-    assert_eq!(letter.body["type"], "transaction.rejected");
-    assert!(letter.body["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(event.body["type"], "transaction.rejected");
+    assert!(event.body["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(
-        letter.body["data"],
+        event.body["data"],
         json!({
             "payment_id": "p-1",
             "account_id": "a-1",
@@ -81,39 +81,39 @@ async fn a_rejection_is_called_back_with_code_and_reason() {
 }
 
 #[tokio::test]
-async fn a_letter_is_repeated_with_the_same_id_and_body_under_a_fresh_time_until_409() {
+async fn an_event_is_repeated_with_the_same_id_and_body_under_a_fresh_time_until_409() {
     let reactions = [503, 500, 302, 401, 409].map(Reaction::Answer);
     let receiver = Receiver::open(&reactions).await;
     let bank = Bank::open(soon()).await;
     bank.service.set_callback(callback(&[&receiver])).unwrap();
     bank.post("k", &payment(100)).await;
     bank.calls_closed(1).await;
-    let letters = receiver.letters();
-    assert_eq!(letters.len(), 5);
-    for letter in &letters {
-        assert_eq!((&letter.id, &letter.text), (&letters[0].id, &letters[0].text));
-        assert_eq!(letter.body["type"], "transaction.settled");
+    let events = receiver.events();
+    assert_eq!(events.len(), 5);
+    for event in &events {
+        assert_eq!((&event.id, &event.text), (&events[0].id, &events[0].text));
+        assert_eq!(event.body["type"], "transaction.settled");
     }
     // Four pauses of at least 1.5 s in all, and times are in seconds.
-    assert!(letters[4].timestamp > letters[0].timestamp, "{letters:?}");
+    assert!(events[4].timestamp > events[0].timestamp, "{events:?}");
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_is_tried_again_and_holds_up_no_other_letter() {
+async fn a_receiver_that_hangs_is_tried_again_and_holds_up_no_other_event() {
     let receiver = Receiver::open(&[Reaction::Hang]).await;
     let bank = Bank::open(soon()).await;
     bank.service.set_callback(callback(&[&receiver])).unwrap();
     bank.post("k1", &payment(100)).await;
     receiver.received(1).await;
     bank.post("k2", &payment(100)).await;
-    let letters = receiver.received(3).await;
-    assert_ne!(letters[0].id, letters[1].id);
-    assert_eq!(letters[0].id, letters[2].id);
+    let events = receiver.received(3).await;
+    assert_ne!(events[0].id, events[1].id);
+    assert_eq!(events[0].id, events[2].id);
     bank.calls_closed(2).await;
 }
 
 #[tokio::test]
-async fn letters_take_turns_over_the_receivers_and_pass_by_one_that_is_gone() {
+async fn events_take_turns_over_the_receivers_and_pass_by_one_that_is_gone() {
     let (one, two) = (Receiver::open(&[]).await, Receiver::open(&[]).await);
     let bank = Bank::open(soon()).await;
     bank.service.set_callback(callback(&[&one, &two])).unwrap();
@@ -121,7 +121,7 @@ async fn letters_take_turns_over_the_receivers_and_pass_by_one_that_is_gone() {
         bank.post(&format!("k{n}"), &payment(100)).await;
     }
     bank.calls_closed(10).await;
-    assert_eq!((one.letters().len(), two.letters().len()), (5, 5));
+    assert_eq!((one.events().len(), two.events().len()), (5, 5));
 
     let mut urls = callback(&[&one, &one]).unwrap();
     urls.urls[0] = nobodys_url().await;
@@ -130,7 +130,7 @@ async fn letters_take_turns_over_the_receivers_and_pass_by_one_that_is_gone() {
         bank.post(&format!("k{n}"), &payment(100)).await;
     }
     bank.calls_closed(20).await;
-    assert_eq!(one.letters().len(), 15);
+    assert_eq!(one.events().len(), 15);
 }
 
 #[tokio::test]
@@ -149,9 +149,9 @@ async fn a_lost_callback_is_never_sent_but_its_payment_has_ended() {
     bank.calls_closed(2).await;
     let sent = bank.get("sent").await.body["transaction_id"].clone();
     let received: Vec<_> = receiver
-        .letters()
+        .events()
         .into_iter()
-        .map(|letter| letter.body["data"]["transaction_id"].clone())
+        .map(|event| event.body["data"]["transaction_id"].clone())
         .collect();
     assert_eq!(received, [sent]);
 }
@@ -169,11 +169,11 @@ async fn results_wait_until_there_is_somebody_to_receive_them() {
     bank.service.set_callback(None).unwrap();
     bank.post("k3", &payment(100)).await;
     bank.ended_under("k3").await;
-    assert_eq!(receiver.letters().len(), 2);
+    assert_eq!(receiver.events().len(), 2);
     let other = Receiver::open(&[]).await;
     bank.service.set_callback(callback(&[&other])).unwrap();
     other.received(1).await;
-    assert_eq!(receiver.letters().len(), 2);
+    assert_eq!(receiver.events().len(), 2);
 }
 
 #[tokio::test]
@@ -199,16 +199,16 @@ async fn a_restart_sends_what_nobody_received_as_it_was_and_nothing_else() {
     let later = Receiver::open(&[]).await;
     bank.service.set_callback(callback(&[&later])).unwrap();
     bank.calls_closed(4).await;
-    let letters = later.letters();
-    let again = letters.iter().find(|letter| letter.id == refused.id).expect("sent again");
+    let events = later.events();
+    let again = events.iter().find(|event| event.id == refused.id).expect("sent again");
     assert_eq!(again.text, refused.text);
-    let count = |event| letters.iter().filter(|letter| letter.body["type"] == event).count();
+    let count = |kind| events.iter().filter(|event| event.body["type"] == kind).count();
     assert_eq!((count("transaction.settled"), count("transaction.rejected")), (2, 1));
     assert_eq!(bank.entries().len(), 3);
 }
 
 #[tokio::test]
-async fn not_more_than_32_letters_are_on_their_way_at_a_time() {
+async fn not_more_than_32_events_are_on_their_way_at_a_time() {
     let receiver = Receiver::open(&[Reaction::Hang; 32]).await;
     let bank = Bank::open(soon()).await;
     bank.service.set_callback(callback(&[&receiver])).unwrap();
@@ -225,11 +225,11 @@ async fn not_more_than_32_letters_are_on_their_way_at_a_time() {
     receiver.received(33).await;
     assert!(started.elapsed() > Duration::from_secs(3), "{:?}", started.elapsed());
     bank.calls_closed(40).await;
-    let first_attempts = |letters: &[Letter]| {
-        let ids: std::collections::HashSet<_> = letters.iter().map(|letter| &letter.id).collect();
+    let first_attempts = |events: &[WebhookEvent]| {
+        let ids: std::collections::HashSet<_> = events.iter().map(|event| &event.id).collect();
         ids.len()
     };
-    assert_eq!(first_attempts(&receiver.letters()), 40);
+    assert_eq!(first_attempts(&receiver.events()), 40);
 }
 
 #[tokio::test]

@@ -20,9 +20,9 @@ fn post(bank: &Arc<Bank>, key: &'static str) -> tokio::task::JoinHandle<Answer> 
 }
 
 impl Bank {
-    async fn settled_and_came(&self, settled: u64, came: u64) {
-        self.until(&format!("{settled} of {came} settled"), |bank| {
-            bank.service.settled() == settled && bank.service.requests().total == came
+    async fn settled_and_came(&self, settled: u64, arrived: u64) {
+        self.until(&format!("{settled} of {arrived} settled"), |bank| {
+            bank.service.settled() == settled && bank.service.requests().total == arrived
         })
         .await;
     }

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use local::transactions::{Faults, Reach, Requests};
+use local::transactions::{Availability, Faults, Requests};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::bank::{Bank, PATIENCE, payment};
 
 fn down() -> Faults {
-    Faults { reach: Reach::Down, ..Faults::default() }
+    Faults { availability: Availability::Down, ..Faults::default() }
 }
 
 impl Bank {

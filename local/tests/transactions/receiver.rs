@@ -25,7 +25,7 @@ pub(crate) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /// One attempt that arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Letter {
+pub(crate) struct WebhookEvent {
     pub(crate) id: String,
     pub(crate) timestamp: i64,
     pub(crate) text: String,
@@ -40,14 +40,14 @@ pub(crate) enum Reaction {
 }
 
 #[derive(Default)]
-struct Desk {
-    letters: Mutex<Vec<Letter>>,
+struct ReceiverState {
+    events: Mutex<Vec<WebhookEvent>>,
     reactions: Mutex<VecDeque<Reaction>>,
 }
 
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    desk: Arc<Desk>,
+    state: Arc<ReceiverState>,
     _server: AbortOnDropHandle<()>,
 }
 
@@ -56,26 +56,26 @@ impl Receiver {
     pub(crate) async fn open(reactions: &[Reaction]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let desk = Arc::new(Desk::default());
-        desk.reactions.lock().unwrap().extend(reactions);
+        let state = Arc::new(ReceiverState::default());
+        state.reactions.lock().unwrap().extend(reactions);
         let routes =
-            Router::new().route("/v1/confirmations", post(receive)).with_state(desk.clone());
+            Router::new().route("/v1/confirmations", post(receive)).with_state(state.clone());
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { url, desk, _server: AbortOnDropHandle::new(server) }
+        Self { url, state, _server: AbortOnDropHandle::new(server) }
     }
 
     /// All attempts so far.
-    pub(crate) fn letters(&self) -> Vec<Letter> {
-        self.desk.letters.lock().unwrap().clone()
+    pub(crate) fn events(&self) -> Vec<WebhookEvent> {
+        self.state.events.lock().unwrap().clone()
     }
 
     /// Waits for so many attempts.
-    pub(crate) async fn received(&self, count: usize) -> Vec<Letter> {
+    pub(crate) async fn received(&self, count: usize) -> Vec<WebhookEvent> {
         let waiting = async {
             loop {
-                let letters = self.letters();
-                if letters.len() >= count {
-                    return letters;
+                let events = self.events();
+                if events.len() >= count {
+                    return events;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -84,10 +84,14 @@ impl Receiver {
     }
 }
 
-/// A letter whose signature does not hold is a failed test.
-async fn receive(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
+/// An event whose signature does not hold is a failed test.
+async fn receive(
+    State(state): State<Arc<ReceiverState>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let verified = Webhook::new(SECRET).unwrap().verify(&body, &headers);
-    let letter = Letter {
+    let event = WebhookEvent {
         id: headers["webhook-id"].to_str().unwrap().to_owned(),
         timestamp: headers["webhook-timestamp"].to_str().unwrap().parse().unwrap(),
         text: String::from_utf8(body.to_vec()).unwrap(),
@@ -96,8 +100,8 @@ async fn receive(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes)
             Err(error) => Value::String(format!("not verified: {error}")),
         },
     };
-    desk.letters.lock().unwrap().push(letter);
-    let reaction = desk.reactions.lock().unwrap().pop_front().unwrap_or(Reaction::Answer(204));
+    state.events.lock().unwrap().push(event);
+    let reaction = state.reactions.lock().unwrap().pop_front().unwrap_or(Reaction::Answer(204));
     match reaction {
         Reaction::Hang => std::future::pending().await,
         Reaction::Answer(302) => (StatusCode::FOUND, [("location", "/elsewhere")]).into_response(),

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use demo::local_world::{Process, World, temporary_folder};
 use demo::{Plan, schedule};
 use local::LocalOptions;
-use local::transactions::{Capacity, Faults, Reach};
+use local::transactions::{Availability, Capacity, Faults};
 use shared::payments::PaymentsTable;
 use tempfile::TempDir;
 use tests::history::{Expect, check, read};
@@ -104,13 +104,13 @@ impl Load {
     pub(crate) async fn watch(&mut self, what: &str, time: Duration) -> anyhow::Result<Figures> {
         let service = &self.world.local.transactions;
         // What came before is not of this stretch.
-        drop(service.servings());
+        drop(service.request_timings());
         let began = Instant::now();
         let mut stretch = Stretch::begin(service.settled());
         for second in 1..=time.as_secs().max(1) as usize {
             tokio::time::sleep_until(began + Duration::from_secs(second as u64)).await;
             let settled = self.world.local.transactions.settled();
-            stretch.second(settled, self.world.local.transactions.servings());
+            stretch.second(settled, self.world.local.transactions.request_timings());
             self.refill(settled).await?;
             if second.is_multiple_of(LINE) {
                 let (rate, p99) = stretch.lately(LINE);
@@ -162,7 +162,7 @@ impl Load {
 
     /// From now on nobody reaches the service.
     pub(crate) fn go_down(&self) {
-        let down = Faults { reach: Reach::Down, ..bounded(WORKERS) };
+        let down = Faults { availability: Availability::Down, ..bounded(WORKERS) };
         self.world.local.transactions.set_faults(down);
     }
 

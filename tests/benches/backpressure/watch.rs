@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use local::transactions::Serving;
+use local::transactions::RequestTiming;
 use tokio::time::Instant;
 
 /// Seconds in a row that must be as demanded before a rate counts as reached.
@@ -47,7 +47,7 @@ impl Figures {
 pub(crate) struct Stretch {
     began: Instant,
     settled: u64,
-    servings: Vec<Serving>,
+    request_timings: Vec<RequestTiming>,
     /// Payments settled in each second so far.
     seconds: Vec<f64>,
     at: (Instant, u64),
@@ -56,18 +56,18 @@ pub(crate) struct Stretch {
 impl Stretch {
     pub(crate) fn begin(settled: u64) -> Self {
         let now = Instant::now();
-        let (servings, seconds) = (Vec::new(), Vec::new());
-        Self { began: now, settled, servings, seconds, at: (now, settled) }
+        let (request_timings, seconds) = (Vec::new(), Vec::new());
+        Self { began: now, settled, request_timings, seconds, at: (now, settled) }
     }
 
     /// Notes another second.
-    pub(crate) fn second(&mut self, settled: u64, servings: Vec<Serving>) {
+    pub(crate) fn second(&mut self, settled: u64, request_timings: Vec<RequestTiming>) {
         let now = Instant::now();
         let (before, settled_before) = self.at;
         let more = settled.saturating_sub(settled_before) as f64;
         self.seconds.push(more / now.duration_since(before).as_secs_f64());
         self.at = (now, settled);
-        self.servings.extend(servings);
+        self.request_timings.extend(request_timings);
     }
 
     /// The last `seconds` seconds: their rate and the p99 of what was answered in them.
@@ -75,7 +75,8 @@ impl Stretch {
         let last = &self.seconds[self.seconds.len().saturating_sub(seconds)..];
         let rate = last.iter().sum::<f64>() / last.len().max(1) as f64;
         let from = self.at.0.checked_sub(Duration::from_secs(seconds as u64));
-        let lately = self.servings.iter().filter(|s| from.is_none_or(|from| s.ended >= from));
+        let lately =
+            self.request_timings.iter().filter(|s| from.is_none_or(|from| s.ended >= from));
         (rate, percentile(lately, 0.99))
     }
 
@@ -84,22 +85,25 @@ impl Stretch {
         let (now, settled) = self.at;
         let length = now.duration_since(self.began).as_secs_f64();
         let busy: f64 = self
-            .servings
+            .request_timings
             .iter()
-            .map(|s| s.ended.duration_since(s.began.max(self.began)).as_secs_f64())
+            .map(|s| s.ended.duration_since(s.started.max(self.began)).as_secs_f64())
             .sum();
         Figures {
             rate: settled.saturating_sub(self.settled) as f64 / length,
-            median: percentile(self.servings.iter(), 0.5),
-            p99: percentile(self.servings.iter(), 0.99),
+            median: percentile(self.request_timings.iter(), 0.5),
+            p99: percentile(self.request_timings.iter(), 0.99),
             used: busy / (workers as f64 * length),
             seconds: self.seconds,
         }
     }
 }
 
-fn percentile<'s>(servings: impl Iterator<Item = &'s Serving>, share: f64) -> Duration {
-    let mut took: Vec<_> = servings.map(|s| s.ended.duration_since(s.came)).collect();
+fn percentile<'s>(
+    request_timings: impl Iterator<Item = &'s RequestTiming>,
+    share: f64,
+) -> Duration {
+    let mut took: Vec<_> = request_timings.map(|s| s.ended.duration_since(s.arrived)).collect();
     took.sort_unstable();
     let place = (took.len() as f64 * share) as usize;
     took.get(place).copied().unwrap_or_default()

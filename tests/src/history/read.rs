@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::Context;
 use demo::local_world::World;
 use jiff::Timestamp;
-use local::transactions::{Entry, Journal};
+use local::transactions::{Journal, JournalEntry};
 use shared::payments::{PaymentsTable, StoredPayment};
 
 use super::evidence::{Evidence, Settled};
@@ -54,7 +54,7 @@ async fn scan(table: &PaymentsTable) -> anyhow::Result<Vec<StoredPayment>> {
     }
 }
 
-fn settled(entry: Entry) -> Settled {
+fn settled(entry: JournalEntry) -> Settled {
     Settled {
         key: entry.idempotency_key,
         transaction_id: entry.transaction_id.to_string(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use demo::local_world::Process;
 use domain::Status;
-use local::transactions::{Faults, Reach};
+use local::transactions::{Availability, Faults};
 
 use crate::flow::{Flow, stop, until_counted};
 
@@ -60,5 +60,5 @@ async fn a_service_that_turns_everything_away_is_left_alone_and_fails_no_payment
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_cannot_be_reached_is_left_alone_and_fails_no_payment() {
-    outage(Faults { reach: Reach::Down, ..slow() }).await;
+    outage(Faults { availability: Availability::Down, ..slow() }).await;
 }

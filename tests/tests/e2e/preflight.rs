@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use domain::{DueDate, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use local::transactions::{Faults, Reach};
+use local::transactions::{Availability, Faults};
 use serde_json::Value;
 use shared::setup::set_up;
 
@@ -108,7 +108,10 @@ async fn a_whole_world_is_go_and_whatever_breaks_in_it_is_the_no_go_of_its_own_l
     let strict = Printed::of(&flow, &[&admins[..], &["--strict"]].concat(), &[]);
     assert_eq!(strict.status, 2, "{:#}", strict.whole);
 
-    flow.world.local.transactions.set_faults(Faults { reach: Reach::Down, ..Faults::default() });
+    flow.world
+        .local
+        .transactions
+        .set_faults(Faults { availability: Availability::Down, ..Faults::default() });
     let down = Printed::of(&flow, &admins, &[]);
     down.assert_no_go(&["transaction-service"], "no answer");
     assert_eq!(down.checks("not-checked"), ["concurrency"]);

@@ -18,12 +18,12 @@ pub(crate) struct Arrival {
     pub(crate) group: GroupKey,
 }
 
-/// Messages wait behind a gate until the queue's delay has passed and they are near enough to
+/// Messages wait until the queue's delay has passed and they are near enough to
 /// the front to be found. Both come true in the order of arrival.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Arrivals {
     waiting: VecDeque<Arrival>,
-    /// Messages past the gate, and traces of those that have left since.
+    /// Admitted messages, and traces of those that have left since.
     admitted: VecDeque<Arrival>,
     present: usize,
 }
@@ -34,9 +34,9 @@ impl Arrivals {
     }
 
     /// Lets the next message pass if its time has come.
-    pub(crate) fn admit(&mut self, gate: &Gate, now: Millis) -> Option<GroupKey> {
+    pub(crate) fn admit(&mut self, admission: &Admission, now: Millis) -> Option<GroupKey> {
         let first = self.waiting.front()?;
-        if self.present >= gate.look_ahead || first.sent + gate.delay > now {
+        if self.present >= admission.look_ahead || first.sent + admission.delay > now {
             return None;
         }
         let arrival = self.waiting.pop_front()?;
@@ -46,14 +46,14 @@ impl Arrivals {
     }
 
     /// When the delay of the next message ends, if that is all it waits for.
-    pub(crate) fn next_admission(&self, gate: &Gate) -> Option<Millis> {
+    pub(crate) fn next_admission(&self, admission: &Admission) -> Option<Millis> {
         let first = self.waiting.front()?;
-        (self.present < gate.look_ahead).then(|| first.sent + gate.delay)
+        (self.present < admission.look_ahead).then(|| first.sent + admission.delay)
     }
 
     /// Messages whose delay has not passed.
-    pub(crate) fn delayed(&self, gate: &Gate, now: Millis) -> usize {
-        let due = |arrival: &Arrival| arrival.sent + gate.delay <= now;
+    pub(crate) fn delayed(&self, admission: &Admission, now: Millis) -> usize {
+        let due = |arrival: &Arrival| arrival.sent + admission.delay <= now;
         self.waiting.len() - self.waiting.partition_point(due)
     }
 
@@ -91,9 +91,9 @@ impl Arrivals {
 
 /// What a message waits for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gate {
+pub(crate) struct Admission {
     /// The queue's `DelaySeconds`.
     pub(crate) delay: Duration,
-    /// How many messages may have passed the gate at a time.
+    /// How many messages may be admitted at a time.
     pub(crate) look_ahead: usize,
 }

@@ -23,17 +23,17 @@ pub(crate) struct Attempt {
 pub(crate) struct Attempts {
     span: Duration,
     by_id: HashMap<Arc<str>, Attempt>,
-    line: VecDeque<(Millis, Arc<str>)>,
+    order: VecDeque<(Millis, Arc<str>)>,
 }
 
 impl Attempts {
     pub(crate) fn new(span: Duration) -> Self {
-        Self { span, by_id: HashMap::new(), line: VecDeque::new() }
+        Self { span, by_id: HashMap::new(), order: VecDeque::new() }
     }
 
     /// The latest receive with that id.
     pub(crate) fn find(&mut self, id: &str, now: Millis) -> Option<&mut Attempt> {
-        while let Some((until, old)) = self.line.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((until, old)) = self.order.pop_front_if(|(until, _)| *until <= now) {
             if self.by_id.get(&old).is_some_and(|kept| kept.until == until) {
                 self.by_id.remove(&old);
             }
@@ -51,7 +51,7 @@ impl Attempts {
     ) {
         let id: Arc<str> = id.into();
         let until = now + self.span;
-        self.line.push_back((until, Arc::clone(&id)));
+        self.order.push_back((until, Arc::clone(&id)));
         let attempt = Attempt { receipts, visible_at, until };
         self.by_id.insert(id, attempt);
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub(crate) struct DeduplicationKey {
 
 /// The first message sent with a key.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct First {
+pub(crate) struct FirstMessage {
     pub(crate) id: Uuid,
     pub(crate) sequence: SequenceNumber,
 }
@@ -30,46 +30,38 @@ pub(crate) struct First {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Window {
     span: Duration,
-    #[serde(with = "pairs")]
-    firsts: HashMap<DeduplicationKey, First>,
-    line: VecDeque<(Millis, DeduplicationKey)>,
+    #[serde(serialize_with = "to_pairs", deserialize_with = "from_pairs")]
+    firsts: Firsts,
+    order: VecDeque<(Millis, DeduplicationKey)>,
 }
 
 impl Window {
     pub(crate) fn new(span: Duration) -> Self {
-        Self { span, firsts: HashMap::new(), line: VecDeque::new() }
+        Self { span, firsts: HashMap::new(), order: VecDeque::new() }
     }
 
     /// The first message with that key, if it was sent within the window.
-    pub(crate) fn first(&mut self, key: &DeduplicationKey, now: Millis) -> Option<First> {
-        while let Some((_, old)) = self.line.pop_front_if(|(until, _)| *until <= now) {
+    pub(crate) fn first(&mut self, key: &DeduplicationKey, now: Millis) -> Option<FirstMessage> {
+        while let Some((_, old)) = self.order.pop_front_if(|(until, _)| *until <= now) {
             self.firsts.remove(&old);
         }
         self.firsts.get(key).copied()
     }
 
-    pub(crate) fn remember(&mut self, key: DeduplicationKey, first: First, now: Millis) {
-        self.line.push_back((now + self.span, key.clone()));
+    pub(crate) fn remember(&mut self, key: DeduplicationKey, first: FirstMessage, now: Millis) {
+        self.order.push_back((now + self.span, key.clone()));
         self.firsts.insert(key, first);
     }
 }
 
-/// The map as a list of pairs: JSON has only texts for keys.
-mod pairs {
-    use std::collections::HashMap;
+type Firsts = HashMap<DeduplicationKey, FirstMessage>;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Writes the map as a list of pairs: JSON has only texts for keys.
+fn to_pairs<S: Serializer>(firsts: &Firsts, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(firsts)
+}
 
-    use super::{DeduplicationKey, First};
-
-    type Firsts = HashMap<DeduplicationKey, First>;
-
-    pub(super) fn serialize<S: Serializer>(firsts: &Firsts, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(firsts)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Firsts, D::Error> {
-        let pairs = Vec::<(DeduplicationKey, First)>::deserialize(from)?;
-        Ok(pairs.into_iter().collect())
-    }
+fn from_pairs<'de, D: Deserializer<'de>>(from: D) -> Result<Firsts, D::Error> {
+    let pairs = Vec::<(DeduplicationKey, FirstMessage)>::deserialize(from)?;
+    Ok(pairs.into_iter().collect())
 }

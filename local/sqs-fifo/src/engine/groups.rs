@@ -16,7 +16,7 @@ pub(crate) struct GroupKey(pub(crate) u32);
 
 /// A message in its place in a group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Held {
+pub(crate) struct QueuedMessage {
     pub(crate) message: Arc<Message>,
     pub(crate) sequence: SequenceNumber,
     pub(crate) receive_count: u32,
@@ -28,7 +28,7 @@ pub(crate) struct Held {
     pub(crate) visible_at: Option<Millis>,
 }
 
-impl Held {
+impl QueuedMessage {
     fn new(message: Message) -> Self {
         Self {
             sequence: message.sequence,
@@ -47,7 +47,7 @@ impl Held {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     id: Arc<str>,
-    pub(crate) messages: VecDeque<Held>,
+    pub(crate) messages: VecDeque<QueuedMessage>,
     /// How many from the head may be received: neither delayed nor past the look-ahead.
     pub(crate) admitted: usize,
     pub(crate) in_flight: usize,
@@ -59,7 +59,7 @@ impl Group {
     /// Where a message is that is or lately was in flight.
     pub(crate) fn position(&self, sequence: SequenceNumber) -> Option<usize> {
         let head = self.messages.iter().take(BATCH);
-        head.map(|held| held.sequence).position(|found| found == sequence)
+        head.map(|queued| queued.sequence).position(|found| found == sequence)
     }
 
     pub(crate) fn is_receivable(&self) -> bool {
@@ -84,7 +84,7 @@ impl Groups {
             None => self.open(&message.group),
         };
         if let Some(group) = self.get_mut(key) {
-            group.messages.push_back(Held::new(message));
+            group.messages.push_back(QueuedMessage::new(message));
             self.messages += 1;
         }
         key
@@ -115,17 +115,17 @@ impl Groups {
     }
 
     /// Takes a message out of its group, whose memory goes with its last message.
-    pub(crate) fn remove(&mut self, key: GroupKey, index: usize) -> Option<Held> {
+    pub(crate) fn remove(&mut self, key: GroupKey, index: usize) -> Option<QueuedMessage> {
         let group = self.get_mut(key)?;
-        let held = group.messages.remove(index)?;
+        let queued = group.messages.remove(index)?;
         if index < group.admitted {
             group.admitted -= 1;
         }
-        if held.visible_at.is_some() {
+        if queued.visible_at.is_some() {
             group.in_flight -= 1;
         }
         self.messages -= 1;
-        Some(held)
+        Some(queued)
     }
 
     /// Gives an empty group's place back.

@@ -1,13 +1,11 @@
 //! Message move tasks: from a dead-letter queue back to where its messages came from, or elsewhere.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use uuid::Uuid;
-
-use super::Engine;
+use super::account::Engine;
 use super::error::SqsError;
 use super::message::Message;
+use super::move_task::{MoveStatus, MoveTask};
 use super::redrive::queue_of_arn;
 use super::time::Millis;
 
@@ -15,76 +13,6 @@ use super::time::Millis;
 const REMEMBERED: usize = 10;
 /// Largest `MaxNumberOfMessagesPerSecond`.
 const FASTEST: i32 = 500;
-/// Messages moved per step of a task without a rate; the next step comes a millisecond later.
-const UNHURRIED: u64 = 100;
-
-/// How a move task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MoveStatus {
-    /// Messages are being moved.
-    Running,
-    /// All messages were moved.
-    Completed,
-    /// It was cancelled.
-    Cancelled,
-    /// It could not go on, for this reason.
-    Failed(&'static str),
-}
-
-/// A message move task.
-#[derive(Debug, Clone)]
-pub struct MoveTask {
-    id: Uuid,
-    /// ARN of the queue the messages come from.
-    pub source: Arc<str>,
-    /// ARN of the queue they go to; without it each goes back to its own source queue.
-    pub destination: Option<Arc<str>>,
-    /// Messages per second, if that was asked for.
-    pub rate: Option<u32>,
-    /// How the task stands.
-    pub status: MoveStatus,
-    /// Messages moved.
-    pub moved: u64,
-    /// Messages there were to move at the start.
-    pub to_move: u64,
-    /// When the task was started.
-    pub started: Millis,
-    last_step: Millis,
-}
-
-impl MoveTask {
-    /// The handle to cancel the task by.
-    #[must_use]
-    pub fn handle(&self) -> String {
-        format!("{}@{}", self.id, self.source)
-    }
-
-    /// When the next messages are to be moved.
-    pub(crate) fn next_step(&self) -> Option<Millis> {
-        (self.status == MoveStatus::Running).then(|| match self.rate {
-            Some(rate) => {
-                self.started + Duration::from_millis((self.moved + 1) * 1_000 / u64::from(rate))
-            }
-            None if self.moved == 0 => self.started,
-            None => self.last_step + Duration::from_millis(1),
-        })
-    }
-
-    /// How many messages to move now.
-    fn due(&self, now: Millis) -> u64 {
-        if self.next_step().is_none_or(|next| next > now) {
-            return 0;
-        }
-        let left = self.to_move - self.moved;
-        match self.rate {
-            Some(rate) => {
-                let elapsed = now.0.saturating_sub(self.started.0);
-                left.min((elapsed * u64::from(rate) / 1_000).saturating_sub(self.moved))
-            }
-            None => left.min(UNHURRIED),
-        }
-    }
-}
 
 impl Engine {
     /// Starts to move the messages of the dead-letter queue `source`; returns the task's handle.
@@ -202,7 +130,7 @@ impl Engine {
                     task.last_step = now;
                 }
             }
-            self.arrive_anew(&target, &message, now);
+            self.push_moved(&target, &message, now);
         }
         if self.running_move(name).is_some_and(|task| task.moved >= task.to_move) {
             self.end_move(name, MoveStatus::Completed);
@@ -222,7 +150,7 @@ impl Engine {
     }
 
     /// A moved message is a new one: new id, new time, new sequence number.
-    fn arrive_anew(&mut self, target: &str, message: &Message, now: Millis) {
+    fn push_moved(&mut self, target: &str, message: &Message, now: Millis) {
         let arrived = self.on_queue(target, now, |queue, ids, now| {
             let moved = Message {
                 id: ids.uuid(),

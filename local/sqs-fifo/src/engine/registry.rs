@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
+use super::account::Engine;
 use super::attributes::QueueAttributes;
 use super::error::SqsError;
 use super::queue::Queue;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Engine;
+use super::account::Engine;
 use super::attributes::DeduplicationScope;
-use super::deduplication::{DeduplicationKey, First};
+use super::deduplication::{DeduplicationKey, FirstMessage};
 use super::digest::content_id;
 use super::error::SqsError;
 use super::ids::SequenceNumber;
@@ -49,14 +49,14 @@ impl Engine {
                 group: by_group.then(|| Arc::clone(&draft.group)),
                 id: Arc::clone(&deduplication_id),
             };
-            if let Some(First { id, sequence }) = queue.window.first(&key, now) {
+            if let Some(FirstMessage { id, sequence }) = queue.window.first(&key, now) {
                 return Ok(Sent {
                     message_id: id,
                     sequence,
                 });
             }
             let (id, sequence) = (ids.uuid(), ids.sequence());
-            queue.window.remember(key, First { id, sequence }, now);
+            queue.window.remember(key, FirstMessage { id, sequence }, now);
             let message = Message {
                 id,
                 sequence,

@@ -46,7 +46,7 @@ pub(crate) async fn receive(
 
 /// Waits until there are messages, or `deadline`, or the server stops.
 ///
-/// Dropping this takes nothing: a bell that rang for it rings for the next poll instead.
+/// Dropping this receives nothing: a wake-up meant for it goes to the next poll instead.
 async fn poll(
     shell: &Shell,
     queue: &str,
@@ -54,13 +54,13 @@ async fn poll(
     deadline: Instant,
 ) -> Result<Vec<Delivery>, SqsError> {
     loop {
-        let bell = match shell.poll(queue, request)? {
+        let notifier = match shell.poll(queue, request)? {
             Ok(deliveries) => return Ok(deliveries),
             Err(_) if Instant::now() >= deadline => return Ok(Vec::new()),
-            Err(bell) => bell,
+            Err(notifier) => notifier,
         };
         tokio::select! {
-            () = bell.notified() => {}
+            () = notifier.notified() => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = shell.stop.cancelled() => return Ok(Vec::new()),
         }

@@ -32,7 +32,7 @@ impl Account {
         for (group, bodies) in per_group {
             let mut blocked = self.in_flight.values();
             assert!(
-                !blocked.any(|(held, _)| &*held.message.group == group),
+                !blocked.any(|(queued, _)| &*queued.message.group == group),
                 "{group} is in flight"
             );
             let expected = self.groups[group].iter().take(bodies.len());
@@ -59,7 +59,7 @@ impl Account {
     /// Groups with messages, none of them in flight.
     fn receivable(&self) -> usize {
         let blocked: HashSet<&str> =
-            self.in_flight.values().map(|(held, _)| &*held.message.group).collect();
+            self.in_flight.values().map(|(queued, _)| &*queued.message.group).collect();
         let free = |(group, left): &(&String, &VecDeque<String>)| {
             !left.is_empty() && !blocked.contains(group.as_str())
         };

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::Queue;
-use crate::engine::deadlines::Deadline;
-use crate::engine::error::SqsError;
-use crate::engine::groups::Held;
-use crate::engine::limits::LONGEST_VISIBILITY;
-use crate::engine::receipt::Receipt;
-use crate::engine::time::Millis;
+use super::deadlines::Deadline;
+use super::error::SqsError;
+use super::groups::QueuedMessage;
+use super::limits::LONGEST_VISIBILITY;
+use super::queue::Queue;
+use super::receipt::Receipt;
+use super::time::Millis;
 
 /// What a receipt handle stands for now.
-enum Standing {
+enum ReceiptStatus {
     /// The message is in flight by this receipt, at this index of its group.
     InFlight(usize),
     /// The message is visible again, and was not received since.
@@ -25,13 +25,13 @@ enum Standing {
 impl Queue {
     /// Deletes the message. One that is gone counts as deleted.
     pub(crate) fn delete(&mut self, receipt: &Receipt, now: Millis) -> Result<(), SqsError> {
-        match self.standing(receipt)? {
-            Standing::InFlight(index) => {
+        match self.status_of(receipt)? {
+            ReceiptStatus::InFlight(index) => {
                 self.remove(receipt.group, index, now);
                 Ok(())
             }
-            Standing::Lapsed | Standing::Superseded => Err(expired(receipt)),
-            Standing::Gone => Ok(()),
+            ReceiptStatus::Lapsed | ReceiptStatus::Superseded => Err(expired(receipt)),
+            ReceiptStatus::Gone => Ok(()),
         }
     }
 
@@ -42,22 +42,22 @@ impl Queue {
         timeout: Duration,
         now: Millis,
     ) -> Result<(), SqsError> {
-        let index = match self.standing(receipt)? {
-            Standing::InFlight(index) => index,
-            Standing::Lapsed => return Err(SqsError::MessageNotInflight),
-            Standing::Superseded => return Err(expired(receipt)),
-            Standing::Gone => return Err(unavailable(receipt)),
+        let index = match self.status_of(receipt)? {
+            ReceiptStatus::InFlight(index) => index,
+            ReceiptStatus::Lapsed => return Err(SqsError::MessageNotInflight),
+            ReceiptStatus::Superseded => return Err(expired(receipt)),
+            ReceiptStatus::Gone => return Err(unavailable(receipt)),
         };
         if timeout.is_zero() {
             self.release(receipt.group, index);
             return Ok(());
         }
         let until = now + timeout;
-        if let Some(held) = self.held_mut(receipt, index) {
-            if until > held.received + LONGEST_VISIBILITY {
+        if let Some(queued) = self.message_mut(receipt, index) {
+            if until > queued.received + LONGEST_VISIBILITY {
                 return Err(too_long(timeout));
             }
-            held.visible_at = Some(until);
+            queued.visible_at = Some(until);
         }
         self.deadlines.push(Deadline {
             at: until,
@@ -68,7 +68,7 @@ impl Queue {
         Ok(())
     }
 
-    fn standing(&self, receipt: &Receipt) -> Result<Standing, SqsError> {
+    fn status_of(&self, receipt: &Receipt) -> Result<ReceiptStatus, SqsError> {
         if receipt.queue != self.number {
             return Err(SqsError::ReceiptHandleIsInvalid(receipt.to_string()));
         }
@@ -78,14 +78,14 @@ impl Queue {
             Some((index, &group.messages[index]))
         });
         Ok(match found {
-            None => Standing::Gone,
-            Some((_, held)) if held.receive != receipt.receive => Standing::Superseded,
-            Some((_, held)) if held.visible_at.is_none() => Standing::Lapsed,
-            Some((index, _)) => Standing::InFlight(index),
+            None => ReceiptStatus::Gone,
+            Some((_, queued)) if queued.receive != receipt.receive => ReceiptStatus::Superseded,
+            Some((_, queued)) if queued.visible_at.is_none() => ReceiptStatus::Lapsed,
+            Some((index, _)) => ReceiptStatus::InFlight(index),
         })
     }
 
-    fn held_mut(&mut self, receipt: &Receipt, index: usize) -> Option<&mut Held> {
+    fn message_mut(&mut self, receipt: &Receipt, index: usize) -> Option<&mut QueuedMessage> {
         let group = self.groups.get_mut(receipt.group)?;
         group.messages.get_mut(index)
     }

@@ -4,20 +4,20 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Accepted;
-use crate::transactions::{answer::SettledAt, refusal::Refusal};
+use super::acceptance::Acceptance;
+use super::{refusal::Refusal, settled_at::SettledAt};
 
 /// One callback: the same id and the same bytes on every attempt, after a
 /// restart as well, because both follow from what is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct WebhookEvent {
     pub(crate) transaction_id: Uuid,
     pub(crate) body: Bytes,
 }
 
-impl Letter {
+impl WebhookEvent {
     /// Says that the money has moved.
-    pub(crate) fn settled(accepted: &Accepted, at: SettledAt) -> Self {
+    pub(crate) fn settled(accepted: &Acceptance, at: SettledAt) -> Self {
         let data = json!({
             "payment_id": accepted.payment_id,
             "account_id": accepted.account_id,
@@ -31,7 +31,7 @@ impl Letter {
     }
 
     /// Says that the money will not move.
-    pub(crate) fn rejected(accepted: &Accepted, at: SettledAt) -> Self {
+    pub(crate) fn rejected(accepted: &Acceptance, at: SettledAt) -> Self {
         let refusal = Refusal::RejectedByBeneficiaryBank;
         let data = json!({
             "payment_id": accepted.payment_id,
@@ -45,12 +45,12 @@ impl Letter {
         Self::new(accepted, "transaction.rejected", at, &data)
     }
 
-    fn new(accepted: &Accepted, event: &str, at: SettledAt, data: &Value) -> Self {
+    fn new(accepted: &Acceptance, event: &str, at: SettledAt, data: &Value) -> Self {
         let body = json!({ "type": event, "timestamp": at, "data": data }).to_string();
         Self { transaction_id: accepted.transaction_id, body: body.into() }
     }
 
-    /// The `webhook-id`, by which the receiver knows a repeated letter.
+    /// The `webhook-id`, by which the receiver knows a repeated event.
     pub(crate) fn webhook_id(&self) -> String {
         format!("msg_{}", self.transaction_id.simple())
     }

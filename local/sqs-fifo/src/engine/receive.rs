@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Queue;
-use crate::engine::deadlines::Deadline;
-use crate::engine::error::SqsError;
-use crate::engine::groups::{GroupKey, Held};
-use crate::engine::ids::Ids;
-use crate::engine::limits::{BATCH, LONGEST_VISIBILITY};
-use crate::engine::message::Message;
-use crate::engine::receipt::Receipt;
-use crate::engine::time::Millis;
+use super::deadlines::Deadline;
+use super::error::SqsError;
+use super::groups::{GroupKey, QueuedMessage};
+use super::ids::Ids;
+use super::limits::{BATCH, LONGEST_VISIBILITY};
+use super::message::Message;
+use super::queue::Queue;
+use super::receipt::Receipt;
+use super::time::Millis;
 
 /// What a `ReceiveMessage` asks for.
 #[derive(Debug, Clone)]
@@ -76,12 +76,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn of(held: &Held, receipt: Receipt, visible_at: Millis) -> Self {
+    fn of(queued: &QueuedMessage, receipt: Receipt, visible_at: Millis) -> Self {
         Self {
-            message: Arc::clone(&held.message),
+            message: Arc::clone(&queued.message),
             receipt,
-            receive_count: held.receive_count,
-            first_received: held.first_received,
+            receive_count: queued.receive_count,
+            first_received: queued.first_received,
             visible_at,
         }
     }
@@ -120,7 +120,7 @@ impl Queue {
             && let Some(key) = self.ready.front(&self.groups)
         {
             if let Some(count) = max_receive_count {
-                self.bury(key, count, now, &mut received.dead);
+                self.remove_dead(key, count, now, &mut received.dead);
             }
             self.hand_out(key, most, until, ids, now, &mut received.deliveries);
         }
@@ -135,12 +135,18 @@ impl Queue {
     }
 
     /// Takes the messages at a group's head that were received too often.
-    fn bury(&mut self, key: GroupKey, count: u32, now: Millis, dead: &mut Vec<Arc<Message>>) {
+    fn remove_dead(
+        &mut self,
+        key: GroupKey,
+        count: u32,
+        now: Millis,
+        dead: &mut Vec<Arc<Message>>,
+    ) {
         while let Some(group) = self.groups.get(key).filter(|g| g.admitted > 0)
             && group.messages.front().is_some_and(|first| first.receive_count >= count)
-            && let Some(held) = self.remove(key, 0, now)
+            && let Some(queued) = self.remove(key, 0, now)
         {
-            dead.push(held.message);
+            dead.push(queued.message);
         }
     }
 
@@ -159,19 +165,19 @@ impl Queue {
         };
         self.ready.withdraw(group);
         let count = group.admitted.min(most - deliveries.len());
-        for held in group.messages.iter_mut().take(count) {
-            held.receive = ids.receipt();
-            held.received = now;
-            held.receive_count += 1;
-            if held.receive_count == 1 {
-                held.first_received = now;
+        for queued in group.messages.iter_mut().take(count) {
+            queued.receive = ids.receipt();
+            queued.received = now;
+            queued.receive_count += 1;
+            if queued.receive_count == 1 {
+                queued.first_received = now;
             }
-            held.visible_at = Some(until);
-            let sequence = held.sequence;
+            queued.visible_at = Some(until);
+            let sequence = queued.sequence;
             self.deadlines.push(Deadline { at: until, group: key, sequence });
             let receipt =
-                Receipt { queue: self.number, group: key, sequence, receive: held.receive };
-            deliveries.push(Delivery::of(held, receipt, until));
+                Receipt { queue: self.number, group: key, sequence, receive: queued.receive };
+            deliveries.push(Delivery::of(queued, receipt, until));
         }
         group.in_flight += count;
         self.in_flight += count;
@@ -184,22 +190,22 @@ impl Queue {
         for receipt in &attempt.receipts {
             let group = self.groups.get(receipt.group)?;
             let index = group.position(receipt.sequence)?;
-            let held = &group.messages[index];
+            let queued = &group.messages[index];
             let unchanged =
-                held.receive == receipt.receive && held.visible_at == Some(attempt.visible_at);
+                queued.receive == receipt.receive && queued.visible_at == Some(attempt.visible_at);
             places.push(unchanged.then_some((*receipt, index))?);
         }
         attempt.visible_at = until;
         let mut deliveries = Vec::with_capacity(places.len());
         for (receipt, index) in places {
-            let held = &mut self.groups.get_mut(receipt.group)?.messages[index];
-            held.visible_at = Some(until);
+            let queued = &mut self.groups.get_mut(receipt.group)?.messages[index];
+            queued.visible_at = Some(until);
             self.deadlines.push(Deadline {
                 at: until,
                 group: receipt.group,
                 sequence: receipt.sequence,
             });
-            deliveries.push(Delivery::of(held, receipt, until));
+            deliveries.push(Delivery::of(queued, receipt, until));
         }
         Some(deliveries)
     }

@@ -1,27 +1,21 @@
 //! One FIFO queue.
 
-mod receipts;
-mod receive;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::arrivals::{Arrival, Arrivals, Gate};
+use super::arrivals::{Admission, Arrival, Arrivals};
 use super::attempts::Attempts;
 use super::attributes::QueueAttributes;
 use super::deadlines::Deadlines;
 use super::deduplication::Window;
-use super::groups::{GroupKey, Groups, Held};
+use super::groups::{GroupKey, Groups, QueuedMessage};
 use super::limits::Limits;
 use super::message::Message;
-use super::moves::MoveTask;
+use super::move_task::MoveTask;
 use super::ready::Ready;
 use super::time::Millis;
-
-pub use receive::{Delivery, ReceiveRequest};
-pub(crate) use receive::{Received, visibility};
 
 /// A queue: its settings, its messages, and the orders in which these are looked at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,15 +31,15 @@ pub(crate) struct Queue {
     #[serde(skip)]
     pub(crate) moves: VecDeque<MoveTask>,
     pub(crate) window: Window,
-    attempts: Attempts,
-    limits: Limits,
-    groups: Groups,
-    ready: Ready,
-    arrivals: Arrivals,
-    deadlines: Deadlines,
-    in_flight: usize,
+    pub(super) attempts: Attempts,
+    pub(super) limits: Limits,
+    pub(super) groups: Groups,
+    pub(super) ready: Ready,
+    pub(super) arrivals: Arrivals,
+    pub(super) deadlines: Deadlines,
+    pub(super) in_flight: usize,
     /// Something happened that may let a waiting receive find messages.
-    stirred: bool,
+    pub(super) may_be_receivable: bool,
 }
 
 impl Queue {
@@ -75,7 +69,7 @@ impl Queue {
             arrivals: Arrivals::default(),
             deadlines: Deadlines::default(),
             in_flight: 0,
-            stirred: false,
+            may_be_receivable: false,
         }
     }
 
@@ -111,21 +105,21 @@ impl Queue {
     }
 
     /// Whether messages may have become receivable since this was last asked.
-    pub(crate) fn take_stirred(&mut self) -> bool {
-        std::mem::take(&mut self.stirred) && self.is_receivable()
+    pub(crate) fn take_may_be_receivable(&mut self) -> bool {
+        std::mem::take(&mut self.may_be_receivable) && self.is_receivable()
     }
 
     /// When `advance` next makes messages receivable.
     pub(crate) fn next_wakeup(&mut self) -> Option<Millis> {
         let deadline = self.deadlines.next(&self.groups);
-        let admission = self.arrivals.next_admission(&self.gate());
+        let admission = self.arrivals.next_admission(&self.admission());
         let step = self.moves.front().and_then(MoveTask::next_step);
         [deadline, admission, step].into_iter().flatten().min()
     }
 
     /// Visible, in flight and delayed messages.
     pub(crate) fn counts(&self, now: Millis) -> (usize, usize, usize) {
-        let delayed = self.arrivals.delayed(&self.gate(), now);
+        let delayed = self.arrivals.delayed(&self.admission(), now);
         let visible = self.groups.messages() - self.in_flight - delayed;
         (visible, self.in_flight, delayed)
     }
@@ -152,13 +146,13 @@ impl Queue {
         }
     }
 
-    fn gate(&self) -> Gate {
-        Gate { delay: self.attributes.delay, look_ahead: self.limits.look_ahead }
+    fn admission(&self) -> Admission {
+        Admission { delay: self.attributes.delay, look_ahead: self.limits.look_ahead }
     }
 
     fn admit(&mut self, now: Millis) {
-        let gate = self.gate();
-        while let Some(key) = self.arrivals.admit(&gate, now) {
+        let admission = self.admission();
+        while let Some(key) = self.arrivals.admit(&admission, now) {
             if let Some(group) = self.groups.get_mut(key) {
                 group.admitted += 1;
             }
@@ -170,34 +164,39 @@ impl Queue {
     fn offer(&mut self, key: GroupKey) {
         if let Some(group) = self.groups.get_mut(key).filter(|g| g.is_receivable()) {
             self.ready.push(key, group);
-            self.stirred = true;
+            self.may_be_receivable = true;
         }
     }
 
     /// Makes a message in flight visible again, in its place.
-    fn release(&mut self, key: GroupKey, index: usize) {
+    pub(super) fn release(&mut self, key: GroupKey, index: usize) {
         if let Some(group) = self.groups.get_mut(key) {
             group.messages[index].visible_at = None;
             group.in_flight -= 1;
             self.in_flight -= 1;
-            self.stirred = true;
+            self.may_be_receivable = true;
         }
         self.offer(key);
     }
 
     /// Removes an admitted message.
-    fn remove(&mut self, key: GroupKey, index: usize, now: Millis) -> Option<Held> {
-        let held = self.groups.remove(key, index)?;
-        if held.visible_at.is_some() {
+    pub(super) fn remove(
+        &mut self,
+        key: GroupKey,
+        index: usize,
+        now: Millis,
+    ) -> Option<QueuedMessage> {
+        let queued = self.groups.remove(key, index)?;
+        if queued.visible_at.is_some() {
             self.in_flight -= 1;
         }
-        self.stirred = true;
+        self.may_be_receivable = true;
         self.close_if_empty(key);
         let groups = &self.groups;
         self.arrivals.left(|arrival| is_present(groups, arrival));
         self.offer(key);
         self.admit(now);
-        Some(held)
+        Some(queued)
     }
 
     fn close_if_empty(&mut self, key: GroupKey) {
@@ -240,6 +239,6 @@ impl Queue {
 fn is_present(groups: &Groups, arrival: &Arrival) -> bool {
     groups.get(arrival.group).is_some_and(|group| {
         let messages = &group.messages;
-        messages.binary_search_by_key(&arrival.sequence, |held| held.sequence).is_ok()
+        messages.binary_search_by_key(&arrival.sequence, |queued| queued.sequence).is_ok()
     })
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    answer::SettledAt,
-    asynchronous::Accepted,
+    acceptance::Acceptance,
     instruction::{Fingerprint, IdempotencyKey, Instruction},
+    settled_at::SettledAt,
 };
 
 /// One settlement: money that has moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The transaction's own id, made by the service (UUIDv7).
     pub transaction_id: Uuid,
     /// The key of the request; dueflow sends the payment id.
@@ -30,25 +30,25 @@ pub struct Entry {
     pub settled_at: SettledAt,
 }
 
-/// An [`Entry`] as the service writes it, with the digest of the whole body, so
+/// An [`JournalEntry`] as the service writes it, with the digest of the whole body, so
 /// that a restart does not forget what a key was settled for. A reader of the
 /// journal passes over it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct JournalRecord {
     #[serde(flatten)]
-    pub(crate) entry: Entry,
+    pub(crate) entry: JournalEntry,
     pub(crate) body: Fingerprint,
     /// The payment's id where it is not the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) payment_id: Option<Box<str>>,
 }
 
-impl Record {
+impl JournalRecord {
     /// Settles the instruction in name: a new transaction id, at this moment.
     pub(crate) fn new(key: &IdempotencyKey, instruction: Instruction) -> Self {
         let body = instruction.fingerprint();
         let payment_id = unless_key(&instruction.payment_id, key.as_str());
-        let entry = Entry {
+        let entry = JournalEntry {
             transaction_id: Uuid::now_v7(),
             idempotency_key: key.as_str().to_owned(),
             account_id: instruction.account_id,
@@ -61,12 +61,12 @@ impl Record {
         Self { entry, body, payment_id }
     }
 
-    /// Settles in name what was taken earlier: its transaction id, at this
+    /// Settles in name what was accepted earlier: its transaction id, at this
     /// moment.
-    pub(crate) fn of(accepted: &Accepted) -> Self {
+    pub(crate) fn of(accepted: &Acceptance) -> Self {
         let accepted = accepted.clone();
         let payment_id = unless_key(&accepted.payment_id, &accepted.idempotency_key);
-        let entry = Entry {
+        let entry = JournalEntry {
             transaction_id: accepted.transaction_id,
             idempotency_key: accepted.idempotency_key,
             account_id: accepted.account_id,

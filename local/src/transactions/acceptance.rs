@@ -1,21 +1,22 @@
-//! What is written down on the way of a payment that was taken with 202.
+//! What is written down on the way of a payment that was accepted with 202.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::transactions::{
-    answer::SettledAt,
+use super::{
+    echo::{CurrencyCode, Echo},
     instruction::{Fingerprint, IdempotencyKey, Instruction},
+    settled_at::SettledAt,
 };
 
-/// One line of the intake. A settlement is not among them: money that has moved
+/// One line of the accepted log. A settlement is not among them: money that has moved
 /// is in the journal and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub(crate) enum Step {
-    /// Taken. Written before the 202.
-    Accepted(Accepted),
-    /// Ended without money moved. Written before anybody hears of it.
+pub(crate) enum LogEntry {
+    /// Accepted. Written before the 202.
+    Accepted(Acceptance),
+    /// Ended without money moved. Written before the result is sent.
     Rejected {
         /// That of the acceptance.
         transaction_id: Uuid,
@@ -30,10 +31,10 @@ pub(crate) enum Step {
     },
 }
 
-/// A payment that was taken. Its transaction id is made now, so that the line
+/// A payment that was accepted. Its transaction id is made now, so that the line
 /// that settles it in the journal ends this acceptance and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Accepted {
+pub(crate) struct Acceptance {
     pub(crate) transaction_id: Uuid,
     pub(crate) idempotency_key: String,
     pub(crate) payment_id: String,
@@ -46,8 +47,8 @@ pub(crate) struct Accepted {
     pub(crate) body: Fingerprint,
 }
 
-impl Accepted {
-    /// Takes the instruction at this moment.
+impl Acceptance {
+    /// Accepts the instruction at this moment.
     pub(crate) fn new(key: &IdempotencyKey, instruction: Instruction) -> Self {
         let body = instruction.fingerprint();
         Self {
@@ -61,6 +62,16 @@ impl Accepted {
             scheduled_date: instruction.scheduled_date,
             accepted_at: SettledAt::now(),
             body,
+        }
+    }
+}
+
+impl From<&Acceptance> for Echo {
+    fn from(accepted: &Acceptance) -> Self {
+        Self {
+            payment_id: accepted.payment_id.as_str().into(),
+            amount: accepted.amount,
+            currency: CurrencyCode::of(&accepted.currency),
         }
     }
 }

@@ -5,41 +5,46 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    answer::{SettledAt, Settlement, Status},
-    echo::Brief,
-    entry::Record,
+    answer::{Settlement, Status},
+    echo::StoredEcho,
     instruction::Fingerprint,
+    journal_entry::JournalRecord,
+    settled_at::SettledAt,
 };
 
 /// The settled keys, for as long as the service runs and does not forget them.
 ///
 /// With keys of 36 characters (a UUID) one payment takes 48 bytes for its key
 /// on the heap and 100 to 200 in the table, depending on how full that is: a
-/// million take about 240 MB, briefly 100 more while the table grows.
+/// million take about 240 MB, echoly 100 more while the table grows.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(HashMap<Box<str>, Known>);
+pub(crate) struct SettledKeys(HashMap<Box<str>, SettledKey>);
 
 /// What is known of one settled key.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct SettledKey {
     body: Fingerprint,
-    brief: Brief,
+    echo: StoredEcho,
     transaction_id: Uuid,
     settled_at: SettledAt,
 }
 
 /// Whether a key is remembered for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remembered {
+pub(crate) enum Insertion {
     First,
     Again,
 }
 
-impl Known {
-    pub(crate) fn of(record: &Record) -> Self {
+impl SettledKey {
+    pub(crate) fn of(record: &JournalRecord) -> Self {
         Self {
             body: record.body,
-            brief: Brief::of(record),
+            echo: StoredEcho::new(
+                record.payment_id.clone(),
+                record.entry.amount,
+                &record.entry.currency,
+            ),
             transaction_id: record.entry.transaction_id,
             settled_at: record.entry.settled_at,
         }
@@ -55,7 +60,7 @@ impl Known {
 
     pub(crate) fn settlement(&self, key: &str) -> Settlement {
         Settlement {
-            echo: self.brief.echo(key),
+            echo: self.echo.echo(key),
             transaction_id: self.transaction_id,
             status: Status::Settled,
             settled_at: self.settled_at,
@@ -63,8 +68,8 @@ impl Known {
     }
 }
 
-impl Keys {
-    pub(crate) fn get(&self, key: &str) -> Option<&Known> {
+impl SettledKeys {
+    pub(crate) fn get(&self, key: &str) -> Option<&SettledKey> {
         self.0.get(key)
     }
 
@@ -74,19 +79,19 @@ impl Keys {
     }
 
     /// Forgets the key if what is known of it is `outdated`.
-    pub(crate) fn forget_if(&mut self, key: &str, outdated: impl FnOnce(&Known) -> bool) {
+    pub(crate) fn forget_if(&mut self, key: &str, outdated: impl FnOnce(&SettledKey) -> bool) {
         if self.get(key).is_some_and(outdated) {
             self.forget(key);
         }
     }
 
     /// Remembers a settlement. The first one of a key stays its answer.
-    pub(crate) fn remember(&mut self, key: Box<str>, known: Known) -> Remembered {
+    pub(crate) fn remember(&mut self, key: Box<str>, known: SettledKey) -> Insertion {
         match self.0.entry(key) {
-            std::collections::hash_map::Entry::Occupied(_) => Remembered::Again,
+            std::collections::hash_map::Entry::Occupied(_) => Insertion::Again,
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(known);
-                Remembered::First
+                Insertion::First
             }
         }
     }
@@ -103,7 +108,7 @@ mod tests {
         // A table grows by doubling and is at most 7/8 full; each place has a
         // control byte.
         let places = (payments * 8 / 7).next_power_of_two();
-        let place = size_of::<(Box<str>, Known)>() + 1;
+        let place = size_of::<(Box<str>, SettledKey)>() + 1;
         assert!(payments * key_on_the_heap + places * place <= 240_000_000);
     }
 }

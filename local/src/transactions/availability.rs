@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Whether the service can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub enum Availability {
     /// It can.
     #[default]
     Up,
@@ -21,38 +21,38 @@ pub enum Reach {
     Down,
 }
 
-/// What all connections share.
+/// The availability, as all connections see it.
 #[derive(Debug)]
-pub(crate) struct Door {
-    shut: AtomicBool,
-    turned_away: AtomicU64,
+pub(crate) struct AvailabilitySwitch {
+    down: AtomicBool,
+    unanswered: AtomicU64,
     stopping: CancellationToken,
-    /// Cancelled when the door is shut or the service stops: it cuts every
+    /// Cancelled when the service goes down or stops: it cuts every
     /// connection that was open until then.
     until_cut: Mutex<CancellationToken>,
 }
 
-impl Door {
-    pub(crate) fn new(reach: Reach, stopping: CancellationToken) -> Self {
+impl AvailabilitySwitch {
+    pub(crate) fn new(availability: Availability, stopping: CancellationToken) -> Self {
         let until_cut = Mutex::new(stopping.child_token());
-        let shut = AtomicBool::new(reach == Reach::Down);
-        Self { shut, turned_away: AtomicU64::new(0), stopping, until_cut }
+        let down = AtomicBool::new(availability == Availability::Down);
+        Self { down, unanswered: AtomicU64::new(0), stopping, until_cut }
     }
 
-    pub(crate) fn set(&self, reach: Reach) {
-        match reach {
-            Reach::Up => self.shut.store(false, Release),
-            Reach::Down => {
+    pub(crate) fn set(&self, availability: Availability) {
+        match availability {
+            Availability::Up => self.down.store(false, Release),
+            Availability::Down => {
                 let mut until_cut = self.until_cut();
-                self.shut.store(true, Release);
+                self.down.store(true, Release);
                 until_cut.cancel();
                 *until_cut = self.stopping.child_token();
             }
         }
     }
 
-    pub(crate) fn is_shut(&self) -> bool {
-        self.shut.load(Acquire)
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Acquire)
     }
 
     /// Cancelled when a connection that is made now must be cut.
@@ -60,13 +60,13 @@ impl Door {
         self.until_cut().clone()
     }
 
-    /// Counts a request that came while the door was shut.
-    pub(crate) fn turn_away(&self) {
-        self.turned_away.fetch_add(1, Relaxed);
+    /// Counts a request that arrived while the service was down.
+    pub(crate) fn count_unanswered(&self) {
+        self.unanswered.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn turned_away(&self) -> u64 {
-        self.turned_away.load(Relaxed)
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.unanswered.load(Relaxed)
     }
 
     fn until_cut(&self) -> MutexGuard<'_, CancellationToken> {

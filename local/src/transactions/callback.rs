@@ -1,4 +1,4 @@
-//! One attempt to hand over a letter, signed by the Standard Webhooks scheme.
+//! One attempt to hand over an event, signed by the Standard Webhooks scheme.
 
 use std::{fmt, time::Duration};
 
@@ -8,7 +8,7 @@ use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook, WebhookError,
 };
 
-use super::Letter;
+use super::webhook_event::WebhookEvent;
 
 /// Where a callback goes, below each url.
 const PATH: &str = "/v1/confirmations";
@@ -16,13 +16,13 @@ const PATH: &str = "/v1/confirmations";
 /// before it answers, which takes milliseconds.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Who receives the results of payments that were taken with 202.
+/// Who receives the results of payments that were accepted with 202.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Base urls of the receivers, such as `http://127.0.0.1:8081`: letters
+    /// Base urls of the receivers, such as `http://127.0.0.1:8081`: events
     /// take turns, and one that failed goes to the next.
     pub urls: Vec<String>,
-    /// What the letters are signed with: `whsec_` and base64, as the Standard
+    /// What the events are signed with: `whsec_` and base64, as the Standard
     /// Webhooks scheme has it.
     pub secret: String,
 }
@@ -110,13 +110,17 @@ impl Receiver {
         self.urls.len()
     }
 
-    /// Sends the letter to the url with that number, under the present time.
+    /// Sends the event to the url with that number, under the present time.
     /// 2xx says that it was received, 409 that it was received before.
-    pub(crate) async fn hand_over(&self, letter: &Letter, url: usize) -> Result<(), AttemptError> {
-        let id = letter.webhook_id();
+    pub(crate) async fn deliver(
+        &self,
+        event: &WebhookEvent,
+        url: usize,
+    ) -> Result<(), AttemptError> {
+        let id = event.webhook_id();
         let timestamp = Timestamp::now().as_second();
         let signature =
-            self.webhook.sign(&id, timestamp, &letter.body).map_err(AttemptError::Sign)?;
+            self.webhook.sign(&id, timestamp, &event.body).map_err(AttemptError::Sign)?;
         let request = self
             .client
             .post(&self.urls[url % self.urls.len()])
@@ -124,7 +128,7 @@ impl Receiver {
             .header(HEADER_WEBHOOK_ID, id)
             .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
             .header(HEADER_WEBHOOK_SIGNATURE, signature)
-            .body(letter.body.clone());
+            .body(event.body.clone());
         let response = request.send().await.map_err(AttemptError::Send)?;
         let status = response.status();
         if status.is_success() || status == StatusCode::CONFLICT {

@@ -10,16 +10,17 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::journal_reader::{JournalError, TornLine};
 use super::{
-    asynchronous::{Callback, CallbackError, Clerk, Receiver},
-    desk::Desk,
-    door::Door,
+    availability::AvailabilitySwitch,
+    callback::{Callback, CallbackError, Receiver},
+    connection::ServiceListener,
     faults::Faults,
-    line::MortalListener,
+    handler::RequestHandler,
     routes::routes,
-    stopwatch::Serving,
+    timings::RequestTiming,
+    webhook_sender::WebhookSender,
 };
-use crate::transactions::journal_reader::{JournalError, TornLine};
 
 /// Ample: at the stop every connection is cut, and none waits for a client.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -35,38 +36,38 @@ pub enum StartError {
     Journal(#[source] JournalError),
     /// Reading the journal panicked.
     #[error("recall the journal of the transaction service")]
-    Recall(#[source] JoinError),
+    LogReplay(#[source] JoinError),
 }
 
 /// The bank's transaction service, running. It stops when it is dropped.
 #[derive(Debug)]
 pub struct TransactionService {
-    desk: Arc<Desk>,
-    door: Arc<Door>,
+    handler: Arc<RequestHandler>,
+    availability: Arc<AvailabilitySwitch>,
     receiver: watch::Sender<Option<Arc<Receiver>>>,
     address: SocketAddr,
     torn: Option<TornLine>,
     server: JoinHandle<()>,
-    clerk: JoinHandle<()>,
+    webhook_sender: JoinHandle<()>,
     running: DropGuard,
 }
 
-/// Requests that came since the start; `/healthz` and unknown paths are not
+/// Requests that arrived since the start; `/healthz` and unknown paths are not
 /// counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// All of them.
     pub total: u64,
-    /// Those that came while the service was down and got no answer.
+    /// Those that arrived while the service was down and got no answer.
     pub while_down: u64,
 }
 
 impl TransactionService {
-    /// Starts serving on `listener`, after reading back the keys of the journal
+    /// Starts timing on `listener`, after reading back the keys of the journal
     /// at `journal`, which is made if it is not there. A torn last line is cut
     /// off, logged, and kept in [`Self::torn_line`].
     ///
-    /// What was taken with 202 is in a second file beside it, `journal.accepted.jsonl`
+    /// What was accepted with 202 is in a second file beside it, `journal.accepted.jsonl`
     /// beside `journal.jsonl`. Payments that were under way end now, and results that
     /// nobody has received are sent, as soon as a callback is set.
     ///
@@ -80,24 +81,23 @@ impl TransactionService {
     ) -> Result<Self, StartError> {
         let address = listener.local_addr().map_err(StartError::Address)?;
         let path = journal.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Desk::open(&path, faults));
-        let (desk, found) =
-            opened.await.map_err(StartError::Recall)?.map_err(StartError::Journal)?;
-        if let Some(torn) = &found.torn {
+        let opened = tokio::task::spawn_blocking(move || RequestHandler::open(&path, faults));
+        let (handler, torn, events) =
+            opened.await.map_err(StartError::LogReplay)?.map_err(StartError::Journal)?;
+        if let Some(torn) = &torn {
             let bytes = torn.text.len();
             tracing::warn!(journal = %journal.display(), line = torn.line, bytes, "cut off a torn line");
         }
-        let desk = Arc::new(desk);
+        let handler = Arc::new(handler);
         let stopping = CancellationToken::new();
         let running = stopping.clone().drop_guard();
-        let door = Arc::new(Door::new(faults.reach, stopping.clone()));
+        let availability = Arc::new(AvailabilitySwitch::new(faults.availability, stopping.clone()));
         let (receiver, watched) = watch::channel(None);
-        let clerk = Clerk::new(desk.clone(), watched, found.letters);
-        let clerk = tokio::spawn(clerk.work(stopping.clone()));
-        let listener = MortalListener { tcp: listener, door: door.clone() };
-        let server = tokio::spawn(serve(listener, desk.clone(), stopping));
-        let torn = found.torn;
-        Ok(Self { desk, door, receiver, address, torn, server, clerk, running })
+        let webhook_sender = WebhookSender::new(handler.clone(), watched, events);
+        let webhook_sender = tokio::spawn(webhook_sender.work(stopping.clone()));
+        let listener = ServiceListener { tcp: listener, availability: availability.clone() };
+        let server = tokio::spawn(serve(listener, handler.clone(), stopping));
+        Ok(Self { handler, availability, receiver, address, torn, server, webhook_sender, running })
     }
 
     /// Where the service is reached, such as `http://127.0.0.1:40123`.
@@ -109,11 +109,11 @@ impl TransactionService {
     /// Changes the faults for the requests that come from now on. Payments that
     /// are under way keep the moment of their end.
     pub fn set_faults(&self, faults: Faults) {
-        self.desk.set_faults(faults);
-        self.door.set(faults.reach);
+        self.handler.set_faults(faults);
+        self.availability.set(faults.availability);
     }
 
-    /// Changes who receives the results of payments that were taken with 202.
+    /// Changes who receives the results of payments that were accepted with 202.
     /// Without one, results wait (up to 100,000 of them) until there is one.
     ///
     /// # Errors
@@ -124,31 +124,31 @@ impl TransactionService {
         Ok(())
     }
 
-    /// Requests that came since the start.
+    /// Requests that arrived since the start.
     #[must_use]
     pub fn requests(&self) -> Requests {
-        let while_down = self.door.turned_away();
-        Requests { total: self.desk.requests() + while_down, while_down }
+        let while_down = self.availability.unanswered();
+        Requests { total: self.handler.requests() + while_down, while_down }
     }
 
     /// Requests that a worker has answered since this was last asked, in the order of their
-    /// answers; at most the last 16,384. `/healthz` and what was turned away are not counted.
+    /// answers; at most the last 16,384. `/healthz` and requests while it was down are not counted.
     #[must_use]
-    pub fn servings(&self) -> Vec<Serving> {
-        self.desk.servings()
+    pub fn request_timings(&self) -> Vec<RequestTiming> {
+        self.handler.request_timings()
     }
 
-    /// Payments that were taken with 202 and have not ended yet.
+    /// Payments that were accepted with 202 and have not ended yet.
     #[must_use]
     pub fn under_way(&self) -> u64 {
-        self.desk.under_way()
+        self.handler.under_way()
     }
 
     /// Settlements in the journal, those of earlier runs included. A key that
     /// was settled twice counts twice.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        self.desk.settled()
+        self.handler.settled()
     }
 
     /// The torn line that was cut off the journal at the start.
@@ -162,21 +162,25 @@ impl TransactionService {
     pub async fn stop(self) {
         drop(self.running);
         end("a connection", self.server).await;
-        end("its clerk", self.clerk).await;
+        end("the webhook sender", self.webhook_sender).await;
     }
 }
 
 /// Waits for a task that was told to end.
 async fn end(what: &str, mut task: JoinHandle<()>) {
     if time::timeout(STOP_LIMIT, &mut task).await.is_err() {
-        tracing::warn!("the transaction service left {what} behind");
+        tracing::warn!("the transaction service could not stop {what} in time and aborts it");
         task.abort();
     }
 }
 
-async fn serve(listener: MortalListener, desk: Arc<Desk>, stopping: CancellationToken) {
+async fn serve(
+    listener: ServiceListener,
+    handler: Arc<RequestHandler>,
+    stopping: CancellationToken,
+) {
     let stopped = stopping.cancelled_owned();
-    let served = axum::serve(listener, routes(desk)).with_graceful_shutdown(stopped);
+    let served = axum::serve(listener, routes(handler)).with_graceful_shutdown(stopped);
     if let Err(error) = served.await {
         tracing::error!(%error, "the transaction service ended");
     }

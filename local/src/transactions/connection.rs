@@ -1,4 +1,4 @@
-//! A connection that dies when the service stops or goes down.
+//! A connection that ends when the service stops or goes down.
 //!
 //! axum closes connections gracefully: it waits for answers that are under way,
 //! and a held request has none coming. So each connection listens for the end
@@ -19,28 +19,34 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::door::Door;
+use super::availability::AvailabilitySwitch;
 
-/// Accepts connections that die when the door is shut or the service stops.
-pub(crate) struct MortalListener {
+/// Accepts connections that end when the service goes down or the service stops.
+pub(crate) struct ServiceListener {
     pub(crate) tcp: TcpListener,
-    pub(crate) door: Arc<Door>,
+    pub(crate) availability: Arc<AvailabilitySwitch>,
 }
 
-impl Listener for MortalListener {
-    type Io = Line;
+impl Listener for ServiceListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (tcp, client) = Listener::accept(&mut self.tcp).await;
         // Without it, an answer waits for the client's delayed acknowledgement.
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%client, %error, "TCP_NODELAY not set");
         }
-        let cut = self.door.cut();
+        let cut = self.availability.cut();
         let woken = Box::pin(cut.clone().cancelled_owned());
-        let line = Line { tcp, door: self.door.clone(), cut, woken, ended: Ended::NotYet };
-        (line, client)
+        let connection = Connection {
+            tcp,
+            availability: self.availability.clone(),
+            cut,
+            woken,
+            state: ConnectionState::Open,
+        };
+        (connection, client)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -49,71 +55,71 @@ impl Listener for MortalListener {
 }
 
 /// One client's connection.
-pub(crate) struct Line {
+pub(crate) struct Connection {
     tcp: TcpStream,
-    door: Arc<Door>,
+    availability: Arc<AvailabilitySwitch>,
     cut: CancellationToken,
     /// Wakes the connection at the cut. hyper reads at all times, even while
     /// an answer is being made, to notice a client that hangs up.
     woken: Pin<Box<WaitForCancellationFutureOwned>>,
-    ended: Ended,
+    state: ConnectionState,
 }
 
-/// Whether the line was cut.
+/// Whether the connection was cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    NotYet,
+enum ConnectionState {
+    Open,
     Cut,
 }
 
-impl Line {
+impl Connection {
     /// Nothing leaves after the cut, not even the answer to a request that was
     /// cut off in the middle.
     fn check(&self) -> io::Result<()> {
-        let open = self.ended == Ended::NotYet && !self.cut.is_cancelled();
+        let open = self.state == ConnectionState::Open && !self.cut.is_cancelled();
         if open { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
     /// Waits for the first byte of a request, counts it and hangs up. A
     /// connection on which nothing is asked is no request, and is good for one
-    /// when the door is open again.
-    fn turn_away(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// when the availability is open again.
+    fn count_unanswered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut first = [0; 1];
         let mut first = ReadBuf::new(&mut first);
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut first))?;
         if !first.filled().is_empty() {
-            self.door.turn_away();
+            self.availability.count_unanswered();
         }
-        self.ended = Ended::Cut;
+        self.state = ConnectionState::Cut;
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ended == Ended::Cut {
+        if self.state == ConnectionState::Cut {
             return Poll::Ready(Ok(()));
         }
         if self.woken.as_mut().poll(cx).is_ready() {
-            // A request may have come over an open line at that very moment.
-            if self.door.is_shut() {
-                let _ = self.turn_away(cx);
+            // A request may have come over an open connection at that very moment.
+            if self.availability.is_down() {
+                let _ = self.count_unanswered(cx);
             }
-            self.ended = Ended::Cut;
+            self.state = ConnectionState::Cut;
             return Poll::Ready(Ok(()));
         }
-        if self.door.is_shut() {
-            return self.turn_away(cx);
+        if self.availability.is_down() {
+            return self.count_unanswered(cx);
         }
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -10,36 +10,36 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Letter, Receiver,
-    callback::AttemptError,
-    outbox::{ATTEMPTS, Fate, Full, Outbox, Parcel},
+    callback::{AttemptError, Receiver},
+    delivery_queue::{ATTEMPTS, AfterFailure, Delivery, DeliveryQueue, QueueFull},
+    handler::RequestHandler,
+    webhook_event::WebhookEvent,
 };
-use crate::transactions::desk::Desk;
 
-/// Attempts under way at a time. At 5 ms each that is 6,400 letters a second.
+/// Attempts under way at a time. At 5 ms each that is 6,400 events a second.
 const ATTEMPTS_AT_A_TIME: usize = 32;
 
-type Attempt = (Parcel, Result<(), AttemptError>);
+type Attempt = (Delivery, Result<(), AttemptError>);
 
 /// Does what is due, and waits for what is next. Idle in the synchronous mode.
-pub(crate) struct Clerk {
-    desk: Arc<Desk>,
+pub(crate) struct WebhookSender {
+    handler: Arc<RequestHandler>,
     receiver: watch::Receiver<Option<Arc<Receiver>>>,
-    outbox: Outbox,
+    queue: DeliveryQueue,
     attempts: JoinSet<Attempt>,
 }
 
-impl Clerk {
-    /// A clerk who has those letters to send.
+impl WebhookSender {
+    /// A sender that has those events to send.
     pub(crate) fn new(
-        desk: Arc<Desk>,
+        handler: Arc<RequestHandler>,
         receiver: watch::Receiver<Option<Arc<Receiver>>>,
-        letters: Vec<Letter>,
+        events: Vec<WebhookEvent>,
     ) -> Self {
-        let mut clerk =
-            Self { desk, receiver, outbox: Outbox::default(), attempts: JoinSet::new() };
-        clerk.post(letters, Instant::now());
-        clerk
+        let mut sender =
+            Self { handler, receiver, queue: DeliveryQueue::default(), attempts: JoinSet::new() };
+        sender.post(events, Instant::now());
+        sender
     }
 
     /// Works until `stopping` is cancelled. What is not done then is done after
@@ -47,13 +47,13 @@ impl Clerk {
     pub(crate) async fn work(mut self, stopping: CancellationToken) {
         while !stopping.is_cancelled() {
             let now = Instant::now();
-            let letters = self.desk.end_due(now);
-            self.post(letters, now);
+            let events = self.handler.end_due(now);
+            self.post(events, now);
             self.send(now);
-            let desk = self.desk.clone();
+            let handler = self.handler.clone();
             tokio::select! {
                 () = stopping.cancelled() => {}
-                () = desk.taken() => {}
+                () = handler.accepted() => {}
                 () = sleep_until(self.next_due()) => {}
                 Ok(()) = self.receiver.changed() => {}
                 Some(attempt) = self.attempts.join_next() => self.note(attempt),
@@ -61,13 +61,13 @@ impl Clerk {
         }
     }
 
-    fn post(&mut self, letters: Vec<Letter>, now: Instant) {
-        for letter in letters {
-            let transaction_id = letter.transaction_id;
-            match self.outbox.post(letter, now) {
+    fn post(&mut self, events: Vec<WebhookEvent>, now: Instant) {
+        for event in events {
+            let transaction_id = event.transaction_id;
+            match self.queue.push(event, now) {
                 Ok(()) => {}
-                Err(Full) => {
-                    tracing::warn!(%transaction_id, "too many callbacks wait; one is not sent");
+                Err(QueueFull) => {
+                    tracing::warn!(%transaction_id, "the delivery queue of callbacks is full; this result is sent after the next start");
                 }
             }
         }
@@ -79,49 +79,49 @@ impl Clerk {
             return;
         };
         while self.attempts.len() < ATTEMPTS_AT_A_TIME {
-            let Some(parcel) = self.outbox.pop_due(now) else {
+            let Some(delivery) = self.queue.pop_due(now) else {
                 return;
             };
             let receiver = receiver.clone();
             self.attempts.spawn(async move {
-                let url = parcel.turn(receiver.urls());
-                let handed_over = receiver.hand_over(&parcel.letter, url).await;
-                (parcel, handed_over)
+                let url = delivery.url_index(receiver.urls());
+                let delivered = receiver.deliver(&delivery.event, url).await;
+                (delivery, delivered)
             });
         }
     }
 
     fn note(&mut self, attempt: Result<Attempt, JoinError>) {
-        let (parcel, handed_over) = match attempt {
+        let (delivery, delivered) = match attempt {
             Ok(attempt) => attempt,
             Err(error) => {
-                tracing::error!(%error, "an attempt to call back ended by itself");
+                tracing::error!(%error, "a callback attempt panicked; its result is sent after the next start");
                 return;
             }
         };
-        let transaction_id = parcel.letter.transaction_id;
-        match handed_over {
-            Ok(()) => self.desk.close(transaction_id),
+        let transaction_id = delivery.event.transaction_id;
+        match delivered {
+            Ok(()) => self.handler.close(transaction_id),
             Err(error) => {
                 let cause = &error as &dyn std::error::Error;
                 tracing::debug!(%transaction_id, error = cause, "a callback failed");
-                match self.outbox.failed(parcel, Instant::now()) {
-                    Fate::TriedAgain => {}
-                    Fate::GivenUp => {
-                        tracing::warn!(%transaction_id, error = cause, ATTEMPTS, "a callback is given up");
-                        self.desk.close(transaction_id);
+                match self.queue.failed(delivery, Instant::now()) {
+                    AfterFailure::Retry => {}
+                    AfterFailure::GiveUp => {
+                        tracing::warn!(%transaction_id, error = cause, ATTEMPTS, "a callback failed too often and is given up; the result can still be asked for");
+                        self.handler.close(transaction_id);
                     }
                 }
             }
         }
     }
 
-    /// When something is to be done though nothing happens. A letter for which
+    /// When something is to be done though nothing happens. An event for which
     /// there is no receiver, or no room among the attempts, waits for that.
     fn next_due(&self) -> Option<Instant> {
         let can_send = self.receiver.borrow().is_some() && self.attempts.len() < ATTEMPTS_AT_A_TIME;
-        let letter = if can_send { self.outbox.next_due() } else { None };
-        [self.desk.next_due(), letter].into_iter().flatten().min()
+        let event = if can_send { self.queue.next_due() } else { None };
+        [self.handler.next_due(), event].into_iter().flatten().min()
     }
 }
 
