@@ -18,16 +18,16 @@ pub struct ConfirmerConfig {
     /// Where callbacks are taken, if they are.
     pub callbacks: Option<CallbackSettings>,
     /// How its work is bounded.
-    pub confirming: Confirming,
+    pub limits: ConfirmerLimits,
 }
 
 /// How a confirmer's work is bounded.
 #[derive(Debug, Clone)]
-pub struct Confirming {
+pub struct ConfirmerLimits {
     /// Batches worked on at once.
     pub receivers: usize,
     /// When the table is swept.
-    pub sweeping: Sweeping,
+    pub sweep: SweepSettings,
     /// Which days of it.
     pub days: SweptDays,
     /// When reported refusals stop dispatching.
@@ -36,7 +36,7 @@ pub struct Confirming {
 
 /// When the table is swept for payments that are stuck.
 #[derive(Debug, Clone, Copy)]
-pub struct Sweeping {
+pub struct SweepSettings {
     /// How often.
     pub interval: Duration,
     /// How long a payment may be PENDING.
@@ -45,7 +45,7 @@ pub struct Sweeping {
     pub old_interval: Duration,
 }
 
-impl Sweeping {
+impl SweepSettings {
     fn read(settings: &mut Settings, receiving: Option<Receiving>) -> Option<Self> {
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let interval = settings.duration("DUEFLOW_PENDING_SWEEP_INTERVAL", second..=hour * 24);
@@ -78,13 +78,13 @@ impl ConfirmerConfig {
         let receiving = Receiving::read(settings);
         let transaction = TransactionSettings::read(settings);
         let receivers = settings.number("DUEFLOW_CONFIRMER_RECEIVERS", 1..=64);
-        let sweeping = Sweeping::read(settings, receiving);
+        let sweep = SweepSettings::read(settings, receiving);
         let callbacks = CallbackSettings::read(settings);
         let days = SweptDays::read(settings);
         let stop = StopLimits::read(settings);
-        let confirming =
-            Confirming { receivers: receivers?, sweeping: sweeping?, days: days?, stop: stop? };
-        Some(Self { receiving: receiving?, transaction: transaction?, callbacks, confirming })
+        let limits =
+            ConfirmerLimits { receivers: receivers?, sweep: sweep?, days: days?, stop: stop? };
+        Some(Self { receiving: receiving?, transaction: transaction?, callbacks, limits })
     }
 }
 

@@ -27,17 +27,17 @@ const RECEIVING: Receiving =
 
 /// One payment, one confirmation of it, and the dead-letter queue.
 #[derive(Debug)]
-struct Outside {
+struct TestPorts {
     stored: Mutex<StoredPayment>,
     confirmation: Confirmation,
     deleted: Mutex<usize>,
-    letters: Mutex<Vec<DeadLetter>>,
+    dead_letters: Mutex<Vec<DeadLetter>>,
     /// The deduplication ids of the dead letters.
     ids: Mutex<Vec<String>>,
     received: Mutex<u32>,
 }
 
-impl Outside {
+impl TestPorts {
     fn of(status: Status, attempts: u32, result: ReportedResult) -> Arc<Self> {
         let stored = crate::sweep::simulation::stored(1);
         let stored = StoredPayment { status, attempts, ..stored };
@@ -46,7 +46,7 @@ impl Outside {
             stored: Mutex::new(stored),
             confirmation: Confirmation { payment, result, money: None, trace_key: None },
             deleted: Mutex::default(),
-            letters: Mutex::default(),
+            dead_letters: Mutex::default(),
             ids: Mutex::default(),
             received: Mutex::default(),
         })
@@ -54,7 +54,7 @@ impl Outside {
 }
 
 #[async_trait]
-impl PaymentStore for Outside {
+impl PaymentStore for TestPorts {
     async fn apply(
         &self,
         changes: &[Change<'_>],
@@ -93,14 +93,14 @@ impl PaymentStore for Outside {
 }
 
 #[async_trait]
-impl ArchiveLookup for Outside {
+impl ArchiveLookup for TestPorts {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
         Ok(None)
     }
 }
 
 #[derive(Debug)]
-struct Queue(Arc<Outside>);
+struct Queue(Arc<TestPorts>);
 
 #[async_trait]
 impl QueueApi for Queue {
@@ -142,8 +142,9 @@ impl QueueApi for Queue {
         &self,
         messages: &[&OutgoingMessage],
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        let letters = messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
-        self.0.letters.lock().unwrap().extend(letters);
+        let dead_letters =
+            messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
+        self.0.dead_letters.lock().unwrap().extend(dead_letters);
         let ids = messages.iter().map(|message| message.deduplication.clone());
         self.0.ids.lock().unwrap().extend(ids);
         Ok(Vec::new())
@@ -151,15 +152,15 @@ impl QueueApi for Queue {
 }
 
 /// Delivers the confirmation so many times.
-async fn deliver(outside: &Arc<Outside>, times: usize) {
-    let letters = Producer::new(Arc::new(Queue(Arc::clone(outside))));
-    let worker = Worker {
+async fn deliver(ports: &Arc<TestPorts>, times: usize) {
+    let dead_letters = Producer::new(Arc::new(Queue(Arc::clone(ports))));
+    let worker = ConfirmationReceiver {
         ids: shared::transaction::TransactionIds::default(),
-        queue: Consumer::new(Arc::new(Queue(Arc::clone(outside))), RECEIVING),
-        store: Arc::clone(outside) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(outside) as Arc<dyn ArchiveLookup>,
-        dead_letters: DeadLetterQueue::new(letters, "confirmer"),
-        stopper: Stopper::new(STOP).0,
+        queue: Consumer::new(Arc::new(Queue(Arc::clone(ports))), RECEIVING),
+        store: Arc::clone(ports) as Arc<dyn PaymentStore>,
+        archive: Arc::clone(ports) as Arc<dyn ArchiveLookup>,
+        dead_letters: DeadLetterQueue::new(dead_letters, "confirmer"),
+        refusal_monitor: RefusalMonitor::new(STOP).0,
         clock: Clock::system(),
         receiving: Calls::default(),
         settling: Calls::default(),
@@ -176,12 +177,12 @@ fn refused() -> ReportedResult {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_comes_again_leaves_one_dead_letter() {
-    let outside = Outside::of(Status::Pending, 1, refused());
-    deliver(&outside, 8).await;
-    let letters = outside.letters.lock().unwrap();
-    assert_eq!((letters.len(), letters[0].failure.code), (1, FailureCode::Refused));
-    assert_eq!(*outside.deleted.lock().unwrap(), 8);
-    assert_eq!(outside.stored.lock().unwrap().dead_letters.count, 1);
+    let ports = TestPorts::of(Status::Pending, 1, refused());
+    deliver(&ports, 8).await;
+    let dead_letters = ports.dead_letters.lock().unwrap();
+    assert_eq!((dead_letters.len(), dead_letters[0].failure.code), (1, FailureCode::Refused));
+    assert_eq!(*ports.deleted.lock().unwrap(), 8);
+    assert_eq!(ports.stored.lock().unwrap().dead_letters.count, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,28 +190,28 @@ async fn a_confirmation_of_a_payment_that_was_never_claimed_withholds_it() {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
     for reported in [ReportedResult::Settled(settled.clone()), refused()] {
-        let outside = Outside::of(Status::Scheduled, 0, reported);
-        deliver(&outside, 1).await;
-        let stored = outside.stored.lock().unwrap().clone();
+        let ports = TestPorts::of(Status::Scheduled, 0, reported);
+        deliver(&ports, 1).await;
+        let stored = ports.stored.lock().unwrap().clone();
         assert_eq!((stored.status, stored.attempts), (Status::Failed, 0));
         assert_eq!(stored.failure.unwrap().code, FailureCode::Conflict);
-        let letters = outside.letters.lock().unwrap();
-        assert_eq!((letters.len(), letters[0].failure.code), (1, FailureCode::Conflict));
-        assert!(letters[0].raw.is_some() && letters[0].payment.is_some());
+        let dead_letters = ports.dead_letters.lock().unwrap();
+        assert_eq!((dead_letters.len(), dead_letters[0].failure.code), (1, FailureCode::Conflict));
+        assert!(dead_letters[0].raw.is_some() && dead_letters[0].payment.is_some());
     }
     // After a replay it is asked for first: that settles it.
-    let replayed = Outside::of(Status::Scheduled, 1, ReportedResult::Settled(settled));
+    let replayed = TestPorts::of(Status::Scheduled, 1, ReportedResult::Settled(settled));
     deliver(&replayed, 1).await;
     assert_eq!(replayed.stored.lock().unwrap().status, Status::Scheduled);
-    assert_eq!(replayed.letters.lock().unwrap().len(), 1);
+    assert_eq!(replayed.dead_letters.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn however_many_confirmations_say_the_same_of_a_conflict_it_is_one_case() {
     let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
     let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
-    let outside = Outside::of(Status::Processed, 1, ReportedResult::Settled(settled));
-    deliver(&outside, 2).await;
-    let ids = outside.ids.lock().unwrap();
+    let ports = TestPorts::of(Status::Processed, 1, ReportedResult::Settled(settled));
+    deliver(&ports, 2).await;
+    let ids = ports.ids.lock().unwrap();
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "SQS would not drop the second");
 }

@@ -1,12 +1,10 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
-use domain::{Failure, Settlement};
+use domain::{Failure, PaymentRef, Settlement};
 use shared::dispatch_stop::DispatchStop;
-use shared::payments::StoredPayment;
+use shared::payments::{ApplyResult, StoredPayment};
 use shared::queue::{Confirmation, ReportedResult};
 use shared::telemetry::Metric;
-
-use crate::callback::Answer;
 
 const SETTLED: Metric = Metric::counter(
     "dueflow_confirmer_payments_settled_total",
@@ -17,7 +15,7 @@ const REJECTED: Metric = Metric::counter(
     "dueflow_confirmer_payments_rejected_total",
     "Payments set to FAILED after a reported rejection, by whether this write or an earlier one did it",
 ).by("result", &["now", "before"]);
-const BURIED: Metric = Metric::counter(
+const DEAD_LETTERED: Metric = Metric::counter(
     "dueflow_confirmer_messages_dead_lettered_total",
     "Messages moved unchanged to the dead-letter queue, by code",
 )
@@ -67,9 +65,13 @@ const CALLBACKS: Metric =
 
 /// All metrics of the confirmer.
 pub const METRICS: &[Metric] =
-    &[SETTLED, REJECTED, BURIED, RELEASED, ERRORS, SWEEPS, STUCK, STOPS, CALLBACKS];
+    &[SETTLED, REJECTED, DEAD_LETTERED, RELEASED, ERRORS, SWEEPS, STUCK, STOPS, CALLBACKS];
 
-pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
+pub(crate) fn written(confirmation: &Confirmation, applied: ApplyResult) {
+    let result = match applied {
+        ApplyResult::Now => "now",
+        ApplyResult::Before => "before",
+    };
     let payment_id = confirmation.payment.id;
     let trace_key = confirmation.trace_key.map(|key| key.to_string());
     match &confirmation.result {
@@ -79,9 +81,14 @@ pub(crate) fn written(confirmation: &Confirmation, result: &'static str) {
         }
         ReportedResult::Rejected(failure) => {
             REJECTED.add_for(result, 1);
-            tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "rejected: it goes to the dead-letter queue");
+            tracing::warn!(%payment_id, trace_key, reason = failure.reason, result, "the transaction service rejected a payment that it had accepted: the payment is FAILED");
         }
     }
+}
+
+pub(crate) fn undecided(confirmation: &Confirmation, reason: &str) {
+    let payment_id = confirmation.payment.id;
+    tracing::warn!(%payment_id, reason, "DynamoDB did not decide a settlement: the confirmation is given back and delivered again");
 }
 
 /// Too many refusals were reported: no more is submitted.
@@ -91,9 +98,15 @@ pub(crate) fn stopped(stop: &DispatchStop) {
     tracing::error!(%id, %cause, reason, count, "dispatching is stopped at all dispatchers until an operator resumes it: see docs/runbooks/dispatch-stop.md");
 }
 
-pub(crate) fn buried(message_id: &str, failure: &Failure) {
-    BURIED.add_for(failure.code.as_str(), 1);
-    tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a confirmation goes to the dead-letter queue whole");
+pub(crate) fn dead_lettered(message_id: &str, failure: &Failure) {
+    DEAD_LETTERED.add_for(failure.code.as_str(), 1);
+    tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a confirmation was put whole into the dead-letter queue: see dueflow dlq list");
+}
+
+/// A payment that was never claimed is FAILED now.
+pub(crate) fn withheld(payment: &PaymentRef, failure: &Failure) {
+    DEAD_LETTERED.add_for(failure.code.as_str(), 1);
+    tracing::error!(payment_id = %payment.id, code = %failure.code, reason = failure.reason, "a payment that was never claimed is withheld: see dueflow dlq list");
 }
 
 pub(crate) fn released(count: usize) {
@@ -102,7 +115,7 @@ pub(crate) fn released(count: usize) {
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
     ERRORS.add_for(doing, 1);
-    tracing::warn!(doing, %error, "a call failed: what it was for is tried again");
+    tracing::warn!(doing, %error, "a call failed: it is tried again");
 }
 
 pub(crate) fn swept(result: &'static str) {
@@ -113,27 +126,20 @@ pub(crate) fn swept(result: &'static str) {
 pub(crate) fn stuck(stored: &StoredPayment, result: &'static str) {
     STUCK.add_for(result, 1);
     let (payment_id, trace_key) = (stored.payment.id, stored.payment.trace_key);
-    tracing::warn!(%payment_id, %trace_key, attempts = stored.attempts, since = %stored.updated_at, result, "was PENDING for too long");
+    tracing::warn!(%payment_id, %trace_key, attempts = stored.attempts, since = %stored.updated_at, result, "a payment was PENDING for too long: the transaction service was asked what became of it");
 }
 
 pub(crate) fn unanswered(stored: &StoredPayment, reason: &str) {
     STUCK.add_for("no_answer", 1);
-    // Told once for all payments that it befalls (`calls::unusable_answer`).
+    // Logged once for all payments concerned (`calls::unusable_answer`).
     tracing::debug!(payment_id = %stored.payment.id, reason, "the transaction service did not say what became of it");
 }
 
-pub(crate) fn callback(result: &'static str, answer: &Answer) {
+/// A callback was answered; `refusal` is what is wrong with it, if anything.
+pub(crate) fn callback(result: &'static str, refusal: Option<String>) {
     CALLBACKS.add_for(result, 1);
-    match answer {
-        Answer::Taken | Answer::Again | Answer::UnderWay | Answer::NotQueued => {
-            tracing::debug!(result, "a callback was answered");
-        }
-        Answer::Unsigned(unsigned) => {
-            tracing::warn!(result, reason = %unsigned, "a callback was refused");
-        }
-        Answer::Malformed(reason) => tracing::warn!(result, reason, "a callback was refused"),
-        Answer::TooLarge | Answer::TooSlow | Answer::NoSuchPath | Answer::NoSuchMethod => {
-            tracing::warn!(result, "a callback was refused");
-        }
+    match refusal {
+        None => tracing::debug!(result, "a callback was answered"),
+        Some(reason) => tracing::warn!(result, reason, "a callback was refused"),
     }
 }

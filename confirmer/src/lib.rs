@@ -5,7 +5,7 @@
 //! | `receiver` | receives confirmations, writes them, deletes their messages |
 //! | `settle_result` | what the result of a settlement's write means |
 //! | `callback` | results that the transaction service sends by itself |
-//! | `stop_trigger` | stops dispatching when too many refusals are reported |
+//! | `refusal_monitor` | stops dispatching when too many refusals are reported |
 //! | `sweep` | asks what became of payments that are PENDING for too long |
 //! | `events` | metrics and logs |
 
@@ -13,8 +13,8 @@ mod callback;
 mod config;
 mod events;
 mod receiver;
+mod refusal_monitor;
 mod settle_result;
-mod stop_trigger;
 mod sweep;
 
 use std::process::ExitCode;
@@ -23,8 +23,8 @@ use std::time::Duration;
 
 #[doc(hidden)]
 pub use callback::fuzzing;
-pub use callback::{CallbackSettings, Callbacks, Secret};
-pub use config::{ConfirmerConfig, Confirming, Sweeping};
+pub use callback::{CallbackServer, CallbackSettings, Secret};
+pub use config::{ConfirmerConfig, ConfirmerLimits, SweepSettings};
 pub use events::METRICS;
 use shared::aws::Aws;
 use shared::clock::Clock;
@@ -42,9 +42,9 @@ use shared::transaction::{
 };
 use tokio::task::JoinSet;
 
-use crate::receiver::Worker;
-use crate::stop_trigger::Stopper;
-use crate::sweep::Sweeper;
+use crate::receiver::ConfirmationReceiver;
+use crate::refusal_monitor::RefusalMonitor;
+use crate::sweep::{SweepPorts, Sweeper};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -62,12 +62,12 @@ pub enum ConfirmerError {
     /// At start: the client of the transaction service.
     #[error(transparent)]
     Transactions(#[from] TransactionClientError),
-    /// At start: the port of callbacks.
+    /// At start: the listener for callbacks.
     #[error(transparent)]
-    CallbackPort(#[from] std::io::Error),
-    /// A part panicked.
-    #[error("a part of the confirmer failed: {0}")]
-    Part(#[from] tokio::task::JoinError),
+    CallbackListener(#[from] std::io::Error),
+    /// A task panicked.
+    #[error("a task of the confirmer failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -75,17 +75,17 @@ pub enum ConfirmerError {
 
 /// What the confirmer works on.
 #[derive(Debug)]
-pub struct Deps {
-    /// Where payments lie.
+pub struct ConfirmerDependencies {
+    /// The payments table.
     pub store: Arc<dyn PaymentStore>,
-    /// Where settled payments of days that are over lie.
+    /// Settled payments of days that are over.
     pub archive: Arc<dyn ArchiveLookup>,
     /// The same as `store`, by due date.
     pub due: Arc<dyn DueTable>,
-    /// What the transaction service says.
+    /// What the transaction service reports.
     pub confirmations: Consumer,
-    /// What it says when it is asked.
-    pub findings: Producer,
+    /// Where callbacks and sweeps put what it reports.
+    pub reports: Producer,
     /// Payments to dispatch again.
     pub payments: Producer,
     /// How many messages wait for dispatchers.
@@ -94,17 +94,17 @@ pub struct Deps {
     pub transactions: Arc<dyn TransactionService>,
     /// What contradicts the table, or cannot be read.
     pub dead_letters: DeadLetterQueue,
-    /// Where the transaction service reports by itself, if it does.
-    pub callbacks: Option<Callbacks>,
+    /// The server for callbacks, if the transaction service sends them.
+    pub callbacks: Option<CallbackServer>,
     /// The time of day.
     pub clock: Clock,
     /// Where a stop of dispatching is stored.
     pub stops: Arc<dyn DispatchStops>,
-    /// Who this confirmer is, for whoever reads of its stop.
+    /// The name of this confirmer, which its stop is stored with.
     pub name: String,
 }
 
-impl Deps {
+impl ConfirmerDependencies {
     /// Connects to the queues and makes the clients.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Deps {
                 &names.archive_table(),
                 common.due_shards,
             )),
-            findings: Producer::open(aws, confirmations.clone()).await?,
+            reports: Producer::open(aws, confirmations.clone()).await?,
             confirmations: Consumer::open(aws, confirmations, config.receiving).await?,
             payments: Producer::new(Arc::clone(&payments) as _),
             waiting: payments,
@@ -138,7 +138,7 @@ impl Deps {
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             callbacks: match &config.callbacks {
                 Some(callbacks) => {
-                    Some(Callbacks::open(callbacks, config.transaction.contract.echo).await?)
+                    Some(CallbackServer::open(callbacks, config.transaction.contract.echo).await?)
                 }
                 None => None,
             },
@@ -154,54 +154,58 @@ impl Deps {
 /// # Errors
 /// [`ConfirmerError::Drain`] when that took longer than the drain deadline.
 pub async fn run(
-    config: Confirming,
-    deps: Deps,
+    limits: ConfirmerLimits,
+    dependencies: ConfirmerDependencies,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), ConfirmerError> {
     let ids = TransactionIds::default();
-    let (stopper, trips) = Stopper::new(config.stop);
-    let worker = Worker {
-        receiving: readiness.watch(format!("receiving from {}", deps.confirmations.name())),
+    let (refusal_monitor, trips) = RefusalMonitor::new(limits.stop);
+    let receiver = ConfirmationReceiver {
+        receiving: readiness.watch(format!("receiving from {}", dependencies.confirmations.name())),
         settling: readiness.watch("settling payments"),
         ids: ids.clone(),
-        stopper,
-        queue: deps.confirmations,
-        store: deps.store,
-        archive: deps.archive,
-        dead_letters: deps.dead_letters,
-        clock: deps.clock.clone(),
+        refusal_monitor,
+        queue: dependencies.confirmations,
+        store: dependencies.store,
+        archive: dependencies.archive,
+        dead_letters: dependencies.dead_letters,
+        clock: dependencies.clock.clone(),
     };
-    let mut parts = JoinSet::new();
-    for _ in 0..config.receivers {
-        parts.spawn(worker.clone().receive(shutdown.clone()));
+    let mut tasks = JoinSet::new();
+    for _ in 0..limits.receivers {
+        tasks.spawn(receiver.clone().run(shutdown.clone()));
     }
-    drop(worker);
-    parts.spawn(stop_trigger::store(deps.stops, trips, deps.clock.clone(), deps.name));
-    if let Some(callbacks) = deps.callbacks {
-        let confirmations = deps.findings.clone();
-        parts.spawn(callbacks.serve(confirmations, deps.clock.clone(), shutdown.clone()));
+    drop(receiver);
+    tasks.spawn(refusal_monitor::store(
+        dependencies.stops,
+        trips,
+        dependencies.clock.clone(),
+        dependencies.name,
+    ));
+    if let Some(callbacks) = dependencies.callbacks {
+        let confirmations = dependencies.reports.clone();
+        tasks.spawn(callbacks.serve(confirmations, dependencies.clock.clone(), shutdown.clone()));
     }
-    let sweeper = Sweeper {
-        table: deps.due,
-        transactions: UniqueTransactionIds::over(deps.transactions, ids),
-        payments: deps.payments,
-        waiting: deps.waiting,
-        confirmations: deps.findings,
-        sweeping: config.sweeping,
-        days: config.days,
-        clock: deps.clock,
+    let ports = SweepPorts {
+        table: dependencies.due,
+        transactions: UniqueTransactionIds::over(dependencies.transactions, ids),
+        payments: dependencies.payments,
+        confirmations: dependencies.reports,
+        clock: dependencies.clock,
     };
-    parts.spawn(sweeper.run(shutdown.clone()));
+    let (waiting, days) = (dependencies.waiting, limits.days);
+    let sweeper = Sweeper { ports, waiting, settings: limits.sweep, days };
+    tasks.spawn(sweeper.run(shutdown.clone()));
     readiness.ready();
-    // A part ends only on shutdown or by a panic, and a panic must not go unnoticed.
+    // A task ends only on shutdown or by a panic, and a panic must not go unnoticed.
     tokio::select! {
         () = shutdown.requested() => {}
-        Some(ended) = parts.join_next() => ended?,
+        Some(ended) = tasks.join_next() => ended?,
     }
     shutdown
         .drain(async {
-            while let Some(ended) = parts.join_next().await {
+            while let Some(ended) = tasks.join_next().await {
                 ended?;
             }
             Ok(())
@@ -213,8 +217,8 @@ pub async fn run(
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     SERVICE.main(arguments, ConfirmerConfig::read, async |common, config, readiness, shutdown| {
         let aws = Aws::from_environment().await;
-        let deps = Deps::connect(&aws, &common, &config).await?;
-        run(config.confirming, deps, readiness, shutdown).await?;
+        let dependencies = ConfirmerDependencies::connect(&aws, &common, &config).await?;
+        run(config.limits, dependencies, readiness, shutdown).await?;
         Ok(())
     })
 }

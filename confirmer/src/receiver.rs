@@ -1,4 +1,4 @@
-//! One receive after the other: write what it brought, then the messages go.
+//! Receives confirmations, writes what they report, then deletes their messages.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use domain::{Failure, FailureCode, Payment, PaymentRef};
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::archive::ArchiveLookup;
-use shared::payments::{Change, PaymentStore};
+use shared::payments::{ApplyResult, Change, PaymentStore};
 use shared::queue::{
     Confirmation, Consumer, DeadLetterQueue, DeadLetterSource, Delivery, ReportedResult,
 };
@@ -17,27 +17,27 @@ use shared::telemetry::admin::Calls;
 use shared::transaction::TransactionIds;
 
 use crate::events;
-use crate::settle_result::{Done, Verdict, judge, judge_absent};
-use crate::stop_trigger::Stopper;
+use crate::refusal_monitor::RefusalMonitor;
+use crate::settle_result::{SettleResult, TableResult, judge, judge_missing};
 
 /// A receiver of confirmations. Cloned for each receive loop.
 #[derive(Debug, Clone)]
-pub(crate) struct Worker {
+pub(crate) struct ConfirmationReceiver {
     pub(crate) queue: Consumer,
     pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) archive: Arc<dyn ArchiveLookup>,
     pub(crate) dead_letters: DeadLetterQueue,
     /// Whose the transaction ids are that were confirmed lately.
     pub(crate) ids: TransactionIds,
-    pub(crate) stopper: Stopper,
+    pub(crate) refusal_monitor: RefusalMonitor,
     pub(crate) clock: Clock,
     pub(crate) receiving: Calls,
     pub(crate) settling: Calls,
 }
 
-impl Worker {
+impl ConfirmationReceiver {
     /// Receives and settles until shutdown; the batch in hand is finished.
-    pub(crate) async fn receive(self, shutdown: Shutdown) {
+    pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         while let Some(result) = self.queue.receive_until(&shutdown).await {
             self.receiving.note(&result);
@@ -79,12 +79,16 @@ impl Worker {
         let mut done = Vec::with_capacity(read.len());
         let mut open = Vec::new();
         for ((delivery, confirmation), result) in read.into_iter().zip(results) {
-            let verdict = judge(result, &confirmation.result);
-            match self.look_back(verdict, &confirmation).await {
-                Verdict::Written(how) => {
-                    events::written(&confirmation, how.as_str());
-                    if how == Done::Now {
-                        self.stopper.note(&confirmation);
+            let result = match judge(result, &confirmation.result) {
+                TableResult::Decided(result) => result,
+                TableResult::Missing(failure) => self.look_up(&confirmation, failure).await,
+            };
+            match result {
+                SettleResult::Written(applied) => {
+                    events::written(&confirmation, applied);
+                    match applied {
+                        ApplyResult::Now => self.refusal_monitor.note(&confirmation),
+                        ApplyResult::Before => {}
                     }
                     match confirmation.result {
                         ReportedResult::Settled(_) => done.push(delivery),
@@ -93,16 +97,14 @@ impl Worker {
                         }
                     }
                 }
-                Verdict::Absent(failure) => self.bury(delivery, failure, None).await,
-                Verdict::Conflict(failure, payment) => {
-                    self.bury(delivery, failure, payment.as_deref()).await;
+                SettleResult::Conflict { failure, payment } => {
+                    self.dead_letter_whole(delivery, failure, payment.as_deref()).await;
                 }
-                Verdict::Withhold(failure) => {
+                SettleResult::Withhold(failure) => {
                     self.withhold(delivery, &confirmation.payment, failure).await;
                 }
-                Verdict::Retry { reason } => {
-                    let payment_id = confirmation.payment.id;
-                    tracing::warn!(%payment_id, reason, "a settlement was not decided");
+                SettleResult::Undecided { reason } => {
+                    events::undecided(&confirmation, &reason);
                     open.push(delivery);
                 }
             }
@@ -111,21 +113,15 @@ impl Worker {
         self.give_back(open).await;
     }
 
-    /// Looks into the archive for a payment that the table does not hold.
-    async fn look_back(&self, verdict: Verdict, confirmation: &Confirmation) -> Verdict {
-        match verdict {
-            Verdict::Absent(failure) => match self.archive.find(&confirmation.payment).await {
-                Ok(archived) => judge_absent(archived, &confirmation.result, failure),
-                Err(error) => Verdict::Retry { reason: error.to_string() },
-            },
-            Verdict::Written(_)
-            | Verdict::Conflict(..)
-            | Verdict::Withhold(_)
-            | Verdict::Retry { .. } => verdict,
+    /// Looks up in the archive what the table does not hold.
+    async fn look_up(&self, confirmation: &Confirmation, failure: Failure) -> SettleResult {
+        match self.archive.find(&confirmation.payment).await {
+            Ok(archived) => judge_missing(archived, &confirmation.result, failure),
+            Err(error) => SettleResult::Undecided { reason: error.to_string() },
         }
     }
 
-    /// Reads the bodies. What is no confirmation is buried; a payment that comes twice in a
+    /// Reads the bodies. What is no confirmation is dead-lettered; a payment that comes twice in a
     /// batch waits for its second turn, because one request cannot change an item twice.
     async fn read(&self, deliveries: Vec<Delivery>) -> Vec<(Delivery, Confirmation)> {
         let mut seen = HashSet::with_capacity(deliveries.len());
@@ -139,7 +135,7 @@ impl Worker {
                 Ok(_) => again.push(delivery),
                 Err(error) => {
                     let failure = Failure::new(FailureCode::MalformedMessage, error.to_string());
-                    self.bury(delivery, failure, None).await;
+                    self.dead_letter_whole(delivery, failure, None).await;
                 }
             }
         }
@@ -165,7 +161,7 @@ impl Worker {
                 Ok(()) => distinct.push((delivery, confirmation)),
                 Err(reason) => {
                     let conflict = Failure::new(FailureCode::Conflict, reason);
-                    self.bury(delivery, conflict, None).await;
+                    self.dead_letter_whole(delivery, conflict, None).await;
                 }
             }
         }
@@ -180,11 +176,11 @@ impl Worker {
         let change = [Change::Withhold(payment, &failure)];
         match self.store.apply(&change, self.clock.now()).await.map(|mut results| results.pop()) {
             Ok(Some(Ok(_))) => {
-                events::buried(&delivery.message_id, &failure);
+                events::withheld(payment, &failure);
                 let body = delivery.body.clone();
                 self.dead_letter(delivery, payment, Some(&body)).await;
             }
-            // It was claimed meanwhile: the next delivery judges anew.
+            // It was claimed meanwhile: the next delivery decides.
             Ok(Some(Err(_)) | None) => self.give_back(vec![delivery]).await,
             Err(error) => {
                 events::error("withhold", &error);
@@ -193,17 +189,17 @@ impl Worker {
         }
     }
 
-    /// The dead letter of a payment that is FAILED now, unless it has one; then the message goes.
+    /// Writes the dead letter of a FAILED payment unless it has one, then deletes the message.
     async fn dead_letter(&self, delivery: Delivery, payment: &PaymentRef, raw: Option<&str>) {
         let (store, now) = (&*self.store, self.clock.now());
         match dead_letter(store, &self.dead_letters, payment, raw, now).await {
-            // Somebody has sent it again: its dead letter has served.
+            // An operator has replayed it: its dead letter has served.
             Ok(
                 DeadLetterResult::Now | DeadLetterResult::Before | DeadLetterResult::NotFailed(_),
             ) => {
                 self.queue.acknowledge(vec![delivery]).await;
             }
-            // Just written, and gone: whatever did that, the message must not go too.
+            // Just written, and gone: whatever did that, the message must stay.
             Ok(DeadLetterResult::Missing) => self.give_back(vec![delivery]).await,
             Err(error) => {
                 events::error("dead_letter", &error);
@@ -213,19 +209,23 @@ impl Worker {
     }
 
     /// Puts a message whole into the dead-letter queue, then deletes it.
-    async fn bury(&self, delivery: Delivery, failure: Failure, payment: Option<&Payment>) {
-        events::buried(&delivery.message_id, &failure);
+    async fn dead_letter_whole(
+        &self,
+        delivery: Delivery,
+        failure: Failure,
+        payment: Option<&Payment>,
+    ) {
         let raw = delivery.body.clone();
-        let reason = failure.reason.clone();
-        let source = source(&delivery, failure.code, &reason);
-        let buried = match payment {
-            Some(payment) => {
-                self.dead_letters.send_payment(source, payment, Some(raw), failure).await
-            }
-            None => self.dead_letters.send_unreadable(source, raw, failure).await,
+        let (source, sent) = (source(&delivery, &failure), failure.clone());
+        let dead_lettered = match payment {
+            Some(payment) => self.dead_letters.send_payment(source, payment, Some(raw), sent).await,
+            None => self.dead_letters.send_unreadable(source, raw, sent).await,
         };
-        match buried {
-            Ok(()) => self.queue.acknowledge(vec![delivery]).await,
+        match dead_lettered {
+            Ok(()) => {
+                events::dead_lettered(&delivery.message_id, &failure);
+                self.queue.acknowledge(vec![delivery]).await;
+            }
             Err(error) => {
                 events::error("dead_letter", &error);
                 self.give_back(vec![delivery]).await;
@@ -235,17 +235,18 @@ impl Worker {
 
     async fn give_back(&self, deliveries: Vec<Delivery>) {
         if !deliveries.is_empty() {
-            events::released(deliveries.len());
+            let count = deliveries.len();
             self.queue.retry_later(deliveries).await;
+            events::released(count);
         }
     }
 }
 
 /// What the dead letter of a message is about.
-fn source<'a>(delivery: &'a Delivery, code: FailureCode, reason: &'a str) -> DeadLetterSource<'a> {
-    match code {
+fn source<'a>(delivery: &'a Delivery, failure: &'a Failure) -> DeadLetterSource<'a> {
+    match failure.code {
         // The group of a confirmation is its payment, and the reason names both sides.
-        FailureCode::Conflict => DeadLetterSource::Conflict(&delivery.group, reason),
+        FailureCode::Conflict => DeadLetterSource::Conflict(&delivery.group, &failure.reason),
         FailureCode::Rejected
         | FailureCode::Refused
         | FailureCode::MalformedRecord

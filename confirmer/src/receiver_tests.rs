@@ -113,10 +113,10 @@ impl ArchiveLookup for Changes {
 /// How many changes a worker makes that has had a refusal in hand for so long.
 async fn changes_after(held: Duration) -> usize {
     let store = Arc::new(Changes::default());
-    let (stopper, _) = Stopper::new(STOP);
-    let worker = Worker {
+    let (refusal_monitor, _) = RefusalMonitor::new(STOP);
+    let worker = ConfirmationReceiver {
         ids: TransactionIds::default(),
-        stopper,
+        refusal_monitor,
         queue: Consumer::new(Arc::new(OneRefusal), RECEIVING),
         store: Arc::clone(&store) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&store) as Arc<dyn ArchiveLookup>,

@@ -6,89 +6,93 @@ use shared::queue::ReportedResult;
 
 /// What to do with a confirmation after its write.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum SettleResult {
     /// The table says so, by this write or one before.
-    Written(Done),
-    /// The table holds no such payment. The archive may; if not, this is what is wrong.
-    Absent(Failure),
+    Written(ApplyResult),
     /// The table contradicts it. Nothing is overwritten; an operator decides.
-    Conflict(Failure, Option<Box<Payment>>),
+    Conflict {
+        /// What is wrong.
+        failure: Failure,
+        /// The payment as it is stored, if it is.
+        payment: Option<Box<Payment>>,
+    },
     /// The table contradicts it, and the payment was never claimed: it may have been settled, so
     /// it is not paid before an operator has decided (INV-16).
     Withhold(Failure),
     /// The database could not say: deliver it again.
-    Retry {
+    Undecided {
         /// Its words.
         reason: String,
     },
 }
 
-/// Which write made the table say so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Done {
-    /// This one.
-    Now,
-    /// One before.
-    Before,
-}
-
-impl Done {
-    /// The label.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Now => "now",
-            Self::Before => "before",
-        }
-    }
+/// What the table answers to a confirmation's write.
+#[derive(Debug)]
+pub(crate) enum TableResult {
+    /// This follows.
+    Decided(SettleResult),
+    /// The table holds no such payment. The archive may; if not, this is what is wrong.
+    Missing(Failure),
 }
 
 /// Judges the result of writing what was reported.
 pub(crate) fn judge(
     result: Result<ApplyResult, ChangeError>,
     reported: &ReportedResult,
-) -> Verdict {
-    match result {
-        Ok(ApplyResult::Now) => Verdict::Written(Done::Now),
-        Ok(ApplyResult::Before) => Verdict::Written(Done::Before),
+) -> TableResult {
+    let decided = match result {
+        Ok(applied) => SettleResult::Written(applied),
         Err(ChangeError::InStatus(stored))
             if stored.status == Status::Scheduled && stored.attempts == 0 =>
         {
             let words = words(reported);
-            Verdict::Withhold(conflict(format!("{words}, but the table has it never claimed")))
+            SettleResult::Withhold(conflict(format!("{words}, but the table has it never claimed")))
         }
         Err(ChangeError::InStatus(stored)) => contradicted(*stored, reported, "table"),
         Err(error @ ChangeError::Missing) => {
-            Verdict::Absent(conflict(format!("{}, but {error}", words(reported))))
+            let failure = conflict(format!("{}, but {error}", words(reported)));
+            return TableResult::Missing(failure);
         }
         Err(error @ (ChangeError::Mismatch(_) | ChangeError::Item(_))) => {
-            Verdict::Conflict(conflict(format!("{}, but {error}", words(reported))), None)
+            let failure = conflict(format!("{}, but {error}", words(reported)));
+            SettleResult::Conflict { failure, payment: None }
         }
-        Err(error @ ChangeError::Database { .. }) => Verdict::Retry { reason: error.to_string() },
-    }
+        Err(error @ ChangeError::Database { .. }) => {
+            SettleResult::Undecided { reason: error.to_string() }
+        }
+    };
+    TableResult::Decided(decided)
 }
 
 /// Judges what was reported of a payment that the table does not hold, from what the archive
 /// holds of it: a settlement that comes twice may come after the payment was archived.
-pub(crate) fn judge_absent(
+pub(crate) fn judge_missing(
     archived: Option<StoredPayment>,
     reported: &ReportedResult,
     failure: Failure,
-) -> Verdict {
-    let Some(stored) = archived else { return Verdict::Conflict(failure, None) };
+) -> SettleResult {
+    let Some(stored) = archived else {
+        return SettleResult::Conflict { failure, payment: None };
+    };
     let again = match reported {
         ReportedResult::Settled(settlement) => {
             stored.transaction_id.as_deref() == Some(&settlement.transaction_id)
         }
         ReportedResult::Rejected(_) => false,
     };
-    if again { Verdict::Written(Done::Before) } else { contradicted(stored, reported, "archive") }
+    if again {
+        SettleResult::Written(ApplyResult::Before)
+    } else {
+        contradicted(stored, reported, "archive")
+    }
 }
 
-fn contradicted(stored: StoredPayment, reported: &ReportedResult, holder: &str) -> Verdict {
+fn contradicted(stored: StoredPayment, reported: &ReportedResult, holder: &str) -> SettleResult {
     let has = stored.transaction_id.as_deref().unwrap_or("no transaction id");
     let reason =
         format!("{}, but the {holder} has it {} with {has}", words(reported), stored.status);
-    Verdict::Conflict(conflict(reason), Some(Box::new(stored.payment)))
+    let (failure, payment) = (conflict(reason), Some(Box::new(stored.payment)));
+    SettleResult::Conflict { failure, payment }
 }
 
 fn conflict(reason: String) -> Failure {
@@ -116,18 +120,18 @@ mod tests {
     fn a_settlement_that_comes_again_after_its_payment_was_archived_is_no_conflict() {
         let archived = crate::sweep::simulation::stored(1);
         let archived = StoredPayment { transaction_id: Some("T".to_owned()), ..archived };
-        let absent = judge(Err(ChangeError::Missing), &settled("T"));
-        let Verdict::Absent(failure) = absent else { panic!("{absent:?}") };
-        let judged = |archived, reported| judge_absent(archived, &reported, failure.clone());
+        let missing = judge(Err(ChangeError::Missing), &settled("T"));
+        let TableResult::Missing(failure) = missing else { panic!("{missing:?}") };
+        let judged = |archived, reported| judge_missing(archived, &reported, failure.clone());
         let again = judged(Some(archived.clone()), settled("T"));
-        assert!(matches!(again, Verdict::Written(Done::Before)), "{again:?}");
+        assert!(matches!(again, SettleResult::Written(ApplyResult::Before)), "{again:?}");
         let refused = ReportedResult::Rejected(Failure::new(FailureCode::Refused, "x"));
         for contradiction in [
             judged(Some(archived.clone()), settled("T2")),
             judged(Some(archived), refused),
             judged(None, settled("T")),
         ] {
-            assert!(matches!(contradiction, Verdict::Conflict(..)), "{contradiction:?}");
+            assert!(matches!(contradiction, SettleResult::Conflict { .. }), "{contradiction:?}");
         }
     }
 }

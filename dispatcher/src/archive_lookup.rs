@@ -1,4 +1,4 @@
-//! Payments whose day is over: was this one settled, and archived, before?
+//! Archive lookup: was a payment whose day is over settled, and archived, before?
 //!
 //! An archived payment's key in the payments table is free, so a program that inserts
 //! yesterday's payments again brings them back as SCHEDULED, and the transaction service may
@@ -13,9 +13,9 @@ use jiff::tz::TimeZone;
 use shared::payments::archive::ArchiveLookup;
 use shared::payments::{PaymentsError, StoredPayment};
 
-/// The archive, for whoever is about to pay.
+/// Looks payments up in the archive.
 #[derive(Debug, Clone)]
-pub(crate) struct Past {
+pub(crate) struct ArchiveCheck {
     pub(crate) archive: Arc<dyn ArchiveLookup>,
     /// The bank's, which decides when a day is over.
     pub(crate) zone: TimeZone,
@@ -23,44 +23,45 @@ pub(crate) struct Past {
 
 /// What the archive holds of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Before {
+pub(crate) enum ArchiveResult {
     /// Nothing.
-    Nothing,
+    NotArchived,
     /// The same payment, settled.
     Settled(Settlement),
     /// Something under its key that is not this payment, settled.
     Contradicted(Failure),
 }
 
-impl Past {
+impl ArchiveCheck {
     /// Looks for a payment if its day is over at `now`.
     pub(crate) async fn of_overdue(
         &self,
         payment: &Payment,
         now: Timestamp,
-    ) -> Result<Before, PaymentsError> {
+    ) -> Result<ArchiveResult, PaymentsError> {
         if payment.due >= DueDate::today(now, &self.zone) {
-            return Ok(Before::Nothing);
+            return Ok(ArchiveResult::NotArchived);
         }
         self.of(payment).await
     }
 
     /// Looks for a payment.
-    pub(crate) async fn of(&self, payment: &Payment) -> Result<Before, PaymentsError> {
+    pub(crate) async fn of(&self, payment: &Payment) -> Result<ArchiveResult, PaymentsError> {
         Ok(judge(self.archive.find(&payment.reference()).await?, payment))
     }
 }
 
-fn judge(archived: Option<StoredPayment>, payment: &Payment) -> Before {
-    let Some(stored) = archived else { return Before::Nothing };
-    let contradicted = |reason| Before::Contradicted(Failure::new(FailureCode::Mismatch, reason));
+fn judge(archived: Option<StoredPayment>, payment: &Payment) -> ArchiveResult {
+    let Some(stored) = archived else { return ArchiveResult::NotArchived };
+    let contradicted =
+        |reason| ArchiveResult::Contradicted(Failure::new(FailureCode::Mismatch, reason));
     if !stored.payment.same_instruction(payment) {
         return contradicted("the archive holds another payment under this id");
     }
     match (stored.status, stored.transaction_id) {
         (Status::Processed, Some(transaction_id)) => {
             let settled_at = stored.settled_at.unwrap_or(stored.updated_at);
-            Before::Settled(Settlement { transaction_id, settled_at })
+            ArchiveResult::Settled(Settlement { transaction_id, settled_at })
         }
         (
             Status::Scheduled
@@ -129,21 +130,24 @@ mod tests {
             ..first.clone()
         };
         let settled = Settlement { transaction_id: "T".to_owned(), settled_at: first.created_at };
-        assert_eq!(judge(Some(archived(&first)), &again), Before::Settled(settled));
-        assert_eq!(judge(None, &again), Before::Nothing);
+        assert_eq!(judge(Some(archived(&first)), &again), ArchiveResult::Settled(settled));
+        assert_eq!(judge(None, &again), ArchiveResult::NotArchived);
     }
 
     #[test]
     fn what_contradicts_the_archive_is_never_taken_for_settled_or_new() {
         let first = payment();
         let dearer = Payment { amount: Amount::from_minor_units(2).unwrap(), ..first.clone() };
-        assert!(matches!(judge(Some(archived(&first)), &dearer), Before::Contradicted(_)));
+        assert!(matches!(judge(Some(archived(&first)), &dearer), ArchiveResult::Contradicted(_)));
         let mut nobodys = archived(&first);
         nobodys.transaction_id = None;
-        assert!(matches!(judge(Some(nobodys), &first), Before::Contradicted(_)));
+        assert!(matches!(judge(Some(nobodys), &first), ArchiveResult::Contradicted(_)));
         for status in [Status::Scheduled, Status::Pending, Status::Failed, Status::Cancelled] {
             let open = StoredPayment { status, ..archived(&first) };
-            assert!(matches!(judge(Some(open), &first), Before::Contradicted(_)), "{status}");
+            assert!(
+                matches!(judge(Some(open), &first), ArchiveResult::Contradicted(_)),
+                "{status}"
+            );
         }
     }
 
@@ -151,11 +155,11 @@ mod tests {
     async fn only_payments_whose_day_is_over_at_the_bank_are_looked_for() {
         let due = payment();
         let zone = TimeZone::get("Europe/Madrid").unwrap();
-        let past = Past { archive: Arc::new(Holds(archived(&due))), zone };
+        let past = ArchiveCheck { archive: Arc::new(Holds(archived(&due))), zone };
         let at = |now: &str| past.of_overdue(&due, now.parse().unwrap());
         let its_day = at("2026-11-23T22:59:59Z").await.unwrap();
-        assert_eq!(its_day, Before::Nothing);
+        assert_eq!(its_day, ArchiveResult::NotArchived);
         let the_next = at("2026-11-23T23:00:00Z").await.unwrap();
-        assert!(matches!(the_next, Before::Settled(_)));
+        assert!(matches!(the_next, ArchiveResult::Settled(_)));
     }
 }

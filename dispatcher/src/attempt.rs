@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    Attempt, AttemptLimits, AttemptPlan, Certainty, DueTiming, GiveUpReason, KeyStatus, NextStep,
-    Outcome, QueryDecision, after_query, next_step,
+    Attempt, AttemptLimits, AttemptPlan, Failure, GiveUpReason, KeyStatus, NextStep, QueryDecision,
+    after_query, next_step,
 };
 use jiff::Timestamp;
 use shared::clock::Clock;
@@ -13,109 +13,125 @@ use shared::shutdown::Shutdown;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
-use crate::archive_lookup::{Before, Past};
+use crate::archive_lookup::{ArchiveCheck, ArchiveResult};
 use crate::calls::answers;
-use crate::calls::limiter::{Gate, Pass, Purpose, Stopped, TurnPass};
-use crate::claim_result::{Verdict, judge};
+use crate::calls::limiter::{
+    AnswerTrust, AttemptPermit, CallLimiter, CallPermit, CallPurpose, DispatchStopped,
+};
+use crate::claim_result::{ClaimResult, CloseReason};
+use crate::early::{NotDue, check_due};
 use crate::events;
-use crate::job::{Blob, Claim, Incomplete, Job};
+use crate::job::{ClaimState, IncompletePayment, Job, PaymentBlob, Versions};
 
 /// What an attempt came to.
 #[derive(Debug)]
-pub(crate) enum Finding {
-    /// What is to be done with the payment, by whoever made the attempt.
-    Step(NextStep, Attempt),
-    /// Somebody has ended it, or what the table holds contradicts the message.
-    Ended(Verdict),
-    /// The database could not say whether its turn may begin, or the clock what time it is.
+pub(crate) struct AttemptResult {
+    pub(crate) attempt: Attempt,
+    /// What is to be done with the payment.
+    pub(crate) next: NextStep,
+}
+
+/// Why an attempt did not begin, or ended early.
+#[derive(Debug)]
+pub(crate) enum AttemptInterrupted {
+    /// Another worker has ended the payment, or the table contradicts the message.
+    Closed(CloseReason),
+    /// The database could not say whether the attempt may begin, or the clock what time it is.
     Undecided,
-    /// Shutdown, or a stop of dispatching, came first: nothing was sent, or what came back is
-    /// not to be believed.
+    /// Shutdown, or a stop of dispatching, came first: nothing was sent, or the answer is not
+    /// believed.
     Stopped,
-    /// The message may be somebody else's by now: whoever has it acts on it.
-    Withdrawn,
-    /// Its day has not begun at the bank: nothing was submitted (INV-14).
-    Early(DueTiming),
+    /// The message's visibility is lost: the worker that has the message acts on it.
+    VisibilityLost,
+    /// The day has not begun at the bank: nothing was submitted (INV-14).
+    NotDue(NotDue),
+}
+
+impl From<DispatchStopped> for AttemptInterrupted {
+    fn from(_: DispatchStopped) -> Self {
+        Self::Stopped
+    }
 }
 
 /// Makes attempts.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempts {
+pub(crate) struct AttemptRunner {
     pub(crate) store: Arc<dyn PaymentStore>,
     pub(crate) transactions: Arc<dyn TransactionService>,
-    pub(crate) gate: Gate,
-    pub(crate) past: Past,
+    pub(crate) limiter: CallLimiter,
+    pub(crate) archive: ArchiveCheck,
     pub(crate) limits: AttemptLimits,
     pub(crate) clock: Clock,
 }
 
-impl Attempts {
+impl AttemptRunner {
     /// Begins the turn of a payment and makes one attempt at it.
-    pub(crate) async fn make(&self, job: &Job, claim: Claim, shutdown: &Shutdown) -> Finding {
+    ///
+    /// # Errors
+    /// [`AttemptInterrupted`] says why there is no result.
+    pub(crate) async fn run(
+        &self,
+        job: &Job,
+        state: &ClaimState,
+        shutdown: &Shutdown,
+    ) -> Result<AttemptResult, AttemptInterrupted> {
         // Before its turn begins, so that waiting for its blob costs no attempt.
-        if job.blob == Blob::Unread {
-            return Finding::Undecided;
+        if job.blob == PaymentBlob::Unread {
+            return Err(AttemptInterrupted::Undecided);
         }
-        let Some(now) = self.clock.sure() else { return Finding::Undecided };
-        let timing = self.timing(job, now);
-        if matches!(claim, Claim::Replayed(_)) && timing != DueTiming::Begun {
-            return Finding::Early(timing);
+        let now = self.clock.sure().ok_or(AttemptInterrupted::Undecided)?;
+        if matches!(state, ClaimState::Replayed(_)) {
+            self.check_due(job, now)?;
         }
         // First, so that an archive that cannot be read costs no attempt. What it says does not
-        // grow old: nobody archives a payment that is not PROCESSED.
-        let before = match self.past.of_overdue(&job.payment, now).await {
-            Ok(before) => before,
+        // grow old: only PROCESSED payments are archived.
+        let archived = match self.archive.of_overdue(&job.payment, now).await {
+            Ok(archived) => archived,
             Err(error) => {
                 events::error("archive", &error);
-                return Finding::Undecided;
+                return Err(AttemptInterrupted::Undecided);
             }
         };
-        // The way out comes before the attempt: waiting for it costs none, however often
+        // The call's permit comes before the attempt: waiting for it costs none, however often
         // dispatching is stopped meanwhile.
-        let (_turn, pass) = match claim {
-            Claim::Made(_) => (None, None),
-            Claim::Found(_) | Claim::Replayed(_) | Claim::Disputed(_) => {
-                match self.take_turn(shutdown).await {
-                    Ok((turn, pass)) => (Some(turn), Some(pass)),
-                    Err(finding) => return finding,
-                }
+        let (_turn, permit) = match state {
+            ClaimState::New(_) => (None, None),
+            ClaimState::Pending(_) | ClaimState::Replayed(_) | ClaimState::Disputed { .. } => {
+                let (turn, permit) = self.take_turn(shutdown).await?;
+                (Some(turn), Some(permit))
             }
         };
-        let attempt = match self.begin(job, claim).await {
-            Ok(attempt) => attempt,
-            Err(finding) => return finding,
-        };
-        match before {
-            Before::Nothing => self.go_on(job, attempt, now, pass, shutdown).await,
-            Before::Settled(settlement) => {
+        let attempt = self.begin(job, state).await?;
+        match archived {
+            ArchiveResult::NotArchived => {
+                self.go_on(job, state.versions(), attempt, now, permit, shutdown).await
+            }
+            ArchiveResult::Settled(settlement) => {
                 events::archived(&job.payment);
-                Finding::Step(NextStep::Confirm(settlement), attempt)
+                Ok(AttemptResult { attempt, next: NextStep::Confirm(settlement) })
             }
-            Before::Contradicted(failure) => Finding::Step(NextStep::Fail(failure), attempt),
+            ArchiveResult::Contradicted(failure) => Ok(failed(attempt, failure)),
         }
     }
 
-    /// Where the payment's day stands at the bank.
-    fn timing(&self, job: &Job, now: Timestamp) -> DueTiming {
-        job.payment.due.timing(now, &self.past.zone)
+    fn check_due(&self, job: &Job, now: Timestamp) -> Result<(), AttemptInterrupted> {
+        check_due(&job.payment, now, &self.archive.zone).map_err(AttemptInterrupted::NotDue)
     }
 
     /// Submits, or asks first, as far as the attempt may.
     async fn go_on(
         &self,
         job: &Job,
+        versions: Versions,
         attempt: Attempt,
         now: Timestamp,
-        pass: Option<Pass>,
+        permit: Option<CallPermit>,
         shutdown: &Shutdown,
-    ) -> Finding {
+    ) -> Result<AttemptResult, AttemptInterrupted> {
         let give_up = match self.limits.plan(attempt, now) {
-            AttemptPlan::GiveUp => {
-                let failure = GiveUpReason::Unknown.failure();
-                return Finding::Step(NextStep::Fail(failure), attempt);
-            }
+            AttemptPlan::GiveUp => return Ok(failed(attempt, GiveUpReason::Unknown.failure())),
             AttemptPlan::Submit | AttemptPlan::AskFirst | AttemptPlan::AskOnly(_)
-                if job.table.is_some() =>
+                if versions == Versions::Differ =>
             {
                 Some(GiveUpReason::Disputed)
             }
@@ -123,127 +139,125 @@ impl Attempts {
             AttemptPlan::AskFirst => None,
             AttemptPlan::AskOnly(given_up) => Some(given_up),
         };
-        let pass = match pass {
+        let permit = match permit {
             // The write before it may have taken long (INV-10).
-            Some(_) if !job.received.delivery.is_held() => return Finding::Withdrawn,
-            Some(pass) => pass,
-            None => match self.enter(job, Purpose::Ask, shutdown).await {
-                Ok(pass) => pass,
-                Err(finding) => return finding,
-            },
+            Some(_) if !job.received.delivery.is_held() => {
+                return Err(AttemptInterrupted::VisibilityLost);
+            }
+            Some(permit) => permit,
+            None => self.acquire(job, CallPurpose::Query, shutdown).await?,
         };
         let found = self.transactions.find((&job.payment).into()).await;
-        let shown = answers::of_question(&job.payment.account, &found);
-        let believed = pass.ended(answers::health_of_answer(&found), shown);
+        let shown = answers::of_query(&job.payment.account, &found);
+        let trust = permit.ended(answers::query_health(&found), shown);
         events::asked(&job.payment, &found);
         // Nothing that would fail the payment is believed then.
         let fails = answers::is_refusal_found(&found)
             || (give_up.is_some() && matches!(found, KeyStatus::Nothing));
-        if believed.is_err() && fails {
-            return Finding::Stopped;
+        if trust == AnswerTrust::Distrusted && fails {
+            return Err(AttemptInterrupted::Stopped);
         }
         // Nothing was submitted. Once it is only asked for, questions are bounded too.
         if matches!(found, KeyStatus::NoAnswer { .. }) && give_up.is_none() {
             self.not_done(job, attempt).await;
         }
         match after_query(found, give_up, attempt.tries()) {
-            QueryDecision::Step(step) => Finding::Step(step, attempt),
+            QueryDecision::Step(next) => Ok(AttemptResult { attempt, next }),
             QueryDecision::Submit => self.submit(job, attempt, shutdown).await,
         }
     }
 
     /// Writes one more attempt of a payment that was attempted before, under the condition
     /// that no other worker has done so since: of two that have it, one goes on.
-    async fn begin(&self, job: &Job, claim: Claim) -> Result<Attempt, Finding> {
+    async fn begin(&self, job: &Job, state: &ClaimState) -> Result<Attempt, AttemptInterrupted> {
         let payment = &job.payment;
-        let (change, attempt) = match claim {
-            Claim::Made(attempt) => return Ok(attempt),
-            Claim::Found(before) => (Change::Resume(payment, before.number), before.next()),
-            Claim::Disputed(before) => {
-                let table = job.table.as_deref().unwrap_or(payment);
+        let (change, attempt) = match state {
+            ClaimState::New(attempt) => return Ok(*attempt),
+            ClaimState::Pending(before) => (Change::Resume(payment, before.number), before.next()),
+            ClaimState::Disputed { before, table } => {
                 (Change::Resume(table, before.number), before.next())
             }
-            Claim::Replayed(before) => (Change::ClaimAgain(payment, before.number), before.next()),
+            ClaimState::Replayed(before) => {
+                (Change::ClaimAgain(payment, before.number), before.next())
+            }
         };
         if !job.received.delivery.is_held() {
-            return Err(Finding::Withdrawn);
+            return Err(AttemptInterrupted::VisibilityLost);
         }
-        let Some(now) = self.clock.sure() else { return Err(Finding::Undecided) };
+        let Some(now) = self.clock.sure() else { return Err(AttemptInterrupted::Undecided) };
         let results = self.store.apply(&[change], now).await;
         let result = match results.map(|mut results| results.pop()) {
             Ok(Some(result)) => result,
-            Ok(None) => return Err(Finding::Undecided),
+            Ok(None) => return Err(AttemptInterrupted::Undecided),
             Err(error) => {
                 events::error("resume", &error);
-                return Err(Finding::Undecided);
+                return Err(AttemptInterrupted::Undecided);
             }
         };
-        match judge(result, attempt) {
-            Verdict::Work(Claim::Made(attempt)) => Ok(attempt),
-            // Another worker has begun a turn since it was looked at.
-            Verdict::Work(Claim::Found(_) | Claim::Replayed(_) | Claim::Disputed(_)) => {
-                Err(Finding::Undecided)
+        match ClaimResult::of(result, attempt) {
+            ClaimResult::Work(ClaimState::New(attempt)) => Ok(attempt),
+            // Another worker has begun a turn since the message was received, or the table has
+            // changed: the next delivery decides.
+            ClaimResult::Work(
+                ClaimState::Pending(_) | ClaimState::Replayed(_) | ClaimState::Disputed { .. },
+            ) => Err(AttemptInterrupted::Undecided),
+            ClaimResult::Undecided { reason } => {
+                events::turn_undecided(payment, &reason);
+                Err(AttemptInterrupted::Undecided)
             }
-            Verdict::Retry { reason } => {
-                tracing::warn!(payment_id = %payment.id, reason, "a turn could not begin");
-                Err(Finding::Undecided)
-            }
-            ended @ (Verdict::Leftover(_)
-            | Verdict::DeadLetter(_)
-            | Verdict::Withhold(_)
-            | Verdict::Disputed(_)
-            | Verdict::Absent(_)
-            | Verdict::Contradicted(_)) => Err(Finding::Ended(ended)),
+            ClaimResult::Close(reason) => Err(AttemptInterrupted::Closed(reason)),
         }
     }
 
     /// Submits, unless the wait for its turn has taken the right to.
-    async fn submit(&self, job: &Job, attempt: Attempt, shutdown: &Shutdown) -> Finding {
+    async fn submit(
+        &self,
+        job: &Job,
+        attempt: Attempt,
+        shutdown: &Shutdown,
+    ) -> Result<AttemptResult, AttemptInterrupted> {
         let payment = match job.whole() {
             Ok(payment) => payment,
-            Err(Incomplete::Unread) => return Finding::Undecided,
-            Err(Incomplete::Unusable(failure)) => {
-                return Finding::Step(NextStep::Fail(failure), attempt);
-            }
+            Err(IncompletePayment::Unread) => return Err(AttemptInterrupted::Undecided),
+            Err(IncompletePayment::Unusable(failure)) => return Ok(failed(attempt, failure)),
         };
-        let pass = match self.enter(job, Purpose::Submit, shutdown).await {
-            Ok(pass) => pass,
-            Err(finding) => {
-                if self.gate.is_stopped() {
+        let permit = match self.acquire(job, CallPurpose::Submit, shutdown).await {
+            Ok(permit) => permit,
+            Err(interrupted) => {
+                if self.limiter.is_stopped() {
                     // However often dispatching is stopped, no payment is exhausted by it.
                     self.not_done(job, attempt).await;
                 }
-                return finding;
+                return Err(interrupted);
             }
         };
         let Some(now) = self.clock.sure() else {
             self.not_done(job, attempt).await;
-            return Finding::Undecided;
+            return Err(AttemptInterrupted::Undecided);
         };
-        match self.timing(job, now) {
-            DueTiming::Begun => {}
-            early @ (DueTiming::BeginsIn(_) | DueTiming::Ahead) => return Finding::Early(early),
-        }
+        self.check_due(job, now)?;
         match self.limits.plan(attempt, now) {
             AttemptPlan::Submit | AttemptPlan::AskFirst => {}
             // The key grew old while it waited: the next delivery asks only.
-            AttemptPlan::AskOnly(_) | AttemptPlan::GiveUp => return Finding::Stopped,
+            AttemptPlan::AskOnly(_) | AttemptPlan::GiveUp => {
+                return Err(AttemptInterrupted::Stopped);
+            }
         }
-        let asked_at = Instant::now();
+        let submitted_at = Instant::now();
         let outcome = self.transactions.submit(&payment).await;
         let shown = answers::of_submission(&job.payment.account, &outcome);
-        let believed = pass.ended(answers::health(&outcome), shown);
-        events::submitted(&job.payment, &outcome, asked_at.elapsed());
-        if is_certainly_not_done(&outcome) {
+        let trust = permit.ended(answers::submission_health(&outcome), shown);
+        events::submitted(&job.payment, &outcome, submitted_at.elapsed());
+        if answers::is_certainly_not_done(&outcome) {
             self.not_done(job, attempt).await;
         }
-        if believed.is_err() && answers::is_refusal(&outcome) {
+        if trust == AnswerTrust::Distrusted && answers::is_refusal(&outcome) {
             // It stays PENDING: a rejection is not bound to the key, so it is asked for and
             // submitted again once dispatching goes on.
             self.not_done(job, attempt).await;
-            return Finding::Stopped;
+            return Err(AttemptInterrupted::Stopped);
         }
-        Finding::Step(next_step(outcome, attempt.tries()), attempt)
+        Ok(AttemptResult { attempt, next: next_step(outcome, attempt.tries()) })
     }
 
     /// Notes that an attempt did nothing, for certain, so that it does not count against the
@@ -262,35 +276,36 @@ impl Attempts {
         }
     }
 
-    /// Waits until a payment that was attempted before may be asked for. Whether its message is
-    /// still this worker's is looked at before the write that comes next, and after it.
-    async fn take_turn(&self, shutdown: &Shutdown) -> Result<(TurnPass, Pass), Finding> {
-        let turn = shutdown.unless_requested(self.gate.turn()).await;
-        let Some(Ok(turn)) = turn else { return Err(Finding::Stopped) };
-        let pass = shutdown.unless_requested(self.gate.enter(Purpose::Ask)).await;
-        let Some(Ok(pass)) = pass else { return Err(Finding::Stopped) };
-        Ok((turn, pass))
+    /// Waits until a payment that was attempted before may be asked for. The caller checks that
+    /// the message is still this worker's before the write that comes next, and after it.
+    async fn take_turn(
+        &self,
+        shutdown: &Shutdown,
+    ) -> Result<(AttemptPermit, CallPermit), AttemptInterrupted> {
+        let turn = shutdown.unless_requested(self.limiter.acquire_attempt()).await;
+        let turn = turn.ok_or(AttemptInterrupted::Stopped)??;
+        let permit = shutdown.unless_requested(self.limiter.acquire(CallPurpose::Query)).await;
+        Ok((turn, permit.ok_or(AttemptInterrupted::Stopped)??))
     }
 
     /// Waits for the turn of a call; then the message must still be this worker's (INV-10).
-    async fn enter(
+    async fn acquire(
         &self,
         job: &Job,
-        purpose: Purpose,
+        purpose: CallPurpose,
         shutdown: &Shutdown,
-    ) -> Result<Pass, Finding> {
+    ) -> Result<CallPermit, AttemptInterrupted> {
         if shutdown.is_requested() {
-            return Err(Finding::Stopped);
+            return Err(AttemptInterrupted::Stopped);
         }
-        match shutdown.unless_requested(self.gate.enter(purpose)).await {
-            None | Some(Err(Stopped)) => Err(Finding::Stopped),
-            Some(_) if !job.received.delivery.is_held() => Err(Finding::Withdrawn),
-            Some(Ok(pass)) => Ok(pass),
+        match shutdown.unless_requested(self.limiter.acquire(purpose)).await {
+            None | Some(Err(DispatchStopped)) => Err(AttemptInterrupted::Stopped),
+            Some(_) if !job.received.delivery.is_held() => Err(AttemptInterrupted::VisibilityLost),
+            Some(Ok(permit)) => Ok(permit),
         }
     }
 }
 
-/// Whether a submission did nothing, for certain.
-fn is_certainly_not_done(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotDone { certainty: Certainty::Certain, .. })
+fn failed(attempt: Attempt, failure: Failure) -> AttemptResult {
+    AttemptResult { attempt, next: NextStep::Fail(failure) }
 }

@@ -8,8 +8,7 @@ use shared::config::{Receiving, Settings, attempt_limits, time_zone};
 use shared::dispatch_stop::StopLimits;
 use shared::transaction::TransactionSettings;
 
-use crate::calls::limiter::GateSettings;
-use crate::calls::queries::CallLimits;
+use crate::calls::settings::{CallLimiterSettings, CallLimits};
 
 /// How many intervals between two readings of the stored stop one reading counts for, and for
 /// how long at least: a reading may take some seconds on a bad day.
@@ -25,12 +24,12 @@ pub struct DispatcherConfig {
     /// The bank's time zone.
     pub zone: TimeZone,
     /// How its work is bounded.
-    pub dispatching: Dispatching,
+    pub limits: DispatcherLimits,
 }
 
 /// How a dispatcher's work is bounded.
 #[derive(Debug, Clone, Copy)]
-pub struct Dispatching {
+pub struct DispatcherLimits {
     /// Calls to the transaction service; as many payments are in hand at once as calls may be
     /// under way.
     pub calls: CallLimits,
@@ -44,7 +43,7 @@ pub struct Dispatching {
     pub stop_check: Duration,
 }
 
-impl Dispatching {
+impl DispatcherLimits {
     fn read(settings: &mut Settings) -> Option<Self> {
         let calls = CallLimits::read(settings);
         let receivers = settings.number("DUEFLOW_DISPATCHER_RECEIVERS", 1..=64);
@@ -61,8 +60,8 @@ impl Dispatching {
         })
     }
 
-    pub(crate) fn gate(&self) -> GateSettings {
-        GateSettings {
+    pub(crate) fn limiter_settings(&self) -> CallLimiterSettings {
+        CallLimiterSettings {
             bounds: self.calls.bounds(),
             per_second: self.calls.rate,
             stop: self.stop,
@@ -77,12 +76,12 @@ impl DispatcherConfig {
         let receiving = Receiving::read(settings);
         let transaction = TransactionSettings::read(settings);
         let zone = time_zone(settings);
-        let dispatching = Dispatching::read(settings);
+        let limits = DispatcherLimits::read(settings);
         Some(Self {
             receiving: receiving?,
             transaction: transaction?,
             zone: zone?,
-            dispatching: dispatching?,
+            limits: limits?,
         })
     }
 }

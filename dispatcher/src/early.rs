@@ -1,76 +1,65 @@
-//! Payments whose day has not begun at the bank, whoever queued them: they are never claimed
-//! (INV-14).
+//! Payments whose day has not begun at the bank: pure (INV-14).
 
-use domain::{Attempt, DueTiming, Status};
-use jiff::Timestamp;
-use shared::payments::{Change, ChangeError, refused_change};
 use std::time::Duration;
 
-use crate::claim_result::{Verdict, judge};
-use crate::events;
-use crate::job::{Claimed, Job};
-use crate::receiver::Worker;
+use domain::{DueTiming, Payment};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::job::Job;
 
 /// What a release adds to the time until a day begins: SQS counts whole seconds, and a message
 /// that comes a moment too early would only be given back once more.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
-impl Worker {
-    /// The jobs whose day has begun. One that begins within the tolerance of clocks comes back
-    /// when it does. One that lies farther ahead goes, so that it blocks nobody in its account
-    /// until then, and the opening of its day sends it; what is wrong with it is said now.
-    /// Returned beside the due ones are those that are PENDING all the same: they may have been
-    /// settled, and are asked for. Nothing overtakes a payment of its account and day (INV-5).
-    ///
-    /// `now` is one moment for all of a receive: a day that begins between two payments of an
-    /// account would let the second overtake the first.
-    pub(crate) async fn due(&self, jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Claimed>) {
-        let (mut due, mut soon, mut ahead) =
-            (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
-        for job in jobs {
-            match job.payment.due.timing(now, &self.group.attempts.past.zone) {
-                DueTiming::Begun => due.push(job),
-                DueTiming::BeginsIn(rest) => soon.push((job, rest + A_MOMENT)),
-                DueTiming::Ahead => ahead.push(job),
-            }
-        }
-        // A later day than that of what comes back.
-        let (behind, ahead): (Vec<_>, Vec<_>) = ahead
-            .into_iter()
-            .partition(|job| soon.iter().any(|(before, _)| before.same_group(job)));
-        let behind = behind.into_iter().map(|job| (job.received.delivery, Duration::ZERO));
-        let soon = soon.into_iter().map(|(job, pause)| {
-            events::early(&job.payment, "delayed");
-            (job.received.delivery, pause)
-        });
-        self.release(soon.chain(behind).collect()).await;
-        (due, self.ahead(ahead, now).await)
-    }
+/// Why a payment is not submitted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotDue {
+    /// Its day begins after so long, which is within the tolerance of clocks.
+    BeginsIn(Duration),
+    /// Its day lies farther ahead.
+    Ahead,
+}
 
-    /// Deals with payments whose day lies far ahead, by what the table holds. What follows an
-    /// undecided one in its account goes back with it (INV-6).
-    async fn ahead(&self, jobs: Vec<Job>, now: Timestamp) -> Vec<Claimed> {
-        let mut judged = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let result = match self.store.get(&job.payment.reference()).await {
-                Ok(Some(stored)) => refused_change(&Change::Claim(&job.payment), stored),
-                Ok(None) => Err(ChangeError::Missing),
-                Err(error) => {
-                    events::error("claim", &error);
-                    judged.push((job, Verdict::Retry { reason: error.to_string() }));
-                    continue;
-                }
-            };
-            if let Err(ChangeError::InStatus(stored)) = &result
-                && stored.status == Status::Scheduled
-            {
-                events::early(&job.payment, "left_to_day_opening");
-                self.queue.acknowledge(vec![job.received.delivery]).await;
-                continue;
-            }
-            let made = Attempt { number: 1, before_replay: 0, not_done: 0, claimed_at: now };
-            judged.push((job, judge(result, made)));
-        }
-        self.carry_out(judged).await
+/// Checks that the day of a payment has begun at `now` in the bank's `zone`.
+///
+/// # Errors
+/// [`NotDue`]: it has not.
+pub(crate) fn check_due(payment: &Payment, now: Timestamp, zone: &TimeZone) -> Result<(), NotDue> {
+    match payment.due.timing(now, zone) {
+        DueTiming::Begun => Ok(()),
+        DueTiming::BeginsIn(rest) => Err(NotDue::BeginsIn(rest)),
+        DueTiming::Ahead => Err(NotDue::Ahead),
     }
+}
+
+/// What one receive brought, by due date.
+#[derive(Debug, Default)]
+pub(crate) struct ByDueDate {
+    /// Payments whose day has begun.
+    pub(crate) due: Vec<Job>,
+    /// Payments whose day begins within the tolerance of clocks, and when to deliver them again.
+    pub(crate) soon: Vec<(Job, Duration)>,
+    /// Payments of a later day that follow one of `soon` in their account: nothing overtakes a
+    /// payment of its account (INV-5).
+    pub(crate) behind: Vec<Job>,
+    /// Payments whose day lies farther ahead.
+    pub(crate) ahead: Vec<Job>,
+}
+
+/// Splits jobs by due date. `now` is one moment for all of a receive: a day that begins between
+/// two payments of an account would let the second overtake the first.
+pub(crate) fn by_due_date(jobs: Vec<Job>, now: Timestamp, zone: &TimeZone) -> ByDueDate {
+    let mut split = ByDueDate::default();
+    for job in jobs {
+        match check_due(&job.payment, now, zone) {
+            Ok(()) => split.due.push(job),
+            Err(NotDue::BeginsIn(rest)) => split.soon.push((job, rest + A_MOMENT)),
+            Err(NotDue::Ahead) => split.ahead.push(job),
+        }
+    }
+    (split.behind, split.ahead) = std::mem::take(&mut split.ahead).into_iter().partition(|job| {
+        split.soon.iter().any(|(before, _)| before.received.same_group(&job.received))
+    });
+    split
 }

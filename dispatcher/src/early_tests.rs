@@ -3,15 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::{Attempt, CLOCK_TOLERANCE, DueTiming, Event, KeyStatus, Settlement, Status};
+use domain::{Attempt, CLOCK_TOLERANCE, Event, KeyStatus, Settlement, Status};
 use shared::payments::StoredPayment;
 use shared::shutdown::Shutdown;
 
-use crate::attempt::Finding;
-use crate::calls::limiter::Purpose;
-use crate::job::{Claim, sort};
-use crate::recorder::End;
-use crate::testing::{CALLS, Stage, TODAY, dearer, noon, payment};
+use crate::attempt::{AttemptInterrupted, AttemptResult};
+use crate::calls::limiter::CallPurpose;
+use crate::early::NotDue;
+use crate::job::{ClaimState, sort};
+use crate::recorder::DispatchResult;
+use crate::testing::{CALLS, TODAY, TestDispatcher, dearer, noon, payment};
 
 const TOMORROW: &str = "2026-11-24";
 /// Ten minutes before midnight, in seconds after noon.
@@ -25,107 +26,110 @@ fn attempt(number: u32) -> Attempt {
 async fn a_payment_of_a_day_far_ahead_is_not_claimed_and_its_message_goes() {
     for status_and_attempts in [(Status::Scheduled, 0), (Status::Scheduled, 2)] {
         let (status, attempts) = status_and_attempts;
-        let (stage, ahead, today) =
-            (Stage::set(), payment("ACC", "2027-06-01"), payment("ACC", TODAY));
-        stage.hold(&ahead, status, attempts);
-        stage.hold(&today, Status::Scheduled, 0);
-        stage.work(&[&ahead, &today]).await;
-        let item = stage.outside.item(&ahead);
+        let (dispatcher, ahead, today) =
+            (TestDispatcher::new(), payment("ACC", "2027-06-01"), payment("ACC", TODAY));
+        dispatcher.hold(&ahead, status, attempts);
+        dispatcher.hold(&today, Status::Scheduled, 0);
+        dispatcher.work(&[&ahead, &today]).await;
+        let item = dispatcher.ports.item(&ahead);
         assert_eq!((item.status, item.attempts), (status, attempts));
-        assert!(stage.is_gone(&ahead), "it blocks its account until its day");
-        let submitted = stage.outside.submitted.lock().unwrap().clone();
+        assert!(dispatcher.is_gone(&ahead), "it blocks its account until its day");
+        let submitted = dispatcher.ports.submitted.lock().unwrap().clone();
         assert_eq!(submitted, [today], "the rest of its account goes on");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_whose_day_begins_within_the_tolerance_of_clocks_comes_back_when_it_does() {
-    let stage = Stage::set();
+    let dispatcher = TestDispatcher::new();
     let (soon, today) = (payment("ACC", TOMORROW), payment("ACC", TODAY));
-    stage.hold(&soon, Status::Scheduled, 0);
-    stage.hold(&today, Status::Scheduled, 0);
-    stage.clock(SHORTLY_BEFORE);
-    stage.work(&[&soon, &today]).await;
-    assert_eq!(stage.outside.item(&soon).status, Status::Scheduled);
-    assert_eq!(stage.released(&soon), Some(Duration::from_secs(601)));
-    assert!(!stage.is_gone(&soon));
-    assert_eq!(stage.submissions(), 1);
+    dispatcher.hold(&soon, Status::Scheduled, 0);
+    dispatcher.hold(&today, Status::Scheduled, 0);
+    dispatcher.clock(SHORTLY_BEFORE);
+    dispatcher.work(&[&soon, &today]).await;
+    assert_eq!(dispatcher.ports.item(&soon).status, Status::Scheduled);
+    assert_eq!(dispatcher.released(&soon), Some(Duration::from_secs(601)));
+    assert!(!dispatcher.is_gone(&soon));
+    assert_eq!(dispatcher.submissions(), 1);
     assert!(Duration::from_secs(600) < CLOCK_TOLERANCE);
-    stage.clock(SHORTLY_BEFORE + 600);
-    stage.work(&[&soon]).await;
-    assert_eq!(stage.submissions(), 2, "its day has begun");
+    dispatcher.clock(SHORTLY_BEFORE + 600);
+    dispatcher.work(&[&soon]).await;
+    assert_eq!(dispatcher.submissions(), 2, "its day has begun");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replayed_payment_whose_clock_goes_back_before_its_turn_is_not_claimed_again() {
-    let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
-    stage.hold(&ahead, Status::Scheduled, 1);
-    let job = stage.job(&ahead).await;
-    let attempts = &stage.worker.group.attempts;
-    let replayed = Claim::Replayed(attempt(1));
-    let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
-    assert!(matches!(finding, Finding::Early(DueTiming::Ahead)), "{finding:?}");
-    assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
+    let (dispatcher, ahead) = (TestDispatcher::new(), payment("ACC", TOMORROW));
+    dispatcher.hold(&ahead, Status::Scheduled, 1);
+    let job = dispatcher.job(&ahead).await;
+    let attempts = dispatcher.attempts();
+    let replayed = ClaimState::Replayed(attempt(1));
+    let result = attempts.run(&job, &replayed, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(result, Err(AttemptInterrupted::NotDue(NotDue::Ahead))), "{result:?}");
+    assert_eq!(dispatcher.ports.item(&ahead).status, Status::Scheduled);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claimed_payment_is_looked_at_again_right_before_it_is_submitted() {
+async fn a_claimed_payment_is_checked_again_right_before_it_is_submitted() {
     for (seconds, early) in
-        [(0, DueTiming::Ahead), (SHORTLY_BEFORE, DueTiming::BeginsIn(Duration::from_secs(600)))]
+        [(0, NotDue::Ahead), (SHORTLY_BEFORE, NotDue::BeginsIn(Duration::from_secs(600)))]
     {
-        let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
-        stage.hold(&ahead, Status::Pending, 1);
-        stage.clock(seconds);
-        let job = stage.job(&ahead).await;
-        let attempts = &stage.worker.group.attempts;
-        let made = Claim::Made(attempt(1));
-        let finding = attempts.make(&job, made, &Shutdown::new(Duration::ZERO)).await;
-        assert!(matches!(finding, Finding::Early(timing) if timing == early), "{finding:?}");
-        assert_eq!(stage.submissions(), 0);
+        let (dispatcher, ahead) = (TestDispatcher::new(), payment("ACC", TOMORROW));
+        dispatcher.hold(&ahead, Status::Pending, 1);
+        dispatcher.clock(seconds);
+        let job = dispatcher.job(&ahead).await;
+        let attempts = dispatcher.attempts();
+        let made = ClaimState::New(attempt(1));
+        let result = attempts.run(&job, &made, &Shutdown::new(Duration::ZERO)).await;
+        assert!(
+            matches!(result, Err(AttemptInterrupted::NotDue(not_due)) if not_due == early),
+            "{result:?}"
+        );
+        assert_eq!(dispatcher.submissions(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_payment_of_a_day_ahead_is_asked_for_and_never_submitted_before_it() {
-    let mut stage = Stage::set();
+    let mut dispatcher = TestDispatcher::new();
     let ahead = payment("ACC", TOMORROW);
-    stage.hold(&ahead, Status::Pending, 1);
-    stage.work(&[&ahead]).await;
-    assert_eq!((stage.questions(), stage.submissions()), (1, 0));
-    assert_eq!(stage.outside.item(&ahead).status, Status::Pending);
-    assert!(stage.is_gone(&ahead), "the sweep of its day queues it again");
+    dispatcher.hold(&ahead, Status::Pending, 1);
+    dispatcher.work(&[&ahead]).await;
+    assert_eq!((dispatcher.questions(), dispatcher.submissions()), (1, 0));
+    assert_eq!(dispatcher.ports.item(&ahead).status, Status::Pending);
+    assert!(dispatcher.is_gone(&ahead), "the sweep of its day queues it again");
     // Claimed and settled by a version before this one.
     let settlement = Settlement { transaction_id: "T1".to_owned(), settled_at: noon() };
-    *stage.outside.found.lock().unwrap() = KeyStatus::Settled(settlement.clone());
-    stage.work(&[&ahead]).await;
-    let done = stage.done.try_recv().unwrap();
-    assert!(matches!(done.end, End::Settled(settled) if settled == settlement));
-    assert_eq!(stage.submissions(), 0);
+    *dispatcher.ports.found.lock().unwrap() = KeyStatus::Settled(settlement.clone());
+    dispatcher.work(&[&ahead]).await;
+    let done = dispatcher.recorded.try_recv().unwrap();
+    assert!(matches!(done.result, DispatchResult::Settled(settled) if settled == settlement));
+    assert_eq!(dispatcher.submissions(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_payment_of_a_day_ahead_is_said_before_its_message_goes() {
-    let (stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
-    stage.hold(&dearer(&ahead), Status::Scheduled, 0);
-    stage.work(&[&ahead]).await;
-    assert_eq!(stage.outside.item(&ahead).status, Status::Failed, "the opening would send it");
-    assert_eq!(stage.letters().len(), 1);
+    let (dispatcher, ahead) = (TestDispatcher::new(), payment("ACC", TOMORROW));
+    dispatcher.hold(&dearer(&ahead), Status::Scheduled, 0);
+    dispatcher.work(&[&ahead]).await;
+    assert_eq!(dispatcher.ports.item(&ahead).status, Status::Failed, "the opening would send it");
+    assert_eq!(dispatcher.dead_letters().len(), 1);
     let written: Vec<_> =
-        stage.outside.written.lock().unwrap().iter().map(|(_, event)| *event).collect();
+        dispatcher.ports.written.lock().unwrap().iter().map(|(_, event)| *event).collect();
     assert_eq!(written, [Event::Withhold, Event::DeadLetter]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_day_that_begins_in_the_middle_of_a_receive_lets_no_payment_overtake_another() {
-    let stage = Stage::set();
+    let dispatcher = TestDispatcher::new();
     let (first, second) = (payment("ACC", TOMORROW), payment("ACC", TOMORROW));
-    stage.hold(&first, Status::Scheduled, 0);
-    stage.hold(&second, Status::Scheduled, 0);
-    stage.clock(SHORTLY_BEFORE + 599);
-    stage.outside.passing.store(2, Ordering::Relaxed);
-    stage.work(&[&first, &second]).await;
-    assert_eq!(stage.submissions(), 0, "the second overtook the first, which had come back");
-    assert_eq!((stage.is_gone(&first), stage.is_gone(&second)), (false, false));
+    dispatcher.hold(&first, Status::Scheduled, 0);
+    dispatcher.hold(&second, Status::Scheduled, 0);
+    dispatcher.clock(SHORTLY_BEFORE + 599);
+    dispatcher.ports.passing.store(2, Ordering::Relaxed);
+    dispatcher.work(&[&first, &second]).await;
+    assert_eq!(dispatcher.submissions(), 0, "the second overtook the first, which had come back");
+    assert_eq!((dispatcher.is_gone(&first), dispatcher.is_gone(&second)), (false, false));
 }
 
 /// A clock that jumps may make a day begin early, and an old key look young.
@@ -137,22 +141,22 @@ async fn while_the_clock_is_in_doubt_nothing_is_claimed_asked_or_submitted() {
         (-86_400, Status::Scheduled),
         (-86_400, Status::Pending),
     ] {
-        let mut stage = Stage::set();
+        let mut dispatcher = TestDispatcher::new();
         let (today, ahead) = (payment("A", TODAY), payment("B", TOMORROW));
-        stage.hold(&today, status, u32::from(status == Status::Pending));
-        stage.hold(&ahead, Status::Scheduled, 0);
-        stage.guard_the_clock();
-        stage.clock(jump);
-        stage.work(&[&today, &ahead]).await;
-        let seen = [&today, &ahead].map(|payment| stage.outside.item(payment).status);
+        dispatcher.hold(&today, status, u32::from(status == Status::Pending));
+        dispatcher.hold(&ahead, Status::Scheduled, 0);
+        dispatcher.guard_the_clock();
+        dispatcher.clock(jump);
+        dispatcher.work(&[&today, &ahead]).await;
+        let seen = [&today, &ahead].map(|payment| dispatcher.ports.item(payment).status);
         assert_eq!(seen, [status, Status::Scheduled], "{jump} s");
-        assert_eq!((stage.submissions(), stage.questions()), (0, 0), "{jump} s");
-        assert!(!stage.is_gone(&today) && !stage.is_gone(&ahead), "{jump} s");
+        assert_eq!((dispatcher.submissions(), dispatcher.questions()), (0, 0), "{jump} s");
+        assert!(!dispatcher.is_gone(&today) && !dispatcher.is_gone(&ahead), "{jump} s");
 
-        let clock = &stage.worker.clock;
+        let clock = &dispatcher.receiver.clock;
         clock.confirm(clock.read());
-        stage.work(&[&today]).await;
-        let gone_on = stage.submissions() + stage.questions() > 0;
+        dispatcher.work(&[&today]).await;
+        let gone_on = dispatcher.submissions() + dispatcher.questions() > 0;
         // Set back by a day, today has not begun, and what is PENDING is asked for.
         assert_eq!(gone_on, jump > 0 || status == Status::Pending, "{jump} s");
     }
@@ -160,119 +164,121 @@ async fn while_the_clock_is_in_doubt_nothing_is_claimed_asked_or_submitted() {
 
 #[tokio::test(start_paused = true)]
 async fn while_the_clock_is_in_doubt_no_turn_begins() {
-    let (mut stage, ahead) = (Stage::set(), payment("ACC", TOMORROW));
-    stage.hold(&ahead, Status::Scheduled, 1);
-    stage.guard_the_clock();
-    let job = stage.job(&ahead).await;
-    stage.clock(86_400);
-    let attempts = &stage.worker.group.attempts;
-    let replayed = Claim::Replayed(attempt(1));
-    let finding = attempts.make(&job, replayed, &Shutdown::new(Duration::ZERO)).await;
-    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
-    assert_eq!(stage.outside.item(&ahead).status, Status::Scheduled);
+    let (mut dispatcher, ahead) = (TestDispatcher::new(), payment("ACC", TOMORROW));
+    dispatcher.hold(&ahead, Status::Scheduled, 1);
+    dispatcher.guard_the_clock();
+    let job = dispatcher.job(&ahead).await;
+    dispatcher.clock(86_400);
+    let attempts = dispatcher.attempts();
+    let replayed = ClaimState::Replayed(attempt(1));
+    let result = attempts.run(&job, &replayed, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(result, Err(AttemptInterrupted::Undecided)), "{result:?}");
+    assert_eq!(dispatcher.ports.item(&ahead).status, Status::Scheduled);
     // Nor does a claim go on: its key would look too old to be submitted under.
-    let (mut stage, today) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&today, Status::Pending, 1);
-    stage.guard_the_clock();
-    let job = stage.job(&today).await;
-    stage.clock(86_400);
-    let attempts = &stage.worker.group.attempts;
-    let made = Claim::Made(attempt(1));
-    let finding = attempts.make(&job, made, &Shutdown::new(Duration::ZERO)).await;
-    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
-    assert_eq!(stage.questions(), 0);
+    let (mut dispatcher, today) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&today, Status::Pending, 1);
+    dispatcher.guard_the_clock();
+    let job = dispatcher.job(&today).await;
+    dispatcher.clock(86_400);
+    let attempts = dispatcher.attempts();
+    let made = ClaimState::New(attempt(1));
+    let result = attempts.run(&job, &made, &Shutdown::new(Duration::ZERO)).await;
+    assert!(matches!(result, Err(AttemptInterrupted::Undecided)), "{result:?}");
+    assert_eq!(dispatcher.questions(), 0);
 }
 
 /// What becomes of a PENDING payment whose call waits while the clock jumps.
-async fn waiting_while_the_clock_jumps(claim: Claim) -> (Stage, Finding, StoredPayment) {
-    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&payment, Status::Pending, 1);
-    stage.guard_the_clock();
-    let job = stage.job(&payment).await;
-    let (attempts, gate) = (&stage.worker.group.attempts, &stage.worker.gate);
+async fn waiting_while_the_clock_jumps(
+    state: ClaimState,
+) -> (TestDispatcher, Result<AttemptResult, AttemptInterrupted>, StoredPayment) {
+    let (mut dispatcher, payment) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&payment, Status::Pending, 1);
+    dispatcher.guard_the_clock();
+    let job = dispatcher.job(&payment).await;
+    let (attempts, limiter) = (dispatcher.attempts(), &dispatcher.receiver.limiter);
     let mut under_way = Vec::new();
     for _ in 0..CALLS {
-        under_way.push(gate.enter(Purpose::Submit).await.unwrap());
+        under_way.push(limiter.acquire(CallPurpose::Submit).await.unwrap());
     }
     let shutdown = Shutdown::new(Duration::ZERO);
     let jump = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        stage.clock(86_400);
+        dispatcher.clock(86_400);
         drop(under_way);
     };
-    let (finding, ()) = tokio::join!(attempts.make(&job, claim, &shutdown), jump);
-    let item = stage.outside.item(&payment);
-    (stage, finding, item)
+    let (result, ()) = tokio::join!(attempts.run(&job, &state, &shutdown), jump);
+    let item = dispatcher.ports.item(&payment);
+    (dispatcher, result, item)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_while_a_payment_waits_for_its_call_stops_it_right_before() {
-    let made = Claim::Made(attempt(1));
-    let (stage, finding, item) = waiting_while_the_clock_jumps(made).await;
-    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
-    assert_eq!(stage.submissions(), 0);
+    let made = ClaimState::New(attempt(1));
+    let (dispatcher, result, item) = waiting_while_the_clock_jumps(made).await;
+    assert!(matches!(result, Err(AttemptInterrupted::Undecided)), "{result:?}");
+    assert_eq!(dispatcher.submissions(), 0);
     assert_eq!(item.not_done, 1, "it costs the payment no try");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_while_a_turn_is_waited_for_dates_no_attempt() {
-    let found = Claim::Found(attempt(1));
-    let (stage, finding, item) = waiting_while_the_clock_jumps(found).await;
-    assert!(matches!(finding, Finding::Undecided), "{finding:?}");
-    assert_eq!((item.attempts, stage.questions()), (1, 0));
+    let found = ClaimState::Pending(attempt(1));
+    let (dispatcher, result, item) = waiting_while_the_clock_jumps(found).await;
+    assert!(matches!(result, Err(AttemptInterrupted::Undecided)), "{result:?}");
+    assert_eq!((item.attempts, dispatcher.questions()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_the_clock_is_in_doubt_nothing_is_received() {
-    let (mut stage, payment) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&payment, Status::Scheduled, 0);
-    stage.guard_the_clock();
-    stage.clock(86_400);
-    stage.wait_for_delivery(&[&payment]);
+    let (mut dispatcher, payment) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&payment, Status::Scheduled, 0);
+    dispatcher.guard_the_clock();
+    dispatcher.clock(86_400);
+    dispatcher.wait_for_delivery(&[&payment]);
     let shutdown = Shutdown::new(Duration::ZERO);
-    let receiving = tokio::spawn(stage.worker.clone().receive(shutdown.clone()));
+    let receiving = tokio::spawn(dispatcher.receiver.clone().run(shutdown.clone()));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(stage.released(&payment).is_none() && stage.submissions() == 0);
-    let clock = &stage.worker.clock;
+    assert!(dispatcher.released(&payment).is_none() && dispatcher.submissions() == 0);
+    let clock = &dispatcher.receiver.clock;
     clock.confirm(clock.read());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(stage.submissions(), 1, "it goes on by itself");
+    assert_eq!(dispatcher.submissions(), 1, "it goes on by itself");
     shutdown.request();
     receiving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_overtakes_a_payment_of_a_day_ahead_that_could_not_be_read() {
-    let (stage, other) = (Stage::set(), payment("OTHER", TOMORROW));
+    let (dispatcher, other) = (TestDispatcher::new(), payment("OTHER", TOMORROW));
     let (first, second) = (payment("ACC", TOMORROW), payment("ACC", TOMORROW));
     for payment in [&first, &second, &other] {
-        stage.hold(payment, Status::Pending, 1);
+        dispatcher.hold(payment, Status::Pending, 1);
     }
-    stage.outside.unreadable.lock().unwrap().push(first.id);
-    stage.work(&[&first, &second, &other]).await;
-    assert_eq!(*stage.outside.asked.lock().unwrap(), [other.id]);
-    assert!(stage.released(&first).unwrap() > Duration::ZERO);
-    assert_eq!(stage.released(&second), Some(Duration::ZERO), "it waits behind the first");
+    dispatcher.ports.unreadable.lock().unwrap().push(first.id);
+    dispatcher.work(&[&first, &second, &other]).await;
+    assert_eq!(*dispatcher.ports.asked.lock().unwrap(), [other.id]);
+    assert!(dispatcher.released(&first).unwrap() > Duration::ZERO);
+    assert_eq!(dispatcher.released(&second), Some(Duration::ZERO), "it waits behind the first");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_of_a_day_far_ahead_waits_behind_one_of_its_account_that_comes_back() {
-    let stage = Stage::set();
+    let dispatcher = TestDispatcher::new();
     let (soon, far) = (payment("ACC", TOMORROW), payment("ACC", "2026-11-25"));
-    stage.hold(&soon, Status::Scheduled, 0);
-    stage.hold(&far, Status::Pending, 1);
-    stage.clock(SHORTLY_BEFORE);
-    stage.work(&[&soon, &far]).await;
-    assert_eq!(stage.questions(), 0);
-    assert_eq!(stage.released(&far), Some(Duration::ZERO));
+    dispatcher.hold(&soon, Status::Scheduled, 0);
+    dispatcher.hold(&far, Status::Pending, 1);
+    dispatcher.clock(SHORTLY_BEFORE);
+    dispatcher.work(&[&soon, &far]).await;
+    assert_eq!(dispatcher.questions(), 0);
+    assert_eq!(dispatcher.released(&far), Some(Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_items_with_one_payment_id_are_two_payments() {
-    let (stage, one) = (Stage::set(), payment("A", TODAY));
+    let (dispatcher, one) = (TestDispatcher::new(), payment("A", TODAY));
     let mut other = payment("B", TODAY);
     other.id = one.id;
-    let sorted = sort(stage.deliver(&[&one, &other, &one]).await);
+    let sorted = sort(dispatcher.deliver(&[&one, &other, &one]).await);
     let jobs: Vec<_> = sorted.jobs.iter().map(|job| job.payment.account.as_str()).collect();
     assert_eq!((jobs, sorted.duplicates.len()), (vec!["A", "B"], 1));
 }

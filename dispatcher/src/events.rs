@@ -6,8 +6,6 @@ use domain::{Failure, KeyStatus, Outcome, Payment};
 use shared::dispatch_stop::{DispatchStop, StopCause, StopError, StopTrigger};
 use shared::telemetry::Metric;
 
-use crate::job::Blob;
-
 const CLAIMS: Metric = Metric::counter(
     "dueflow_dispatcher_claims_total",
     "Delivered payments by what the claim found",
@@ -49,7 +47,7 @@ const RECORDED: Metric = Metric::counter(
 const FAILED: Metric =
     Metric::counter("dueflow_dispatcher_payments_failed_total", "Payments set to FAILED, by code")
         .by("code", &["rejected", "refused", "exhausted", "unknown", "missing", "mismatch"]);
-const BURIED: Metric = Metric::counter(
+const DEAD_LETTERED: Metric = Metric::counter(
     "dueflow_dispatcher_messages_dead_lettered_total",
     "Messages moved unchanged to the dead-letter queue, by code",
 )
@@ -73,7 +71,7 @@ const ERRORS: Metric =
             "record",
         ],
     );
-const WITHDRAWN: Metric = Metric::counter(
+const VISIBILITY_LOST: Metric = Metric::counter(
     "dueflow_dispatcher_message_visibility_lost_total",
     "Payments not worked on because another worker may have received their message",
 );
@@ -135,9 +133,9 @@ pub const METRICS: &[Metric] = &[
     ARCHIVED,
     RECORDED,
     FAILED,
-    BURIED,
+    DEAD_LETTERED,
     RELEASED,
-    WITHDRAWN,
+    VISIBILITY_LOST,
     EARLY,
     ERRORS,
     PROBED,
@@ -154,21 +152,30 @@ pub(crate) fn claim(result: &'static str) {
     CLAIMS.add_for(result, 1);
 }
 
-pub(crate) fn blob(payment: &Payment, blob: &Blob) {
+pub(crate) fn claim_undecided(payment: &Payment, reason: &str) {
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
-    let result = match blob {
-        Blob::InMessage => return,
-        Blob::Read(_) => "read",
-        Blob::Unread => {
-            tracing::warn!(%payment_id, %trace_key, "a blob was not read: the payment will be delivered again");
-            "unread"
-        }
-        Blob::Unusable(failure) => {
-            tracing::error!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment cannot be submitted");
-            failure.code.as_str()
-        }
-    };
-    BLOBS.add_for(result, 1);
+    tracing::warn!(%payment_id, %trace_key, reason, "DynamoDB did not decide a claim: the message is given back and delivered again");
+}
+
+pub(crate) fn turn_undecided(payment: &Payment, reason: &str) {
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, reason, "DynamoDB did not decide whether an attempt may begin: the message is given back and delivered again");
+}
+
+pub(crate) fn blob_read() {
+    BLOBS.add_for("read", 1);
+}
+
+pub(crate) fn blob_unread(payment: &Payment) {
+    BLOBS.add_for("unread", 1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::warn!(%payment_id, %trace_key, "a payment's blob could not be read: the message is given back and delivered again");
+}
+
+pub(crate) fn blob_unusable(payment: &Payment, failure: &Failure) {
+    BLOBS.add_for(failure.code.as_str(), 1);
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
+    tracing::error!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment is not submitted: its blob is missing or another one");
 }
 
 pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
@@ -187,7 +194,7 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
     let took_ms = took.as_millis() as u64;
     match reason {
         None => tracing::debug!(%payment_id, %trace_key, result, took_ms, "submitted"),
-        // Told once for all payments that it befalls (`calls::unusable_answer`).
+        // Logged once for all payments concerned (`calls::unusable_answer`).
         Some(reason) if matches!(result, "not_done" | "unknown") => {
             tracing::debug!(%payment_id, %trace_key, result, reason, took_ms, "submitted");
         }
@@ -200,7 +207,7 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
 pub(crate) fn archived(payment: &Payment) {
     ARCHIVED.add(1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
-    tracing::warn!(%payment_id, %trace_key, "settled and archived before: it is not paid again");
+    tracing::warn!(%payment_id, %trace_key, "the payment was settled and archived before: it is not paid again");
 }
 
 pub(crate) fn recorded(count: usize) {
@@ -210,12 +217,12 @@ pub(crate) fn recorded(count: usize) {
 pub(crate) fn failed(payment: &Payment, failure: &Failure) {
     FAILED.add_for(failure.code.as_str(), 1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
-    tracing::warn!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment failed: it is in the dead-letter queue");
+    tracing::warn!(%payment_id, %trace_key, code = %failure.code, reason = failure.reason, "a payment is FAILED: its dead letter follows, see dueflow dlq list");
 }
 
-pub(crate) fn buried(message_id: &str, failure: &Failure) {
-    BURIED.add_for(failure.code.as_str(), 1);
-    tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a message goes to the dead-letter queue whole");
+pub(crate) fn dead_lettered(message_id: &str, failure: &Failure) {
+    DEAD_LETTERED.add_for(failure.code.as_str(), 1);
+    tracing::error!(message_id, code = %failure.code, reason = failure.reason, "a message was put whole into the dead-letter queue: see dueflow dlq list");
 }
 
 pub(crate) fn released(count: usize) {
@@ -224,28 +231,25 @@ pub(crate) fn released(count: usize) {
 
 pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
     ERRORS.add_for(doing, 1);
-    tracing::warn!(doing, %error, "a call failed: its messages will be delivered again");
+    tracing::warn!(doing, %error, "a call failed: its messages are delivered again");
 }
 
-// Added and taken away, not set: of two workers that set it, the later one may know less.
-pub(crate) fn taken_in_hand() {
-    IN_HAND.change(1.0);
+/// The number of payments in hand has changed. Added, not set: of two workers that set it, the
+/// later one may know less.
+pub(crate) fn in_hand(by: f64) {
+    IN_HAND.change(by);
 }
 
-pub(crate) fn out_of_hand() {
-    IN_HAND.change(-1.0);
-}
-
-pub(crate) fn withdrawn(payment: &Payment) {
-    WITHDRAWN.add(1);
+pub(crate) fn visibility_lost(payment: &Payment) {
+    VISIBILITY_LOST.add(1);
     let (payment_id, trace_key) = (payment.id, payment.trace_key);
-    tracing::warn!(%payment_id, %trace_key, "the message is no longer this worker's: another one acts on it");
+    tracing::warn!(%payment_id, %trace_key, "the message's visibility timeout has ended: this worker leaves the payment to the worker that receives it next");
 }
 
 pub(crate) fn early(payment: &Payment, result: &'static str) {
     EARLY.add_for(result, 1);
     let (payment_id, trace_key, due) = (payment.id, payment.trace_key, payment.due);
-    tracing::warn!(%payment_id, %trace_key, %due, result, "a payment came before its day began at the bank: it is not submitted");
+    tracing::warn!(%payment_id, %trace_key, %due, result, "a payment came before its day began at the bank: it is not submitted now");
 }
 
 pub(crate) fn asked(payment: &Payment, found: &KeyStatus) {
@@ -289,6 +293,11 @@ pub(crate) fn circuit_opened() {
     );
 }
 
+/// The trial failed: the circuit breaker is open.
+pub(crate) fn trial_failed() {
+    CIRCUIT.set(1.0);
+}
+
 pub(crate) fn circuit_closed() {
     CIRCUIT.set(0.0);
     tracing::info!("the transaction service takes payments again");
@@ -318,6 +327,7 @@ pub(crate) fn stopped(stop: &DispatchStop) {
 /// An operator has removed the stop.
 pub(crate) fn resumed(stop: &DispatchStop) {
     stopped_for(None);
+    CIRCUIT.set(0.0);
     let DispatchStop { id, cause, .. } = stop;
     tracing::warn!(%id, %cause, "the stop was removed: dispatching goes on, one payment at a time until one is taken");
 }
@@ -330,7 +340,7 @@ fn stopped_for(cause: Option<StopCause>) {
 
 pub(crate) fn stop_error(error: &StopError) {
     STOP_ERRORS.add(1);
-    tracing::warn!(%error, "whether dispatching is stopped is not known: without an answer no payment is submitted");
+    tracing::warn!(%error, "the stop of dispatching could not be read or stored: no payment is submitted until it can be");
 }
 
 pub(crate) fn limit(calls: usize) {

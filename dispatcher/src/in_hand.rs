@@ -1,27 +1,27 @@
-//! Which payments are in hand: those that were delivered and have not ended here. A place that a
-//! receive keeps free for what may come is none.
+//! How many payments are in hand: those that were delivered and have not ended here.
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::events;
 
-/// The place of one payment among those in hand; dropping it, in a panic too, frees it.
+/// One payment in hand: a delivered one, not a permit that a receive keeps for what may come.
+/// Dropping it, in a panic too, ends that.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct InHandPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Place {
-    /// A payment was delivered into the place that `permit` stands for.
-    pub(crate) fn taken(permit: OwnedSemaphorePermit) -> Self {
-        events::taken_in_hand();
+impl InHandPermit {
+    /// A payment was delivered.
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        events::in_hand(1.0);
         Self { _permit: permit }
     }
 }
 
-impl Drop for Place {
+impl Drop for InHandPermit {
     fn drop(&mut self) {
-        events::out_of_hand();
+        events::in_hand(-1.0);
     }
 }
 
@@ -29,18 +29,30 @@ impl Drop for Place {
 mod tests {
     use std::sync::Arc;
 
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use tokio::sync::Semaphore;
 
     use super::*;
 
-    #[tokio::test]
-    async fn only_a_delivered_payment_is_in_hand_and_only_until_its_place_is_free() {
-        let places = Arc::new(Semaphore::new(10));
-        let mut kept_free = Arc::clone(&places).acquire_many_owned(10).await.unwrap();
-        let taken: Vec<_> = (0..3).map(|_| Place::taken(kept_free.split(1).unwrap())).collect();
-        drop(kept_free);
-        assert_eq!(places.available_permits(), 7);
-        drop(taken);
-        assert_eq!(places.available_permits(), 10);
+    #[test]
+    fn only_a_delivered_payment_is_in_hand_and_an_idle_dispatcher_has_none() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let page = recorder.handle();
+        let in_hand = |count: u32| {
+            let line = format!("dueflow_dispatcher_payments_in_hand {count}\n");
+            assert!(page.render().contains(&line), "not {count}: {}", page.render());
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let permits = Arc::new(Semaphore::new(10));
+            let mut reserved = Arc::clone(&permits).try_acquire_many_owned(10).unwrap();
+            let taken: Vec<_> =
+                (0..3).map(|_| InHandPermit::new(reserved.split(1).unwrap())).collect();
+            drop(reserved);
+            assert_eq!(permits.available_permits(), 7);
+            in_hand(3);
+            drop(taken);
+            assert_eq!(permits.available_permits(), 10);
+            in_hand(0);
+        });
     }
 }

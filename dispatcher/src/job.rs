@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use domain::{Attempt, Data, DataBlob, Failure, Payment};
 use shared::queue::Delivery;
 
-use crate::in_hand::Place;
+use crate::in_hand::InHandPermit;
 
-/// A delivered message, and the place it takes among the payments in hand. Dropping it, in
-/// a panic too, frees the place and leaves the message to its visibility timeout.
+/// A delivered message, and its permit among the payments in hand. Dropping it, in a panic too,
+/// releases the permit and leaves the message to its visibility timeout.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct InHandMessage {
     pub(crate) delivery: Delivery,
-    pub(crate) place: Place,
+    pub(crate) permit: InHandPermit,
 }
 
 /// A delivered payment.
@@ -20,16 +20,13 @@ pub(crate) struct Received {
 pub(crate) struct Job {
     /// As its message has it, which is what the table is compared with.
     pub(crate) payment: Payment,
-    pub(crate) blob: Blob,
-    /// The payment as the table has it, when that is another one and the payment is PENDING
-    /// (INV-16).
-    pub(crate) table: Option<Box<Payment>>,
-    pub(crate) received: Received,
+    pub(crate) blob: PaymentBlob,
+    pub(crate) received: InHandMessage,
 }
 
 /// The blob of a payment in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Blob {
+pub(crate) enum PaymentBlob {
     /// There is none, or the message has it.
     InMessage,
     /// Read from its own item, and the right one.
@@ -42,69 +39,95 @@ pub(crate) enum Blob {
 
 /// Why a payment cannot be submitted whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Incomplete {
+pub(crate) enum IncompletePayment {
     /// Its blob was not read.
     Unread,
     /// Its blob is missing or another one.
     Unusable(Failure),
 }
 
-/// A payment that is PENDING, or SCHEDULED after a replay.
+/// A delivered payment that is PENDING, or SCHEDULED after a replay.
 #[derive(Debug)]
-pub(crate) struct Claimed {
+pub(crate) struct ClaimedPayment {
     pub(crate) job: Job,
-    pub(crate) claim: Claim,
+    pub(crate) state: ClaimState,
 }
 
-/// What a worker has of a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claim {
+/// How a delivered payment stands before its attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClaimState {
     /// This worker made it PENDING: its first attempt.
-    Made(Attempt),
+    New(Attempt),
     /// It was PENDING when it was delivered. Its turn begins with one more attempt, when all
     /// before it in its account have ended: until then it costs no attempt to wait.
-    Found(Attempt),
-    /// It was SCHEDULED again by a replay, and is claimed when its turn comes.
+    Pending(Attempt),
+    /// A replay made it SCHEDULED again: it is claimed when its turn comes.
     Replayed(Attempt),
-    /// It is PENDING, and the table holds another instruction than the message: it is asked for
-    /// and never submitted.
-    Disputed(Attempt),
+    /// It is PENDING, and the table holds another instruction than the message (INV-16): it is
+    /// asked for and never submitted.
+    Disputed {
+        /// The attempts so far.
+        before: Attempt,
+        /// The payment as the table has it.
+        table: Box<Payment>,
+    },
+}
+
+/// Whether message and table hold the same instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Versions {
+    /// They do.
+    Same,
+    /// They do not: the dead letter holds both.
+    Differ,
+}
+
+impl ClaimState {
+    /// Whether message and table hold the same instruction.
+    pub(crate) fn versions(&self) -> Versions {
+        match self {
+            Self::New(_) | Self::Pending(_) | Self::Replayed(_) => Versions::Same,
+            Self::Disputed { .. } => Versions::Differ,
+        }
+    }
+}
+
+impl InHandMessage {
+    /// Whether both are of one group, and so of one account.
+    pub(crate) fn same_group(&self, other: &Self) -> bool {
+        self.delivery.group == other.delivery.group
+    }
 }
 
 impl Job {
-    /// Whether both are of one group, and so of one account.
-    pub(crate) fn same_group(&self, other: &Self) -> bool {
-        self.received.delivery.group == other.received.delivery.group
-    }
-
     /// The payment with its blob, as it is submitted.
-    pub(crate) fn whole(&self) -> Result<Cow<'_, Payment>, Incomplete> {
+    pub(crate) fn whole(&self) -> Result<Cow<'_, Payment>, IncompletePayment> {
         match &self.blob {
-            Blob::InMessage => Ok(Cow::Borrowed(&self.payment)),
-            Blob::Read(blob) => {
+            PaymentBlob::InMessage => Ok(Cow::Borrowed(&self.payment)),
+            PaymentBlob::Read(blob) => {
                 let data = Some(Data::Whole(blob.clone()));
                 Ok(Cow::Owned(Payment { data, ..self.payment.clone() }))
             }
-            Blob::Unread => Err(Incomplete::Unread),
-            Blob::Unusable(failure) => Err(Incomplete::Unusable(failure.clone())),
+            PaymentBlob::Unread => Err(IncompletePayment::Unread),
+            PaymentBlob::Unusable(failure) => Err(IncompletePayment::Unusable(failure.clone())),
         }
     }
 }
 
 /// What a receive brought, told apart.
 #[derive(Debug, Default)]
-pub(crate) struct Sorted {
+pub(crate) struct ReceivedBatch {
     /// Payments, each at most once.
     pub(crate) jobs: Vec<Job>,
     /// The same payment once more: a duplicate beyond the queue's own deduplication.
-    pub(crate) duplicates: Vec<Received>,
+    pub(crate) duplicates: Vec<InHandMessage>,
     /// Messages that are no payment, with what is wrong.
-    pub(crate) malformed: Vec<(Received, String)>,
+    pub(crate) malformed: Vec<(InHandMessage, String)>,
 }
 
 /// Reads the bodies of received messages.
-pub(crate) fn sort(received: Vec<Received>) -> Sorted {
-    let mut sorted = Sorted::default();
+pub(crate) fn sort(received: Vec<InHandMessage>) -> ReceivedBatch {
+    let mut sorted = ReceivedBatch::default();
     for received in received {
         match serde_json::from_str::<Payment>(&received.delivery.body) {
             // At most ten payments: a search beats a set.
@@ -113,8 +136,9 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
             }
             Ok(payment) => {
                 // Read only when the payment is claimed.
-                let blob = payment.blob_beside().map_or(Blob::InMessage, |_| Blob::Unread);
-                sorted.jobs.push(Job { payment, blob, table: None, received });
+                let blob =
+                    payment.blob_beside().map_or(PaymentBlob::InMessage, |_| PaymentBlob::Unread);
+                sorted.jobs.push(Job { payment, blob, received });
             }
             Err(error) => sorted.malformed.push((received, error.to_string())),
         }
@@ -123,11 +147,11 @@ pub(crate) fn sort(received: Vec<Received>) -> Sorted {
 }
 
 /// Splits payments into groups, each in the order delivered.
-pub(crate) fn by_group(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
-    let mut groups: Vec<Vec<Claimed>> = Vec::new();
+pub(crate) fn by_group(claimed: Vec<ClaimedPayment>) -> Vec<Vec<ClaimedPayment>> {
+    let mut groups: Vec<Vec<ClaimedPayment>> = Vec::new();
     for claimed in claimed {
-        let same = |group: &&mut Vec<Claimed>| {
-            group.first().is_some_and(|first| first.job.same_group(&claimed.job))
+        let same = |group: &&mut Vec<ClaimedPayment>| {
+            group.first().is_some_and(|first| first.job.received.same_group(&claimed.job.received))
         };
         // At most ten payments: a search beats a map.
         match groups.iter_mut().find(same) {

@@ -2,12 +2,13 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `receiver` | receives and claims payments |
+//! | `receiver`, `claimer` | receive payments; claim them |
 //! | `job` | a payment in hand; sorts what a receive brought |
 //! | `early` | payments whose day has not begun at the bank |
-//! | `in_hand` | the place of a payment in hand |
+//! | `in_hand` | how many payments are in hand |
 //! | `blobs` | large blobs of claimed payments |
 //! | `claim_result` | what a claim's result means |
+//! | `closing` | deletes or dead-letters messages whose payments are not worked on |
 //! | `account_worker` | works on the payments of one account in order |
 //! | `attempt` | one attempt: may the payment be submitted, must it be asked for |
 //! | `archive_lookup` | was a payment of a day that is over settled, and archived, before |
@@ -21,6 +22,8 @@ mod attempt;
 mod blobs;
 mod calls;
 mod claim_result;
+mod claimer;
+mod closing;
 mod config;
 mod early;
 mod events;
@@ -41,8 +44,9 @@ mod visibility_tests;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use calls::queries::{CallLimits, Questions};
-pub use config::{DispatcherConfig, Dispatching};
+pub use calls::queries::QueryLimiter;
+pub use calls::settings::CallLimits;
+pub use config::{DispatcherConfig, DispatcherLimits};
 pub use events::METRICS;
 use jiff::tz::TimeZone;
 use shared::aws::Aws;
@@ -63,13 +67,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-use crate::account_worker::Group;
-use crate::archive_lookup::Past;
-use crate::attempt::Attempts;
+use crate::account_worker::AccountWorker;
+use crate::archive_lookup::ArchiveCheck;
+use crate::attempt::AttemptRunner;
 use crate::calls::health_probe::probe;
-use crate::calls::limiter::Gate;
-use crate::calls::stop_monitor::StopWatch;
-use crate::receiver::Worker;
+use crate::calls::limiter::CallLimiter;
+use crate::calls::stop_monitor::StopMonitor;
+use crate::claimer::Claimer;
+use crate::closing::MessageCloser;
+use crate::receiver::PaymentReceiver;
 use crate::recorder::Recorder;
 
 /// The service as executables know it.
@@ -89,8 +95,8 @@ pub enum DispatcherError {
     #[error(transparent)]
     Transactions(#[from] TransactionClientError),
     /// A receive loop or the recorder panicked.
-    #[error("a part of the dispatcher failed: {0}")]
-    Part(#[from] tokio::task::JoinError),
+    #[error("a task of the dispatcher failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -98,10 +104,10 @@ pub enum DispatcherError {
 
 /// What the dispatcher works on.
 #[derive(Debug)]
-pub struct Deps {
-    /// Where payments lie.
+pub struct DispatcherDependencies {
+    /// The payments table.
     pub store: Arc<dyn PaymentStore>,
-    /// Where settled payments of days that are over lie.
+    /// Settled payments of days that are over.
     pub archive: Arc<dyn ArchiveLookup>,
     /// The bank's time zone, which decides when a day is over.
     pub zone: TimeZone,
@@ -109,19 +115,19 @@ pub struct Deps {
     pub payments: Consumer,
     /// Settlements for the confirmer.
     pub confirmations: Producer,
-    /// What cannot be paid.
+    /// Payments that FAILED, and messages that cannot be paid.
     pub dead_letters: DeadLetterQueue,
     /// The transaction service.
     pub transactions: Arc<dyn TransactionService>,
     /// Where a stop of dispatching is stored.
     pub stops: Arc<dyn DispatchStops>,
-    /// Who this dispatcher is, for whoever reads of its stop.
+    /// The name of this dispatcher, which its stop is stored with.
     pub name: String,
     /// The time of day.
     pub clock: Clock,
 }
 
-impl Deps {
+impl DispatcherDependencies {
     /// Connects to the queues and makes the clients.
     ///
     /// # Errors
@@ -161,66 +167,65 @@ impl Deps {
 /// # Errors
 /// [`DispatcherError::Drain`] when that took longer than the drain deadline.
 pub async fn run(
-    config: Dispatching,
-    deps: Deps,
+    limits: DispatcherLimits,
+    dependencies: DispatcherDependencies,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let Deps { store, archive, zone, payments, .. } = deps;
-    let Deps { confirmations, dead_letters, transactions, stops, name, clock, .. } = deps;
+    let DispatcherDependencies { store, archive, zone, payments, .. } = dependencies;
+    let DispatcherDependencies { confirmations, dead_letters, transactions, .. } = dependencies;
+    let DispatcherDependencies { stops, name, clock, .. } = dependencies;
     let transactions = UniqueTransactionIds::over(transactions, TransactionIds::default());
     let tasks = TaskTracker::new();
-    let gate = Gate::new(config.gate(), clock.now());
-    let (done, to_record) = mpsc::channel(config.calls.most);
+    let limiter = CallLimiter::new(limits.limiter_settings(), clock.now());
+    let (recorder, to_record) = mpsc::channel(limits.calls.most);
     let recording = readiness.watch("recording settlements");
-    let recorder = Recorder { confirmations, payments: payments.clone(), recording };
-    let mut recording = tokio::spawn(recorder.run(to_record));
-    let probing = probe(Arc::clone(&transactions), gate.clone(), shutdown.clone());
+    let recording = Recorder { confirmations, payments: payments.clone(), recording };
+    let mut recording = tokio::spawn(recording.run(to_record));
+    let probing = probe(Arc::clone(&transactions), limiter.clone(), shutdown.clone());
     let mut probing = tokio::spawn(probing);
-    let watch = StopWatch::new(stops, gate.clone(), clock.clone(), name, config.stop_check);
-    let mut watching = tokio::spawn(watch.run(readiness.clone(), shutdown.clone()));
-    let attempts = Attempts {
+    let monitor = StopMonitor::new(stops, limiter.clone(), clock.clone(), name, limits.stop_check);
+    let mut monitoring = tokio::spawn(monitor.run(readiness.clone(), shutdown.clone()));
+    let archive = ArchiveCheck { archive, zone };
+    let closer = MessageCloser {
         store: Arc::clone(&store),
-        transactions,
-        gate: gate.clone(),
-        past: Past { archive, zone },
-        limits: config.attempts,
+        archive: archive.clone(),
+        queue: payments.clone(),
+        dead_letters,
         clock: clock.clone(),
     };
-    let worker = Worker {
-        group: Group {
-            attempts,
-            store: Arc::clone(&store),
-            queue: payments.clone(),
-            dead_letters,
-            done,
-            clock: clock.clone(),
-            shutdown: shutdown.clone(),
-        },
-        gate,
-        clock,
-        receiving: readiness.watch(format!("receiving from {}", payments.name())),
-        claiming: readiness.watch("claiming payments"),
-        queue: payments,
+    let attempts = AttemptRunner {
         store,
-        places: Arc::new(Semaphore::new(config.calls.most)),
-        tasks: tasks.clone(),
+        transactions,
+        limiter: limiter.clone(),
+        archive,
+        limits: limits.attempts,
+        clock: clock.clone(),
     };
+    let account_worker = AccountWorker { attempts, closer, recorder, shutdown: shutdown.clone() };
+    let receiving = readiness.watch(format!("receiving from {}", payments.name()));
+    let claimer = Claimer {
+        account_worker,
+        tasks: tasks.clone(),
+        claiming: readiness.watch("claiming payments"),
+    };
+    let permits = Arc::new(Semaphore::new(limits.calls.most));
+    let receiver = PaymentReceiver { queue: payments, claimer, limiter, clock, permits, receiving };
     let mut receivers = JoinSet::new();
-    for _ in 0..config.receivers {
-        receivers.spawn(worker.clone().receive(shutdown.clone()));
+    for _ in 0..limits.receivers {
+        receivers.spawn(receiver.clone().run(shutdown.clone()));
     }
     // Each task holds its own sender; the recorder ends with the last of them.
-    drop(worker);
+    drop(receiver);
     tokio::select! {
-        // First: the watch ends on shutdown, and is awaited once only.
+        // First: the monitor ends on shutdown, and is awaited once only.
         biased;
         () = shutdown.requested() => {}
         Some(ended) = receivers.join_next() => ended?,
         // Without it the first outage would be for ever.
         ended = &mut probing => ended?,
         // Without it no stop would hold, and none would end.
-        ended = &mut watching => ended?,
+        ended = &mut monitoring => ended?,
         // It outlives the receivers, so this is a panic: without it, payments would be
         // submitted and never recorded.
         ended = &mut recording => return Ok(ended?),
@@ -233,7 +238,7 @@ pub async fn run(
             tasks.close();
             tasks.wait().await;
             // A stop that this dispatcher has called for is worth the wait.
-            watching.await?;
+            monitoring.await?;
             recording.await
         })
         .await??;
@@ -244,8 +249,8 @@ pub async fn run(
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     SERVICE.main(arguments, DispatcherConfig::read, async |common, config, readiness, shutdown| {
         let aws = Aws::from_environment().await;
-        let deps = Deps::connect(&aws, &common, &config).await?;
-        run(config.dispatching, deps, readiness, shutdown).await?;
+        let dependencies = DispatcherDependencies::connect(&aws, &common, &config).await?;
+        run(config.limits, dependencies, readiness, shutdown).await?;
         Ok(())
     })
 }

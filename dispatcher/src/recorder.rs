@@ -1,4 +1,4 @@
-//! Recording settlements: into the confirmer's queue, then the payments' own messages go.
+//! Recording settlements: into the confirmer's queue, then the payments' own messages are deleted.
 //!
 //! Settlements of all groups are gathered into full batches, so that a payment that waits
 //! for a slow answer keeps nobody else's.
@@ -25,16 +25,16 @@ const FLUSHES: usize = 4;
 
 /// A payment that the transaction service has dealt with.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct DispatchedPayment {
     pub(crate) job: Job,
     /// The number of the attempt that found out.
     pub(crate) attempt: u32,
-    pub(crate) end: End,
+    pub(crate) result: DispatchResult,
 }
 
-/// How it has.
+/// How the transaction service has dealt with a payment.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum DispatchResult {
     /// It is settled: the confirmer must hear of it before the message goes.
     Settled(Settlement),
     /// It was taken for later settlement: the result comes by callback, and the message has
@@ -52,7 +52,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Records until all senders of `done` are gone and everything is recorded.
-    pub(crate) async fn run(self, mut done: mpsc::Receiver<Done>) {
+    pub(crate) async fn run(self, mut done: mpsc::Receiver<DispatchedPayment>) {
         let flushes = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(FLUSHES));
         loop {
@@ -76,8 +76,8 @@ impl Recorder {
     /// Records one batch. A process that dies before the send leaves the payment's message,
     /// which is delivered again and submitted again under the same key; one that dies after
     /// it leaves a leftover.
-    async fn flush(&self, batch: Vec<Done>) {
-        let settled = |(index, done): (usize, &Done)| {
+    async fn flush(&self, batch: Vec<DispatchedPayment>) {
+        let settled = |(index, done): (usize, &DispatchedPayment)| {
             confirmation(done).map(|confirmation| (index, confirmation))
         };
         let (indices, messages): (Vec<_>, Vec<_>) =
@@ -94,27 +94,28 @@ impl Recorder {
             }
         };
         let (mut done, mut open) = (Vec::new(), Vec::new());
-        let mut places = Vec::with_capacity(batch.len());
-        for (index, Done { job, .. }) in batch.into_iter().enumerate() {
+        let mut permits = Vec::with_capacity(batch.len());
+        for (index, DispatchedPayment { job, .. }) in batch.into_iter().enumerate() {
             let received = job.received;
-            places.push(received.place);
+            permits.push(received.permit);
             if unsent.contains(&index) {
                 open.push(received.delivery);
             } else {
                 done.push(received.delivery);
             }
         }
-        events::recorded(messages.len() - unsent.len());
         self.payments.acknowledge(done).await;
+        events::recorded(messages.len() - unsent.len());
         if !open.is_empty() {
-            events::released(open.len());
+            let count = open.len();
             self.payments.retry_later(open).await;
+            events::released(count);
         }
     }
 }
 
 /// The next payments, up to a batch; empty when there will be no more.
-async fn gather(done: &mut mpsc::Receiver<Done>) -> Vec<Done> {
+async fn gather(done: &mut mpsc::Receiver<DispatchedPayment>) -> Vec<DispatchedPayment> {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     if done.recv_many(&mut batch, MAX_BATCH).await == 0 {
         return batch;
@@ -132,10 +133,10 @@ async fn gather(done: &mut mpsc::Receiver<Done>) -> Vec<Done> {
 }
 
 /// What the confirmer has to hear, if anything.
-fn confirmation(done: &Done) -> Option<OutgoingMessage> {
+fn confirmation(done: &DispatchedPayment) -> Option<OutgoingMessage> {
     let payment = &done.job.payment;
-    match &done.end {
-        End::Settled(settlement) => {
+    match &done.result {
+        DispatchResult::Settled(settlement) => {
             let confirmation = Confirmation {
                 payment: payment.reference(),
                 result: ReportedResult::Settled(settlement.clone()),
@@ -144,6 +145,6 @@ fn confirmation(done: &Done) -> Option<OutgoingMessage> {
             };
             Some(confirmation.message(ConfirmationSource::Attempt(done.attempt)))
         }
-        End::Accepted => None,
+        DispatchResult::Accepted => None,
     }
 }

@@ -1,4 +1,4 @@
-//! INV-10: each place where a worker asks whether a message is still its own, alone. Every test
+//! INV-10: each place where a worker checks that a message is still its own, alone. Every test
 //! here fails when its one guard is taken out and all others stay.
 
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use domain::{Attempt, Event, Status};
 use shared::shutdown::Shutdown;
 
-use crate::attempt::Finding;
-use crate::claim_result::Verdict;
-use crate::job::Claim;
-use crate::testing::{Call, Stage, TODAY, VISIBILITY, dearer, noon, payment, rejected};
+use crate::attempt::{AttemptInterrupted, AttemptResult};
+use crate::claim_result::CloseReason;
+use crate::job::ClaimState;
+use crate::testing::{Call, TODAY, TestDispatcher, VISIBILITY, dearer, noon, payment, rejected};
 
 /// The attempt of a payment that was claimed at noon.
 fn attempt(number: u32) -> Attempt {
@@ -17,82 +17,86 @@ fn attempt(number: u32) -> Attempt {
 }
 
 /// Makes one attempt while a call takes longer than the message stays hidden.
-async fn make(stage: &Stage, claim: Claim, slow: Call) -> Finding {
+async fn run(
+    dispatcher: &TestDispatcher,
+    state: ClaimState,
+    slow: Call,
+) -> Result<AttemptResult, AttemptInterrupted> {
     let due = payment("ACC", if slow == Call::Archive { "2026-11-22" } else { TODAY });
-    stage.hold(&due, Status::Pending, 1);
-    let job = stage.job(&due).await;
-    stage.outside.slow.lock().unwrap().push(slow);
-    stage.worker.group.attempts.make(&job, claim, &Shutdown::new(Duration::ZERO)).await
+    dispatcher.hold(&due, Status::Pending, 1);
+    let job = dispatcher.job(&due).await;
+    dispatcher.ports.slow.lock().unwrap().push(slow);
+    dispatcher.attempts().run(&job, &state, &Shutdown::new(Duration::ZERO)).await
 }
 
-fn events(stage: &Stage) -> Vec<Event> {
-    stage.outside.written.lock().unwrap().iter().map(|(_, event)| *event).collect()
+fn events(dispatcher: &TestDispatcher) -> Vec<Event> {
+    dispatcher.ports.written.lock().unwrap().iter().map(|(_, event)| *event).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_before_the_claim_is_not_claimed() {
-    let (stage, due) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&due, Status::Scheduled, 0);
-    let received = stage.deliver(&[&due]).await;
+    let (dispatcher, due) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&due, Status::Scheduled, 0);
+    let received = dispatcher.deliver(&[&due]).await;
     tokio::time::sleep(VISIBILITY).await;
-    stage.work_on(received).await;
-    assert_eq!(stage.outside.item(&due).status, Status::Scheduled);
-    assert!(!stage.is_gone(&due));
+    dispatcher.work_on(received).await;
+    assert_eq!(dispatcher.ports.item(&due).status, Status::Scheduled);
+    assert!(!dispatcher.is_gone(&due));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_before_its_turn_begins_no_attempt() {
-    let stage = Stage::set();
-    let finding = make(&stage, Claim::Found(attempt(1)), Call::Archive).await;
-    assert!(matches!(finding, Finding::Withdrawn), "{finding:?}");
-    assert_eq!(events(&stage), []);
+    let dispatcher = TestDispatcher::new();
+    let result = run(&dispatcher, ClaimState::Pending(attempt(1)), Call::Archive).await;
+    assert!(matches!(result, Err(AttemptInterrupted::VisibilityLost)), "{result:?}");
+    assert_eq!(events(&dispatcher), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_before_the_question_is_not_asked_for() {
-    let stage = Stage::set();
-    let finding = make(&stage, Claim::Found(attempt(1)), Call::Write).await;
-    assert!(matches!(finding, Finding::Withdrawn), "{finding:?}");
-    assert_eq!((events(&stage), stage.questions()), (vec![Event::Resume], 0));
+    let dispatcher = TestDispatcher::new();
+    let result = run(&dispatcher, ClaimState::Pending(attempt(1)), Call::Write).await;
+    assert!(matches!(result, Err(AttemptInterrupted::VisibilityLost)), "{result:?}");
+    assert_eq!((events(&dispatcher), dispatcher.questions()), (vec![Event::Resume], 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_while_it_was_asked_for_is_not_submitted() {
-    let stage = Stage::set();
-    let finding = make(&stage, Claim::Found(attempt(1)), Call::Ask).await;
-    assert!(matches!(finding, Finding::Withdrawn), "{finding:?}");
-    assert_eq!((stage.questions(), stage.submissions()), (1, 0));
+    let dispatcher = TestDispatcher::new();
+    let result = run(&dispatcher, ClaimState::Pending(attempt(1)), Call::Ask).await;
+    assert!(matches!(result, Err(AttemptInterrupted::VisibilityLost)), "{result:?}");
+    assert_eq!((dispatcher.questions(), dispatcher.submissions()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_before_the_first_submission_is_not_submitted() {
-    let stage = Stage::set();
-    let finding = make(&stage, Claim::Made(attempt(1)), Call::Archive).await;
-    assert!(matches!(finding, Finding::Withdrawn), "{finding:?}");
-    assert_eq!(stage.submissions(), 0);
+    let dispatcher = TestDispatcher::new();
+    let result = run(&dispatcher, ClaimState::New(attempt(1)), Call::Archive).await;
+    assert!(matches!(result, Err(AttemptInterrupted::VisibilityLost)), "{result:?}");
+    assert_eq!(dispatcher.submissions(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_while_its_payment_was_rejected_fails_nothing() {
-    let (stage, due) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&due, Status::Scheduled, 0);
+    let (dispatcher, due) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&due, Status::Scheduled, 0);
     let rejected = rejected();
-    *stage.outside.outcome.lock().unwrap() = rejected;
-    stage.outside.slow.lock().unwrap().push(Call::Submit);
-    stage.work(&[&due]).await;
-    assert_eq!(stage.submissions(), 1);
-    assert_eq!(stage.outside.item(&due).status, Status::Pending);
-    assert_eq!(stage.letters(), []);
+    *dispatcher.ports.outcome.lock().unwrap() = rejected;
+    dispatcher.ports.slow.lock().unwrap().push(Call::Submit);
+    dispatcher.work(&[&due]).await;
+    assert_eq!(dispatcher.submissions(), 1);
+    assert_eq!(dispatcher.ports.item(&due).status, Status::Pending);
+    assert_eq!(dispatcher.dead_letters(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_was_lost_withholds_nothing() {
-    let (stage, due) = (Stage::set(), payment("ACC", TODAY));
-    stage.hold(&dearer(&due), Status::Scheduled, 1);
-    let job = stage.job(&due).await;
+    let (dispatcher, due) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&dearer(&due), Status::Scheduled, 1);
+    let job = dispatcher.job(&due).await;
     tokio::time::sleep(VISIBILITY).await;
-    let verdict = Verdict::Withhold(Box::new(stage.outside.item(&due)));
-    assert!(stage.worker.group.close(job, verdict).await.is_err());
-    assert_eq!(stage.outside.item(&due).status, Status::Scheduled);
-    assert_eq!(stage.letters(), []);
+    let reason = CloseReason::Withhold(Box::new(dispatcher.ports.item(&due)));
+    assert!(dispatcher.receiver.claimer.account_worker.closer.close(job, reason).await.is_err());
+    assert_eq!(dispatcher.ports.item(&due).status, Status::Scheduled);
+    assert_eq!(dispatcher.dead_letters(), []);
 }

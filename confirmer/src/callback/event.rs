@@ -9,11 +9,11 @@ use shared::transaction::EchoPolicy;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", content = "data")]
-enum Event {
+enum CallbackEvent {
     #[serde(rename = "transaction.settled")]
     Settled {
         #[serde(flatten)]
-        payment: Reference,
+        payment: EventPayment,
         amount: Option<Amount>,
         currency: Option<Currency>,
         transaction_id: String,
@@ -22,20 +22,20 @@ enum Event {
     #[serde(rename = "transaction.rejected")]
     Rejected {
         #[serde(flatten)]
-        payment: Reference,
+        payment: EventPayment,
         code: String,
         reason: String,
     },
 }
 
 #[derive(Debug, Deserialize)]
-struct Reference {
+struct EventPayment {
     payment_id: String,
     account_id: String,
     scheduled_date: String,
 }
 
-impl Reference {
+impl EventPayment {
     fn parse(&self) -> Result<PaymentRef, String> {
         // Named, not shown: the reason is logged, and one member may hold another's value.
         Ok(PaymentRef {
@@ -52,9 +52,9 @@ impl Reference {
 /// # Errors
 /// What is wrong with it, without its values: it is logged.
 pub(super) fn read(body: &[u8], echo: EchoPolicy) -> Result<Confirmation, String> {
-    let event: Event = serde_json::from_slice(body).map_err(|error| place(&error))?;
+    let event: CallbackEvent = serde_json::from_slice(body).map_err(|error| place(&error))?;
     let (payment, result, money) = match event {
-        Event::Settled { payment, amount, currency, transaction_id, settled_at } => {
+        CallbackEvent::Settled { payment, amount, currency, transaction_id, settled_at } => {
             let settlement = Settlement::new(transaction_id, settled_at)
                 .ok_or("transaction_id: must be 1 to 64 bytes, printable")?;
             let money = match (amount, currency, echo) {
@@ -64,7 +64,7 @@ pub(super) fn read(body: &[u8], echo: EchoPolicy) -> Result<Confirmation, String
             };
             (payment, ReportedResult::Settled(settlement), money)
         }
-        Event::Rejected { payment, code, reason } => {
+        CallbackEvent::Rejected { payment, code, reason } => {
             let failure = Failure::new(FailureCode::Refused, format!("{code}: {reason}"));
             (payment, ReportedResult::Rejected(failure), None)
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use shared::queue::Confirmation;
 
 use super::secret::Secret;
-use super::signature::Claim;
+use super::signature::SignatureHeaders;
 
 /// Whether a request with these headers (id, timestamp, signature) and this body is taken for
 /// the transaction service's at `now`, in seconds since 1970.
@@ -20,7 +20,7 @@ pub fn is_signed(headers: [&str; 3], now: i64, body: &[u8], secret: &str) -> boo
     let (Ok(now), Ok(secret)) = (Timestamp::from_second(now), Secret::parse(secret)) else {
         return false;
     };
-    Claim::read(&map, now).is_ok_and(|claim| claim.verify(body, &[secret]).is_ok())
+    SignatureHeaders::read(&map, now).is_ok_and(|headers| headers.verify(body, &[secret]).is_ok())
 }
 
 /// What a body says.

@@ -1,4 +1,4 @@
-//! Which callbacks were taken lately, so that a repeated one is answered without work.
+//! The replay cache: which callbacks were taken in the last ten minutes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,22 +14,22 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// comes again is queued again, which settles nothing twice.
 const MOST: usize = 100_000;
 
-/// The digest of an id, which may be long.
+/// The digest of a webhook id, which may be long.
 type Key = [u8; 32];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CallbackState {
     UnderWay,
     Taken,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
-    states: HashMap<Key, State>,
+struct CacheEntries {
+    states: HashMap<Key, CallbackState>,
     order: VecDeque<(Instant, Key)>,
 }
 
-impl Memory {
+impl CacheEntries {
     fn forget_old(&mut self, now: Instant, most: usize) {
         while let Some((taken_at, key)) = self.order.front().copied() {
             if self.order.len() <= most && now.duration_since(taken_at) < REMEMBERED {
@@ -43,13 +43,13 @@ impl Memory {
 
 /// The callbacks of the last ten minutes, and those under way.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TakenLately(Arc<Mutex<Memory>>);
+pub(super) struct ReplayCache(Arc<Mutex<CacheEntries>>);
 
 /// Whether a callback is new.
 #[derive(Debug)]
-pub(super) enum Seen {
-    /// It is; whoever has this says when it is taken.
-    New(UnderWay),
+pub(super) enum ReplayCheck {
+    /// It is; the holder of this reports when it is taken.
+    New(CallbackInProgress),
     /// Another request brings it at this moment.
     UnderWay,
     /// It was taken.
@@ -58,52 +58,52 @@ pub(super) enum Seen {
 
 /// A callback under way. Dropped, it is forgotten, and may come again.
 #[derive(Debug)]
-pub(super) struct UnderWay {
-    memory: TakenLately,
+pub(super) struct CallbackInProgress {
+    cache: ReplayCache,
     key: Key,
     taken: Option<Instant>,
 }
 
-impl TakenLately {
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+impl ReplayCache {
+    fn lock(&self) -> MutexGuard<'_, CacheEntries> {
         // No critical section can panic half way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks an id up, and notes it as under way if it is new.
-    pub(super) fn see(&self, id: &str, now: Instant) -> Seen {
+    pub(super) fn check(&self, id: &str, now: Instant) -> ReplayCheck {
         let key: Key = Sha256::digest(id.as_bytes()).into();
-        let mut memory = self.lock();
-        memory.forget_old(now, MOST);
-        match memory.states.get(&key) {
-            Some(State::Taken) => Seen::Taken,
-            Some(State::UnderWay) => Seen::UnderWay,
+        let mut cache = self.lock();
+        cache.forget_old(now, MOST);
+        match cache.states.get(&key) {
+            Some(CallbackState::Taken) => ReplayCheck::Taken,
+            Some(CallbackState::UnderWay) => ReplayCheck::UnderWay,
             None => {
-                memory.states.insert(key, State::UnderWay);
-                drop(memory);
-                Seen::New(UnderWay { memory: self.clone(), key, taken: None })
+                cache.states.insert(key, CallbackState::UnderWay);
+                drop(cache);
+                ReplayCheck::New(CallbackInProgress { cache: self.clone(), key, taken: None })
             }
         }
     }
 }
 
-impl UnderWay {
+impl CallbackInProgress {
     /// It is durable.
     pub(super) fn taken(mut self, now: Instant) {
         self.taken = Some(now);
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for CallbackInProgress {
     fn drop(&mut self) {
-        let mut memory = self.memory.lock();
+        let mut cache = self.cache.lock();
         match self.taken {
             Some(now) => {
-                memory.states.insert(self.key, State::Taken);
-                memory.order.push_back((now, self.key));
+                cache.states.insert(self.key, CallbackState::Taken);
+                cache.order.push_back((now, self.key));
             }
             None => {
-                memory.states.remove(&self.key);
+                cache.states.remove(&self.key);
             }
         }
     }
@@ -113,34 +113,34 @@ impl Drop for UnderWay {
 mod tests {
     use super::*;
 
-    fn take(memory: &TakenLately, id: &str, now: Instant) {
-        match memory.see(id, now) {
-            Seen::New(under_way) => under_way.taken(now),
+    fn take(cache: &ReplayCache, id: &str, now: Instant) {
+        match cache.check(id, now) {
+            ReplayCheck::New(under_way) => under_way.taken(now),
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_taken_is_known_for_ten_minutes_and_what_failed_not_at_all() {
-        let (memory, start) = (TakenLately::default(), Instant::now());
-        take(&memory, "a", start);
-        assert!(matches!(memory.see("a", start + REMEMBERED / 2), Seen::Taken));
-        assert!(matches!(memory.see("a", start + REMEMBERED), Seen::New(_)));
-        let failed = memory.see("b", start);
-        assert!(matches!(memory.see("b", start), Seen::UnderWay));
+        let (cache, start) = (ReplayCache::default(), Instant::now());
+        take(&cache, "a", start);
+        assert!(matches!(cache.check("a", start + REMEMBERED / 2), ReplayCheck::Taken));
+        assert!(matches!(cache.check("a", start + REMEMBERED), ReplayCheck::New(_)));
+        let failed = cache.check("b", start);
+        assert!(matches!(cache.check("b", start), ReplayCheck::UnderWay));
         drop(failed);
-        assert!(matches!(memory.see("b", start), Seen::New(_)));
+        assert!(matches!(cache.check("b", start), ReplayCheck::New(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_so_many_are_remembered() {
-        let (memory, start) = (TakenLately::default(), Instant::now());
+        let (cache, start) = (ReplayCache::default(), Instant::now());
         for number in 0..3 {
-            take(&memory, &number.to_string(), start);
+            take(&cache, &number.to_string(), start);
         }
-        memory.lock().forget_old(start, 2);
-        assert!(matches!(memory.see("0", start), Seen::New(_)));
-        assert!(matches!(memory.see("2", start), Seen::Taken));
-        assert_eq!(memory.lock().states.len(), 2);
+        cache.lock().forget_old(start, 2);
+        assert!(matches!(cache.check("0", start), ReplayCheck::New(_)));
+        assert!(matches!(cache.check("2", start), ReplayCheck::Taken));
+        assert_eq!(cache.lock().states.len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! The port of callbacks: so many connections, each with its limits, until shutdown.
+//! The HTTP server for callbacks: accepts connections, within limits, until shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::CallbackSettings;
-use super::handler::Desk;
-use super::replay_cache::TakenLately;
+use super::handler::CallbackHandler;
+use super::replay_cache::ReplayCache;
 use super::secret::Secret;
+use super::settings::CallbackSettings;
 
 /// Connections at once, and so requests at once; more wait to be accepted.
 const CONNECTIONS: usize = 256;
@@ -31,16 +31,16 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// Pause after a failed accept, which mostly means that there are too many open files.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
-/// An open port for callbacks.
+/// A bound listener for callbacks.
 #[derive(Debug)]
-pub struct Callbacks {
+pub struct CallbackServer {
     listener: TcpListener,
     secrets: Vec<Secret>,
     echo: EchoPolicy,
 }
 
-impl Callbacks {
-    /// Opens the port.
+impl CallbackServer {
+    /// Binds the listener.
     ///
     /// # Errors
     /// The address cannot be bound, or its file cannot be written.
@@ -53,30 +53,30 @@ impl Callbacks {
     /// Puts what callbacks say into `confirmations` until shutdown; then finishes the
     /// requests in hand.
     pub(crate) async fn serve(self, confirmations: Producer, clock: Clock, shutdown: Shutdown) {
-        let desk = Desk {
+        let handler = CallbackHandler {
             secrets: self.secrets.clone().into(),
             confirmations,
-            taken: TakenLately::default(),
+            replays: ReplayCache::default(),
             echo: self.echo,
             clock,
         };
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let accepting = accept(&self.listener, &places);
-            let Some((place, accepted)) = shutdown.unless_requested(accepting).await else {
+            let accepting = accept(&self.listener, &permits);
+            let Some((permit, accepted)) = shutdown.unless_requested(accepting).await else {
                 break;
             };
             match accepted {
                 Ok(stream) => {
-                    let (desk, shutdown) = (desk.clone(), shutdown.clone());
+                    let (handler, shutdown) = (handler.clone(), shutdown.clone());
                     connections.spawn(async move {
-                        connection(stream, desk, shutdown).await;
-                        drop(place);
+                        connection(stream, handler, shutdown).await;
+                        drop(permit);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a callback's connection was not accepted");
+                    tracing::warn!(%error, "the callback listener could not accept a connection: it tries again");
                     tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
                 }
             }
@@ -88,24 +88,24 @@ impl Callbacks {
     }
 }
 
-/// The next connection, once there is a place for it.
+/// The next connection, once fewer than [`CONNECTIONS`] are open.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> (Option<OwnedSemaphorePermit>, io::Result<TcpStream>) {
     // It is never closed.
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    (place, listener.accept().await.map(|(stream, _)| stream))
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    (permit, listener.accept().await.map(|(stream, _)| stream))
 }
 
 /// Serves one connection; a request whose client goes away is dropped.
-async fn connection(stream: TcpStream, desk: Desk, shutdown: Shutdown) {
+async fn connection(stream: TcpStream, handler: CallbackHandler, shutdown: Shutdown) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(desk.respond(request.map(Body::new)).await) }
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(handler.respond(request.map(Body::new)).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,4 +1,4 @@
-//! Who sent it, and when: the Standard Webhooks scheme. Pure.
+//! Checks who sent a callback, and when, by the Standard Webhooks scheme: pure.
 
 use axum::http::HeaderMap;
 use base64::Engine;
@@ -14,9 +14,9 @@ const TOLERANCE: i64 = 5 * 60;
 /// Longest id (`docs/transaction-service.yaml`).
 const MAX_ID_BYTES: usize = 255;
 
-/// Why a request is not taken for the transaction service's.
+/// Why a request does not count as the transaction service's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unsigned {
+pub(crate) enum SignatureError {
     #[error("a header of the signature is missing or unreadable")]
     Header,
     #[error("the timestamp is more than 5 minutes from now")]
@@ -27,47 +27,47 @@ pub(crate) enum Unsigned {
 
 /// The headers of a request whose time is right.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct SignatureHeaders {
     /// The id of the result, the same on each attempt.
     pub(super) id: String,
     timestamp: String,
     signatures: String,
 }
 
-impl Claim {
+impl SignatureHeaders {
     /// Reads the headers.
-    pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Result<Self, Unsigned> {
+    pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Result<Self, SignatureError> {
         let header = |name| {
             let text = headers.get(name).and_then(|value| value.to_str().ok());
-            text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or(Unsigned::Header)
+            text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or(SignatureError::Header)
         };
-        let claim = Self {
+        let read = Self {
             id: header("webhook-id")?,
             timestamp: header("webhook-timestamp")?,
             signatures: header("webhook-signature")?,
         };
-        let digits = claim.timestamp.len() <= 12
-            && claim.timestamp.bytes().all(|byte| byte.is_ascii_digit());
-        if claim.id.len() > MAX_ID_BYTES || !digits {
-            return Err(Unsigned::Header);
+        let digits =
+            read.timestamp.len() <= 12 && read.timestamp.bytes().all(|byte| byte.is_ascii_digit());
+        if read.id.len() > MAX_ID_BYTES || !digits {
+            return Err(SignatureError::Header);
         }
-        let sent: i64 = claim.timestamp.parse().map_err(|_| Unsigned::Header)?;
+        let sent: i64 = read.timestamp.parse().map_err(|_| SignatureError::Header)?;
         if (now.as_second() - sent).abs() > TOLERANCE {
-            return Err(Unsigned::Timestamp);
+            return Err(SignatureError::Timestamp);
         }
-        Ok(claim)
+        Ok(read)
     }
 
     /// Whether one of the signatures was made with one of the secrets over these headers and
     /// this body. Takes the same time wherever two signatures differ.
-    pub(super) fn verify(&self, body: &[u8], secrets: &[Secret]) -> Result<(), Unsigned> {
+    pub(super) fn verify(&self, body: &[u8], secrets: &[Secret]) -> Result<(), SignatureError> {
         let signatures = self.signatures.split(' ').filter_map(|text| text.strip_prefix("v1,"));
         let signatures: Vec<_> = signatures.filter_map(|text| STANDARD.decode(text).ok()).collect();
         let holds = secrets.iter().any(|secret| {
             let mac = self.mac(body, secret);
             signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
         });
-        if holds { Ok(()) } else { Err(Unsigned::Signature) }
+        if holds { Ok(()) } else { Err(SignatureError::Signature) }
     }
 
     fn mac(&self, body: &[u8], secret: &Secret) -> Hmac<Sha256> {

@@ -24,10 +24,11 @@ use standardwebhooks::Webhook;
 use tokio::sync::Semaphore;
 
 use super::CallbackSettings;
-use super::handler::{Answer, Desk};
-use super::replay_cache::TakenLately;
+use super::handler::CallbackHandler;
+use super::replay_cache::ReplayCache;
+use super::response::CallbackResponse;
 use super::secret::Secret;
-use super::signature::Unsigned;
+use super::signature::SignatureError;
 
 const BODY: &str = r#"{"type":"transaction.settled","timestamp":"2026-11-23T01:00:00.000Z","data":{"payment_id":"019ab1f4-5c1e-7d3a-8b2f-0123456789ab","account_id":"ACC-1","scheduled_date":"2026-11-23","amount":1250,"currency":"EUR","transaction_id":"T1","settled_at":"2026-11-23T01:00:00.000Z"}}"#;
 
@@ -86,12 +87,12 @@ impl QueueApi for FakeQueue {
     }
 }
 
-struct Office {
-    desk: Desk,
+struct TestHandler {
+    handler: CallbackHandler,
     queue: Arc<FakeQueue>,
 }
 
-impl Office {
+impl TestHandler {
     fn new(secrets: &[u8]) -> Self {
         let queue = FakeQueue {
             sent: Mutex::default(),
@@ -99,18 +100,18 @@ impl Office {
             down: Mutex::new(false),
         };
         let queue = Arc::new(queue);
-        let desk = Desk {
+        let handler = CallbackHandler {
             secrets: secrets.iter().map(|byte| Secret::parse(&secret(*byte)).unwrap()).collect(),
             confirmations: Producer::new(queue.clone()),
             echo: EchoPolicy::Required,
-            taken: TakenLately::default(),
+            replays: ReplayCache::default(),
             clock: Clock::new(now),
         };
-        Self { desk, queue }
+        Self { handler, queue }
     }
 
-    async fn take(&self, letter: &Letter) -> Answer {
-        self.desk.take(letter.request()).await
+    async fn take(&self, callback: &SignedCallback) -> CallbackResponse {
+        self.handler.take(callback.request()).await
     }
 
     fn sent(&self) -> Vec<OutgoingMessage> {
@@ -135,14 +136,14 @@ impl HttpBody for NeverEnding {
 
 /// A callback that can be spoilt.
 #[derive(Clone)]
-struct Letter {
+struct SignedCallback {
     id: String,
     timestamp: String,
     signature: String,
     body: String,
 }
 
-impl Letter {
+impl SignedCallback {
     fn new(id: &str, key: u8, seconds_from_now: i64) -> Self {
         Self::with_body(id, key, seconds_from_now, BODY)
     }
@@ -175,9 +176,9 @@ impl Letter {
 
 #[tokio::test(start_paused = true)]
 async fn a_signed_callback_is_in_the_queue_when_it_is_answered() {
-    let office = Office::new(&[1]);
-    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
-    let sent = office.sent();
+    let receiver = TestHandler::new(&[1]);
+    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
+    let sent = receiver.sent();
     assert_eq!(sent.len(), 1);
     let confirmation: Confirmation = serde_json::from_str(&sent[0].body).unwrap();
     assert_eq!(confirmation.payment.account.as_str(), "ACC-1");
@@ -187,142 +188,161 @@ async fn a_signed_callback_is_in_the_queue_when_it_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_secret_or_a_tampered_part_is_refused() {
-    let office = Office::new(&[1]);
-    let good = Letter::new("msg_1", 1, 0);
-    let mut spoilt = vec![Letter::new("msg_1", 2, 0)];
-    spoilt.push(Letter { body: good.body.replace("T1", "T2"), ..good.clone() });
-    spoilt.push(Letter { id: "msg_2".to_owned(), ..good.clone() });
-    spoilt.push(Letter { timestamp: (now().as_second() + 1).to_string(), ..good.clone() });
-    spoilt.push(Letter { signature: good.signature.replace("v1,", "v2,"), ..good.clone() });
-    spoilt.push(Letter { signature: good.signature[..20].to_owned(), ..good.clone() });
-    for letter in spoilt {
-        assert_eq!(office.take(&letter).await, Answer::Unsigned(Unsigned::Signature));
+    let receiver = TestHandler::new(&[1]);
+    let good = SignedCallback::new("msg_1", 1, 0);
+    let mut spoilt = vec![SignedCallback::new("msg_1", 2, 0)];
+    spoilt.push(SignedCallback { body: good.body.replace("T1", "T2"), ..good.clone() });
+    spoilt.push(SignedCallback { id: "msg_2".to_owned(), ..good.clone() });
+    spoilt.push(SignedCallback { timestamp: (now().as_second() + 1).to_string(), ..good.clone() });
+    spoilt.push(SignedCallback { signature: good.signature.replace("v1,", "v2,"), ..good.clone() });
+    spoilt.push(SignedCallback { signature: good.signature[..20].to_owned(), ..good.clone() });
+    for callback in spoilt {
+        assert_eq!(
+            receiver.take(&callback).await,
+            CallbackResponse::Unsigned(SignatureError::Signature)
+        );
     }
-    assert!(office.sent().is_empty());
-    assert_eq!(office.take(&good).await, Answer::Taken);
+    assert!(receiver.sent().is_empty());
+    assert_eq!(receiver.take(&good).await, CallbackResponse::Taken);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_timestamp_more_than_five_minutes_away_is_refused() {
-    let office = Office::new(&[1]);
+    let receiver = TestHandler::new(&[1]);
     for seconds in [-301, 301, -86_400] {
-        let answer = office.take(&Letter::new("msg_1", 1, seconds)).await;
-        assert_eq!(answer, Answer::Unsigned(Unsigned::Timestamp), "{seconds}");
+        let answer = receiver.take(&SignedCallback::new("msg_1", 1, seconds)).await;
+        assert_eq!(answer, CallbackResponse::Unsigned(SignatureError::Timestamp), "{seconds}");
     }
     for (id, seconds) in [("msg_2", -300), ("msg_3", 300)] {
-        assert_eq!(office.take(&Letter::new(id, 1, seconds)).await, Answer::Taken);
+        assert_eq!(
+            receiver.take(&SignedCallback::new(id, 1, seconds)).await,
+            CallbackResponse::Taken
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_or_unreadable_header_is_refused() {
-    let office = Office::new(&[1]);
-    let good = Letter::new("msg_1", 1, 0);
+    let receiver = TestHandler::new(&[1]);
+    let good = SignedCallback::new("msg_1", 1, 0);
     for header in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        let answer = office.desk.take(good.request_without(header)).await;
-        assert_eq!(answer, Answer::Unsigned(Unsigned::Header), "{header}");
+        let answer = receiver.handler.take(good.request_without(header)).await;
+        assert_eq!(answer, CallbackResponse::Unsigned(SignatureError::Header), "{header}");
     }
     for timestamp in ["soon", "-5", "1795395605.0", "9999999999999"] {
-        let letter = Letter { timestamp: timestamp.to_owned(), ..good.clone() };
-        assert_eq!(office.take(&letter).await, Answer::Unsigned(Unsigned::Header), "{timestamp}");
+        let callback = SignedCallback { timestamp: timestamp.to_owned(), ..good.clone() };
+        assert_eq!(
+            receiver.take(&callback).await,
+            CallbackResponse::Unsigned(SignatureError::Header),
+            "{timestamp}"
+        );
     }
-    let long = Letter::new(&"m".repeat(256), 1, 0);
-    assert_eq!(office.take(&long).await, Answer::Unsigned(Unsigned::Header));
+    let long = SignedCallback::new(&"m".repeat(256), 1, 0);
+    assert_eq!(receiver.take(&long).await, CallbackResponse::Unsigned(SignatureError::Header));
 }
 
 #[tokio::test(start_paused = true)]
 async fn both_secrets_are_taken_and_one_good_signature_of_several_is_enough() {
-    let office = Office::new(&[1, 2]);
-    assert_eq!(office.take(&Letter::new("msg_1", 2, 0)).await, Answer::Taken);
-    let (wrong, right) = (Letter::new("msg_2", 3, 0), Letter::new("msg_2", 1, 0));
+    let receiver = TestHandler::new(&[1, 2]);
+    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 2, 0)).await, CallbackResponse::Taken);
+    let (wrong, right) = (SignedCallback::new("msg_2", 3, 0), SignedCallback::new("msg_2", 1, 0));
     let signature = format!("v1a,abc {} {}", wrong.signature, right.signature);
-    assert_eq!(office.take(&Letter { signature, ..right }).await, Answer::Taken);
+    assert_eq!(
+        receiver.take(&SignedCallback { signature, ..right }).await,
+        CallbackResponse::Taken
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_is_refused_under_whichever_signature() {
-    let office = Office::new(&[1]);
-    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
+    let receiver = TestHandler::new(&[1]);
+    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
     for seconds in [0, 30] {
-        assert_eq!(office.take(&Letter::new("msg_1", 1, seconds)).await, Answer::Again);
+        assert_eq!(
+            receiver.take(&SignedCallback::new("msg_1", 1, seconds)).await,
+            CallbackResponse::Again
+        );
     }
-    assert_eq!(office.sent().len(), 1);
+    assert_eq!(receiver.sent().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_the_queue_did_not_take_may_come_again() {
-    let office = Office::new(&[1]);
-    let letter = Letter::new("msg_1", 1, 0);
-    *office.queue.down.lock().unwrap() = true;
-    assert_eq!(office.take(&letter).await, Answer::NotQueued);
-    *office.queue.down.lock().unwrap() = false;
-    assert_eq!(office.take(&letter).await, Answer::Taken);
+    let receiver = TestHandler::new(&[1]);
+    let callback = SignedCallback::new("msg_1", 1, 0);
+    *receiver.queue.down.lock().unwrap() = true;
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::NotQueued);
+    *receiver.queue.down.lock().unwrap() = false;
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::Taken);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repetition_is_not_told_that_it_was_taken_before_it_was() {
-    let office = Office::new(&[1]);
-    let permits = office.queue.permits.forget_permits(1_000);
-    let (desk, letter) = (office.desk.clone(), Letter::new("msg_1", 1, 0));
+    let receiver = TestHandler::new(&[1]);
+    let permits = receiver.queue.permits.forget_permits(1_000);
+    let (handler, callback) = (receiver.handler.clone(), SignedCallback::new("msg_1", 1, 0));
     let first = tokio::spawn({
-        let request = letter.request();
-        async move { desk.take(request).await }
+        let request = callback.request();
+        async move { handler.take(request).await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(office.take(&letter).await, Answer::UnderWay);
-    office.queue.permits.add_permits(permits);
-    assert_eq!(first.await.unwrap(), Answer::Taken);
-    assert_eq!(office.take(&letter).await, Answer::Again);
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::UnderWay);
+    receiver.queue.permits.add_permits(permits);
+    assert_eq!(first.await.unwrap(), CallbackResponse::Taken);
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::Again);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_hangs_is_waited_for_no_longer_than_its_limit() {
-    let office = Office::new(&[1]);
-    office.queue.permits.forget_permits(1_000);
-    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::NotQueued);
+    let receiver = TestHandler::new(&[1]);
+    receiver.queue.permits.forget_permits(1_000);
+    assert_eq!(
+        receiver.take(&SignedCallback::new("msg_1", 1, 0)).await,
+        CallbackResponse::NotQueued
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_body_is_refused_and_may_come_again_corrected() {
-    let office = Office::new(&[1]);
-    let letter = Letter::with_body("msg_1", 1, 0, "{}");
-    assert!(matches!(office.take(&letter).await, Answer::Malformed(_)));
-    assert_eq!(office.take(&Letter::new("msg_1", 1, 0)).await, Answer::Taken);
+    let receiver = TestHandler::new(&[1]);
+    let callback = SignedCallback::with_body("msg_1", 1, 0, "{}");
+    assert!(matches!(receiver.take(&callback).await, CallbackResponse::Malformed(_)));
+    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_too_long_or_never_ends_is_refused() {
-    let office = Office::new(&[1]);
-    let letter = Letter::with_body("msg_1", 1, 0, &" ".repeat(64 * 1024 + 1));
-    assert_eq!(office.take(&letter).await, Answer::TooLarge);
-    let request = Letter::new("msg_1", 1, 0).request().map(|_| Body::new(NeverEnding));
-    assert_eq!(office.desk.take(request).await, Answer::TooSlow);
+    let receiver = TestHandler::new(&[1]);
+    let callback = SignedCallback::with_body("msg_1", 1, 0, &" ".repeat(64 * 1024 + 1));
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::TooLarge);
+    let request = SignedCallback::new("msg_1", 1, 0).request().map(|_| Body::new(NeverEnding));
+    assert_eq!(receiver.handler.take(request).await, CallbackResponse::TooSlow);
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_a_post_to_the_one_path_is_taken() {
-    let office = Office::new(&[1]);
-    let mut request = Letter::new("msg_1", 1, 0).request();
+    let receiver = TestHandler::new(&[1]);
+    let mut request = SignedCallback::new("msg_1", 1, 0).request();
     *request.method_mut() = axum::http::Method::GET;
-    assert_eq!(office.desk.take(request).await, Answer::NoSuchMethod);
-    let mut request = Letter::new("msg_1", 1, 0).request();
+    assert_eq!(receiver.handler.take(request).await, CallbackResponse::NoSuchMethod);
+    let mut request = SignedCallback::new("msg_1", 1, 0).request();
     *request.uri_mut() = "/metrics".parse().unwrap();
-    assert_eq!(office.desk.take(request).await, Answer::NoSuchPath);
+    assert_eq!(receiver.handler.take(request).await, CallbackResponse::NoSuchPath);
 }
 
 #[test]
 fn every_answer_has_its_status() {
-    let status = |answer: Answer| answer.told().1.as_u16();
-    assert_eq!(status(Answer::Taken), 204);
-    assert_eq!(status(Answer::Again), 409);
-    assert_eq!(status(Answer::UnderWay), 503);
-    assert_eq!(status(Answer::Unsigned(Unsigned::Signature)), 401);
-    assert_eq!(status(Answer::Malformed(String::new())), 400);
-    assert_eq!(status(Answer::TooLarge), 413);
-    assert_eq!(status(Answer::TooSlow), 408);
-    assert_eq!(status(Answer::NotQueued), 503);
-    assert_eq!(status(Answer::NoSuchPath), 404);
-    assert_eq!(status(Answer::NoSuchMethod), 405);
+    let status = |answer: CallbackResponse| answer.status().as_u16();
+    assert_eq!(status(CallbackResponse::Taken), 204);
+    assert_eq!(status(CallbackResponse::Again), 409);
+    assert_eq!(status(CallbackResponse::UnderWay), 503);
+    assert_eq!(status(CallbackResponse::Unsigned(SignatureError::Signature)), 401);
+    assert_eq!(status(CallbackResponse::Malformed(String::new())), 400);
+    assert_eq!(status(CallbackResponse::TooLarge), 413);
+    assert_eq!(status(CallbackResponse::TooSlow), 408);
+    assert_eq!(status(CallbackResponse::NotQueued), 503);
+    assert_eq!(status(CallbackResponse::NoSuchPath), 404);
+    assert_eq!(status(CallbackResponse::NoSuchMethod), 405);
 }
 
 fn read(pairs: &[(&str, &str)]) -> (Option<CallbackSettings>, String) {

@@ -10,12 +10,14 @@
 //! | module | contents |
 //! |---|---|
 //! | `sweeper` | when a sweep comes, and over which days |
-//! | `day_sweep` | one day of a sweep, in order |
+//! | `day_sweep` | one sweep, day by day in order |
+//! | `memory` | what a sweep leaves for the next |
 //! | `plan` | what a sweep decides: which payments are stuck, what follows from an answer |
 //! | `requeue_limit` | which payments may be queued again |
 //! | `outage_detector` | whether the transaction service is down, or only some payments have no answer |
 
 mod day_sweep;
+mod memory;
 mod outage_detector;
 mod plan;
 mod requeue_limit;
@@ -23,4 +25,5 @@ mod requeue_limit;
 pub(crate) mod simulation;
 mod sweeper;
 
+pub(crate) use day_sweep::SweepPorts;
 pub(crate) use sweeper::Sweeper;

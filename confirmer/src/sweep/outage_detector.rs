@@ -1,4 +1,4 @@
-//! Whether the transaction service is silent, or only some payments have no answer: pure.
+//! Whether the transaction service is down, or only some payments have no answer: pure.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ const REMEMBERED: usize = 1_000;
 /// count: the service may be unable to answer for it, and however many such payments come
 /// first, each sweep gets further than the one before.
 #[derive(Debug, Default)]
-pub(super) struct Silence {
+pub(super) struct OutageDetector {
     before: HashSet<PaymentId>,
     now: HashSet<PaymentId>,
     in_a_row: usize,
 }
 
-impl Silence {
+impl OutageDetector {
     /// A sweep begins.
     pub(super) fn begin(&mut self) {
         self.before = std::mem::take(&mut self.now);
@@ -50,8 +50,8 @@ impl Silence {
         self.now.len() >= REMEMBERED
     }
 
-    /// Whether the sweep is to end.
-    pub(super) fn is_complete(&self) -> bool {
+    /// Whether the service counts as down: the sweep ends.
+    pub(super) fn is_outage(&self) -> bool {
         self.in_a_row >= UNANSWERED
     }
 }
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn a_sweep_gets_further_than_the_one_before_and_no_longer_than_the_bound() {
         let payments: Vec<_> = (0..5_000).map(|_| PaymentId::generate()).collect();
-        let mut silence = Silence::default();
+        let mut outages = OutageDetector::default();
         let mut asked = Vec::new();
         for _ in 0..40 {
-            silence.begin();
+            outages.begin();
             let until_end = payments.iter().take_while(|payment| {
-                let goes_on = !silence.is_complete();
+                let goes_on = !outages.is_outage();
                 if goes_on {
-                    silence.unanswered(**payment);
+                    outages.unanswered(**payment);
                 }
                 goes_on
             });
@@ -81,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_the_silence() {
-        let mut silence = Silence::default();
+    fn an_answer_ends_the_outage() {
+        let mut outages = OutageDetector::default();
         for _ in 0..10 {
-            (1..UNANSWERED).for_each(|_| silence.unanswered(PaymentId::generate()));
-            assert!(!silence.is_complete());
-            silence.answered();
+            (1..UNANSWERED).for_each(|_| outages.unanswered(PaymentId::generate()));
+            assert!(!outages.is_outage());
+            outages.answered();
         }
     }
 }

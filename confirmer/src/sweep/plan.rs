@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use shared::payments::StoredPayment;
 use shared::queue::{Confirmation, ConfirmationSource, Dispatch, OutgoingMessage, ReportedResult};
 
-/// Every so manieth sweep looks at all days, the others at today and yesterday: a payment that
+/// One sweep in so many covers all days, the others today and yesterday: a payment that
 /// is stuck was claimed on its day, or on the next when that was late or long.
 const ALL_DAYS_EVERY: u64 = 12;
 
-/// How many days before today the sweep with this number (from 0) looks at.
+/// How many days before today the sweep with this number (from 0) covers.
 pub(super) fn days_back(number: u64, days: u16) -> u16 {
     if number.is_multiple_of(ALL_DAYS_EVERY) { days } else { days.min(1) }
 }
@@ -40,7 +40,7 @@ pub(super) fn is_stuck(stored: &StoredPayment, now: Timestamp, limit: Duration) 
 
 /// What follows for a payment from the answer.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum SweepAction {
     /// Into `confirmations.fifo`.
     Report(&'static str, OutgoingMessage),
     /// Into `payments.fifo`: the dispatcher asks again and decides.
@@ -53,24 +53,24 @@ pub(super) enum Step {
 
 /// Decides from the answer. The attempts are in both deduplication ids: what one attempt sent
 /// in vain must not be what swallows the next one's (INV-7).
-pub(super) fn step(stored: &StoredPayment, found: KeyStatus) -> Step {
+pub(super) fn step(stored: &StoredPayment, found: KeyStatus) -> SweepAction {
     let report = |label, result| {
         let (payment, trace_key) = (stored.payment.reference(), Some(stored.payment.trace_key));
         let Payment { amount, currency, .. } = stored.payment;
         let money = Some(Money { amount, currency });
         let confirmation = Confirmation { payment, result, money, trace_key };
-        Step::Report(label, confirmation.message(ConfirmationSource::Sweep(stored.attempts)))
+        SweepAction::Report(label, confirmation.message(ConfirmationSource::Sweep(stored.attempts)))
     };
     match found {
         KeyStatus::Settled(settlement) => report("settled", ReportedResult::Settled(settlement)),
         KeyStatus::Rejected { reason } => {
             report("rejected", ReportedResult::Rejected(Failure::new(FailureCode::Refused, reason)))
         }
-        KeyStatus::UnderWay => Step::Leave,
+        KeyStatus::UnderWay => SweepAction::Leave,
         KeyStatus::Nothing => {
-            Step::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment))
+            SweepAction::Requeue(Dispatch::Again(stored.attempts).message(&stored.payment))
         }
-        KeyStatus::NoAnswer { reason, .. } => Step::NoAnswer(reason),
+        KeyStatus::NoAnswer { reason, .. } => SweepAction::NoAnswer(reason),
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
             payment.attempts = attempts;
             for found in [KeyStatus::Nothing, KeyStatus::Settled(settlement.clone())] {
                 match step(&payment, found) {
-                    Step::Report(_, message) | Step::Requeue(message) => {
+                    SweepAction::Report(_, message) | SweepAction::Requeue(message) => {
                         assert!(ids.insert(message.deduplication));
                     }
                     other => panic!("{other:?}"),

@@ -33,8 +33,8 @@ const SETTLED: Duration = Duration::from_secs(6 * 60);
 
 /// What this confirmer has queued again, and may.
 #[derive(Debug, Default)]
-pub(super) struct Requeues {
-    known: HashMap<PaymentId, Known>,
+pub(super) struct RequeueLimit {
+    known: HashMap<PaymentId, RequeuedPayment>,
     /// Messages in the queue when the sweep began; `None` when they could not be counted, and
     /// nothing is queued then.
     queued: Option<u64>,
@@ -42,7 +42,7 @@ pub(super) struct Requeues {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct RequeuedPayment {
     due: DueDate,
     attempts: u32,
     /// When this confirmer queued it, or saw that it had been attempted since.
@@ -53,11 +53,12 @@ struct Known {
     met: u64,
 }
 
-impl Requeues {
+impl RequeueLimit {
     /// A sweep begins, while the queue holds so many messages.
     pub(super) fn begin(&mut self, queued: Option<u64>) {
         (self.sweep, self.queued) = (self.sweep + 1, queued);
-        let settled = |known: &Known| known.carried.is_some_and(|at| at.elapsed() >= SETTLED);
+        let settled =
+            |known: &RequeuedPayment| known.carried.is_some_and(|at| at.elapsed() >= SETTLED);
         let carried = self.known.values().filter(|known| settled(known)).count();
         // Fewer messages than were sent: some of them are lost again.
         if queued.is_some_and(|queued| queued < carried as u64) {
@@ -88,7 +89,7 @@ impl Requeues {
             return false;
         }
         if room {
-            let known = Known { due, attempts, carried: Some(now), beside, met: sweep };
+            let known = RequeuedPayment { due, attempts, carried: Some(now), beside, met: sweep };
             self.known.insert(id, known);
         }
         true
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
     use crate::sweep::simulation::stored;
 
-    fn taken(requeues: &mut Requeues, queued: u64, payments: &[StoredPayment]) -> usize {
+    fn taken(requeues: &mut RequeueLimit, queued: u64, payments: &[StoredPayment]) -> usize {
         requeues.begin(Some(queued));
         let taken = payments.iter().filter(|stored| requeues.take(stored)).count();
         requeues.end(|_| true);
@@ -133,7 +134,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_a_message_may_carry_is_not_queued_again() {
-        let (mut requeues, payments) = (Requeues::default(), some(300));
+        let (mut requeues, payments) = (RequeueLimit::default(), some(300));
         assert_eq!(taken(&mut requeues, 0, &payments), 300);
         for _ in 0..20 {
             advance(SETTLED).await;
@@ -144,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_sent_just_now_is_not_missed_by_a_count_that_lags() {
-        let (mut requeues, payments) = (Requeues::default(), some(10));
+        let (mut requeues, payments) = (RequeueLimit::default(), some(10));
         assert_eq!(taken(&mut requeues, 0, &payments), 10);
         advance(Duration::from_secs(60)).await;
         assert_eq!(taken(&mut requeues, 0, &payments), 0);
@@ -152,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn behind_a_backlog_a_hundred_are_queued_and_others_once_those_have_moved_on() {
-        let (mut requeues, payments) = (Requeues::default(), some(350));
+        let (mut requeues, payments) = (RequeueLimit::default(), some(350));
         assert_eq!(taken(&mut requeues, FEW + 1, &payments), BESIDE);
         advance(SETTLED).await;
         assert_eq!(taken(&mut requeues, FEW + 1, &payments), 0, "a hundred stand still");
@@ -164,7 +165,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_payment_that_was_attempted_since_has_a_message() {
-        let (mut requeues, mut payments) = (Requeues::default(), some(3));
+        let (mut requeues, mut payments) = (RequeueLimit::default(), some(3));
         assert_eq!(taken(&mut requeues, 0, &payments), 3);
         payments[0].attempts += 1;
         advance(SETTLED).await;
@@ -173,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_queued_while_nobody_can_count_and_what_was_not_sent_is_taken_again() {
-        let (mut requeues, payments) = (Requeues::default(), some(2));
+        let (mut requeues, payments) = (RequeueLimit::default(), some(2));
         requeues.begin(None);
         assert!(!requeues.take(&payments[0]));
         requeues.begin(Some(0));
@@ -185,7 +186,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_what_is_not_remembered_is_bounded_by_the_count() {
-        let (mut requeues, payments) = (Requeues::default(), some(REMEMBERED as u32 + 5));
+        let (mut requeues, payments) = (RequeueLimit::default(), some(REMEMBERED as u32 + 5));
         assert_eq!(taken(&mut requeues, 0, &payments), payments.len());
         assert_eq!(requeues.known.len(), REMEMBERED);
         assert_eq!(taken(&mut requeues, FEW + 1, &payments), 0);

@@ -24,8 +24,10 @@ use shared::shutdown::Shutdown;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
-use super::sweeper::{Days, Interrupted, Memory, Sweeper};
-use crate::config::Sweeping;
+use super::day_sweep::SweepPorts;
+use super::memory::{SweepInterrupted, SweepMemory, SweepRange};
+use super::sweeper::Sweeper;
+use crate::config::SweepSettings;
 
 mod unanswered;
 
@@ -248,7 +250,7 @@ struct World {
     payments: Arc<FakeQueue>,
     confirmations: Arc<FakeQueue>,
     sweeper: Sweeper,
-    memory: tokio::sync::Mutex<Memory>,
+    memory: tokio::sync::Mutex<SweepMemory>,
 }
 
 impl World {
@@ -258,15 +260,18 @@ impl World {
         let bank = Arc::new(FakeBank::default());
         let (to_dispatch, confirmations) = <(Arc<FakeQueue>, Arc<FakeQueue>)>::default();
         let started_at = Instant::now();
-        let sweeper = Sweeper {
+        let ports = SweepPorts {
             table: table.clone(),
             transactions: bank.clone(),
             payments: Producer::new(to_dispatch.clone()),
-            waiting: to_dispatch.clone(),
             confirmations: Producer::new(confirmations.clone()),
-            sweeping: Sweeping { interval: INTERVAL, limit: LIMIT, old_interval: OLD },
-            days: SweptDays { zone: TimeZone::UTC, before: 7 },
             clock: Clock::new(move || start() + started_at.elapsed()),
+        };
+        let sweeper = Sweeper {
+            ports,
+            waiting: to_dispatch.clone(),
+            settings: SweepSettings { interval: INTERVAL, limit: LIMIT, old_interval: OLD },
+            days: SweptDays { zone: TimeZone::UTC, before: 7 },
         };
         let memory = tokio::sync::Mutex::default();
         Self { table, bank, payments: to_dispatch, confirmations, sweeper, memory }
@@ -281,10 +286,12 @@ impl World {
     }
 
     /// One sweep of today and yesterday, after the payments have become stuck.
-    async fn sweep(&self) -> Result<(), Interrupted> {
+    async fn sweep(&self) -> Result<(), SweepInterrupted> {
         tokio::time::sleep(LIMIT * 2).await;
         let memory = &mut self.memory.lock().await;
-        self.sweeper.sweep(Days::Back(1), memory, &Shutdown::new(Duration::from_secs(25))).await
+        self.sweeper
+            .sweep(SweepRange::Back(1), memory, &Shutdown::new(Duration::from_secs(25)))
+            .await
     }
 }
 
@@ -378,7 +385,7 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
     let running = tokio::spawn({
         let sweeper = world.sweeper.clone();
         let shutdown = Shutdown::new(Duration::from_secs(25));
-        async move { sweeper.sweep(Days::Back(1), &mut Memory::default(), &shutdown).await }
+        async move { sweeper.sweep(SweepRange::Back(1), &mut SweepMemory::default(), &shutdown).await }
     });
     tokio::time::sleep(LIMIT * 2).await;
     assert!(!running.is_finished() && world.payments.sent().is_empty());
@@ -388,9 +395,9 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
 
     *world.table.down.lock().unwrap() = true;
     let shutdown = Shutdown::new(Duration::from_secs(25));
-    let mut memory = Memory::default();
+    let mut memory = SweepMemory::default();
     let (ended, ()) =
-        tokio::join!(world.sweeper.sweep(Days::Back(1), &mut memory, &shutdown), async {
+        tokio::join!(world.sweeper.sweep(SweepRange::Back(1), &mut memory, &shutdown), async {
             tokio::time::sleep(LIMIT).await;
             shutdown.request();
         });

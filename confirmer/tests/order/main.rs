@@ -53,9 +53,13 @@ async fn a_settlement_that_could_not_be_written_keeps_its_message() {
 async fn a_settlement_that_the_table_contradicts_is_dead_lettered_before_its_message_goes() {
     for status in Status::ALL {
         let world = || World::with(&[settled("T")]).writing(Err(in_status(status)));
-        assert_eq!(work(world()).await, ["settle", "letter conflict", "delete m0"], "{status}");
-        let log = work(world().failing(Call::Letter)).await;
-        assert_eq!(log, ["settle", "no letter", "release m0"], "{status}");
+        assert_eq!(
+            work(world()).await,
+            ["settle", "dead letter conflict", "delete m0"],
+            "{status}"
+        );
+        let log = work(world().failing(Call::DeadLetter)).await;
+        assert_eq!(log, ["settle", "no dead letter", "release m0"], "{status}");
     }
 }
 
@@ -63,9 +67,9 @@ async fn a_settlement_that_the_table_contradicts_is_dead_lettered_before_its_mes
 async fn a_refusal_is_written_then_dead_lettered_with_its_payment_and_then_its_message_goes() {
     let world = || World::with(&[refused()]).writing(Ok(ApplyResult::Now));
     let log = work(world().holding(stored(Status::Failed, "T"))).await;
-    assert_eq!(log, ["refuse", "read", "letter refused of ACC", "mark", "delete m0"]);
-    let log = work(world().holding(stored(Status::Failed, "T")).failing(Call::Letter)).await;
-    assert_eq!(log, ["refuse", "read", "no letter", "release m0"]);
+    assert_eq!(log, ["refuse", "read", "dead letter refused of ACC", "mark", "delete m0"]);
+    let log = work(world().holding(stored(Status::Failed, "T")).failing(Call::DeadLetter)).await;
+    assert_eq!(log, ["refuse", "read", "no dead letter", "release m0"]);
     // The item is gone, or cannot be read.
     assert_eq!(work(world()).await, ["refuse", "read", "release m0"]);
     assert_eq!(work(world().failing(Call::Read)).await, ["refuse", "read", "release m0"]);
@@ -74,9 +78,9 @@ async fn a_refusal_is_written_then_dead_lettered_with_its_payment_and_then_its_m
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_no_confirmation_is_dead_lettered_before_it_goes() {
     let world = || World::with(&[settled("T")]).with_body("n#nsense");
-    assert_eq!(work(world()).await, ["letter malformed_message", "delete m0"]);
-    let log = work(world().failing(Call::Letter)).await;
-    assert_eq!(log, ["no letter", "release m0"]);
+    assert_eq!(work(world()).await, ["dead letter malformed_message", "delete m0"]);
+    let log = work(world().failing(Call::DeadLetter)).await;
+    assert_eq!(log, ["no dead letter", "release m0"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,10 +94,10 @@ async fn a_payment_that_comes_twice_in_one_receive_is_written_once_and_its_secon
 async fn a_confirmation_with_another_payments_transaction_id_is_a_conflict_and_writes_nothing() {
     let world = || World::with(&[settled("T"), settled("T")]).each_of_its_own_payment();
     let log = work(world()).await;
-    assert_eq!(log, ["letter conflict", "delete m1", "settle", "delete m0"]);
-    // The second one stays until its letter is written.
-    let log = work(world().failing(Call::Letter)).await;
-    came_in_order(&log, &["no letter", "release m1"]);
+    assert_eq!(log, ["dead letter conflict", "delete m1", "settle", "delete m0"]);
+    // The second one stays until its dead letter is written.
+    let log = work(world().failing(Call::DeadLetter)).await;
+    came_in_order(&log, &["no dead letter", "release m1"]);
     never_came(&log, "delete m1");
 }
 
@@ -101,13 +105,13 @@ async fn a_confirmation_with_another_payments_transaction_id_is_a_conflict_and_w
 async fn a_settlement_whose_payment_the_table_lacks_goes_only_if_the_archive_has_it() {
     let absent = || World::with(&[settled("T")]).writing(Err(ChangeError::Missing));
     let log = work(absent().archived(stored(Status::Processed, "T"))).await;
-    assert_eq!(log, ["settle", "look back", "delete m0"]);
+    assert_eq!(log, ["settle", "archive lookup", "delete m0"]);
     let log = work(absent().archived(stored(Status::Processed, "T-other"))).await;
-    assert_eq!(log, ["settle", "look back", "letter conflict", "delete m0"]);
+    assert_eq!(log, ["settle", "archive lookup", "dead letter conflict", "delete m0"]);
     let log = work(absent()).await;
-    assert_eq!(log, ["settle", "look back", "letter conflict", "delete m0"]);
+    assert_eq!(log, ["settle", "archive lookup", "dead letter conflict", "delete m0"]);
     let log = work(absent().failing(Call::Archive)).await;
-    assert_eq!(log, ["settle", "look back", "release m0"]);
+    assert_eq!(log, ["settle", "archive lookup", "release m0"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,5 +121,5 @@ async fn a_reported_refusal_never_counts_as_the_answer_to_a_submission() {
     let log = work(World::with(&[ReportedResult::Rejected(failure)])).await;
     came_in_order(&log, &["refuse", "read"]);
     let world = World::with(&[refused()]).holding(stored(Status::Failed, "T"));
-    came_in_order(&work(world).await, &["letter refused of ACC"]);
+    came_in_order(&work(world).await, &["dead letter refused of ACC"]);
 }

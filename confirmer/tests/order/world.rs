@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use confirmer::{Confirming, Deps, Sweeping};
+use confirmer::{ConfirmerDependencies, ConfirmerLimits, SweepSettings};
 use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
     KeyQuery, KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
@@ -37,7 +37,7 @@ const LONG: Duration = Duration::from_secs(40);
 pub(crate) enum Call {
     Write,
     Read,
-    Letter,
+    DeadLetter,
     Archive,
 }
 
@@ -185,14 +185,14 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let queue = |name| Arc::new(Port { world: Arc::clone(&world), name }) as Arc<dyn QueueApi>;
     let receiving =
         Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(20) };
-    let deps = Deps {
+    let deps = ConfirmerDependencies {
         stops: Arc::new(StopInMemory::default()),
         name: "confirmer".to_owned(),
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
         due: Arc::clone(&world) as Arc<dyn DueTable>,
         confirmations: Consumer::new(queue("confirmations.fifo"), receiving),
-        findings: Producer::new(queue("confirmations.fifo")),
+        reports: Producer::new(queue("confirmations.fifo")),
         payments: Producer::new(queue("payments.fifo")),
         waiting: Arc::clone(&world) as Arc<dyn MessageCount>,
         transactions: Arc::clone(&world) as Arc<dyn TransactionService>,
@@ -201,7 +201,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
         clock: Clock::new(at),
     };
     let (interval, limit) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
-    let config = Confirming {
+    let config = ConfirmerLimits {
         stop: StopLimits {
             rejected_accounts: 20,
             out_of_contract: 5,
@@ -209,7 +209,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
             window: 200,
         },
         receivers: 1,
-        sweeping: Sweeping { interval, limit, old_interval: interval },
+        sweep: SweepSettings { interval, limit, old_interval: interval },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
     };
     let shutdown = Shutdown::new(Duration::from_secs(25));
@@ -270,15 +270,15 @@ impl QueueApi for Port {
         &self,
         messages: &[&OutgoingMessage],
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        if self.world.failing.contains(&Call::Letter) {
-            self.world.note("no letter");
+        if self.world.failing.contains(&Call::DeadLetter) {
+            self.world.note("no dead letter");
             return Err(QueueCallError("down".to_owned()));
         }
         for message in messages {
-            let letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
-            let whose = letter.payment.filter(|_| letter.raw.is_none());
+            let dead_letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
+            let whose = dead_letter.payment.filter(|_| dead_letter.raw.is_none());
             let whose = whose.map_or(String::new(), |payment| format!(" of {}", payment.account));
-            self.world.note(format!("letter {}{whose}", letter.failure.code));
+            self.world.note(format!("dead letter {}{whose}", dead_letter.failure.code));
         }
         Ok(Vec::new())
     }
@@ -322,7 +322,7 @@ impl PaymentStore for World {
 #[async_trait]
 impl ArchiveLookup for World {
     async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        self.note("look back");
+        self.note("archive lookup");
         self.fails(Call::Archive)?;
         Ok(self.archived.clone())
     }

@@ -1,29 +1,29 @@
 //! What an answer shows of the transaction service, rather than of its payment: pure.
 
-use domain::{AccountId, KeyStatus, Outcome, UnknownCause};
+use domain::{AccountId, Certainty, KeyStatus, Outcome, UnknownCause};
 use shared::dispatch_stop::ObservedAnswer;
 
-use crate::calls::concurrency_limit::Health;
+use crate::calls::concurrency_limit::CallHealth;
 
-/// How a submission ended, for the limit and the breaker.
-pub(crate) fn health(outcome: &Outcome) -> Health {
+/// How a submission ended, for the concurrency limit and the circuit breaker.
+pub(crate) fn submission_health(outcome: &Outcome) -> CallHealth {
     match outcome {
-        Outcome::Settled(_) | Outcome::Accepted => Health::Settled,
+        Outcome::Settled(_) | Outcome::Accepted => CallHealth::Settled,
         Outcome::InProgress | Outcome::Rejected { .. } | Outcome::Refused { .. } => {
-            Health::Answered
+            CallHealth::Answered
         }
-        Outcome::NotDone { .. } | Outcome::Unknown { .. } => Health::Failed,
+        Outcome::NotDone { .. } | Outcome::Unknown { .. } => CallHealth::Failed,
     }
 }
 
 /// How a question ended.
-pub(crate) fn health_of_answer(found: &KeyStatus) -> Health {
+pub(crate) fn query_health(found: &KeyStatus) -> CallHealth {
     match found {
         KeyStatus::Settled(_)
         | KeyStatus::UnderWay
         | KeyStatus::Rejected { .. }
-        | KeyStatus::Nothing => Health::Answered,
-        KeyStatus::NoAnswer { .. } => Health::Failed,
+        | KeyStatus::Nothing => CallHealth::Answered,
+        KeyStatus::NoAnswer { .. } => CallHealth::Failed,
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn of_submission<'a>(
 
 /// The same of a question's answer. That a payment was settled before does not show that the
 /// service takes payments now.
-pub(crate) fn of_question<'a>(
+pub(crate) fn of_query<'a>(
     account: &'a AccountId,
     found: &'a KeyStatus,
 ) -> Option<ObservedAnswer<'a>> {
@@ -90,6 +90,11 @@ pub(crate) fn is_refusal_found(found: &KeyStatus) -> bool {
     }
 }
 
+/// Whether a submission did nothing, for certain.
+pub(crate) fn is_certainly_not_done(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotDone { certainty: Certainty::Certain, .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,20 +114,20 @@ mod tests {
 
     #[test]
     fn only_a_submission_that_was_taken_tells_the_latency_of_the_service() {
-        assert_eq!(health(&Outcome::Accepted), Health::Settled);
+        assert_eq!(submission_health(&Outcome::Accepted), CallHealth::Settled);
         let rejected = Outcome::Rejected { code: code(), reason: reason() };
-        assert_eq!(health(&rejected), Health::Answered);
+        assert_eq!(submission_health(&rejected), CallHealth::Answered);
         let refused = Outcome::Refused { code: code(), reason: reason() };
-        assert_eq!(health(&refused), Health::Answered);
-        assert_eq!(health(&Outcome::InProgress), Health::Answered);
-        assert_eq!(health(&unknown(UnknownCause::Lost)), Health::Failed);
+        assert_eq!(submission_health(&refused), CallHealth::Answered);
+        assert_eq!(submission_health(&Outcome::InProgress), CallHealth::Answered);
+        assert_eq!(submission_health(&unknown(UnknownCause::Lost)), CallHealth::Failed);
         for found in
             [KeyStatus::Nothing, KeyStatus::UnderWay, KeyStatus::Rejected { reason: reason() }]
         {
-            assert_eq!(health_of_answer(&found), Health::Answered, "{found:?}");
+            assert_eq!(query_health(&found), CallHealth::Answered, "{found:?}");
         }
         let silent = KeyStatus::NoAnswer { retry_after: None, reason: reason() };
-        assert_eq!(health_of_answer(&silent), Health::Failed);
+        assert_eq!(query_health(&silent), CallHealth::Failed);
     }
 
     #[test]
@@ -139,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn only_an_answer_that_fails_its_payment_is_a_refusal() {
+        let rejected = Outcome::Rejected { code: code(), reason: reason() };
+        let refused = Outcome::Refused { code: code(), reason: reason() };
+        assert!(is_refusal(&rejected) && is_refusal(&refused));
+        for other in [Outcome::Accepted, Outcome::InProgress, unknown(UnknownCause::Refusal)] {
+            assert!(!is_refusal(&other), "{other:?}");
+        }
+        assert!(is_refusal_found(&KeyStatus::Rejected { reason: reason() }));
+        assert!(!is_refusal_found(&KeyStatus::Nothing) && !is_refusal_found(&KeyStatus::UnderWay));
+    }
+
+    #[test]
     fn a_rejection_within_the_contract_has_its_code() {
         let account = AccountId::parse("ACC").unwrap();
         let within = Outcome::Rejected { code: code(), reason: reason() };
@@ -146,6 +163,6 @@ mod tests {
         assert_eq!(of_submission(&account, &within), Some(expected));
         let found = KeyStatus::Rejected { reason: reason() };
         let expected = ObservedAnswer::Rejected { account: &account, code: "422 limit" };
-        assert_eq!(of_question(&account, &found), Some(expected));
+        assert_eq!(of_query(&account, &found), Some(expected));
     }
 }

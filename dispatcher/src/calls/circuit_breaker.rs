@@ -4,7 +4,7 @@
 //! received, and once a pause the service is asked whether it answers. When it does, one
 //! submission goes out as a trial, and its success closes the breaker.
 //!
-//! After a stop by an operator, or because of refusals (`standing`), submissions go out one at a
+//! After a stop by an operator, or because of refusals (`stop_state`), submissions go out one at a
 //! time until one is taken: a rejection is an answer, but not yet a reason to let all out.
 
 /// Failures in a row after which the service counts as down. A service that turns away one
@@ -13,7 +13,7 @@ pub(crate) const FAILURES: u32 = 10;
 
 /// What may go out now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Breaker {
+pub(crate) enum CircuitBreaker {
     /// Everything; so many calls have failed in a row.
     Closed {
         /// Failures since the last success.
@@ -27,32 +27,34 @@ pub(crate) enum Breaker {
     Resumed,
 }
 
-/// What a change of the breaker is to those who count it.
+/// How the breaker has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum BreakerChange {
     /// It has opened.
     Opened,
+    /// It stays open, or is open again: the trial has failed.
+    TrialFailed,
     /// It has closed again.
     Closed,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// Closed, with no failures.
     pub(crate) const NEW: Self = Self::Closed { failures: 0 };
 
     /// Notes that a payment was taken.
-    pub(crate) fn taken(&mut self) -> Option<Turn> {
+    pub(crate) fn taken(&mut self) -> Option<BreakerChange> {
         match self {
             Self::Closed { .. } | Self::Open | Self::Trial => self.answered(),
             Self::Resumed => {
                 *self = Self::NEW;
-                Some(Turn::Closed)
+                Some(BreakerChange::Closed)
             }
         }
     }
 
     /// Notes that a submission was answered.
-    pub(crate) fn answered(&mut self) -> Option<Turn> {
+    pub(crate) fn answered(&mut self) -> Option<BreakerChange> {
         match self {
             Self::Closed { failures } => {
                 *failures = 0;
@@ -62,14 +64,14 @@ impl Breaker {
             // there.
             Self::Open | Self::Trial => {
                 *self = Self::NEW;
-                Some(Turn::Closed)
+                Some(BreakerChange::Closed)
             }
             Self::Resumed => None,
         }
     }
 
     /// Notes that a call failed.
-    pub(crate) fn failed(&mut self) -> Option<Turn> {
+    pub(crate) fn failed(&mut self) -> Option<BreakerChange> {
         match self {
             Self::Closed { failures } if *failures + 1 < FAILURES => {
                 *failures += 1;
@@ -77,7 +79,7 @@ impl Breaker {
             }
             Self::Closed { .. } => {
                 *self = Self::Open;
-                Some(Turn::Opened)
+                Some(BreakerChange::Opened)
             }
             // One that was sent before it opened decides nothing.
             Self::Open | Self::Trial | Self::Resumed => None,
@@ -105,8 +107,8 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn after(failures: u32) -> Breaker {
-        let mut breaker = Breaker::NEW;
+    fn after(failures: u32) -> CircuitBreaker {
+        let mut breaker = CircuitBreaker::NEW;
         for _ in 0..failures {
             let _ = breaker.failed();
         }
@@ -115,8 +117,8 @@ mod tests {
 
     #[test]
     fn it_opens_after_a_row_of_failures_and_not_before() {
-        assert!(matches!(after(FAILURES - 1), Breaker::Closed { .. }));
-        assert_eq!(after(FAILURES), Breaker::Open);
+        assert!(matches!(after(FAILURES - 1), CircuitBreaker::Closed { .. }));
+        assert_eq!(after(FAILURES), CircuitBreaker::Open);
         let mut breaker = after(FAILURES - 1);
         let _ = breaker.answered();
         assert_eq!(breaker.failed(), None, "an answer in between starts the row anew");
@@ -126,24 +128,29 @@ mod tests {
     fn one_trial_goes_out_once_the_service_answers_and_decides() {
         let mut breaker = after(FAILURES);
         breaker.reachable();
-        assert_eq!(breaker, Breaker::Trial);
+        assert_eq!(breaker, CircuitBreaker::Trial);
         assert_eq!(breaker.failed(), None);
-        assert_eq!(breaker, Breaker::Trial, "a call from before it opened decided the trial");
+        assert_eq!(
+            breaker,
+            CircuitBreaker::Trial,
+            "a call from before it opened decided the trial"
+        );
         breaker.trial_failed();
-        assert_eq!(breaker, Breaker::Open);
+        assert_eq!(breaker, CircuitBreaker::Open);
         breaker.reachable();
-        assert_eq!(breaker.answered(), Some(Turn::Closed));
-        assert_eq!(breaker, Breaker::NEW);
+        assert_eq!(breaker.answered(), Some(BreakerChange::Closed));
+        assert_eq!(breaker, CircuitBreaker::NEW);
     }
+
     #[test]
     fn after_a_stop_only_a_payment_that_is_taken_opens_the_way() {
-        let mut breaker = Breaker::Resumed;
+        let mut breaker = CircuitBreaker::Resumed;
         assert_eq!(breaker.answered(), None);
-        assert_eq!(breaker, Breaker::Resumed, "a rejection let all out");
+        assert_eq!(breaker, CircuitBreaker::Resumed, "a rejection let all out");
         assert_eq!(breaker.failed(), None);
-        assert_eq!(breaker.taken(), Some(Turn::Closed));
-        let mut breaker = Breaker::Resumed;
+        assert_eq!(breaker.taken(), Some(BreakerChange::Closed));
+        let mut breaker = CircuitBreaker::Resumed;
         breaker.trial_failed();
-        assert_eq!(breaker, Breaker::Open);
+        assert_eq!(breaker, CircuitBreaker::Open);
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Several dispatchers queue at one service, and one that cuts its limit alone still waits
 //! behind the calls of the others: it would take their queueing for the base, tolerate half as
-//! much again, and so would the others after it. So all look at the same time, by the wall
+//! much again, and so would the others after it. So all probe at the same time, by the wall
 //! clock. Nothing but the latency depends on how well the clocks agree.
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 const WINDOW: Duration = Duration::from_millis(100);
 const WINDOW_ANSWERS: usize = 10;
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
-/// Most answers of a window that are looked at: enough for a median.
+/// Most answers of a window that are kept: enough for a median.
 const SAMPLES: usize = 512;
 /// Latency above which calls count as queueing: this many times the base, and [`SLACK`].
 const TOLERANCE: f64 = 1.5;
@@ -35,15 +35,15 @@ const DECREASE: f64 = 0.85;
 /// How long a base latency counts at least, and at most twice as long. Periods begin when the
 /// seconds of the day are a multiple of it.
 const PERIOD: Duration = Duration::from_secs(20);
-/// A look that takes no longer leaves a third of the limit: what queues for twice the base
+/// A probe that takes no longer leaves a third of the limit: what queues for twice the base
 /// latency is gone then. A longer one, at a slower service, leaves half and costs less.
-const SHORT_LOOK: Duration = Duration::from_secs(1);
-/// How long a look takes, beside twice the median latency: longer than clocks differ.
-const LOOK: Duration = Duration::from_millis(200);
+const SHORT_PROBE: Duration = Duration::from_secs(1);
+/// How long a probe takes, beside twice the median latency: longer than clocks differ.
+const PROBE: Duration = Duration::from_millis(200);
 
 /// How a call ended, as far as the service's health is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
+pub(crate) enum CallHealth {
     /// A submission was taken: what that took is the service's latency.
     Settled,
     /// It was answered otherwise: a question, or a rejection, which may take far less and would
@@ -55,7 +55,7 @@ pub(crate) enum Health {
 
 /// The least and the most calls under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bounds {
+pub(crate) struct ConcurrencyBounds {
     /// Least, also after failures.
     pub least: usize,
     /// Most.
@@ -63,14 +63,14 @@ pub(crate) struct Bounds {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum LimitPhase {
     /// Doubling until the first sign of queueing, or the limit that was good before.
     Start {
         until: usize,
     },
     Steady,
     /// The limit is cut, to see the base latency; then it goes back.
-    Looking {
+    Probing {
         back_to: usize,
         until: Instant,
     },
@@ -78,18 +78,18 @@ enum Phase {
 
 /// The adaptive limit.
 #[derive(Debug)]
-pub(crate) struct Limit {
-    bounds: Bounds,
+pub(crate) struct ConcurrencyLimit {
+    bounds: ConcurrencyBounds,
     limit: usize,
-    phase: Phase,
-    window: Window,
+    phase: LimitPhase,
+    window: LatencyWindow,
     /// Median latency of the last window that had one.
     median: Duration,
-    base: Base,
+    base: BaseLatency,
 }
 
 #[derive(Debug)]
-struct Window {
+struct LatencyWindow {
     since: Instant,
     /// Answers before this were asked for under an earlier limit.
     counts_from: Instant,
@@ -101,7 +101,7 @@ struct Window {
 
 /// The lowest median latency of this period and the one before.
 #[derive(Debug)]
-struct Base {
+struct BaseLatency {
     /// The end of this period.
     until: Instant,
     current: Option<Duration>,
@@ -117,17 +117,17 @@ pub(crate) fn next_period(time_of_day: Timestamp, now: Instant) -> Instant {
     now + PERIOD - Duration::from_millis(into as u64)
 }
 
-impl Limit {
+impl ConcurrencyLimit {
     /// Starts at the least and doubles from there. The next period is the one of
     /// [`next_period`].
-    pub(crate) fn new(bounds: Bounds, next_period: Instant, now: Instant) -> Self {
+    pub(crate) fn new(bounds: ConcurrencyBounds, next_period: Instant, now: Instant) -> Self {
         Self {
             bounds,
             limit: bounds.least,
-            phase: Phase::Start { until: bounds.most },
-            window: Window::new(now, now),
+            phase: LimitPhase::Start { until: bounds.most },
+            window: LatencyWindow::new(now, now),
             median: Duration::ZERO,
-            base: Base { until: next_period, current: None, previous: None, reached: false },
+            base: BaseLatency { until: next_period, current: None, previous: None, reached: false },
         }
     }
 
@@ -142,21 +142,24 @@ impl Limit {
     }
 
     /// Notes the end of a call that began at `began`.
-    pub(crate) fn ended(&mut self, health: Health, began: Instant, now: Instant) {
+    pub(crate) fn ended(&mut self, health: CallHealth, began: Instant, now: Instant) {
         self.base.reached |= self.window.reached;
-        if self.base.turn(now) && self.phase == Phase::Steady && self.limit > self.bounds.least {
-            let time = 2 * self.median + LOOK;
-            let cut = if time <= SHORT_LOOK { 3 } else { 2 };
+        if self.base.next_period(now)
+            && self.phase == LimitPhase::Steady
+            && self.limit > self.bounds.least
+        {
+            let time = 2 * self.median + PROBE;
+            let cut = if time <= SHORT_PROBE { 3 } else { 2 };
             let until = now + time;
-            self.phase = Phase::Looking { back_to: self.limit, until };
+            self.phase = LimitPhase::Probing { back_to: self.limit, until };
             return self.set(self.limit / cut, now, self.median);
         }
         if began < self.window.counts_from {
             return;
         }
         self.window.add(health, now.duration_since(began));
-        let still_looking = matches!(self.phase, Phase::Looking { until, .. } if now < until);
-        if !still_looking && self.window.is_full(now) {
+        let still_probing = matches!(self.phase, LimitPhase::Probing { until, .. } if now < until);
+        if !still_probing && self.window.is_full(now) {
             self.close_window(now);
         }
     }
@@ -164,11 +167,11 @@ impl Limit {
     /// After an outage: from the least, doubling up to what was good before.
     pub(crate) fn restart(&mut self, now: Instant) {
         let until = match self.phase {
-            Phase::Looking { back_to, .. } => back_to,
-            Phase::Start { until } => until,
-            Phase::Steady => self.limit,
+            LimitPhase::Probing { back_to, .. } => back_to,
+            LimitPhase::Start { until } => until,
+            LimitPhase::Steady => self.limit,
         };
-        self.phase = Phase::Start { until: until.max(self.bounds.least) };
+        self.phase = LimitPhase::Start { until: until.max(self.bounds.least) };
         self.set(self.bounds.least, now, Duration::ZERO);
     }
 
@@ -186,26 +189,28 @@ impl Limit {
         };
         let settle = median.unwrap_or_default();
         match self.phase {
-            _ if overloaded || (queueing && !matches!(self.phase, Phase::Looking { .. })) => {
-                self.phase = Phase::Steady;
+            _ if overloaded || (queueing && !matches!(self.phase, LimitPhase::Probing { .. })) => {
+                self.phase = LimitPhase::Steady;
                 let less = (self.limit as f64 * DECREASE).floor();
                 self.set(less as usize, now, settle);
             }
-            Phase::Looking { back_to, .. } => {
-                self.phase = Phase::Steady;
+            LimitPhase::Probing { back_to, .. } => {
+                self.phase = LimitPhase::Steady;
                 self.set(back_to, now, Duration::ZERO);
             }
-            Phase::Start { until } if self.window.reached => {
+            LimitPhase::Start { until } if self.window.reached => {
                 let more = (self.limit * 2).min(until);
                 if more >= until {
-                    self.phase = Phase::Steady;
+                    self.phase = LimitPhase::Steady;
                 }
                 self.set(more, now, Duration::ZERO);
             }
-            Phase::Steady if self.window.reached => {
+            LimitPhase::Steady if self.window.reached => {
                 self.set(self.limit + (self.limit / 16).max(1), now, Duration::ZERO);
             }
-            Phase::Start { .. } | Phase::Steady => self.set(self.limit, now, Duration::ZERO),
+            LimitPhase::Start { .. } | LimitPhase::Steady => {
+                self.set(self.limit, now, Duration::ZERO)
+            }
         }
     }
 
@@ -213,23 +218,23 @@ impl Limit {
     /// the earliest after `settle`, when what queued before has drained.
     fn set(&mut self, limit: usize, now: Instant, settle: Duration) {
         self.limit = limit.clamp(self.bounds.least, self.bounds.most);
-        self.window = Window::new(now, now + settle);
+        self.window = LatencyWindow::new(now, now + settle);
     }
 }
 
-impl Window {
+impl LatencyWindow {
     fn new(since: Instant, counts_from: Instant) -> Self {
         let latencies = Vec::with_capacity(64);
         Self { since, counts_from, latencies, answers: 0, failed: 0, reached: false }
     }
 
-    fn add(&mut self, health: Health, took: Duration) {
+    fn add(&mut self, health: CallHealth, took: Duration) {
         self.answers += 1;
         match health {
             // A fast refusal says nothing of the service's latency.
-            Health::Failed => self.failed += 1,
-            Health::Settled if self.latencies.len() < SAMPLES => self.latencies.push(took),
-            Health::Settled | Health::Answered => {}
+            CallHealth::Failed => self.failed += 1,
+            CallHealth::Settled if self.latencies.len() < SAMPLES => self.latencies.push(took),
+            CallHealth::Settled | CallHealth::Answered => {}
         }
     }
 
@@ -248,7 +253,7 @@ impl Window {
     }
 }
 
-impl Base {
+impl BaseLatency {
     fn get(&self) -> Option<Duration> {
         [self.current, self.previous].into_iter().flatten().min()
     }
@@ -257,8 +262,8 @@ impl Base {
         self.current = Some(self.current.map_or(median, |lowest| lowest.min(median)));
     }
 
-    /// Begins a new period when this one is over; whether the base must be looked for.
-    fn turn(&mut self, now: Instant) -> bool {
+    /// Begins a new period when this one is over; whether the base latency must be probed.
+    fn next_period(&mut self, now: Instant) -> bool {
         if now < self.until {
             return false;
         }

@@ -7,21 +7,22 @@ use domain::{KeyQuery, KeyStatus};
 use shared::shutdown::Shutdown;
 use shared::transaction::TransactionService;
 
-use crate::calls::limiter::Gate;
+use crate::calls::limiter::CallLimiter;
 use crate::events;
 
 /// Time between two questions, and before a trial that failed is followed by the next.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks until shutdown, whenever the gate is shut. The question is for a key that nobody
+/// Asks until shutdown, whenever the circuit breaker is open. The question is for a key that nobody
 /// has: any answer that says so comes from the service itself.
 pub(crate) async fn probe(
     transactions: Arc<dyn TransactionService>,
-    gate: Gate,
+    limiter: CallLimiter,
     shutdown: Shutdown,
 ) {
     let mut after_trial = Duration::ZERO;
-    while shutdown.unless_requested(gate.opened()).await.is_some() {
+    // After a trial that failed it is open again.
+    while shutdown.unless_requested(limiter.until_open()).await.is_some() {
         if shutdown.pause(PAUSE + after_trial).await {
             return;
         }
@@ -37,10 +38,7 @@ pub(crate) async fn probe(
             | KeyStatus::Settled(_)
             | KeyStatus::UnderWay
             | KeyStatus::Rejected { .. } => {
-                gate.reachable();
-                if shutdown.unless_requested(gate.decided()).await.is_none() {
-                    return;
-                }
+                limiter.service_answers();
                 // A service that answers questions but takes no payments costs two calls.
                 after_trial = 2 * PAUSE;
             }

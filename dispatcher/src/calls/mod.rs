@@ -3,7 +3,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `limiter` | the call limiter: admits calls by all of the rules below |
+//! | `limiter`, `limiter_state` | the call limiter: admits calls by all of the rules below |
+//! | `settings` | its bounds |
 //! | `concurrency_limit` | how many calls may be under way; follows the service's latency |
 //! | `circuit_breaker` | no calls while the service is down |
 //! | `health_probe` | asks whether the service is back |
@@ -16,6 +17,8 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod concurrency_limit;
 pub(crate) mod health_probe;
 pub(crate) mod limiter;
+mod limiter_state;
 pub(crate) mod queries;
+pub(crate) mod settings;
 pub(crate) mod stop_monitor;
 pub(crate) mod stop_state;

@@ -1,53 +1,24 @@
-//! The way out for questions that are not a dispatcher's: as many at once as the service's
-//! latency allows, under the same bounds and rate.
+//! Limits the questions of a replay as a dispatcher's calls are limited: as many at once as the
+//! service's latency allows, under the same bounds and rate.
 
 use std::future::Future;
 use std::time::Duration;
 
 use domain::KeyStatus;
 use jiff::Timestamp;
-use shared::config::Settings;
 use shared::dispatch_stop::StopLimits;
 use tokio::time::Instant;
 
 use crate::calls::answers;
-use crate::calls::concurrency_limit::{Bounds, Health};
-use crate::calls::limiter::{Gate, GateSettings, Purpose};
+use crate::calls::concurrency_limit::CallHealth;
+use crate::calls::limiter::{CallLimiter, CallPurpose};
+use crate::calls::settings::{CallLimiterSettings, CallLimits};
 
-/// How many calls may be under way at once, and how many may begin a second.
-#[derive(Debug, Clone, Copy)]
-pub struct CallLimits {
-    /// Most at once.
-    pub most: usize,
-    /// Least at once that adaptation leaves.
-    pub least: usize,
-    /// Calls a second; `None` for as many as the service takes.
-    pub rate: Option<u32>,
-}
-
-impl CallLimits {
-    /// Reads them; `None` when one is wrong, which `settings` then knows.
-    pub fn read(settings: &mut Settings) -> Option<Self> {
-        let most = settings.number("DUEFLOW_DISPATCHER_CONCURRENCY", 10..=10_000);
-        let least = settings.number("DUEFLOW_DISPATCHER_MIN_CONCURRENCY", 1..=10_000);
-        let rate = settings.number("DUEFLOW_DISPATCHER_RATE_LIMIT", 0..=1_000_000_u32);
-        Some(Self {
-            most: most?,
-            least: least?.min(most?),
-            rate: rate.map(|rate| (rate > 0).then_some(rate))?,
-        })
-    }
-
-    pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { least: self.least, most: self.most }
-    }
-}
-
-/// Lets questions out under the limits of a dispatcher. A stop of dispatching does not concern
+/// Limits questions as a dispatcher's calls are limited. A stop of dispatching does not concern
 /// them: they move no money.
 #[derive(Debug, Clone)]
-pub struct Questions {
-    gate: Gate,
+pub struct QueryLimiter {
+    limiter: CallLimiter,
 }
 
 /// A stop is never called for, and no reading of one grows old.
@@ -59,37 +30,37 @@ const NEVER: StopLimits = StopLimits {
 };
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
-impl Questions {
-    /// A way out of its own. The time of day is the same for all of a service.
+impl QueryLimiter {
+    /// A limiter of its own. The time of day is the same for all of a service.
     #[must_use]
     pub fn new(limits: CallLimits, time_of_day: Timestamp) -> Self {
-        let settings = GateSettings {
+        let settings = CallLimiterSettings {
             bounds: limits.bounds(),
             per_second: limits.rate,
             stop: NEVER,
             validity: FOR_EVER,
         };
-        let gate = Gate::new(settings, time_of_day);
-        gate.read(None, Instant::now());
-        Self { gate }
+        let limiter = CallLimiter::new(settings, time_of_day);
+        limiter.stop_read(None, Instant::now());
+        Self { limiter }
     }
 
     /// Asks when its turn has come. After ten questions in a row without an answer one goes
     /// out at a time, until one is answered.
     pub async fn ask(&self, question: impl Future<Output = KeyStatus>) -> KeyStatus {
         // Questions take as long as each other, so their latency counts as that of submissions.
-        let Ok(pass) = self.gate.enter(Purpose::Submit).await else {
+        let Ok(permit) = self.limiter.acquire(CallPurpose::Submit).await else {
             let reason = "dispatching is stopped".to_owned();
             return KeyStatus::NoAnswer { retry_after: None, reason };
         };
         let found = question.await;
-        let health = match answers::health_of_answer(&found) {
-            Health::Failed => Health::Failed,
-            Health::Settled | Health::Answered => Health::Settled,
+        let health = match answers::query_health(&found) {
+            CallHealth::Failed => CallHealth::Failed,
+            CallHealth::Settled | CallHealth::Answered => CallHealth::Settled,
         };
-        let _ = pass.ended(health, None);
-        if health == Health::Failed {
-            self.gate.reachable();
+        let _ = permit.ended(health, None);
+        if health == CallHealth::Failed {
+            self.limiter.service_answers();
         }
         found
     }
@@ -110,7 +81,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn questions_go_out_side_by_side_within_the_bounds() {
-        let questions = Questions::new(LIMITS, Timestamp::UNIX_EPOCH);
+        let questions = QueryLimiter::new(LIMITS, Timestamp::UNIX_EPOCH);
         let (out, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let asking: Vec<_> = (0..1_000)
             .map(|_| {
@@ -141,7 +112,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_does_not_answer_is_asked_by_one_at_a_time_and_then_by_all_again() {
-        let questions = Questions::new(LIMITS, Timestamp::UNIX_EPOCH);
+        let questions = QueryLimiter::new(LIMITS, Timestamp::UNIX_EPOCH);
         for _ in 0..20 {
             assert_eq!(questions.ask(async { silent() }).await, silent());
         }

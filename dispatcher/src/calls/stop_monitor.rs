@@ -1,4 +1,4 @@
-//! Keeps the gate and the stored stop together: stores the stop that this dispatcher calls
+//! Keeps the call limiter and the stored stop together: stores the stop that this dispatcher calls
 //! for, and reads, again and again, whether one stands.
 
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::time::Instant;
 
-use crate::calls::limiter::Gate;
+use crate::calls::limiter::CallLimiter;
 use crate::events;
 
-/// What the watch needs.
+/// Keeps the call limiter and the stored stop together.
 #[derive(Debug)]
-pub(crate) struct StopWatch {
+pub(crate) struct StopMonitor {
     pub(crate) stops: Arc<dyn DispatchStops>,
-    pub(crate) gate: Gate,
+    pub(crate) limiter: CallLimiter,
     pub(crate) clock: Clock,
     /// Who this dispatcher is, for people.
     pub(crate) name: String,
     /// Time between two readings.
     pub(crate) interval: Duration,
-    /// The gate's own stop, made once, so that a repeated write is recognised.
+    /// The call limiter's own stop, made once, so that a repeated write is recognised.
     own: Option<DispatchStop>,
 }
 
-impl StopWatch {
-    /// A watch that has read nothing yet.
+impl StopMonitor {
+    /// A monitor that has read nothing yet.
     pub(crate) fn new(
         stops: Arc<dyn DispatchStops>,
-        gate: Gate,
+        limiter: CallLimiter,
         clock: Clock,
         name: String,
         interval: Duration,
     ) -> Self {
-        Self { stops, gate, clock, name, interval, own: None }
+        Self { stops, limiter, clock, name, interval, own: None }
     }
 
     /// Watches until shutdown, and is ready after the first reading. A stop that is not stored
@@ -52,18 +52,18 @@ impl StopWatch {
                 Ok(()) => {
                     readiness.ready();
                     pauses = retry::NEVER_GIVE_UP.pauses();
-                    if shutdown.is_requested() && self.gate.unstored().is_none() {
+                    if shutdown.is_requested() && self.limiter.unstored_stop().is_none() {
                         return;
                     }
                     tokio::select! {
                         () = shutdown.requested() => {}
-                        _ = self.gate.tripped() => {}
+                        _ = self.limiter.until_tripped() => {}
                         () = tokio::time::sleep(self.interval) => {}
                     }
                 }
                 Err(error) => {
                     events::stop_error(&error);
-                    if shutdown.is_requested() && self.gate.unstored().is_none() {
+                    if shutdown.is_requested() && self.limiter.unstored_stop().is_none() {
                         return;
                     }
                     // What is not stored holds nobody else up, and what cannot be read holds
@@ -75,13 +75,13 @@ impl StopWatch {
         }
     }
 
-    /// Stores the gate's own stop, or reads.
+    /// Stores the call limiter's own stop, or reads.
     async fn step(&mut self) -> Result<(), StopError> {
-        let Some(trip) = self.gate.unstored() else {
+        let Some(trip) = self.limiter.unstored_stop() else {
             self.own = None;
             let at = Instant::now();
             let found = self.stops.read().await?;
-            self.gate.read(found, at);
+            self.limiter.stop_read(found, at);
             return Ok(());
         };
         let (name, now) = (&self.name, self.clock.now());
@@ -90,7 +90,62 @@ impl StopWatch {
         });
         let stands = self.stops.place(own).await?;
         self.own = None;
-        self.gate.stands(stands);
+        self.limiter.stop_stored(stands);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::AccountId;
+    use jiff::Timestamp;
+    use shared::dispatch_stop::{ObservedAnswer, StopCause, StopInMemory, StopLimits};
+
+    use super::*;
+    use crate::calls::concurrency_limit::{CallHealth, ConcurrencyBounds};
+    use crate::calls::limiter::CallPurpose;
+    use crate::calls::settings::CallLimiterSettings;
+
+    const INTERVAL: Duration = Duration::from_secs(2);
+
+    fn limiter() -> CallLimiter {
+        let settings = CallLimiterSettings {
+            bounds: ConcurrencyBounds { least: 4, most: 4 },
+            per_second: None,
+            stop: StopLimits {
+                rejected_accounts: 20,
+                out_of_contract: 1,
+                share_percent: 50,
+                window: 200,
+            },
+            validity: 5 * INTERVAL,
+        };
+        CallLimiter::new(settings, Timestamp::UNIX_EPOCH)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_the_answers_call_for_is_stored_once_and_holds_until_it_is_removed() {
+        let (stops, limiter) = (Arc::new(StopInMemory::default()), limiter());
+        let clock = Clock::new(|| Timestamp::UNIX_EPOCH);
+        let port = Arc::clone(&stops) as Arc<dyn DispatchStops>;
+        let name = "me".to_owned();
+        let monitor = StopMonitor::new(port, limiter.clone(), clock, name, INTERVAL);
+        let shutdown = Shutdown::new(Duration::from_secs(25));
+        let running = tokio::spawn(monitor.run(Readiness::default(), shutdown.clone()));
+        let permit = limiter.acquire(CallPurpose::Submit).await.unwrap();
+        let account = AccountId::parse("ACC").unwrap();
+        let answer = ObservedAnswer::OutOfContract { account: &account, words: "400" };
+        let _ = permit.ended(CallHealth::Answered, Some(answer));
+        tokio::time::sleep(INTERVAL).await;
+        let stored = stops.read().await.unwrap().unwrap();
+        assert_eq!((stored.cause, stored.by.as_str()), (StopCause::OutOfContract, "me"));
+        tokio::time::sleep(10 * INTERVAL).await;
+        assert!(limiter.is_stopped(), "it holds");
+        stops.lift(stored.id).await.unwrap();
+        tokio::time::sleep(2 * INTERVAL).await;
+        assert!(!limiter.is_stopped(), "an operator has removed it");
+        assert_eq!(stops.read().await.unwrap(), None, "it was stored again");
+        shutdown.request();
+        running.await.unwrap();
     }
 }

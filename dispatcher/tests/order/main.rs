@@ -49,16 +49,19 @@ async fn a_settlement_that_could_not_be_recorded_keeps_its_message() {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_payment_is_failed_then_dead_lettered_and_then_its_message_goes() {
     let log = work(World::with(&[payment("A", 0)]).answering("A0", rejected())).await;
-    came_in_order(&log, &["submit A0", "fail A0", "letter A0 rejected", "mark A0", "delete A0"]);
+    came_in_order(
+        &log,
+        &["submit A0", "fail A0", "dead letter A0 rejected", "mark A0", "delete A0"],
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_that_could_not_be_failed_has_no_letter_and_keeps_its_message() {
+async fn a_payment_that_could_not_be_failed_has_no_dead_letter_and_keeps_its_message() {
     for call in [Call::Fail, Call::FailRefused] {
         let world = World::with(&[payment("A", 0)]).answering("A0", rejected());
         let log = work(world.failing(call)).await;
         came_in_order(&log, &["fail A0", "release A0"]);
-        never_came(&log, "letter");
+        never_came(&log, "dead letter");
         never_came(&log, "delete");
     }
 }
@@ -69,8 +72,8 @@ async fn whatever_could_not_be_dead_lettered_keeps_its_message() {
     let unreadable = World::with(&[payment("A", 0)]).with_body("A0", "n#nsense");
     let absent = World::with(&[payment("A", 0)]).claiming("A0", ChangeError::Missing);
     for world in [failed, unreadable, absent] {
-        let log = work(world.failing(Call::Letter)).await;
-        came_in_order(&log, &["no letter", "release A0"]);
+        let log = work(world.failing(Call::DeadLetter)).await;
+        came_in_order(&log, &["no dead letter", "release A0"]);
         never_came(&log, "delete");
     }
 }
@@ -78,7 +81,7 @@ async fn whatever_could_not_be_dead_lettered_keeps_its_message() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_no_payment_is_dead_lettered_and_then_goes() {
     let log = work(World::with(&[payment("A", 0)]).with_body("A0", "n#nsense")).await;
-    came_in_order(&log, &["letter raw malformed_message", "delete A0"]);
+    came_in_order(&log, &["dead letter raw malformed_message", "delete A0"]);
     never_came(&log, "claim");
     never_came(&log, "submit");
 }
@@ -168,7 +171,7 @@ async fn an_overdue_payment_is_not_submitted_while_the_archive_cannot_be_read_or
     never_came(&log, "submit");
     let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..overdue() };
     let log = work(World::with(&[overdue()]).archived(settled_in_archive(dearer))).await;
-    came_in_order(&log, &["fail A0", "letter A0 mismatch", "delete A0"]);
+    came_in_order(&log, &["fail A0", "dead letter A0 mismatch", "delete A0"]);
     never_came(&log, "submit");
 }
 
@@ -177,23 +180,23 @@ async fn a_message_whose_payment_the_table_lacks_goes_only_if_the_archive_has_it
     let absent = || World::with(&[payment("A", 0)]).claiming("A0", ChangeError::Missing);
     let log = work(absent().archived(settled_in_archive(payment("A", 0)))).await;
     came_in_order(&log, &["delete A0"]);
-    never_came(&log, "letter");
+    never_came(&log, "dead letter");
     let log = work(absent()).await;
-    came_in_order(&log, &["letter raw missing", "delete A0"]);
+    came_in_order(&log, &["dead letter raw missing", "delete A0"]);
     let dearer = Payment { amount: Amount::from_minor_units(9).unwrap(), ..payment("A", 0) };
     let log = work(absent().archived(settled_in_archive(dearer))).await;
-    came_in_order(&log, &["letter raw mismatch", "delete A0"]);
+    came_in_order(&log, &["dead letter raw mismatch", "delete A0"]);
     let log = work(absent().failing(Call::Archive)).await;
     came_in_order(&log, &["release A0"]);
-    never_came(&log, "letter");
+    never_came(&log, "dead letter");
     never_came(&log, "delete");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_whose_blob_is_missing_another_one_or_unread_is_not_submitted() {
     for (error, then) in [
-        (BlobError::Missing, "letter A0 missing"),
-        (BlobError::Differs, "letter A0 mismatch"),
+        (BlobError::Missing, "dead letter A0 missing"),
+        (BlobError::Differs, "dead letter A0 mismatch"),
         (BlobError::Unread, "release A0"),
     ] {
         let log = work(World::with(&[blob(payment("A", 0))]).with_blob(error)).await;

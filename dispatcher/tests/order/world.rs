@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatcher::{CallLimits, Deps, Dispatching};
+use dispatcher::{CallLimits, DispatcherDependencies, DispatcherLimits};
 use domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, KeyQuery,
     KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
@@ -44,7 +44,7 @@ pub(crate) enum Call {
     /// Refused by the database, for now, in a call that goes through.
     FailRefused,
     Confirm,
-    Letter,
+    DeadLetter,
     Archive,
 }
 
@@ -238,7 +238,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let queue = |name| Arc::new(Port { world: Arc::clone(&world), name }) as Arc<dyn QueueApi>;
     let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(20) };
     let (began, start) = (Instant::now(), "2026-11-23T01:00:00Z".parse::<Timestamp>().unwrap());
-    let deps = Deps {
+    let deps = DispatcherDependencies {
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
         archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
         zone: TimeZone::UTC,
@@ -250,7 +250,7 @@ pub(crate) async fn work(world: World) -> Vec<String> {
         name: "dispatcher".to_owned(),
         clock: Clock::new(move || start + began.elapsed()),
     };
-    let config = Dispatching {
+    let config = DispatcherLimits {
         calls: CallLimits { most: 20, least: 4, rate: world.rate },
         receivers: 1,
         attempts: AttemptLimits { attempts: 20, key_retention: world.retention },
@@ -280,8 +280,8 @@ impl Port {
         let down = || QueueCallError("down".to_owned());
         match self.name {
             CONFIRMATIONS if failing.contains(&Call::Confirm) => return Err(down()),
-            DEAD_LETTERS if failing.contains(&Call::Letter) => {
-                self.world.note("no letter".to_owned());
+            DEAD_LETTERS if failing.contains(&Call::DeadLetter) => {
+                self.world.note("no dead letter".to_owned());
                 return Err(down());
             }
             CONFIRMATIONS => {
@@ -289,10 +289,10 @@ impl Port {
                 self.world.note(format!("confirm {}", confirmation.payment.account));
             }
             _ => {
-                let letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
-                let whose = letter.payment.map(|payment| payment.beneficiary.to_string());
+                let dead_letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
+                let whose = dead_letter.payment.map(|payment| payment.beneficiary.to_string());
                 let whose = whose.unwrap_or_else(|| "raw".to_owned());
-                self.world.note(format!("letter {whose} {}", letter.failure.code));
+                self.world.note(format!("dead letter {whose} {}", dead_letter.failure.code));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dispatcher::Questions;
+use dispatcher::QueryLimiter;
 use domain::PaymentRef;
 use jiff::Timestamp;
 use shared::aws::Aws;
@@ -93,7 +93,7 @@ pub(crate) async fn replay(
     let replayer = Replayer {
         store: table,
         transactions: TransactionClient::new(&settings.transaction)?,
-        questions: Questions::new(settings.calls, clock.now()),
+        questions: QueryLimiter::new(settings.calls, clock.now()),
         payments: Producer::open(&aws, names.payments_queue()).await?,
         confirmations: Producer::open(&aws, names.confirmations_queue()).await?,
         limits: settings.limits,

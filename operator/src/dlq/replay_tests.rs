@@ -251,7 +251,7 @@ impl World {
         let replayer = Replayer {
             store: self.table.clone(),
             transactions: Nothing,
-            questions: Questions::new(calls, now()),
+            questions: QueryLimiter::new(calls, now()),
             payments: queue(&self.payments),
             confirmations: queue(&Arc::default()),
             limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dispatcher::Questions;
+use dispatcher::QueryLimiter;
 use domain::{
     AccountId, AttemptLimits, DueDate, KeyStatus, Payment, PaymentId, PaymentRef, RefusalCodes,
 };
@@ -47,7 +47,7 @@ pub(super) struct Replayer<S, T> {
     pub(super) store: S,
     pub(super) transactions: T,
     /// The call limiter of the questions.
-    pub(super) questions: Questions,
+    pub(super) questions: QueryLimiter,
     pub(super) payments: Producer,
     pub(super) confirmations: Producer,
     pub(super) limits: AttemptLimits,

@@ -153,7 +153,7 @@ impl Preflight<'_> {
                 "the transaction service does not answer",
             );
         };
-        let limits = self.settings.dispatcher.dispatching.calls;
+        let limits = self.settings.dispatcher.limits.calls;
         service::evaluate_concurrency(*latency, limits, self.options.dispatchers, &self.load)
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use confirmer::{Confirming, Sweeping};
-use dispatcher::{CallLimits, Dispatching};
+use confirmer::{ConfirmerLimits, SweepSettings};
+use dispatcher::{CallLimits, DispatcherLimits};
 use domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
     PaymentRef, Status, TraceKey,
@@ -303,7 +303,7 @@ impl World {
         });
         let (readiness, ending) = (Readiness::default(), shutdown.clone());
         if index < DISPATCHERS {
-            let deps = dispatcher::Deps {
+            let deps = dispatcher::DispatcherDependencies {
                 store: table,
                 archive: Arc::new(Empty),
                 zone: if self.bug == Bug::AheadOfTheBank { ahead() } else { TimeZone::UTC },
@@ -318,12 +318,12 @@ impl World {
             let run = dispatcher::run(dispatching(self.script.retention), deps, readiness, ending);
             tokio::spawn(async move { drop(run.await) });
         } else {
-            let deps = confirmer::Deps {
+            let deps = confirmer::ConfirmerDependencies {
                 due: Arc::clone(&table) as Arc<dyn DueTable>,
                 store: table,
                 archive: Arc::new(Empty),
                 confirmations: consumer,
-                findings: Producer::new(self.queue(CONFIRMATIONS, &life)),
+                reports: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 payments: Producer::new(self.queue(PAYMENTS, &life)),
                 waiting: self.queue(PAYMENTS, &life),
                 transactions,
@@ -409,11 +409,11 @@ pub(crate) enum Down {
     No,
 }
 
-fn confirming() -> Confirming {
+fn confirming() -> ConfirmerLimits {
     let (interval, limit) = (Duration::from_secs(300), Duration::from_secs(900));
-    Confirming {
+    ConfirmerLimits {
         receivers: 1,
-        sweeping: Sweeping { interval, limit, old_interval: interval * 12 },
+        sweep: SweepSettings { interval, limit, old_interval: interval * 12 },
         days: SweptDays { zone: TimeZone::UTC, before: 1 },
         stop: STOP,
     }
@@ -424,8 +424,8 @@ fn ahead() -> TimeZone {
     TimeZone::fixed(Offset::constant(24))
 }
 
-fn dispatching(key_retention: Duration) -> Dispatching {
-    Dispatching {
+fn dispatching(key_retention: Duration) -> DispatcherLimits {
+    DispatcherLimits {
         calls: CallLimits { most: 20, least: 4, rate: None },
         receivers: 2,
         attempts: AttemptLimits { attempts: 20, key_retention },

@@ -51,7 +51,7 @@ async fn however_many_payments_never_have_an_answer_the_others_have_theirs() {
     // All within the same day.
     let sweep = async || {
         let mut memory = world.memory.lock().await;
-        let _ = world.sweeper.sweep(Days::Back(1), &mut memory, &shutdown).await;
+        let _ = world.sweeper.sweep(SweepRange::Back(1), &mut memory, &shutdown).await;
     };
     let mut sweeps = 0;
     while world.payments.sent().len() < others {

@@ -176,7 +176,7 @@ fn replayer(stored: Vec<StoredPayment>, sent: &Arc<FakeQueue>) -> Replayer<Overt
     Replayer {
         store: Overtaken(stored),
         transactions: Answers::default(),
-        questions: Questions::new(CALLS, now()),
+        questions: QueryLimiter::new(CALLS, now()),
         payments: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         confirmations: Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>),
         limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },

@@ -17,13 +17,13 @@ use crate::events;
 
 /// Counts results that were written.
 #[derive(Debug, Clone)]
-pub(crate) struct Stopper {
+pub(crate) struct RefusalMonitor {
     refusals: Arc<Mutex<RefusalTracker>>,
     trips: mpsc::Sender<StopTrigger>,
 }
 
-impl Stopper {
-    /// A stopper that has counted nothing, and where [`store`] takes what it calls for.
+impl RefusalMonitor {
+    /// A trigger that has counted nothing, and where [`store`] takes what it calls for.
     pub(crate) fn new(limits: StopLimits) -> (Self, mpsc::Receiver<StopTrigger>) {
         let (trips, tripped) = mpsc::channel(1);
         (Self { refusals: Arc::new(Mutex::new(RefusalTracker::new(limits))), trips }, tripped)
@@ -108,9 +108,9 @@ mod tests {
     /// What is stored after these results.
     async fn stop_after(results: impl Iterator<Item = Confirmation>) -> Option<DispatchStop> {
         let stops = Arc::new(StopInMemory::default());
-        let (stopper, trips) = Stopper::new(LIMITS);
-        results.for_each(|result| stopper.note(&result));
-        drop(stopper);
+        let (trigger, trips) = RefusalMonitor::new(LIMITS);
+        results.for_each(|result| trigger.note(&result));
+        drop(trigger);
         let clock = Clock::new(|| Timestamp::UNIX_EPOCH);
         store(Arc::clone(&stops) as Arc<dyn DispatchStops>, trips, clock, "me".to_owned()).await;
         stops.read().await.unwrap()
