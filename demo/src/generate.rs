@@ -3,14 +3,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use shared::pacer::Pacer;
 use shared::payments::{InsertResult, PaymentsTable};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// Payments in one request.
 const BATCH: u32 = 25;
@@ -68,12 +67,12 @@ pub(super) async fn insert(
     make: impl Fn(u32) -> anyhow::Result<Payment> + Clone + Send + 'static,
     scheduled: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let started = Instant::now();
+    let pacer = Arc::new(rate.and_then(NonZeroU32::new).map(Pacer::new));
     let next = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let (table, scheduled) = (Arc::clone(&table), Arc::clone(&scheduled));
-        let (next, make) = (Arc::clone(&next), make.clone());
+        let (next, make, pacer) = (Arc::clone(&next), make.clone(), Arc::clone(&pacer));
         writers.spawn(async move {
             loop {
                 let from = next.fetch_add(u64::from(BATCH), Ordering::Relaxed);
@@ -81,9 +80,8 @@ pub(super) async fn insert(
                     return anyhow::Ok(());
                 };
                 let to = from.saturating_add(BATCH).min(count);
-                if let Some(rate) = rate.and_then(NonZeroU32::new) {
-                    let due = Duration::from_secs_f64(f64::from(from) / f64::from(rate.get()));
-                    tokio::time::sleep_until(started + due).await;
+                if let Some(pacer) = &*pacer {
+                    pacer.turn((to - from) as usize).await;
                 }
                 let batch = (from..to).map(&make).collect::<Result<Vec<_>, _>>()?;
                 let results = table.insert(&batch).await?;

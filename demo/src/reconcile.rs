@@ -2,27 +2,24 @@
 //! journal.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use domain::{PaymentId, Status};
-use local::transactions::Journal;
 use serde::Serialize;
 use shared::aws::Aws;
 use shared::config::{Names, Receiving};
 use shared::payments::{PaymentsTable, StoredPayment};
 use shared::queue::{Consumer, DeadLetter};
+use shared::reconciliation::{
+    DeadLetterEvidence, Difference, JournalEvidence, JournalSettlement, JournalSettlements,
+    differences,
+};
 
 use super::timing::Times;
-
-/// What the transaction service's journal says of one idempotency key.
-#[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) times: u32,
-    pub(super) amount: i64,
-    pub(super) transaction_id: String,
-}
 
 /// The result of the comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,11 +69,11 @@ impl Books {
 pub async fn reconcile(
     table: &PaymentsTable,
     journal: &Path,
-    letters: &HashMap<PaymentId, u32>,
+    dead_letters: &HashMap<PaymentId, u32>,
     scheduled: u64,
 ) -> anyhow::Result<(Books, Times)> {
-    let mut settled = read_journal(journal)?;
-    let mut books = Books { dead_letters: letters.len() as u64, ..Books::default() };
+    let mut settlements = read_journal(journal)?;
+    let mut books = Books { dead_letters: dead_letters.len() as u64, ..Books::default() };
     let mut times = Times::default();
     let mut seen = 0;
     let mut cursor = None;
@@ -84,8 +81,8 @@ pub async fn reconcile(
         let (page, next) = table.scan_page(cursor).await?;
         for stored in page {
             seen += 1;
-            let settled = settled.remove(&stored.payment.id.to_string());
-            books.enter(&stored, settled.as_ref(), letters);
+            let settlement = settlements.take(stored.payment.id);
+            books.enter(&stored, settlement.as_ref(), dead_letters);
             match stored.status {
                 Status::Processed => {
                     times.processed(stored.payment.created_at, stored.updated_at);
@@ -100,8 +97,10 @@ pub async fn reconcile(
         }
     }
     books.lost += scheduled.saturating_sub(seen);
-    books.unknown_settlements = settled.len() as u64;
-    books.settled_twice += settled.values().filter(|settled| settled.times > 1).count() as u64;
+    for (_, settlement) in settlements.remaining() {
+        books.unknown_settlements += 1;
+        books.settled_twice += u64::from(settlement.times > 1);
+    }
     Ok((books, times))
 }
 
@@ -109,50 +108,47 @@ impl Books {
     fn enter(
         &mut self,
         stored: &StoredPayment,
-        settled: Option<&Settled>,
-        letters: &HashMap<PaymentId, u32>,
+        settlement: Option<&JournalSettlement>,
+        dead_letters: &HashMap<PaymentId, u32>,
     ) {
         *self.by_status.entry(stored.status.to_string()).or_default() += 1;
-        if settled.is_some_and(|settled| settled.times > 1) {
-            self.settled_twice += 1;
-        }
-        match (stored.status, settled) {
-            (Status::Processed, Some(settled)) => {
-                let same = settled.amount == stored.payment.amount.minor_units()
-                    && stored.transaction_id.as_deref() == Some(&settled.transaction_id);
-                match (same, settled.times) {
-                    (true, 1) => self.settled_once += 1,
-                    (true, _) => {}
-                    (false, _) => self.amounts_differ += 1,
+        let found = differences(
+            stored,
+            JournalEvidence::of(settlement),
+            dead_letter_of(stored.payment.id, dead_letters),
+        );
+        self.settled_once += u64::from(stored.status == Status::Processed && found.is_empty());
+        for difference in found {
+            *match difference {
+                Difference::SettledMoreThanOnce => &mut self.settled_twice,
+                Difference::NotInJournal | Difference::SettlementDiffers => {
+                    &mut self.amounts_differ
                 }
-            }
-            (Status::Processed, None) => self.amounts_differ += 1,
-            (Status::Scheduled | Status::Pending, settled) => {
-                self.lost += 1;
-                self.settled_but_not_processed += u64::from(settled.is_some());
-            }
-            (Status::Failed | Status::Cancelled, settled) => {
-                self.settled_but_not_processed += u64::from(settled.is_some());
-                let letter = letters.contains_key(&stored.payment.id);
-                self.failed_without_letter += u64::from(stored.status == Status::Failed && !letter);
-            }
+                Difference::SettledButNotProcessed => &mut self.settled_but_not_processed,
+                Difference::NotEnded => &mut self.lost,
+                Difference::NoDeadLetter => &mut self.failed_without_letter,
+                Difference::NotInTable => &mut self.unknown_settlements,
+            } += 1;
         }
     }
 }
 
-pub(super) fn read_journal(journal: &Path) -> anyhow::Result<HashMap<String, Settled>> {
-    let mut settled: HashMap<String, Settled> = HashMap::new();
-    for entry in Journal::read(journal) {
-        let entry = entry.context("reading the transaction service's journal")?;
-        settled.entry(entry.idempotency_key).and_modify(|settled| settled.times += 1).or_insert(
-            Settled {
-                times: 1,
-                amount: entry.amount,
-                transaction_id: entry.transaction_id.to_string(),
-            },
-        );
+/// Whether a payment has a dead letter, when all were read.
+pub(super) fn dead_letter_of(
+    payment: PaymentId,
+    dead_letters: &HashMap<PaymentId, u32>,
+) -> DeadLetterEvidence {
+    if dead_letters.contains_key(&payment) {
+        DeadLetterEvidence::Present
+    } else {
+        DeadLetterEvidence::Missing
     }
-    Ok(settled)
+}
+
+pub(super) fn read_journal(journal: &Path) -> anyhow::Result<JournalSettlements> {
+    let context = || format!("reading the transaction service's journal {}", journal.display());
+    let file = File::open(journal).with_context(context)?;
+    JournalSettlements::read(BufReader::new(file)).with_context(context)
 }
 
 /// Empties the dead-letter queue and counts its letters by payment.
@@ -165,18 +161,19 @@ pub async fn read_dead_letters(
 ) -> anyhow::Result<HashMap<PaymentId, u32>> {
     let receiving = Receiving { visibility: Duration::from_secs(60), wait: Duration::from_secs(1) };
     let queue = Consumer::open(aws, names.dead_letter_queue(), receiving).await?;
-    let mut letters = HashMap::new();
+    let mut dead_letters = HashMap::new();
     loop {
         let deliveries = queue.receive().await?;
         if deliveries.is_empty() {
-            return Ok(letters);
+            return Ok(dead_letters);
         }
         for delivery in &deliveries {
-            let letter: DeadLetter = serde_json::from_str(&delivery.body).with_context(|| {
-                format!("a message in the dead-letter queue: {}", delivery.body)
-            })?;
-            if let Some(payment) = letter.payment {
-                *letters.entry(payment.id).or_default() += 1;
+            let dead_letter: DeadLetter =
+                serde_json::from_str(&delivery.body).with_context(|| {
+                    format!("a message in the dead-letter queue: {}", delivery.body)
+                })?;
+            if let Some(payment) = dead_letter.payment {
+                *dead_letters.entry(payment.id).or_default() += 1;
             }
         }
         queue.acknowledge(deliveries).await;

@@ -194,9 +194,9 @@ impl Demo {
         problems.extend(unruly);
         // Taken before the reconciliation reads the whole table.
         let own = self.metrics.samples();
-        let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
+        let dead_letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
         let journal = self.world.local.journal().to_owned();
-        let (books, times) = reconcile(table, &journal, &letters, total).await?;
+        let (books, times) = reconcile(table, &journal, &dead_letters, total).await?;
         self.world.local.stop().await?;
         Ok(Report {
             payments: total,

@@ -57,7 +57,8 @@ pub enum Command {
     /// List dead letters, and send their payments again.
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// Check that no two payments have one transaction id; changes nothing.
+    /// Compare a day's payments with archive, queues and journal, or all transaction ids; changes
+    /// nothing.
     Reconcile(ReconcileOptions),
     /// Check whether tonight's batch will pass; changes nothing.
     Preflight(PreflightOptions),
@@ -102,7 +103,9 @@ impl Command {
             Self::Dispatch(command) => command.start(),
             Self::Dlq(command) => command.start(),
             Self::Reconcile(options) => {
-                start(Installation::Any, async |run| reconcile(&run.common, &options).await)
+                let checked =
+                    if options.date.is_some() { Installation::Agrees } else { Installation::Any };
+                start(checked, async |run| reconcile(&run.common, &options).await)
             }
             Self::Preflight(options) => {
                 start_with(Installation::Any, PreflightSettings::read, async |run, settings| {

@@ -20,7 +20,6 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    #[allow(dead_code, reason = "used by the archive and the import next")]
     /// Progress towards the position `end`.
     pub(crate) fn new(end: u64) -> Self {
         Self::with(Some(end), "{bar:30} {percent:>3}% {msg}")

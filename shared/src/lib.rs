@@ -7,6 +7,7 @@
 //! | [`transaction`] | the client of the transaction service |
 //! | [`resources`] | which tables and queues there are |
 //! | [`setup`] | making them |
+//! | [`reconciliation`] | a payment against the journal and the dead letters |
 //! | [`config`] | settings |
 //! | [`dispatch_stop`] | the stored stop of dispatching, and what calls for one |
 //! | [`clock`] | the wall clock |
@@ -30,6 +31,7 @@ pub mod listener;
 pub mod pacer;
 pub mod payments;
 pub mod queue;
+pub mod reconciliation;
 pub mod resources;
 pub mod retry;
 pub mod service;

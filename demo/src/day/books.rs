@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use domain::{Payment, PaymentId, Status};
 use serde::Serialize;
 use shared::payments::StoredPayment;
+use shared::reconciliation::{JournalEvidence, JournalSettlements, differences};
 
 use super::plan::Fate;
-use crate::reconcile::Settled;
+use crate::reconcile::dead_letter_of;
 
 /// Most differences that are described; all are counted.
 const DESCRIBED: usize = 20;
@@ -43,7 +44,7 @@ pub struct DayBooks {
     pub inserted: u64,
     /// Settled once and in the archive, with the journal's amount and transaction id.
     pub archived: u64,
-    /// FAILED, with a letter in the dead-letter queue.
+    /// FAILED, with a dead letter.
     pub failed: u64,
     /// CANCELLED, and not settled.
     pub cancelled: u64,
@@ -97,8 +98,8 @@ impl Ledger {
         &mut self,
         place: Place,
         stored: &StoredPayment,
-        journal: &mut HashMap<String, Settled>,
-        letters: &HashMap<PaymentId, u32>,
+        journal: &mut JournalSettlements,
+        dead_letters: &HashMap<PaymentId, u32>,
     ) {
         let id = stored.payment.id;
         let Some(expected) = self.expected.get_mut(&id) else {
@@ -107,20 +108,19 @@ impl Ledger {
         if let Some(before) = expected.found.replace(place) {
             return self.books.differ(format!("{id} is in {before:?} and in {place:?}"));
         }
-        let settled = journal.remove(&id.to_string());
+        let settled = journal.take(id);
+        let dead_letter = dead_letter_of(id, dead_letters);
+        let agree =
+            differences(stored, JournalEvidence::of(settled.as_ref()), dead_letter).is_empty();
         let books = &mut self.books;
         let untouched = settled.is_none() && stored.attempts == 0;
         match (expected.fate, place, stored.status) {
             (Fate::Leaves, Place::Archive, Status::Processed)
-                if is_settled_once(settled.as_ref(), expected.amount, stored) =>
+                if agree && stored.payment.amount.minor_units() == expected.amount =>
             {
                 books.archived += 1;
             }
-            (Fate::Leaves, Place::Payments, Status::Failed)
-                if settled.is_none() && letters.contains_key(&id) =>
-            {
-                books.failed += 1;
-            }
+            (Fate::Leaves, Place::Payments, Status::Failed) if agree => books.failed += 1,
             (Fate::Waits, Place::Payments, Status::Scheduled) if untouched => books.waiting += 1,
             (Fate::Cancelled, Place::Payments, Status::Cancelled) if untouched => {
                 books.cancelled += 1;
@@ -133,26 +133,17 @@ impl Ledger {
     }
 
     /// The books, once both tables are read; `journal` is what was taken from nothing.
-    pub(super) fn close(mut self, journal: &HashMap<String, Settled>) -> DayBooks {
+    pub(super) fn close(mut self, journal: &JournalSettlements) -> DayBooks {
         for (id, expected) in &self.expected {
             if expected.found.is_none() {
                 self.books.differ(format!("{id} is in neither table"));
             }
         }
-        for key in journal.keys() {
+        for (key, _) in journal.remaining() {
             self.books.differ(format!("{key} was settled and is in neither table"));
         }
         self.books
     }
-}
-
-fn is_settled_once(settled: Option<&Settled>, amount: i64, stored: &StoredPayment) -> bool {
-    settled.is_some_and(|settled| {
-        settled.times == 1
-            && settled.amount == amount
-            && stored.payment.amount.minor_units() == amount
-            && stored.transaction_id.as_deref() == Some(&settled.transaction_id)
-    })
 }
 
 #[cfg(test)]

@@ -33,20 +33,26 @@ fn stored(payment: &Payment, status: Status, attempts: u32) -> StoredPayment {
     }
 }
 
-fn settled(times: u32, amount: i64) -> Settled {
-    Settled { times, amount, transaction_id: "T-1".to_owned() }
+/// Settlements of one payment: how many, and their amount.
+type Settlements = (usize, i64);
+
+fn journal_of(payment: &Payment, (times, amount): Settlements) -> JournalSettlements {
+    let id = payment.id;
+    let line = format!(
+        "{{\"idempotency_key\":\"{id}\",\"transaction_id\":\"T-1\",\"amount\":{amount}}}\n"
+    );
+    JournalSettlements::read(line.repeat(times).as_bytes()).unwrap()
 }
 
 /// The books of one payment with this fate, found so and settled so.
-fn books(fate: Fate, found: &[(Place, Status, u32)], journal: Option<Settled>) -> DayBooks {
+fn books(fate: Fate, found: &[(Place, Status, u32)], settlements: Option<Settlements>) -> DayBooks {
     let (payment, mut ledger) = (payment(), Ledger::default());
     ledger.expect(&payment, fate);
-    let mut journal: HashMap<_, _> =
-        journal.into_iter().map(|settled| (payment.id.to_string(), settled)).collect();
-    let letters = HashMap::from([(payment.id, 1)]);
+    let mut journal = journal_of(&payment, settlements.unwrap_or_default());
+    let dead_letters = HashMap::from([(payment.id, 1)]);
     for (place, status, attempts) in found {
         let stored = stored(&payment, *status, *attempts);
-        ledger.found(*place, &stored, &mut journal, &letters);
+        ledger.found(*place, &stored, &mut journal, &dead_letters);
     }
     ledger.close(&journal)
 }
@@ -54,7 +60,7 @@ fn books(fate: Fate, found: &[(Place, Status, u32)], journal: Option<Settled>) -
 #[test]
 fn each_fate_has_one_place() {
     use Place::{Archive, Payments};
-    let once = || Some(settled(1, 1250));
+    let once = || Some((1, 1250));
     for (fate, found, journal, balances) in [
         (Fate::Leaves, (Archive, Status::Processed, 1), once(), true),
         (Fate::Leaves, (Payments, Status::Failed, 1), None, true),
@@ -63,8 +69,8 @@ fn each_fate_has_one_place() {
         (Fate::Leaves, (Payments, Status::Processed, 1), once(), false),
         (Fate::Leaves, (Payments, Status::Failed, 1), once(), false),
         (Fate::Leaves, (Archive, Status::Processed, 1), None, false),
-        (Fate::Leaves, (Archive, Status::Processed, 1), Some(settled(2, 1250)), false),
-        (Fate::Leaves, (Archive, Status::Processed, 1), Some(settled(1, 1251)), false),
+        (Fate::Leaves, (Archive, Status::Processed, 1), Some((2, 1250)), false),
+        (Fate::Leaves, (Archive, Status::Processed, 1), Some((1, 1251)), false),
         (Fate::Waits, (Payments, Status::Scheduled, 1), None, false),
         (Fate::Waits, (Payments, Status::Pending, 1), None, false),
         (Fate::Cancelled, (Payments, Status::Cancelled, 0), once(), false),
@@ -79,16 +85,16 @@ fn each_fate_has_one_place() {
 fn a_payment_in_both_tables_or_in_none_is_a_difference() {
     use Place::{Archive, Payments};
     let both = [(Archive, Status::Processed, 1), (Payments, Status::Processed, 1)];
-    assert_eq!(books(Fate::Leaves, &both, Some(settled(1, 1250))).wrong, 1);
+    assert_eq!(books(Fate::Leaves, &both, Some((1, 1250))).wrong, 1);
     assert_eq!(books(Fate::Waits, &[], None).wrong, 1);
     // Not found, though it was settled.
-    assert_eq!(books(Fate::Leaves, &[], Some(settled(1, 1250))).wrong, 2);
+    assert_eq!(books(Fate::Leaves, &[], Some((1, 1250))).wrong, 2);
 }
 
 #[test]
 fn what_was_never_scheduled_is_a_difference() {
     let mut ledger = Ledger::default();
     let stranger = stored(&payment(), Status::Scheduled, 0);
-    ledger.found(Place::Payments, &stranger, &mut HashMap::new(), &HashMap::new());
-    assert!(!ledger.close(&HashMap::new()).balance());
+    ledger.found(Place::Payments, &stranger, &mut JournalSettlements::default(), &HashMap::new());
+    assert!(!ledger.close(&JournalSettlements::default()).balance());
 }

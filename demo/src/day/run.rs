@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::payments::archive::PaymentsAndArchive;
 use shared::payments::{Change, ChangeError, PaymentStore, PaymentsTable};
+use shared::reconciliation::JournalSettlements;
 use tokio::time::Instant;
 
 use super::books::{Ledger, Place};
@@ -23,7 +24,7 @@ use crate::live::Live;
 use crate::local_world::{Process, World};
 use crate::options::DemoOptions;
 use crate::progress::Progress;
-use crate::reconcile::{Settled, read_dead_letters, read_journal};
+use crate::reconcile::{read_dead_letters, read_journal};
 use crate::run::{DUE_SHARDS, LOOK, STALLED, until_ended};
 use crate::services::{Ended, start_services, stop_services};
 use shared::payments::archive::{Counters, DayPlan, archive_day};
@@ -53,8 +54,7 @@ pub(crate) struct Day {
 }
 
 type Scheduled = Vec<(Payment, Fate)>;
-type Entries = HashMap<String, Settled>;
-type Letters = HashMap<PaymentId, u32>;
+type DeadLetterCounts = HashMap<PaymentId, u32>;
 
 impl Day {
     pub(crate) fn new(world: World, options: DemoOptions, table: PaymentsTable) -> Self {
@@ -208,10 +208,10 @@ impl Day {
         let client = self.world.aws.dynamodb("archive");
         let tables = Arc::new(PaymentsAndArchive::new(&client, &self.world.names, DUE_SHARDS));
         let archive = self.archive(&tables, &mut problems).await?;
-        let letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
+        let dead_letters = read_dead_letters(&self.world.aws, &self.world.names).await?;
         let mut journal = read_journal(self.world.local.journal())?;
-        self.read_payments(&mut journal, &letters).await?;
-        self.read_archive(&tables, &mut journal, &letters).await?;
+        self.read_payments(&mut journal, &dead_letters).await?;
+        self.read_archive(&tables, &mut journal, &dead_letters).await?;
         let books = self.ledger.close(&journal);
         self.world.local.stop().await?;
         Ok(DayReport {
@@ -228,14 +228,14 @@ impl Day {
 
     async fn read_payments(
         &mut self,
-        journal: &mut Entries,
-        letters: &Letters,
+        journal: &mut JournalSettlements,
+        dead_letters: &DeadLetterCounts,
     ) -> anyhow::Result<()> {
         let mut cursor = None;
         loop {
             let (page, next) = self.table.scan_page(cursor).await?;
             for stored in &page {
-                self.ledger.found(Place::Payments, stored, journal, letters);
+                self.ledger.found(Place::Payments, stored, journal, dead_letters);
             }
             match next {
                 Some(next) => cursor = Some(next),
@@ -247,8 +247,8 @@ impl Day {
     async fn read_archive(
         &mut self,
         tables: &PaymentsAndArchive,
-        journal: &mut Entries,
-        letters: &Letters,
+        journal: &mut JournalSettlements,
+        dead_letters: &DeadLetterCounts,
     ) -> anyhow::Result<()> {
         for day in self.days() {
             for shard in tables.due_shards() {
@@ -259,7 +259,7 @@ impl Day {
                         page.entries.into_iter().map(|entry| entry.reference).collect();
                     for (reference, stored) in tables.archived(&wanted).await? {
                         let stored = stored.with_context(|| reference.to_string())?;
-                        self.ledger.found(Place::Archive, &stored, journal, letters);
+                        self.ledger.found(Place::Archive, &stored, journal, dead_letters);
                     }
                     match page.next {
                         Some(next) => cursor = Some(next),

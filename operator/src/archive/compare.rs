@@ -93,7 +93,7 @@ pub struct Total {
 
 /// The result for a day.
 #[derive(Debug, Clone, Default)]
-pub struct Books {
+pub struct DayComparison {
     /// Payments by place.
     pub places: BTreeMap<Place, u64>,
     /// Counts and sums by place, status and currency (of those that could be read).
@@ -102,7 +102,7 @@ pub struct Books {
     pub findings: Vec<Finding>,
 }
 
-impl Books {
+impl DayComparison {
     /// All payments of the day, each once.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -191,20 +191,35 @@ fn is_same(one: &StoredPayment, other: &StoredPayment) -> bool {
 pub async fn compare_day(
     tables: Arc<PaymentsAndArchive>,
     day: DueDate,
-) -> Result<Books, ArchiveError> {
-    let mut books = Books::default();
+) -> Result<DayComparison, ArchiveError> {
+    compare_day_with(tables, day, Arc::new(|_| {})).await
+}
+
+/// What is shown each payment of a day.
+pub(crate) type Visit = Arc<dyn Fn(&StoredPayment) + Send + Sync>;
+
+/// Compares both tables for a day, and hands each payment that can be read to `visit`, once.
+///
+/// # Errors
+/// The first call that fails.
+pub(crate) async fn compare_day_with(
+    tables: Arc<PaymentsAndArchive>,
+    day: DueDate,
+    visit: Visit,
+) -> Result<DayComparison, ArchiveError> {
+    let mut comparison = DayComparison::default();
     let mut open: VecDeque<u16> = tables.due_shards().collect();
     let mut comparing = JoinSet::new();
     loop {
         while comparing.len() < PARALLEL {
             let Some(shard) = open.pop_front() else { break };
-            let partition = Partition::new(Arc::clone(&tables), day, shard);
+            let partition = Partition::new(Arc::clone(&tables), day, shard, Arc::clone(&visit));
             comparing.spawn(partition.compare());
         }
         match comparing.join_next().await {
-            Some(Ok(part)) => books.add(part?),
+            Some(Ok(part)) => comparison.add(part?),
             Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
-            None => return Ok(books),
+            None => return Ok(comparison),
         }
     }
 }
@@ -235,10 +250,10 @@ impl Side {
         }
     }
 
-    fn keep(&mut self, page: DueEntryPage, books: &mut Books) {
+    fn keep(&mut self, page: DueEntryPage, comparison: &mut DayComparison) {
         for reason in page.unreadable {
-            *books.places.entry(Place::Unreadable).or_default() += 1;
-            books.find(reason, Place::Unreadable);
+            *comparison.places.entry(Place::Unreadable).or_default() += 1;
+            comparison.find(reason, Place::Unreadable);
         }
         self.read.extend(page.entries.into_iter().map(|entry| entry.reference));
         self.rest = page.next.map_or(Rest::Nothing, |cursor| Rest::After(Some(cursor)));
@@ -267,24 +282,25 @@ struct Partition {
     tables: Arc<PaymentsAndArchive>,
     day: DueDate,
     shard: u16,
-    books: Books,
+    visit: Visit,
+    comparison: DayComparison,
 }
 
 impl Partition {
-    fn new(tables: Arc<PaymentsAndArchive>, day: DueDate, shard: u16) -> Self {
-        Self { tables, day, shard, books: Books::default() }
+    fn new(tables: Arc<PaymentsAndArchive>, day: DueDate, shard: u16, visit: Visit) -> Self {
+        Self { tables, day, shard, visit, comparison: DayComparison::default() }
     }
 
-    async fn compare(mut self) -> Result<Books, ArchiveError> {
+    async fn compare(mut self) -> Result<DayComparison, ArchiveError> {
         let (mut payments, mut archive) = (Side::new(), Side::new());
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             if let Some(cursor) = payments.must_be_read() {
                 let page = self.tables.payment_entries(self.day, self.shard, cursor).await?;
-                payments.keep(page, &mut self.books);
+                payments.keep(page, &mut self.comparison);
             } else if let Some(cursor) = archive.must_be_read() {
                 let page = self.tables.archive_entries(self.day, self.shard, cursor).await?;
-                archive.keep(page, &mut self.books);
+                archive.keep(page, &mut self.comparison);
             } else if let Some(next) = take(&mut payments, &mut archive) {
                 batch.push(next);
                 if batch.len() == BATCH {
@@ -293,7 +309,7 @@ impl Partition {
                 }
             } else {
                 self.enter(&batch).await?;
-                return Ok(self.books);
+                return Ok(self.comparison);
             }
         }
     }
@@ -308,7 +324,11 @@ impl Partition {
         let archived = by_id(self.tables.archived(batch).await?);
         for reference in batch {
             let key = reference.to_string();
-            self.books.enter(reference, payments.get(&key), archived.get(&key));
+            let (payment, archived) = (payments.get(&key), archived.get(&key));
+            self.comparison.enter(reference, payment, archived);
+            if let Some(Ok(stored)) = archived.or(payment) {
+                (self.visit)(stored);
+            }
         }
         Ok(())
     }

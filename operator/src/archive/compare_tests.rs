@@ -56,7 +56,7 @@ fn a_payment_is_right_in_one_table_only_and_there_only_where_it_belongs() {
 fn books_with_anything_out_of_place_are_not_right() {
     let (open, processed) = (stored(Status::Failed), stored(Status::Processed));
     let reference = open.as_ref().unwrap().payment.reference();
-    let mut books = Books::default();
+    let mut books = DayComparison::default();
     books.enter(&reference, Some(&open), None);
     books.enter(&reference, None, Some(&processed));
     assert!(books.is_right());
@@ -64,7 +64,7 @@ fn books_with_anything_out_of_place_are_not_right() {
     let largest = Amount::MAX.unsigned_abs().into();
     let archived = books.totals[&(Place::Archived, "PROCESSED", "EUR")];
     assert_eq!(archived, Total { count: 1, sum: largest });
-    let mut whole = Books::default();
+    let mut whole = DayComparison::default();
     books.enter(&reference, Some(&processed), None);
     whole.add(books.clone());
     whole.add(books);

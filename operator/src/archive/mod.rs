@@ -18,5 +18,6 @@ mod units;
 mod verify;
 
 pub use command::ArchiveCommand;
-pub use compare::{Books, Finding, Place, compare_day};
+pub(crate) use compare::compare_day_with;
+pub use compare::{DayComparison, Finding, Place, compare_day};
 pub(crate) use units::units;

@@ -9,7 +9,7 @@ use shared::config::Common;
 use shared::payments::archive::PaymentsAndArchive;
 use shared::telemetry::Metrics;
 
-use super::compare::{Books, Place, compare_day};
+use super::compare::{DayComparison, Place, compare_day};
 use super::options::ArchiveVerifyOptions;
 use super::units::units;
 
@@ -22,26 +22,26 @@ pub(crate) async fn verify(
     let aws = Aws::from_environment().await;
     let client = aws.dynamodb("archive");
     let tables = Arc::new(PaymentsAndArchive::new(&client, &common.names, common.due_shards));
-    let books = compare_day(tables, options.date).await?;
-    let counted = options.expect_count.is_none_or(|expected| expected == books.count());
-    let right = books.is_right() && counted;
+    let comparison = compare_day(tables, options.date).await?;
+    let counted = options.expect_count.is_none_or(|expected| expected == comparison.count());
+    let right = comparison.is_right() && counted;
     if options.json {
-        println!("{}", as_json(&books, &options, right, units(&metrics)));
+        println!("{}", as_json(&comparison, &options, right, units(&metrics)));
     } else {
-        print(&books, &options, right);
+        print(&comparison, &options, right);
     }
     Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(books: &Books, options: &ArchiveVerifyOptions, right: bool) {
-    for ((place, status, currency), total) in &books.totals {
+fn print(comparison: &DayComparison, options: &ArchiveVerifyOptions, right: bool) {
+    for ((place, status, currency), total) in &comparison.totals {
         let (count, sum, words) = (total.count, total.sum, place.words());
         println!("{count:>10}  {sum:>20} {currency}  {status:<9}  {words}");
     }
-    for finding in &books.findings {
+    for finding in &comparison.findings {
         eprintln!("{}: {}", finding.reference, finding.place.words());
     }
-    let count = books.count();
+    let count = comparison.count();
     match options.expect_count {
         Some(expected) if expected == count => println!("{count} payments, as expected"),
         Some(expected) => println!("{count} payments, but {expected} were expected"),
@@ -50,14 +50,14 @@ fn print(books: &Books, options: &ArchiveVerifyOptions, right: bool) {
     if right {
         println!("Each payment of {} is in exactly one table.", options.date);
     } else {
-        println!("{} is not in order{}", options.date, remedy(books));
+        println!("{} is not in order{}", options.date, remedy(comparison));
     }
 }
 
 /// What can be done about it.
-fn remedy(books: &Books) -> &'static str {
+fn remedy(comparison: &DayComparison) -> &'static str {
     let any = |places: &[Place]| {
-        places.iter().any(|place| books.places.get(place).is_some_and(|count| *count > 0))
+        places.iter().any(|place| comparison.places.get(place).is_some_and(|count| *count > 0))
     };
     if any(&[Place::Differing, Place::NotSettled, Place::Unreadable, Place::Neither]) {
         ": a person must look at what is named above."
@@ -69,12 +69,12 @@ fn remedy(books: &Books) -> &'static str {
 }
 
 fn as_json(
-    books: &Books,
+    comparison: &DayComparison,
     options: &ArchiveVerifyOptions,
     right: bool,
     (_, read): (f64, f64),
 ) -> serde_json::Value {
-    let totals = books.totals.iter().map(|((place, status, currency), total)| {
+    let totals = comparison.totals.iter().map(|((place, status, currency), total)| {
         // As a text: JSON readers round numbers of this size.
         let sum = total.sum.to_string();
         json!({
@@ -83,8 +83,8 @@ fn as_json(
         })
     });
     json!({
-        "day": options.date, "right": right, "count": books.count(),
-        "expected": options.expect_count, "places": books.places,
-        "totals": totals.collect::<Vec<_>>(), "findings": books.findings, "read_units": read,
+        "day": options.date, "right": right, "count": comparison.count(),
+        "expected": options.expect_count, "places": comparison.places,
+        "totals": totals.collect::<Vec<_>>(), "findings": comparison.findings, "read_units": read,
     })
 }

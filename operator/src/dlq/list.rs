@@ -1,13 +1,14 @@
 //! `dueflow dlq list`: prints the dead letters. It changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::process::ExitCode;
 
+use domain::PaymentId;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::aws::Aws;
-use shared::config::Common;
+use shared::config::{Common, Names};
 
 use super::dead_letter::DeadLetterMessage;
 use super::options::DlqListOptions;
@@ -55,6 +56,33 @@ pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Re
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The payments of any day that have a dead letter.
+#[derive(Debug)]
+pub(crate) struct DeadLetterPayments {
+    /// Those of the dead letters that could be read.
+    pub(crate) payments: HashSet<PaymentId>,
+    /// About how many dead letters could not be read.
+    pub(crate) unread: u64,
+}
+
+/// Reads every dead letter that can be received, and gives them all back.
+pub(crate) async fn dead_letter_payments(
+    aws: &Aws,
+    names: &Names,
+) -> anyhow::Result<DeadLetterPayments> {
+    let reader = DeadLetterReader::open(aws, names).await?;
+    let mut payments = HashSet::new();
+    while let Some(window) = reader.next().await? {
+        let references = window.new.iter().filter_map(|(_, dead_letter)| dead_letter.reference());
+        payments.extend(references.map(|reference| reference.id));
+        reader.settle(Vec::new(), window.into_received()).await;
+    }
+    let unread = reader.finish(aws, names).await?;
+    let incomplete = unread.end != ReadEnd::Empty;
+    let count = unread.behind + unread.in_flight;
+    Ok(DeadLetterPayments { payments, unread: count.max(u64::from(incomplete)) })
 }
 
 fn is_selected(dead_letter: &DeadLetterMessage, options: &DlqListOptions) -> bool {

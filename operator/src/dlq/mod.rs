@@ -26,3 +26,4 @@ mod versions;
 mod work;
 
 pub use command::DlqCommand;
+pub(crate) use list::{DeadLetterPayments, dead_letter_payments};

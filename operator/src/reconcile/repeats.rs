@@ -14,7 +14,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::payments::archive::SettledPayment;
 
-use super::report::Report;
+use super::report::RepeatedIdsReport;
 
 /// Bits of the filter: 128 MiB.
 const FILTER_BITS: u64 = 1 << 30;
@@ -81,7 +81,7 @@ struct Owners {
 
 /// What the second reading counts.
 #[derive(Debug)]
-pub(super) struct Repeats {
+pub(super) struct RepeatedIds {
     owners: HashMap<Key, Owners>,
     named: usize,
     seen: u64,
@@ -96,7 +96,7 @@ pub(super) struct Reused {
     pub(super) payments: Vec<String>,
 }
 
-impl Repeats {
+impl RepeatedIds {
     /// Those that may come again; the filter's memory is given back.
     pub(super) fn of(candidates: Candidates) -> Self {
         let owners = candidates.kept.into_iter().map(|key| (key, Owners::default()));
@@ -128,7 +128,7 @@ impl Repeats {
     }
 
     /// The ids of more than one payment.
-    pub(super) fn finish(self) -> Report {
+    pub(super) fn finish(self) -> RepeatedIdsReport {
         let reused = self.owners.into_values().filter_map(|owners| {
             let count = owners.named.len() as u64 + owners.more;
             let payments = owners.named.into_iter().collect();
@@ -136,7 +136,7 @@ impl Repeats {
         });
         let mut reused: Vec<_> = reused.collect();
         reused.sort_by(|one, other| one.transaction_id.cmp(&other.transaction_id));
-        Report { seen: self.seen, reused }
+        RepeatedIdsReport { seen: self.seen, reused }
     }
 }
 
@@ -150,10 +150,10 @@ mod tests {
         SettledPayment { reference: Some(reference), transaction_id: transaction_id.to_owned() }
     }
 
-    fn report(settled: &[SettledPayment], bits: u64) -> Report {
+    fn report(settled: &[SettledPayment], bits: u64) -> RepeatedIdsReport {
         let mut candidates = Candidates::with(bits);
         settled.iter().for_each(|settled| candidates.note(&settled.transaction_id));
-        let mut repeats = Repeats::of(candidates);
+        let mut repeats = RepeatedIds::of(candidates);
         settled.iter().for_each(|settled| repeats.count(settled));
         repeats.finish()
     }

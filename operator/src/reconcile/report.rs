@@ -6,14 +6,14 @@ use super::repeats::Reused;
 
 /// What a reconciliation found.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct RepeatedIdsReport {
     /// Items with a transaction id in both tables.
     pub(super) seen: u64,
     /// Ids of more than one payment.
     pub(super) reused: Vec<Reused>,
 }
 
-impl Report {
+impl RepeatedIdsReport {
     /// Whether each transaction id is one payment's.
     pub(super) fn is_right(&self) -> bool {
         self.reused.is_empty()
