@@ -10,7 +10,7 @@ use crate::http::chain;
 use crate::installation::{Agreement, LOOK};
 use crate::shutdown::Shutdown;
 use crate::telemetry::admin::{self, Readiness};
-use crate::telemetry::{Metric, Metrics, start_logs};
+use crate::telemetry::{Metric, Metrics, process, start_logs};
 
 /// Exit status for bad usage or configuration (`EX_USAGE` of sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -116,7 +116,12 @@ impl Service {
                 shutdown.clone(),
             )
             .await?;
-            tracing::info!(version = env!("CARGO_PKG_VERSION"), "{} starts", self.name);
+            tracing::info!(
+                version = process::VERSION,
+                revision = process::REVISION,
+                "{} starts",
+                self.name
+            );
             let agreement = Agreement::new(&Aws::from_environment().await, &common);
             agreement.check().await?;
             let mut working = std::pin::pin!(work(common, own, readiness, shutdown.clone()));

@@ -99,7 +99,7 @@ const LEFT: Metric = Metric::counter(
 .by("reason", &["keys", "day", "created_ahead", "overwritten"]);
 const SHARDS: Metric =
     Metric::gauge("dueflow_stream_relay_leased_shards", "Shards whose lease this relay holds");
-const LAG: Metric = Metric::measured_gauge(
+const LAST_RECORD_AGE: Metric = Metric::measured_gauge(
     "dueflow_stream_relay_last_record_age_seconds",
     "Age of the newest record of the last page that held any, when it was read",
 );
@@ -127,13 +127,13 @@ pub const METRICS: &[Metric] = &[
     MARK_ERRORS,
     LEFT,
     SHARDS,
-    LAG,
+    LAST_RECORD_AGE,
 ];
 
-pub(crate) fn page_read(lag_seconds: Option<f64>) {
+pub(crate) fn page_read(record_age_seconds: Option<f64>) {
     PAGES.add(1);
-    if let Some(lag) = lag_seconds {
-        LAG.set(lag);
+    if let Some(age) = record_age_seconds {
+        LAST_RECORD_AGE.set(age);
     }
 }
 
