@@ -4,8 +4,8 @@ use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
 use shared::telemetry::Metric;
 
-use crate::forward::record::{Fault, Skipped};
-use crate::sweeps::Misfit;
+use crate::forward::record::{RecordFault, SkipReason};
+use crate::sweeps::SweepSkipReason;
 
 const RECORDS: Metric = Metric::counter(
     "dueflow_stream_relay_records_total",
@@ -141,11 +141,11 @@ pub(crate) fn forwarded(count: usize) {
     RECORDS.add_for("forwarded", count as u64);
 }
 
-pub(crate) fn skipped(why: Skipped) {
+pub(crate) fn skipped(why: SkipReason) {
     RECORDS.add_for(why.as_str(), 1);
 }
 
-pub(crate) fn unfit(sequence: &str, fault: &Fault) {
+pub(crate) fn unfit(sequence: &str, fault: &RecordFault) {
     let code = fault.failure.code;
     RECORDS.add_for(code.as_str(), 1);
     let attribute = fault.attribute;
@@ -179,7 +179,7 @@ pub(crate) fn removed(reference: &PaymentRef) {
     tracing::error!(item, "another program has deleted a payment of today or of a day ahead");
 }
 
-pub(crate) fn left(reference: &PaymentRef, day: DueDate, why: Misfit) {
+pub(crate) fn left(reference: &PaymentRef, day: DueDate, why: SweepSkipReason) {
     LEFT.add_for(why.as_str(), 1);
     // Without the account.
     let item = format!("{}-{}", reference.due, reference.id);
@@ -258,7 +258,7 @@ pub(crate) fn count_failed(error: &dyn std::error::Error) {
     tracing::warn!(%error, "the messages could not be counted: another look is taken in a minute");
 }
 
-pub(crate) fn uncarried(waiting: u64, queued: u64) {
+pub(crate) fn uncovered(waiting: u64, queued: u64) {
     tracing::warn!(waiting, queued, "payments that are due have no message: they are queued again");
 }
 

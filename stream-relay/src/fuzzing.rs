@@ -4,11 +4,11 @@ use aws_sdk_dynamodbstreams::types::Record;
 use domain::{DueDate, Failure, Payment, PaymentRef};
 use jiff::Timestamp;
 
-use crate::forward::record::{self, Seen, Standard, Verdict, as_json};
+use crate::forward::record::{self, ObservedStatus, RecordAction, RecordRules, record_json};
 
 /// What is done with a record.
 #[derive(Debug)]
-pub enum Judged {
+pub enum ClassifiedRecord {
     /// It is queued.
     Forward(Box<Payment>),
     /// Nothing.
@@ -16,7 +16,7 @@ pub enum Judged {
     /// An item is gone: counted.
     Removed(PaymentRef),
     /// It is dead-lettered.
-    Unfit {
+    DeadLetter {
         /// Why.
         failure: Failure,
         /// The record, whole.
@@ -29,16 +29,16 @@ pub enum Judged {
 /// Judges a record as of the bank's `today`, with 16 partitions of the index; `now` is when it
 /// was written, if it does not say so itself.
 #[must_use]
-pub fn judge(record: &Record, today: DueDate, now: Timestamp) -> Judged {
-    match record::judge(record, Standard { today, shards: 16, now }) {
-        Verdict::Forward(payment) => Judged::Forward(payment),
-        Verdict::Skip(_) => Judged::Skip,
-        Verdict::Removed(reference) => Judged::Removed(reference),
-        Verdict::Unfit(fault) => {
-            let untried = fault.mark.filter(|mark| mark.seen == Seen::Scheduled(0));
-            Judged::Unfit {
+pub fn classify(record: &Record, today: DueDate, now: Timestamp) -> ClassifiedRecord {
+    match record::classify(record, RecordRules { today, shards: 16, now }) {
+        RecordAction::Forward(payment) => ClassifiedRecord::Forward(payment),
+        RecordAction::Skip(_) => ClassifiedRecord::Skip,
+        RecordAction::Removed(reference) => ClassifiedRecord::Removed(reference),
+        RecordAction::DeadLetter(fault) => {
+            let untried = fault.mark.filter(|mark| mark.seen == ObservedStatus::Scheduled(0));
+            ClassifiedRecord::DeadLetter {
                 failure: fault.failure,
-                raw: as_json(record).to_string(),
+                raw: record_json(record).to_string(),
                 withheld: untried.map(|mark| mark.reference),
             }
         }

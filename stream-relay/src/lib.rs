@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use config::RelayConfig;
 pub use events::METRICS;
-pub use leases::relay_status::{SIGN_OF_LIFE, ShardLease, Survey};
+pub use leases::relay_status::{HEARTBEAT_INTERVAL, RelayStatus, ShardLease};
 pub use leases::table::{Checkpoint, LeaseError};
 pub use shards::source::{Page, Shard, ShardSource, StreamError};
 use shared::aws::Aws;
@@ -41,19 +41,19 @@ use shared::telemetry::admin::Readiness;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::forward::dead_letter::Burials;
+use crate::forward::dead_letter::DeadLetterWriter;
 use crate::forward::forwarder::Forwarder;
-use crate::forward::queues::{Outlet, Queues};
+use crate::forward::queues::{RelayQueues, SqsQueues};
 use crate::leases::dynamodb::DynamoDbLeases;
 use crate::leases::table::LeaseTable;
 use crate::relay::Relay;
 use crate::shards::dynamodb::TableStream;
 use crate::shards::reader::Reader;
-use crate::sweeps::Hand;
-use crate::sweeps::day_opening::Opener;
-use crate::sweeps::gap_recovery::Sweeper;
-use crate::sweeps::gap_request::Requests;
-use crate::sweeps::lost_message_scan::{Memory, Turns, Watch};
+use crate::sweeps::DueIndex;
+use crate::sweeps::day_opening::DayOpener;
+use crate::sweeps::gap_recovery::SweepRunner;
+use crate::sweeps::gap_request::GapRecoveryQueue;
+use crate::sweeps::lost_message_scan::{LostMessageScan, ScanSchedule, ScanState};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -74,7 +74,7 @@ pub enum RelayError {
     /// The sweeper or the opener panicked: gaps would stay open, and positions before them, or
     /// days would not be opened.
     #[error("a sweep failed")]
-    Sweeper(#[source] JoinError),
+    SweepRunner(#[source] JoinError),
     /// At the end.
     #[error(transparent)]
     Drain(#[from] DrainExceeded),
@@ -85,7 +85,7 @@ pub enum RelayError {
 pub struct Deps {
     source: Arc<dyn ShardSource>,
     leases: Arc<dyn LeaseTable>,
-    outlet: Arc<dyn Outlet>,
+    queues: Arc<dyn RelayQueues>,
     table: Arc<dyn DueTable>,
     store: Arc<dyn PaymentStore>,
     due_shards: u16,
@@ -110,7 +110,7 @@ impl Deps {
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
         let payments = names.payments_queue();
         let payments = Arc::new(SqsQueue::open(aws, payments, Duration::ZERO, "send").await?);
-        let outlet = Queues {
+        let queues = SqsQueues {
             payments: Producer::new(Arc::clone(&payments) as _),
             counted: payments,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
@@ -124,7 +124,7 @@ impl Deps {
                 names.leases_table(),
                 config.name.clone(),
             )),
-            outlet: Arc::new(outlet),
+            queues: Arc::new(queues),
             table: Arc::new(payments("sweep")),
             store: Arc::new(payments("withhold")),
             due_shards,
@@ -138,33 +138,38 @@ impl Deps {
         Self { source, ..self }
     }
 
-    fn into_parts(self, config: &RelayConfig, readiness: &Readiness) -> (Relay, Opener, Sweeper) {
-        let Self { source, leases, outlet, table, store, due_shards, clock } = self;
-        let burials = Burials::new(Arc::clone(&outlet), store, clock.clone());
+    fn into_parts(
+        self,
+        config: &RelayConfig,
+        readiness: &Readiness,
+    ) -> (Relay, DayOpener, SweepRunner) {
+        let Self { source, leases, queues, table, store, due_shards, clock } = self;
+        let dead_letters = DeadLetterWriter::new(Arc::clone(&queues), store, clock.clone());
         let forwarder = Forwarder {
-            outlet,
+            queues,
             clock: clock.clone(),
             zone: config.zone.clone(),
             due_shards,
             sends: config.sends,
             sending: readiness.watch("queueing payments"),
         };
-        let hand = Hand { table, forwarder: forwarder.clone(), burials: burials.clone() };
-        let (sweeps, requests) = Requests::open();
-        let (looks, duties) = watch::channel(Default::default());
+        let due_index =
+            DueIndex { table, forwarder: forwarder.clone(), dead_letters: dead_letters.clone() };
+        let (sweeps, requests) = GapRecoveryQueue::open();
+        let (sweep_lease_sender, sweep_leases) = watch::channel(Default::default());
         let (stream, name) = (source.name().to_owned(), config.name.clone());
         let checkpoint_interval = config.checkpoint_interval;
-        let opener = Opener {
-            hand: hand.clone(),
+        let opener = DayOpener {
+            due_index: due_index.clone(),
             leases: Arc::clone(&leases),
             stream: stream.clone(),
             name: name.clone(),
             window: config.sweep_days,
             delay: config.opening_delay,
             checkpoint_interval,
-            duties: duties.clone(),
+            sweep_leases: sweep_leases.clone(),
         };
-        let watch = Watch {
+        let watch = LostMessageScan {
             leases: Arc::clone(&leases),
             stream,
             name: name.clone(),
@@ -172,18 +177,25 @@ impl Deps {
             zone: config.zone.clone(),
             interval: config.watch_interval,
             checkpoint_interval,
-            duties,
-            turns: Turns::default(),
+            sweep_leases,
+            schedule: ScanSchedule::default(),
             window: config.sweep_days,
             old_interval: config.old_interval,
-            memory: Memory::default(),
+            state: ScanState::default(),
         };
-        let sweeper = Sweeper { hand, window: config.sweep_days, requests, watch };
+        let sweeper = SweepRunner { due_index, window: config.sweep_days, requests, watch };
         let reading = readiness.watch("reading the stream");
-        let reader =
-            Reader { source, leases, forwarder, burials, sweeps, checkpoint_interval, reading };
-        let sharing = readiness.watch("reading the table of leases");
-        (Relay::new(reader, name, looks, sharing), opener, sweeper)
+        let reader = Reader {
+            source,
+            leases,
+            forwarder,
+            dead_letters,
+            sweeps,
+            checkpoint_interval,
+            reading,
+        };
+        let lease_calls = readiness.watch("reading the table of leases");
+        (Relay::new(reader, name, sweep_lease_sender, lease_calls), opener, sweeper)
     }
 }
 
@@ -192,7 +204,7 @@ impl Deps {
 ///
 /// # Errors
 /// [`RelayError::Drain`] when that took longer than the drain deadline;
-/// [`RelayError::Sweeper`] after the same end in order.
+/// [`RelayError::SweepRunner`] after the same end in order.
 pub async fn run(
     deps: Deps,
     config: &RelayConfig,
@@ -221,7 +233,7 @@ async fn sweep(sweeping: &mut JoinSet<()>, shutdown: &Shutdown) -> Result<(), Re
             if swept.is_err() {
                 shutdown.request();
             }
-            swept.map_err(RelayError::Sweeper)?;
+            swept.map_err(RelayError::SweepRunner)?;
         }
         Ok(())
     });

@@ -11,19 +11,19 @@ use tokio::time::Instant;
 
 use crate::RelayError;
 use crate::events;
-use crate::leases::assignment::{Holding, step};
+use crate::leases::assignment::{ShardAssignment, next_change};
 use crate::leases::keys::lease_key;
-use crate::leases::liveness::Sightings;
-use crate::leases::table::{Checkpoint, EXPIRY, Entries, Lease, LeaseError, RENEWAL};
-use crate::shards::discovery::Listing;
+use crate::leases::liveness::CounterLiveness;
+use crate::leases::table::{Checkpoint, EXPIRY, Lease, LeaseEntries, LeaseError, RENEWAL};
+use crate::shards::discovery::ShardList;
 use crate::shards::parents::readable;
-use crate::shards::reader::{End, Reader};
+use crate::shards::reader::{Reader, ShardReadEnd};
 use crate::shards::source::Shard;
-use crate::sweeps::Duties;
+use crate::sweeps::SweepLeases;
 
 /// How often the table of leases is looked at. Of a killed relay the last write is seen
 /// within one look, and that it has stood still for [`EXPIRY`] within another.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(1);
 /// How long a shard must be missing from the stream's list, or a relay silent, before its
 /// item in the table is given up for good.
 const GONE: Duration = Duration::from_secs(60);
@@ -37,29 +37,29 @@ const ASIDE: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Relay {
     reader: Reader,
     name: String,
-    readers: JoinSet<End>,
-    reading: HashMap<Id, Reading>,
-    listing: Listing,
+    readers: JoinSet<ShardReadEnd>,
+    reading: HashMap<Id, ReaderTask>,
+    shard_list: ShardList,
     /// For those who open days and watch.
-    looks: watch::Sender<Duties>,
+    sweep_lease_sender: watch::Sender<SweepLeases>,
     aside_since: Option<Instant>,
     appeared_at: Option<Instant>,
-    counters: Sightings,
-    unlisted: Sightings,
+    counters: CounterLiveness,
+    missing_from_list: CounterLiveness,
     /// Whether the table of leases can be read.
-    sharing: Calls,
+    lease_calls: Calls,
 }
 
 /// A shard that this relay reads, or stops to read.
 #[derive(Debug)]
-struct Reading {
+struct ReaderTask {
     shard: String,
-    work: Work,
+    work: ReaderJob,
     stop: Shutdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
+enum ReaderJob {
     Read,
     WriteOff,
 }
@@ -68,21 +68,21 @@ impl Relay {
     pub(crate) fn new(
         reader: Reader,
         name: String,
-        looks: watch::Sender<Duties>,
-        sharing: Calls,
+        sweep_lease_sender: watch::Sender<SweepLeases>,
+        lease_calls: Calls,
     ) -> Self {
         Self {
             reader,
             name,
             readers: JoinSet::new(),
             reading: HashMap::new(),
-            listing: Listing::default(),
-            looks,
+            shard_list: ShardList::default(),
+            sweep_lease_sender,
             aside_since: None,
             appeared_at: None,
-            counters: Sightings::default(),
-            unlisted: Sightings::default(),
-            sharing,
+            counters: CounterLiveness::default(),
+            missing_from_list: CounterLiveness::default(),
+            lease_calls,
         }
     }
 
@@ -93,27 +93,27 @@ impl Relay {
         shutdown: &Shutdown,
     ) -> Result<(), RelayError> {
         while !shutdown.is_requested() {
-            let listing = self.listing.refresh(&*self.reader.source, &self.reader.reading);
-            if let Some(listed) = shutdown.unless_requested(listing).await {
+            let shard_list = self.shard_list.refresh(&*self.reader.source, &self.reader.reading);
+            if let Some(listed) = shutdown.unless_requested(shard_list).await {
                 listed?;
             }
             // Not abandoned halfway: it might arrive after the farewell below.
-            self.appear(shutdown).await;
-            if self.share(shutdown).await && self.listing.is_known() {
+            self.write_heartbeat(shutdown).await;
+            if self.share(shutdown).await && self.shard_list.is_known() {
                 readiness.ready();
             }
             events::shards(self.readers.len());
             tokio::select! {
                 () = shutdown.requested() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL) => {}
                 Some(ended) = self.readers.join_next_with_id() => {
                     let mut end = self.ended(ended);
                     // Many end at once when the stream moves on to new shards.
                     while let Some(ended) = self.readers.try_join_next_with_id() {
                         end = self.ended(ended);
                     }
-                    if end != End::Finished {
-                        shutdown.pause(LOOK).await;
+                    if end != ShardReadEnd::Finished {
+                        shutdown.pause(POLL).await;
                     }
                 }
             }
@@ -130,40 +130,40 @@ impl Relay {
         Ok(())
     }
 
-    fn ended(&mut self, ended: Result<(Id, End), JoinError>) -> End {
+    fn ended(&mut self, ended: Result<(Id, ShardReadEnd), JoinError>) -> ShardReadEnd {
         let (id, end) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 // Whatever it was, the next reader goes on from the last position.
                 tracing::error!(%error, "a shard's reader failed");
-                (error.id(), End::Stopped)
+                (error.id(), ShardReadEnd::ShutdownRequested)
             }
         };
         let shard = self.reading.remove(&id).map(|reading| reading.shard);
         tracing::info!(shard, ?end, "a shard's reader ended");
         match end {
             // Its children may not be known yet.
-            End::Finished => self.listing.outdated(),
-            End::Unanswered => self.aside_since = Some(Instant::now()),
-            End::Stopped => {}
+            ShardReadEnd::Finished => self.shard_list.outdated(),
+            ShardReadEnd::StreamUnavailable => self.aside_since = Some(Instant::now()),
+            ShardReadEnd::ShutdownRequested => {}
         }
         end
     }
 
-    fn stands_aside(&self) -> bool {
+    fn is_standing_aside(&self) -> bool {
         self.aside_since.is_some_and(|since| since.elapsed() < ASIDE)
     }
 
     /// Gives a sign of life, but only while the stream answers: a relay that cannot read would
     /// have a share, and nobody would read it.
-    async fn appear(&mut self, shutdown: &Shutdown) {
-        if !self.listing.is_answered() || self.stands_aside() || shutdown.is_requested() {
+    async fn write_heartbeat(&mut self, shutdown: &Shutdown) {
+        if !self.shard_list.is_answered() || self.is_standing_aside() || shutdown.is_requested() {
             return;
         }
         if self.appeared_at.is_some_and(|at| at.elapsed() < RENEWAL) {
             return;
         }
-        match self.reader.leases.appear(self.reader.source.name()).await {
+        match self.reader.leases.write_heartbeat(self.reader.source.name()).await {
             Ok(()) => self.appeared_at = Some(Instant::now()),
             Err(error) => events::lease_failed(&self.name, &error),
         }
@@ -176,11 +176,11 @@ impl Relay {
         let entries = match shutdown.unless_requested(all).await {
             None => return false,
             Some(Ok(entries)) => {
-                self.sharing.answered();
+                self.lease_calls.answered();
                 entries
             }
             Some(Err(error)) => {
-                self.sharing.failed(&error);
+                self.lease_calls.failed(&error);
                 events::lease_failed("all", &error);
                 return false;
             }
@@ -208,22 +208,27 @@ impl Relay {
         true
     }
 
-    fn observe(&mut self, entries: &Entries, now: Instant) {
+    fn observe(&mut self, entries: &LeaseEntries, now: Instant) {
         let leases = entries.leases.iter().map(|lease| (lease.key.as_str(), lease.counter));
         let relays = entries.relays.iter().map(|relay| (relay.key.as_str(), relay.counter));
-        let duties = entries.duties.iter().map(|duty| (duty.key.as_str(), duty.counter));
-        self.counters.observe(leases.chain(relays).chain(duties), now);
-        let listed = self.listing.fresh_keys(self.reader.source.name(), now);
+        let sweep_leases = entries
+            .sweep_leases
+            .iter()
+            .map(|sweep_lease| (sweep_lease.key.as_str(), sweep_lease.counter));
+        self.counters.observe(leases.chain(relays).chain(sweep_leases), now);
+        let listed = self.shard_list.fresh_keys(self.reader.source.name(), now);
         let keys = entries.leases.iter().map(|lease| lease.key.as_str());
         let missing = keys.filter(|key| listed.as_ref().is_some_and(|all| !all.contains(*key)));
-        self.unlisted.observe(missing.map(|key| (key, 0)), now);
+        self.missing_from_list.observe(missing.map(|key| (key, 0)), now);
     }
 
     /// Lets those who open days and watch know who does.
-    fn tell(&self, entries: &Entries, now: Instant) {
-        let still = |duty: &Lease| (duty.clone(), self.counters.still_for(&duty.key, now));
-        let seen = entries.duties.iter().map(still).collect();
-        self.looks.send_replace(Duties { asked_at: Some(now), seen });
+    fn tell(&self, entries: &LeaseEntries, now: Instant) {
+        let still = |sweep_lease: &Lease| {
+            (sweep_lease.clone(), self.counters.still_for(&sweep_lease.key, now))
+        };
+        let seen = entries.sweep_leases.iter().map(still).collect();
+        self.sweep_lease_sender.send_replace(SweepLeases { asked_at: Some(now), seen });
     }
 
     /// The relay that holds a lease and lives.
@@ -232,19 +237,29 @@ impl Relay {
         lease.owner.as_deref().filter(|_| lives)
     }
 
-    fn plan(&self, entries: &Entries, leases: &HashMap<&str, &Lease>, now: Instant) -> Plan {
+    fn plan(
+        &self,
+        entries: &LeaseEntries,
+        leases: &HashMap<&str, &Lease>,
+        now: Instant,
+    ) -> LeasePlan {
         let stream = self.reader.source.name();
         let lease_of = |shard: &str| leases.get(lease_key(stream, shard).as_str()).copied();
         let finished = |shard: &&Shard| {
             lease_of(&shard.id)
                 .is_some_and(|lease| lease.position.checkpoint == Checkpoint::ShardEnd)
         };
-        let finished =
-            self.listing.shards().iter().filter(finished).map(|shard| shard.id.as_str()).collect();
+        let finished = self
+            .shard_list
+            .shards()
+            .iter()
+            .filter(finished)
+            .map(|shard| shard.id.as_str())
+            .collect();
         let mine: HashSet<&str> = self.reading.values().map(|r| r.shard.as_str()).collect();
         let mut take = Vec::new();
         let mut holdings = Vec::new();
-        for shard in readable(self.listing.shards(), &finished) {
+        for shard in readable(self.shard_list.shards(), &finished) {
             let holder = lease_of(&shard.id).and_then(|lease| self.holder(lease, now));
             let reads = mine.contains(shard.id.as_str());
             if holder == Some(self.name.as_str()) && !reads {
@@ -253,31 +268,31 @@ impl Relay {
             }
             // What this relay reads is its own until its reader has ended, whatever the table says.
             let holder = if reads { Some(self.name.as_str()) } else { holder };
-            holdings.push(Holding { shard: &shard.id, holder });
+            holdings.push(ShardAssignment { shard: &shard.id, holder });
         }
         // To a relay that has just started every sign looks fresh. One that does not move soon is
         // a dead relay's, and no share is left for it.
         let lives = |key: &str| {
-            let patience = if self.counters.has_moved(key) { EXPIRY } else { RENEWAL + LOOK };
+            let patience = if self.counters.has_moved(key) { EXPIRY } else { RENEWAL + POLL };
             self.counters.still_for(key, now) < patience
         };
         let relays = entries.relays.iter().filter(|relay| lives(&relay.key));
         let relays: BTreeSet<&str> = relays.map(|relay| relay.relay.as_str()).collect();
-        let step = step(&holdings, &relays, &self.name);
-        let leaves_it = self.stands_aside() && relays.iter().any(|&relay| relay != self.name);
+        let next_change = next_change(&holdings, &relays, &self.name);
+        let leaves_it = self.is_standing_aside() && relays.iter().any(|&relay| relay != self.name);
         if leaves_it {
             take.clear();
         }
-        take.extend(step.take.into_iter().filter(|_| !leaves_it).map(str::to_owned));
+        take.extend(next_change.take.into_iter().filter(|_| !leaves_it).map(str::to_owned));
         let giving = self.reading.values().any(|reading| reading.stop.is_requested());
-        Plan { take, give: step.give.filter(|_| !giving).map(str::to_owned) }
+        LeasePlan { take, give: next_change.give.filter(|_| !giving).map(str::to_owned) }
     }
 
     /// Takes a lease and reads the shard.
     async fn take(&mut self, shard: String, key: &str, seen: Option<&Lease>, shutdown: &Shutdown) {
         let lease = match self.reader.leases.take(key, seen).await {
             Ok(lease) => lease,
-            Err(LeaseError::Lost { owner }) => {
+            Err(LeaseError::TakenByAnother { owner }) => {
                 tracing::info!(shard, owner, "another relay was faster");
                 return;
             }
@@ -286,11 +301,11 @@ impl Relay {
         let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
         let reading = stop.clone();
         let task = self.readers.spawn(async move { reader.read(&id, lease, &reading).await });
-        self.reading.insert(task.id(), Reading { shard, work: Work::Read, stop });
+        self.reading.insert(task.id(), ReaderTask { shard, work: ReaderJob::Read, stop });
     }
 
     /// Ends what belongs to shards that the stream has dropped and to relays that are gone.
-    async fn tidy_up(&mut self, entries: &Entries, now: Instant, shutdown: &Shutdown) {
+    async fn tidy_up(&mut self, entries: &LeaseEntries, now: Instant, shutdown: &Shutdown) {
         for relay in &entries.relays {
             if self.counters.still_for(&relay.key, now) >= GONE {
                 self.forget(&relay.key, relay.counter).await;
@@ -299,12 +314,12 @@ impl Relay {
         let stream = self.reader.source.name().to_owned();
         for lease in &entries.leases {
             let shard = lease.key.strip_prefix(&format!("{stream}/")).unwrap_or_default();
-            let gone = self.unlisted.still_for(&lease.key, now) >= GONE;
+            let gone = self.missing_from_list.still_for(&lease.key, now) >= GONE;
             if !gone {
                 continue;
             }
             if let Some(reading) = self.reading.values().find(|reading| reading.shard == shard) {
-                if reading.work == Work::Read {
+                if reading.work == ReaderJob::Read {
                     // There is nothing more to read. A later look writes the shard off.
                     reading.stop.request();
                 }
@@ -329,19 +344,19 @@ impl Relay {
     async fn write_off(&mut self, shard: String, lease: &Lease, shutdown: &Shutdown) {
         let lease = match self.reader.leases.take(&lease.key, Some(lease)).await {
             Ok(lease) => lease,
-            Err(LeaseError::Lost { .. }) => return,
+            Err(LeaseError::TakenByAnother { .. }) => return,
             Err(error) => return events::lease_failed(&lease.key, &error),
         };
         let (reader, id, stop) = (self.reader.clone(), shard.clone(), shutdown.child());
         let reading = stop.clone();
         let task = self.readers.spawn(async move { reader.write_off(&id, lease, &reading).await });
-        self.reading.insert(task.id(), Reading { shard, work: Work::WriteOff, stop });
+        self.reading.insert(task.id(), ReaderTask { shard, work: ReaderJob::WriteOff, stop });
     }
 }
 
 /// What to do after a look at the table.
 #[derive(Debug)]
-struct Plan {
+struct LeasePlan {
     take: Vec<String>,
     give: Option<String>,
 }

@@ -19,17 +19,17 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::events;
-use crate::forward::forwarder::Stopped;
-use crate::forward::queues::Outlet;
-use crate::forward::record::{Mark, Seen};
+use crate::forward::forwarder::ShutdownRequested;
+use crate::forward::queues::RelayQueues;
+use crate::forward::record::{ItemToFail, ObservedStatus};
 
 /// Most burials under way in one relay. A record has at most 400 KB, so this bounds what
 /// they keep in memory; when it is reached, shards with more of them wait.
-const OPEN_BURIALS: usize = 64;
+const MAX_DEAD_LETTERS_IN_PROGRESS: usize = 64;
 
 /// A record or item that is not queued, and why.
 #[derive(Debug)]
-pub(crate) struct Unfit {
+pub(crate) struct UnfitItem {
     /// Tells it from all others.
     pub(crate) source: String,
     /// Itself, whole.
@@ -39,51 +39,60 @@ pub(crate) struct Unfit {
     /// The payment, if it reads as one.
     pub(crate) payment: Option<Payment>,
     /// The item that is to become FAILED.
-    pub(crate) mark: Option<Mark>,
+    pub(crate) mark: Option<ItemToFail>,
 }
 
 /// Work that goes on beside the reading of a shard. Each yields the page it belongs to, or
 /// nothing when shutdown came first.
-pub(crate) type Open = JoinSet<Option<u64>>;
+pub(crate) type PageTasks = JoinSet<Option<u64>>;
 
 /// Buries for one relay.
 #[derive(Debug, Clone)]
-pub(crate) struct Burials {
-    outlet: Arc<dyn Outlet>,
+pub(crate) struct DeadLetterWriter {
+    queues: Arc<dyn RelayQueues>,
     store: Arc<dyn PaymentStore>,
     clock: Clock,
     places: Arc<Semaphore>,
 }
 
-impl Burials {
-    pub(crate) fn new(outlet: Arc<dyn Outlet>, store: Arc<dyn PaymentStore>, clock: Clock) -> Self {
-        Self { outlet, store, clock, places: Arc::new(Semaphore::new(OPEN_BURIALS)) }
+impl DeadLetterWriter {
+    pub(crate) fn new(
+        queues: Arc<dyn RelayQueues>,
+        store: Arc<dyn PaymentStore>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            queues,
+            store,
+            clock,
+            places: Arc::new(Semaphore::new(MAX_DEAD_LETTERS_IN_PROGRESS)),
+        }
     }
 
     /// Starts to bury `unfit`, found in `page`, and returns at once while there is a place. It is
     /// repeated until the table and the queue have it; after shutdown it is tried once more.
     pub(crate) async fn start(
         &self,
-        unfit: Unfit,
+        unfit: UnfitItem,
         page: u64,
-        open: &mut Open,
+        open: &mut PageTasks,
         shutdown: &Shutdown,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ShutdownRequested> {
         let place = shutdown.unless_requested(Arc::clone(&self.places).acquire_owned()).await;
-        let Some(Ok(place)) = place else { return Err(Stopped) };
-        let (burials, shutdown) = (self.clone(), shutdown.clone());
+        let Some(Ok(place)) = place else { return Err(ShutdownRequested) };
+        let (dead_letters, shutdown) = (self.clone(), shutdown.clone());
         open.spawn(async move {
             let _place = place;
-            burials.bury(unfit, &shutdown).await.then_some(page)
+            dead_letters.write_dead_letter(unfit, &shutdown).await.then_some(page)
         });
         Ok(())
     }
 
-    async fn bury(&self, unfit: Unfit, shutdown: &Shutdown) -> bool {
+    async fn write_dead_letter(&self, unfit: UnfitItem, shutdown: &Shutdown) -> bool {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
             let last = shutdown.is_requested();
-            if self.try_to_bury(&unfit).await {
+            if self.try_to_dead_letter(&unfit).await {
                 return true;
             }
             if last {
@@ -94,17 +103,17 @@ impl Burials {
     }
 
     /// Marks the item, then writes the dead letter; false when one of them failed.
-    async fn try_to_bury(&self, unfit: &Unfit) -> bool {
+    async fn try_to_dead_letter(&self, unfit: &UnfitItem) -> bool {
         let failure = match &unfit.mark {
             None => unfit.failure.clone(),
             Some(mark) => match self.fail(mark, &unfit.failure).await {
                 Ok(Some(failure)) => failure,
                 Ok(None) => return true,
-                Err(Unanswered) => return false,
+                Err(TableUnavailable) => return false,
             },
         };
-        let Unfit { source, raw, payment, .. } = unfit;
-        match self.outlet.bury(source, payment.as_ref(), raw.clone(), failure).await {
+        let UnfitItem { source, raw, payment, .. } = unfit;
+        match self.queues.write_dead_letter(source, payment.as_ref(), raw.clone(), failure).await {
             Ok(()) => match &unfit.mark {
                 Some(mark) => self.note(mark).await.is_ok(),
                 None => true,
@@ -117,14 +126,17 @@ impl Burials {
     }
 
     /// Notes on a FAILED item that it has its dead letter.
-    async fn note(&self, Mark { reference, seen }: &Mark) -> Result<(), Unanswered> {
-        let (Seen::Scheduled(attempts) | Seen::Pending(attempts)) = seen;
+    async fn note(
+        &self,
+        ItemToFail { reference, seen }: &ItemToFail,
+    ) -> Result<(), TableUnavailable> {
+        let (ObservedStatus::Scheduled(attempts) | ObservedStatus::Pending(attempts)) = seen;
         let count = self.stored(reference).await?.map_or(0, |stored| stored.dead_letters.count);
         let change = Change::DeadLettered(reference, *attempts, count.saturating_add(1));
         match self.apply(change).await? {
             Err(error @ ChangeError::Database { .. }) => {
                 events::mark_failed(&error);
-                Err(Unanswered)
+                Err(TableUnavailable)
             }
             // It has moved on, or is gone.
             Ok(_) | Err(_) => Ok(()),
@@ -132,13 +144,16 @@ impl Burials {
     }
 
     /// The item, if it reads as a payment.
-    async fn stored(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, Unanswered> {
+    async fn stored(
+        &self,
+        reference: &PaymentRef,
+    ) -> Result<Option<StoredPayment>, TableUnavailable> {
         match self.store.get(reference).await {
             Ok(stored) => Ok(stored),
             Err(PaymentsError::Item(_)) => Ok(None),
             Err(error) => {
                 events::mark_failed(&error);
-                Err(Unanswered)
+                Err(TableUnavailable)
             }
         }
     }
@@ -146,25 +161,31 @@ impl Burials {
     async fn apply(
         &self,
         change: Change<'_>,
-    ) -> Result<Result<ApplyResult, ChangeError>, Unanswered> {
+    ) -> Result<Result<ApplyResult, ChangeError>, TableUnavailable> {
         match self.store.apply(&[change], self.clock.now()).await.map(|mut all| all.pop()) {
             Ok(Some(result)) => Ok(result),
-            Ok(None) => Err(Unanswered),
+            Ok(None) => Err(TableUnavailable),
             Err(error) => {
                 events::mark_failed(&error);
-                Err(Unanswered)
+                Err(TableUnavailable)
             }
         }
     }
 
     /// Makes the item FAILED. What the dead letter then says; nothing when a person has dealt
     /// with the item since.
-    async fn fail(&self, mark: &Mark, failure: &Failure) -> Result<Option<Failure>, Unanswered> {
-        let Mark { reference, seen } = mark;
+    async fn fail(
+        &self,
+        mark: &ItemToFail,
+        failure: &Failure,
+    ) -> Result<Option<Failure>, TableUnavailable> {
+        let ItemToFail { reference, seen } = mark;
         let change = match seen {
-            Seen::Scheduled(0) => Change::Withhold(reference, failure),
-            Seen::Scheduled(attempts) => Change::WithholdReplayed(reference, failure, *attempts),
-            Seen::Pending(attempts) => Change::Fail(reference, failure, *attempts),
+            ObservedStatus::Scheduled(0) => Change::Withhold(reference, failure),
+            ObservedStatus::Scheduled(attempts) => {
+                Change::WithholdReplayed(reference, failure, *attempts)
+            }
+            ObservedStatus::Pending(attempts) => Change::Fail(reference, failure, *attempts),
         };
         match self.apply(change).await? {
             Ok(ApplyResult::Now) => {
@@ -184,7 +205,7 @@ impl Burials {
             Err(ChangeError::InStatus(stored)) => Ok(too_late(&stored, failure)),
             Err(error @ ChangeError::Database { .. }) => {
                 events::mark_failed(&error);
-                Err(Unanswered)
+                Err(TableUnavailable)
             }
         }
     }
@@ -192,7 +213,7 @@ impl Burials {
 
 /// The table did not answer, or not to the point.
 #[derive(Debug)]
-struct Unanswered;
+struct TableUnavailable;
 
 /// What the dead letter says of an item that could not be marked, because it has moved on. It
 /// is nobody's business any more when a person has replayed or cancelled it, or when it failed

@@ -5,30 +5,30 @@ use std::time::Duration;
 use shared::shutdown::Shutdown;
 use tokio::sync::watch;
 
-use crate::forward::dead_letter::Open;
-use crate::forward::forwarder::Stopped;
+use crate::forward::dead_letter::PageTasks;
+use crate::forward::forwarder::ShutdownRequested;
 use crate::forward::progress::Progress;
 use crate::leases::table::Position;
 
 /// How long one that must stop waits for open burials. Those that are not done then are buried
 /// by whoever goes on next, because the position stands before them.
-const GRACE: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits for what is open; once reading must stop, not for long.
-pub(crate) async fn settle(
-    open: &mut Open,
+pub(crate) async fn drain(
+    open: &mut PageTasks,
     progress: &mut Progress,
     reading: &Shutdown,
-) -> Result<(), Stopped> {
+) -> Result<(), ShutdownRequested> {
     let patience = async {
         reading.requested().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     tokio::pin!(patience);
     loop {
         let done = tokio::select! {
             done = open.join_next() => done,
-            () = &mut patience => return Err(Stopped),
+            () = &mut patience => return Err(ShutdownRequested),
         };
         match done {
             Some(done) => {

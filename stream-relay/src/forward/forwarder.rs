@@ -15,19 +15,19 @@ use shared::telemetry::admin::Calls;
 use tokio::task::JoinSet;
 
 use crate::events;
-use crate::forward::dead_letter::Unfit;
-use crate::forward::partition::{Due, spread};
-use crate::forward::queues::Outlet;
-use crate::forward::record::{Fault, Standard, Verdict, as_json, judge};
+use crate::forward::dead_letter::UnfitItem;
+use crate::forward::partition::{PaymentToQueue, spread};
+use crate::forward::queues::RelayQueues;
+use crate::forward::record::{RecordAction, RecordFault, RecordRules, classify, record_json};
 
 /// Shutdown came before everything was queued.
 #[derive(Debug)]
-pub(crate) struct Stopped;
+pub(crate) struct ShutdownRequested;
 
 /// Queues what is due.
 #[derive(Debug, Clone)]
 pub(crate) struct Forwarder {
-    pub(crate) outlet: Arc<dyn Outlet>,
+    pub(crate) queues: Arc<dyn RelayQueues>,
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     /// Partitions of the index `due`.
@@ -43,24 +43,24 @@ impl Forwarder {
     }
 
     /// What of `records` is due now, and what must not be paid.
-    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<Due>, Vec<Unfit>) {
+    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<PaymentToQueue>, Vec<UnfitItem>) {
         let standard =
-            Standard { today: self.today(), shards: self.due_shards, now: self.clock.now() };
+            RecordRules { today: self.today(), shards: self.due_shards, now: self.clock.now() };
         let mut due = Vec::with_capacity(records.len());
         let mut unfit = Vec::new();
         for record in records {
-            match judge(record, standard) {
-                Verdict::Forward(payment) => due.push(Due::first(*payment)),
-                Verdict::Skip(why) => events::skipped(why),
-                Verdict::Removed(reference) => events::removed(&reference),
-                Verdict::Unfit(fault) => {
+            match classify(record, standard) {
+                RecordAction::Forward(payment) => due.push(PaymentToQueue::first(*payment)),
+                RecordAction::Skip(why) => events::skipped(why),
+                RecordAction::Removed(reference) => events::removed(&reference),
+                RecordAction::DeadLetter(fault) => {
                     let change = record.dynamodb();
                     let source = change.and_then(|change| change.sequence_number());
                     let source = source.unwrap_or_default().to_owned();
                     events::unfit(&source, &fault);
-                    let Fault { failure, payment, mark, .. } = *fault;
-                    let raw = as_json(record).to_string();
-                    unfit.push(Unfit { source, raw, failure, payment, mark });
+                    let RecordFault { failure, payment, mark, .. } = *fault;
+                    let raw = record_json(record).to_string();
+                    unfit.push(UnfitItem { source, raw, failure, payment, mark });
                 }
             }
         }
@@ -69,17 +69,22 @@ impl Forwarder {
 
     /// Returns once SQS has acknowledged every payment of `due`. It tries until then; only
     /// shutdown ends it early, and then none of them counts as sent.
-    pub(crate) async fn send(&self, due: Vec<Due>, shutdown: &Shutdown) -> Result<(), Stopped> {
-        let mut lanes = JoinSet::new();
+    pub(crate) async fn send(
+        &self,
+        due: Vec<PaymentToQueue>,
+        shutdown: &Shutdown,
+    ) -> Result<(), ShutdownRequested> {
+        let mut partitions = JoinSet::new();
         for messages in spread(due, self.sends) {
-            let (outlet, shutdown) = (Arc::clone(&self.outlet), shutdown.clone());
+            let (queues, shutdown) = (Arc::clone(&self.queues), shutdown.clone());
             let sending = self.sending.clone();
-            lanes.spawn(async move { send_all(&*outlet, messages, &sending, &shutdown).await });
+            partitions
+                .spawn(async move { send_all(&*queues, messages, &sending, &shutdown).await });
         }
         let mut all = Ok(());
-        while let Some(ended) = lanes.join_next().await {
+        while let Some(ended) = partitions.join_next().await {
             // A lane that panicked has not sent everything.
-            all = all.and(ended.unwrap_or(Err(Stopped)));
+            all = all.and(ended.unwrap_or(Err(ShutdownRequested)));
         }
         all
     }
@@ -87,14 +92,14 @@ impl Forwarder {
 
 /// Sends one lane in order, again and again from where it failed.
 async fn send_all(
-    outlet: &dyn Outlet,
+    queues: &dyn RelayQueues,
     mut messages: Vec<OutgoingMessage>,
     sending: &Calls,
     shutdown: &Shutdown,
-) -> Result<(), Stopped> {
+) -> Result<(), ShutdownRequested> {
     let mut pauses = retry::NEVER_GIVE_UP.pauses();
     loop {
-        let sent = outlet.send(&messages).await;
+        let sent = queues.send(&messages).await;
         sending.note(&sent);
         let Err(unsent) = sent else { return Ok(()) };
         pause(&unsent, pauses.next(), shutdown).await?;
@@ -107,9 +112,9 @@ async fn pause(
     unsent: &SendError,
     pause: Option<Duration>,
     shutdown: &Shutdown,
-) -> Result<(), Stopped> {
+) -> Result<(), ShutdownRequested> {
     events::send_failed(unsent);
-    if shutdown.pause(pause.unwrap_or_default()).await { Err(Stopped) } else { Ok(()) }
+    if shutdown.pause(pause.unwrap_or_default()).await { Err(ShutdownRequested) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -120,9 +125,9 @@ mod tests {
     use shared::queue::QueueCallError;
     use std::sync::Mutex;
 
-    fn forwarder(outlet: Arc<dyn Outlet>) -> Forwarder {
+    fn forwarder(queues: Arc<dyn RelayQueues>) -> Forwarder {
         let (clock, zone, sending) = (Clock::system(), TimeZone::UTC, Calls::default());
-        Forwarder { outlet, clock, zone, sends: 4, sending, due_shards: 16 }
+        Forwarder { queues, clock, zone, sends: 4, sending, due_shards: 16 }
     }
 
     fn payment() -> Payment {
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Outlet for Queue {
+    impl RelayQueues for Queue {
         async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
             assert!(!self.panics, "a bug in the sending");
             let indices: Vec<_> = (0..messages.len()).filter(|index| index % 2 == 1).collect();
@@ -160,7 +165,7 @@ mod tests {
             Err(SendError { queue: "payments".to_owned(), indices, reason: "busy".to_owned() })
         }
 
-        async fn bury(
+        async fn write_dead_letter(
             &self,
             _: &str,
             _: Option<&Payment>,
@@ -178,10 +183,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_queue_did_not_take_is_sent_again_and_nothing_else() {
         let queue = Arc::new(Queue::default());
-        let outlet = Arc::clone(&queue) as Arc<dyn Outlet>;
+        let queues = Arc::clone(&queue) as Arc<dyn RelayQueues>;
         let payments: Vec<_> = (0..5).map(|_| payment()).collect();
-        let due = payments.iter().cloned().map(Due::first).collect();
-        let (forwarder, shutdown) = (forwarder(outlet), Shutdown::new(Duration::from_secs(1)));
+        let due = payments.iter().cloned().map(PaymentToQueue::first).collect();
+        let (forwarder, shutdown) = (forwarder(queues), Shutdown::new(Duration::from_secs(1)));
         assert!(forwarder.send(due, &shutdown).await.is_ok());
         let mut taken = queue.taken.lock().unwrap().clone();
         taken.sort_unstable();
@@ -196,7 +201,7 @@ mod tests {
         let queue = Queue { panics: true, ..Queue::default() };
         let (forwarder, shutdown) =
             (forwarder(Arc::new(queue)), Shutdown::new(Duration::from_secs(1)));
-        assert!(forwarder.send(vec![Due::first(payment())], &shutdown).await.is_err());
+        assert!(forwarder.send(vec![PaymentToQueue::first(payment())], &shutdown).await.is_err());
         assert!(forwarder.send(Vec::new(), &shutdown).await.is_ok());
     }
 }

@@ -10,11 +10,11 @@ use crate::leases::table::Position;
 #[derive(Debug)]
 pub(crate) struct Progress {
     reached: Position,
-    held: VecDeque<Held>,
+    held: VecDeque<PageInProgress>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct PageInProgress {
     page: u64,
     before: Position,
     open: usize,
@@ -30,7 +30,7 @@ impl Progress {
     pub(crate) fn read(&mut self, page: u64, to: Position, open: usize) {
         let before = std::mem::replace(&mut self.reached, to);
         if open > 0 {
-            self.held.push_back(Held { page, before, open });
+            self.held.push_back(PageInProgress { page, before, open });
         }
     }
 

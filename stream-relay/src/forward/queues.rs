@@ -12,14 +12,14 @@ use shared::queue::{
 
 /// The two queues. Each call returns within a bound of time of its own.
 #[async_trait]
-pub(crate) trait Outlet: Debug + Send + Sync {
+pub(crate) trait RelayQueues: Debug + Send + Sync {
     /// Queues payments in order; returns once all are acknowledged. What [`SendError`] lists may
     /// have arrived all the same, and nothing behind the first of them was tried.
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError>;
 
     /// Puts `raw` into the dead-letter queue, word for word, and beside it the payment that it
     /// reads as. Burying the same `source` again within five minutes is done once.
-    async fn bury(
+    async fn write_dead_letter(
         &self,
         source: &str,
         payment: Option<&Payment>,
@@ -34,7 +34,7 @@ pub(crate) trait Outlet: Debug + Send + Sync {
 
 /// The queues at SQS.
 #[derive(Debug)]
-pub(crate) struct Queues {
+pub(crate) struct SqsQueues {
     pub(crate) payments: Producer,
     /// The same queue, for its numbers.
     pub(crate) counted: Arc<dyn MessageCount>,
@@ -42,12 +42,12 @@ pub(crate) struct Queues {
 }
 
 #[async_trait]
-impl Outlet for Queues {
+impl RelayQueues for SqsQueues {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
         self.payments.send(messages).await
     }
 
-    async fn bury(
+    async fn write_dead_letter(
         &self,
         source: &str,
         payment: Option<&Payment>,

@@ -11,21 +11,21 @@ use shared::payments::{ItemAttributes, StoredPayment, attribute, is_blob, refere
 
 /// What is to be done with a record.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum RecordAction {
     /// A scheduled payment that is due: into the queue.
     Forward(Box<Payment>),
     /// Nothing to do.
-    Skip(Skipped),
+    Skip(SkipReason),
     /// No payment, or one that another program must not have written so: to the dead-letter
     /// queue, and not to be paid.
-    Unfit(Box<Fault>),
+    DeadLetter(Box<RecordFault>),
     /// An item was deleted before it could have ended.
     Removed(PaymentRef),
 }
 
 /// Why there is nothing to do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Skipped {
+pub(crate) enum SkipReason {
     /// Due on a later day: the opening of that day forwards it, because it was inserted before
     /// the day began.
     NotDue,
@@ -35,7 +35,7 @@ pub(crate) enum Skipped {
     Blob,
 }
 
-impl Skipped {
+impl SkipReason {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NotDue => "not_due",
@@ -47,7 +47,7 @@ impl Skipped {
 
 /// What is wrong with an item, and what can be done about it.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct RecordFault {
     /// Why it goes to the dead-letter queue.
     pub(crate) failure: Failure,
     /// The attribute that is wrong, where it is known: what a log may say.
@@ -55,21 +55,21 @@ pub(crate) struct Fault {
     /// The payment, if it reads as one.
     pub(crate) payment: Option<Payment>,
     /// Which item is to become FAILED, if its keys can be named and its status allows it.
-    pub(crate) mark: Option<Mark>,
+    pub(crate) mark: Option<ItemToFail>,
 }
 
 /// An item that must not be paid before a person has decided, as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct ItemToFail {
     /// By the keys of the item as they are stored.
     pub(crate) reference: PaymentRef,
     /// Its status then, and its attempts: whatever dueflow has done since is not undone.
-    pub(crate) seen: Seen,
+    pub(crate) seen: ObservedStatus,
 }
 
 /// Where an item stood when it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum ObservedStatus {
     /// SCHEDULED after so many attempts.
     Scheduled(u32),
     /// PENDING after so many attempts.
@@ -77,9 +77,9 @@ pub(crate) enum Seen {
 }
 
 /// An image of a record.
-pub(crate) struct Image<'a>(pub(crate) &'a HashMap<String, AttributeValue>);
+pub(crate) struct RecordImage<'a>(pub(crate) &'a HashMap<String, AttributeValue>);
 
-impl ItemAttributes for Image<'_> {
+impl ItemAttributes for RecordImage<'_> {
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_s().ok().map(String::as_str)
     }
@@ -95,7 +95,7 @@ impl ItemAttributes for Image<'_> {
 
 /// What records are judged by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standard {
+pub(crate) struct RecordRules {
     /// The bank's day.
     pub(crate) today: DueDate,
     /// Partitions of the index `due`.
@@ -105,7 +105,7 @@ pub(crate) struct Standard {
 }
 
 /// Judges a record.
-pub(crate) fn judge(record: &Record, standard: Standard) -> Verdict {
+pub(crate) fn classify(record: &Record, standard: RecordRules) -> RecordAction {
     let change = record.dynamodb();
     if record.event_name == Some(OperationType::Remove) {
         return removed(change.and_then(|change| change.keys()), standard.today);
@@ -113,9 +113,9 @@ pub(crate) fn judge(record: &Record, standard: Standard) -> Verdict {
     let Some(image) = change.and_then(|change| change.new_image()) else {
         return malformed("the record has no new image".to_owned(), "NewImage");
     };
-    let image = Image(image);
+    let image = RecordImage(image);
     if is_blob(&image) {
-        return Verdict::Skip(Skipped::Blob);
+        return RecordAction::Skip(SkipReason::Blob);
     }
     let status = match image.text(attribute::STATUS).map(str::parse) {
         Some(Ok(status)) => status,
@@ -135,13 +135,18 @@ pub(crate) fn judge(record: &Record, standard: Standard) -> Verdict {
 /// A new item: the whole of it is checked, days before it is due. What cannot be claimed must
 /// not be queued, where it would hold up its account, and what no scan would find must not wait
 /// in silence.
-fn inserted(image: &Image<'_>, status: Status, at: Timestamp, standard: Standard) -> Verdict {
+fn inserted(
+    image: &RecordImage<'_>,
+    status: Status,
+    at: Timestamp,
+    standard: RecordRules,
+) -> RecordAction {
     match status {
         // PENDING would be asked for, and then paid, whenever it is due.
         Status::Scheduled | Status::Pending => {}
         // Somebody's copy, which nothing pays.
         Status::Processed | Status::Failed | Status::Cancelled => {
-            return Verdict::Skip(Skipped::NotNew);
+            return RecordAction::Skip(SkipReason::NotNew);
         }
     }
     let stored = match StoredPayment::from_item(image) {
@@ -153,9 +158,9 @@ fn inserted(image: &Image<'_>, status: Status, at: Timestamp, standard: Standard
     };
     match check_new(image, &stored, standard.shards, at) {
         Ok(()) if stored.payment.due <= standard.today => {
-            Verdict::Forward(Box::new(stored.payment))
+            RecordAction::Forward(Box::new(stored.payment))
         }
-        Ok(()) => Verdict::Skip(Skipped::NotDue),
+        Ok(()) => RecordAction::Skip(SkipReason::NotDue),
         Err(breach) => {
             let failure = Failure::new(FailureCode::InvalidItem, breach.to_string());
             unfit(image, status, failure, breach.attribute(), Some(stored.payment))
@@ -164,8 +169,10 @@ fn inserted(image: &Image<'_>, status: Status, at: Timestamp, standard: Standard
 }
 
 /// A change of an item: dueflow's own, or another program has written over a payment (ADR-15).
-fn changed(image: &Image<'_>, status: Status) -> Verdict {
-    let Err(breach) = check_own(image, status) else { return Verdict::Skip(Skipped::NotNew) };
+fn changed(image: &RecordImage<'_>, status: Status) -> RecordAction {
+    let Err(breach) = check_own(image, status) else {
+        return RecordAction::Skip(SkipReason::NotNew);
+    };
     let reason = format!("written over as {status} by another program: {breach}");
     let failure = Failure::new(FailureCode::Overwritten, reason);
     let payment = StoredPayment::from_item(image).ok().map(|stored| stored.payment);
@@ -174,34 +181,39 @@ fn changed(image: &Image<'_>, status: Status) -> Verdict {
 
 /// An item is gone. The archive takes days that are over; a payment of today or of a day ahead
 /// has been deleted by another program. (The stream holds no old image that would say more.)
-fn removed(keys: Option<&HashMap<String, AttributeValue>>, today: DueDate) -> Verdict {
-    match keys.map(|keys| reference_from(&Image(keys))) {
-        Some(Ok(reference)) if reference.due >= today => Verdict::Removed(reference),
-        Some(Ok(_) | Err(_)) | None => Verdict::Skip(Skipped::NotNew),
+fn removed(keys: Option<&HashMap<String, AttributeValue>>, today: DueDate) -> RecordAction {
+    match keys.map(|keys| reference_from(&RecordImage(keys))) {
+        Some(Ok(reference)) if reference.due >= today => RecordAction::Removed(reference),
+        Some(Ok(_) | Err(_)) | None => RecordAction::Skip(SkipReason::NotNew),
     }
 }
 
 fn unfit(
-    image: &Image<'_>,
+    image: &RecordImage<'_>,
     status: Status,
     failure: Failure,
     attribute: &'static str,
     payment: Option<Payment>,
-) -> Verdict {
+) -> RecordAction {
     let attempts = image.digits(attribute::ATTEMPTS).and_then(|digits| digits.parse().ok());
     let seen = attempts.and_then(|attempts| match status {
-        Status::Scheduled => Some(Seen::Scheduled(attempts)),
-        Status::Pending => Some(Seen::Pending(attempts)),
+        Status::Scheduled => Some(ObservedStatus::Scheduled(attempts)),
+        Status::Pending => Some(ObservedStatus::Pending(attempts)),
         Status::Processed | Status::Failed | Status::Cancelled => None,
     });
     let reference = reference_from(image).ok();
-    let mark = reference.zip(seen).map(|(reference, seen)| Mark { reference, seen });
-    Verdict::Unfit(Box::new(Fault { failure, attribute, payment, mark }))
+    let mark = reference.zip(seen).map(|(reference, seen)| ItemToFail { reference, seen });
+    RecordAction::DeadLetter(Box::new(RecordFault { failure, attribute, payment, mark }))
 }
 
-fn malformed(reason: String, attribute: &'static str) -> Verdict {
+fn malformed(reason: String, attribute: &'static str) -> RecordAction {
     let failure = Failure::new(FailureCode::MalformedRecord, reason);
-    Verdict::Unfit(Box::new(Fault { failure, attribute, payment: None, mark: None }))
+    RecordAction::DeadLetter(Box::new(RecordFault {
+        failure,
+        attribute,
+        payment: None,
+        mark: None,
+    }))
 }
 
 /// When the stream took in a record, to the second.
@@ -211,7 +223,7 @@ pub(crate) fn written_at(record: &Record) -> Option<Timestamp> {
 }
 
 /// The record in `DynamoDB`'s own JSON, whole, for the dead-letter queue.
-pub(crate) fn as_json(record: &Record) -> Value {
+pub(crate) fn record_json(record: &Record) -> Value {
     let change = record.dynamodb();
     json!({
         "eventID": record.event_id(),

@@ -50,30 +50,30 @@ fn record(event: OperationType, image: Item) -> Record {
     Record::builder().event_name(event).dynamodb(change.build()).build()
 }
 
-fn on(day: &str) -> Standard {
+fn on(day: &str) -> RecordRules {
     let now = "2026-11-23T01:00:05Z".parse().unwrap();
-    Standard { today: day.parse().unwrap(), shards: 16, now }
+    RecordRules { today: day.parse().unwrap(), shards: 16, now }
 }
 
-fn fault(event: OperationType, image: Item) -> Option<Fault> {
-    match judge(&record(event, image), on("2026-11-20")) {
-        Verdict::Unfit(fault) => Some(*fault),
-        Verdict::Forward(_) | Verdict::Skip(_) | Verdict::Removed(_) => None,
+fn fault(event: OperationType, image: Item) -> Option<RecordFault> {
+    match classify(&record(event, image), on("2026-11-20")) {
+        RecordAction::DeadLetter(fault) => Some(*fault),
+        RecordAction::Forward(_) | RecordAction::Skip(_) | RecordAction::Removed(_) => None,
     }
 }
 
 #[test]
 fn an_insert_that_is_due_or_overdue_is_forwarded() {
     for day in ["2026-11-23", "2026-11-24"] {
-        let verdict = judge(&record(OperationType::Insert, image()), on(day));
-        assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+        let verdict = classify(&record(OperationType::Insert, image()), on(day));
+        assert!(matches!(verdict, RecordAction::Forward(_)), "{verdict:?}");
     }
 }
 
 #[test]
 fn an_insert_for_a_later_day_is_left_for_that_day() {
-    let verdict = judge(&record(OperationType::Insert, image()), on("2026-11-22"));
-    assert!(matches!(verdict, Verdict::Skip(Skipped::NotDue)));
+    let verdict = classify(&record(OperationType::Insert, image()), on("2026-11-22"));
+    assert!(matches!(verdict, RecordAction::Skip(SkipReason::NotDue)));
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn the_item_of_a_blob_is_skipped_whatever_it_holds() {
     blob.insert("PK".to_owned(), text("BLOB#ACC-1"));
     for name in ["Status", "Amount", "DataBlob"] {
         blob.insert(name.to_owned(), AttributeValue::M(HashMap::new()));
-        let verdict = judge(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
-        assert!(matches!(verdict, Verdict::Skip(Skipped::Blob)), "{verdict:?}");
+        let verdict = classify(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
+        assert!(matches!(verdict, RecordAction::Skip(SkipReason::Blob)), "{verdict:?}");
     }
 }
 
@@ -93,12 +93,12 @@ fn a_payment_whose_blob_lies_beside_is_forwarded_with_the_digest() {
     let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let mut large = image();
     large.insert("BlobDigest".to_owned(), AttributeValue::S(digest.to_owned()));
-    let verdict = judge(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
-    let Verdict::Forward(payment) = verdict else { panic!("{verdict:?}") };
+    let verdict = classify(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
+    let RecordAction::Forward(payment) = verdict else { panic!("{verdict:?}") };
     assert_eq!(payment.blob_beside().unwrap().to_string(), digest);
     large.insert("BlobDigest".to_owned(), AttributeValue::S(digest[1..].to_owned()));
-    let verdict = judge(&record(OperationType::Insert, large), on("2026-11-23"));
-    assert!(matches!(verdict, Verdict::Unfit(_)), "{verdict:?}");
+    let verdict = classify(&record(OperationType::Insert, large), on("2026-11-23"));
+    assert!(matches!(verdict, RecordAction::DeadLetter(_)), "{verdict:?}");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn dueflows_own_updates_are_skipped() {
     let failed = [("Status", text("FAILED")), ("FailureCode", text("invalid_item"))];
     let settled = [("Status", text("PROCESSED")), ("TransactionID", text("T"))];
     for own in [with(replayed), with(claimed), with(failed), with(settled)] {
-        let verdict = judge(&record(OperationType::Modify, own), on("2026-11-23"));
-        assert!(matches!(verdict, Verdict::Skip(Skipped::NotNew)), "{verdict:?}");
+        let verdict = classify(&record(OperationType::Modify, own), on("2026-11-23"));
+        assert!(matches!(verdict, RecordAction::Skip(SkipReason::NotNew)), "{verdict:?}");
     }
 }
 
@@ -139,7 +139,7 @@ fn an_item_under_other_keys_is_marked_under_those() {
     let found = fault(OperationType::Insert, with([("PK", text(other))])).unwrap();
     let mark = found.mark.unwrap();
     assert_eq!(mark.reference.account.as_str(), "ACC-2");
-    assert_eq!(mark.seen, Seen::Scheduled(0));
+    assert_eq!(mark.seen, ObservedStatus::Scheduled(0));
     // No index entry names it, so no scan finds it, and no statement can.
     let nowhere = fault(OperationType::Insert, with([("SK", text("x"))])).unwrap();
     assert_eq!(nowhere.mark, None);
@@ -151,11 +151,11 @@ fn what_another_program_has_written_over_a_payment_is_never_forwarded() {
     let reset = [("Attempts", number(1)), ("FailureCode", text("rejected"))];
     let pending = [("Status", text("PENDING"))];
     for (item, seen) in [
-        (image(), Seen::Scheduled(0)),
-        (with([("Amount", number(999_999))]), Seen::Scheduled(0)),
-        (with(by_hand), Seen::Scheduled(1)),
-        (with(reset), Seen::Scheduled(1)),
-        (with(pending), Seen::Pending(0)),
+        (image(), ObservedStatus::Scheduled(0)),
+        (with([("Amount", number(999_999))]), ObservedStatus::Scheduled(0)),
+        (with(by_hand), ObservedStatus::Scheduled(1)),
+        (with(reset), ObservedStatus::Scheduled(1)),
+        (with(pending), ObservedStatus::Pending(0)),
     ] {
         let fault = fault(OperationType::Modify, item).unwrap();
         assert_eq!(fault.failure.code, FailureCode::Overwritten);
@@ -172,32 +172,32 @@ fn a_payment_of_today_or_ahead_that_is_deleted_is_told_and_one_of_a_past_day_is_
         let keys = ["PK", "SK"].map(|name| (name.to_owned(), image()[name].clone()));
         let change = StreamRecord::builder().set_keys(Some(keys.into()));
         let record = Record::builder().event_name(OperationType::Remove).dynamodb(change.build());
-        judge(&record.build(), on(day))
+        classify(&record.build(), on(day))
     };
     for day in ["2026-11-23", "2026-11-01"] {
-        assert!(matches!(removed(day), Verdict::Removed(_)));
+        assert!(matches!(removed(day), RecordAction::Removed(_)));
     }
-    assert!(matches!(removed("2026-11-24"), Verdict::Skip(Skipped::NotNew)));
+    assert!(matches!(removed("2026-11-24"), RecordAction::Skip(SkipReason::NotNew)));
 }
 
 #[test]
 fn an_insert_that_is_no_payment_is_malformed_and_kept_whole() {
     let mut blob_is_a_map = image();
     blob_is_a_map.insert("DataBlob".to_owned(), AttributeValue::M(HashMap::new()));
-    let verdict = judge(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
-    assert!(matches!(verdict, Verdict::Unfit(_)), "{verdict:?}");
+    let verdict = classify(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
+    assert!(matches!(verdict, RecordAction::DeadLetter(_)), "{verdict:?}");
     for name in ["Status", "Amount", "AccountID", "PaymentID", "Attempts", "UpdatedAt"] {
         let mut broken = image();
         broken.insert(name.to_owned(), AttributeValue::S("n#nsense".to_owned()));
         let record = record(OperationType::Insert, broken);
-        let Verdict::Unfit(fault) = judge(&record, on("2026-11-23")) else {
+        let RecordAction::DeadLetter(fault) = classify(&record, on("2026-11-23")) else {
             panic!("{name} was accepted");
         };
         assert_eq!(fault.failure.code, FailureCode::MalformedRecord);
         assert_eq!(fault.attribute, name);
         let can_be_marked = name != "Status" && name != "Attempts";
         assert_eq!(fault.mark.is_some(), can_be_marked);
-        let json = as_json(&record);
+        let json = record_json(&record);
         assert_eq!(json["dynamodb"]["NewImage"][name]["S"], "n#nsense");
         assert_eq!(json["dynamodb"]["NewImage"]["Currency"]["S"], "EUR");
     }

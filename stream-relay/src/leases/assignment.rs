@@ -12,14 +12,14 @@ use domain::fnv1a;
 
 /// A shard that may be read, and the relay that holds its lease, if one does and lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holding<'a> {
+pub(crate) struct ShardAssignment<'a> {
     pub(crate) shard: &'a str,
     pub(crate) holder: Option<&'a str>,
 }
 
 /// What one relay should do now.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(crate) struct Step<'a> {
+pub(crate) struct AssignmentChange<'a> {
     /// Free shards to take, in this order.
     pub(crate) take: Vec<&'a str>,
     /// A shard of its own to give up.
@@ -27,20 +27,24 @@ pub(crate) struct Step<'a> {
 }
 
 /// The next step of the relay `own`, when `relays` are alive.
-pub(crate) fn step<'a>(holdings: &[Holding<'a>], relays: &BTreeSet<&str>, own: &str) -> Step<'a> {
+pub(crate) fn next_change<'a>(
+    holdings: &[ShardAssignment<'a>],
+    relays: &BTreeSet<&str>,
+    own: &str,
+) -> AssignmentChange<'a> {
     let held = |relay: &str| holdings.iter().filter(|h| h.holder == Some(relay)).count();
     let share = share(holdings.len(), relays, own, held);
     let mut free: Vec<_> =
         holdings.iter().filter(|h| h.holder.is_none()).map(|h| h.shard).collect();
     if free.is_empty() {
         let mine = holdings.iter().filter(|h| h.holder == Some(own)).map(|h| h.shard);
-        return Step { take: Vec::new(), give: mine.skip(share).last() };
+        return AssignmentChange { take: Vec::new(), give: mine.skip(share).last() };
     }
     // Each relay starts elsewhere, so that they seldom want the same one.
     let start = fnv1a(own.as_bytes()) % free.len() as u64;
     free.rotate_left(usize::try_from(start).unwrap_or_default());
     free.truncate(share.saturating_sub(held(own)));
-    Step { take: free, give: None }
+    AssignmentChange { take: free, give: None }
 }
 
 /// How many of `shards` the relay `own` should read: all get the same number, and what is
@@ -62,8 +66,12 @@ mod tests {
         ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"];
 
     /// One relay looks and acts; what it takes is still free, as the conditional write sees to.
-    fn act<'a>(holdings: &mut [Holding<'a>], relays: &BTreeSet<&str>, own: &'a str) -> usize {
-        let Step { take, give } = step(holdings, relays, own);
+    fn act<'a>(
+        holdings: &mut [ShardAssignment<'a>],
+        relays: &BTreeSet<&str>,
+        own: &'a str,
+    ) -> usize {
+        let AssignmentChange { take, give } = next_change(holdings, relays, own);
         let mut moves = 0;
         for holding in holdings {
             if take.contains(&holding.shard) {
@@ -87,7 +95,7 @@ mod tests {
             // A relay may be leaving: it holds leases and is not among those that share.
             let mut holdings: Vec<_> = SHARDS[..random.usize(0..=12)]
                 .iter()
-                .map(|shard| Holding { shard, holder: random.choice(&RELAYS).copied() })
+                .map(|shard| ShardAssignment { shard, holder: random.choice(&RELAYS).copied() })
                 .filter(|holding| holding.holder.is_none_or(|holder| relays.contains(holder)))
                 .collect();
             for holding in &mut holdings {
@@ -120,9 +128,9 @@ mod tests {
         // have each shard, and the shares are such that no one has to give back.
         let relays: BTreeSet<_> = ["a", "b", "c"].into();
         let holdings: Vec<_> =
-            SHARDS[..9].iter().map(|shard| Holding { shard, holder: None }).collect();
+            SHARDS[..9].iter().map(|shard| ShardAssignment { shard, holder: None }).collect();
         for own in &relays {
-            assert_eq!(step(&holdings, &relays, own).take.len(), 3);
+            assert_eq!(next_change(&holdings, &relays, own).take.len(), 3);
         }
     }
 
@@ -130,14 +138,18 @@ mod tests {
     fn the_relay_with_most_gives_up_one_when_another_comes() {
         let relays: BTreeSet<_> = ["a", "b"].into();
         let holdings: Vec<_> =
-            SHARDS[..4].iter().map(|shard| Holding { shard, holder: Some("a") }).collect();
-        assert_eq!(step(&holdings, &relays, "a"), Step { take: vec![], give: Some("s3") });
-        assert_eq!(step(&holdings, &relays, "b"), Step::default());
+            SHARDS[..4].iter().map(|shard| ShardAssignment { shard, holder: Some("a") }).collect();
+        assert_eq!(
+            next_change(&holdings, &relays, "a"),
+            AssignmentChange { take: vec![], give: Some("s3") }
+        );
+        assert_eq!(next_change(&holdings, &relays, "b"), AssignmentChange::default());
     }
 
     #[test]
     fn a_relay_alone_takes_everything_at_once() {
-        let holdings: Vec<_> = SHARDS.iter().map(|shard| Holding { shard, holder: None }).collect();
-        assert_eq!(step(&holdings, &BTreeSet::new(), "a").take.len(), SHARDS.len());
+        let holdings: Vec<_> =
+            SHARDS.iter().map(|shard| ShardAssignment { shard, holder: None }).collect();
+        assert_eq!(next_change(&holdings, &BTreeSet::new(), "a").take.len(), SHARDS.len());
     }
 }

@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use shared::resources::lease::KEY;
 
 use crate::events;
-use crate::leases::keys::{duty_prefix, presence_key};
+use crate::leases::keys::{heartbeat_key, sweep_lease_prefix};
 use crate::leases::table::{
-    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Position, Presence, found_instead,
+    Checkpoint, Lease, LeaseEntries, LeaseError, LeaseTable, Position, RelayHeartbeat,
+    existing_lease,
 };
 
 const OWNER: &str = "LeaseOwner";
@@ -84,15 +85,15 @@ impl DynamoDbLeases {
             return Err(LeaseError::Write(Box::new(error)));
         };
         let found = failed.item().map(|item| lease_from(item).ok_or_else(|| form(item)));
-        found_instead(found.transpose()?, &next, &self.name)
+        existing_lease(found.transpose()?, &next, &self.name)
     }
 }
 
 #[async_trait]
 impl LeaseTable for DynamoDbLeases {
-    async fn all(&self, stream: &str) -> Result<Entries, LeaseError> {
-        let duties = duty_prefix(stream);
-        let mut entries = Entries::default();
+    async fn all(&self, stream: &str) -> Result<LeaseEntries, LeaseError> {
+        let sweep_leases = sweep_lease_prefix(stream);
+        let mut entries = LeaseEntries::default();
         let mut after = None;
         loop {
             let page = self
@@ -103,17 +104,17 @@ impl LeaseTable for DynamoDbLeases {
                     "begins_with({KEY}, :stream) OR begins_with({KEY}, :duties)"
                 ))
                 .expression_attribute_values(":stream", text(stream))
-                .expression_attribute_values(":duties", text(&duties))
+                .expression_attribute_values(":duties", text(&sweep_leases))
                 .consistent_read(true)
                 .set_exclusive_start_key(after)
                 .send()
                 .await
                 .map_err(|error| LeaseError::Read(Box::new(error)))?;
             for item in page.items() {
-                match (presence_from(stream, item), lease_from(item)) {
+                match (heartbeat_from(stream, item), lease_from(item)) {
                     (Some(presence), _) => entries.relays.push(presence),
-                    (None, Some(duty)) if duty.key.starts_with(&duties) => {
-                        entries.duties.push(duty);
+                    (None, Some(sweep_lease)) if sweep_lease.key.starts_with(&sweep_leases) => {
+                        entries.sweep_leases.push(sweep_lease);
                     }
                     (None, Some(lease)) => entries.leases.push(lease),
                     (None, None) => events::lease_failed("unknown", &form(item)),
@@ -142,8 +143,8 @@ impl LeaseTable for DynamoDbLeases {
         self.write(Some(lease), next).await
     }
 
-    async fn appear(&self, stream: &str) -> Result<(), LeaseError> {
-        let sign = self.update(&presence_key(stream, &self.name)).update_expression(format!(
+    async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError> {
+        let sign = self.update(&heartbeat_key(stream, &self.name)).update_expression(format!(
             "SET {OWNER} = :me, {COUNTER} = if_not_exists({COUNTER}, :zero) + :one, \
              {UPDATED_AT} = :now"
         ));
@@ -157,7 +158,7 @@ impl LeaseTable for DynamoDbLeases {
 
     async fn leave(&self, stream: &str) -> Result<(), LeaseError> {
         let delete = self.client.delete_item().table_name(&self.table);
-        let delete = delete.key(KEY, text(&presence_key(stream, &self.name)));
+        let delete = delete.key(KEY, text(&heartbeat_key(stream, &self.name)));
         delete.send().await.map_err(|error| LeaseError::Forget(Box::new(error)))?;
         Ok(())
     }
@@ -209,8 +210,8 @@ fn lease_from(item: &Item) -> Option<Lease> {
     })
 }
 
-fn presence_from(stream: &str, item: &Item) -> Option<Presence> {
+fn heartbeat_from(stream: &str, item: &Item) -> Option<RelayHeartbeat> {
     let (key, relay) = (text_of(item, KEY)?, text_of(item, OWNER)?);
-    (key == presence_key(stream, &relay)).then_some(())?;
-    Some(Presence { key, relay, counter: counter_of(item)? })
+    (key == heartbeat_key(stream, &relay)).then_some(())?;
+    Some(RelayHeartbeat { key, relay, counter: counter_of(item)? })
 }

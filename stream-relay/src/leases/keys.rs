@@ -9,16 +9,16 @@ pub(crate) fn lease_key(stream: &str, shard: &str) -> String {
 }
 
 /// The key of a relay's sign of life.
-pub(crate) fn presence_key(stream: &str, relay: &str) -> String {
+pub(crate) fn heartbeat_key(stream: &str, relay: &str) -> String {
     format!("{stream}#relay/{relay}")
 }
 
 /// What the keys of all duties begin with.
-pub(crate) fn duty_prefix(stream: &str) -> String {
+pub(crate) fn sweep_lease_prefix(stream: &str) -> String {
     format!("due#{stream}/")
 }
 
 /// The key of a duty: a day, or `watch`.
-pub(crate) fn duty_key(stream: &str, duty: &str) -> String {
-    duty_prefix(stream) + duty
+pub(crate) fn sweep_lease_key(stream: &str, sweep_lease: &str) -> String {
+    sweep_lease_prefix(stream) + sweep_lease
 }

@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 /// What was seen of each key.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(HashMap<String, Sighting>);
+pub(crate) struct CounterLiveness(HashMap<String, CounterState>);
 
 #[derive(Debug, Clone, Copy)]
-struct Sighting {
+struct CounterState {
     counter: u64,
     since: Instant,
     moved: bool,
 }
 
-impl Sightings {
+impl CounterLiveness {
     /// Takes in all counters as they are `now`; a key that is not among them is forgotten,
     /// and one that is new, or whose counter has moved, stands still from now on.
     pub(crate) fn observe<'a>(
@@ -27,8 +27,8 @@ impl Sightings {
         let before = std::mem::take(&mut self.0);
         let seen = |key: &str, counter| match before.get(key) {
             Some(seen) if seen.counter == counter => *seen,
-            Some(_) => Sighting { counter, since: now, moved: true },
-            None => Sighting { counter, since: now, moved: false },
+            Some(_) => CounterState { counter, since: now, moved: true },
+            None => CounterState { counter, since: now, moved: false },
         };
         self.0 = counters.into_iter().map(|(key, n)| (key.to_owned(), seen(key, n))).collect();
     }
@@ -52,7 +52,7 @@ mod tests {
     fn a_counter_stands_still_from_when_it_was_first_seen_until_it_moves() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut sightings = Sightings::default();
+        let mut sightings = CounterLiveness::default();
         assert_eq!(sightings.still_for("a", at(9)), Duration::ZERO);
         sightings.observe([("a", 7), ("b", 1)], at(0));
         sightings.observe([("a", 7), ("b", 2)], at(4));

@@ -10,12 +10,12 @@ use crate::leases::dynamodb::DynamoDbLeases;
 use crate::leases::table::{Checkpoint, LeaseError, LeaseTable, RENEWAL};
 
 /// How often a relay gives a sign of life.
-pub const SIGN_OF_LIFE: Duration = RENEWAL;
+pub const HEARTBEAT_INTERVAL: Duration = RENEWAL;
 
 /// The relays of one stream and the shards they read, at one moment. Counters say something
 /// only beside those of another moment: what lives moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survey {
+pub struct RelayStatus {
     /// The counter of each relay's signs of life.
     pub relays: BTreeMap<String, u64>,
     /// The lease of each shard.
@@ -33,12 +33,12 @@ pub struct ShardLease {
     pub checkpoint: Checkpoint,
 }
 
-impl Survey {
+impl RelayStatus {
     /// Looks at the table of leases once, and writes nothing.
     ///
     /// # Errors
     /// [`LeaseError::Read`] when the table cannot be read.
-    pub async fn take(aws: &Aws, names: &Names, stream: &str) -> Result<Self, LeaseError> {
+    pub async fn read(aws: &Aws, names: &Names, stream: &str) -> Result<Self, LeaseError> {
         let client = aws.brisk_dynamodb("survey");
         let table = DynamoDbLeases::new(client, names.leases_table(), "survey".to_owned());
         let entries = table.all(stream).await?;

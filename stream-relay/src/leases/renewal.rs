@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::leases::table::{AGAIN, Lease, LeaseError, LeaseTable, Position, RENEWAL};
+use crate::leases::table::{Lease, LeaseError, LeaseTable, Position, RENEWAL, WRITE_RETRY};
 
 /// Whether the last position of a lease is in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum FinalWrite {
     Written,
     Unwritten,
 }
@@ -20,13 +20,13 @@ pub(crate) enum Kept {
 /// Writes the position down every `interval` if it changed, and at least every [`RENEWAL`],
 /// until the reader drops its end of `position`; then once more, and gives the lease up.
 /// When the lease is lost it asks `reader` to stop.
-pub(crate) async fn keep(
+pub(crate) async fn renew_until_done(
     leases: &dyn LeaseTable,
     mut lease: Lease,
     mut position: watch::Receiver<Position>,
     interval: Duration,
     reader: &Shutdown,
-) -> Kept {
+) -> FinalWrite {
     let mut written_at = Instant::now();
     let mut wait = interval;
     loop {
@@ -45,14 +45,14 @@ pub(crate) async fn keep(
                 (lease, written_at, wait) = (next, Instant::now(), interval);
                 events::checkpointed();
             }
-            Err(LeaseError::Lost { owner }) => {
+            Err(LeaseError::TakenByAnother { owner }) => {
                 events::lease_lost(&lease.key, &owner);
                 reader.request();
-                return Kept::Unwritten;
+                return FinalWrite::Unwritten;
             }
             Err(error) => {
                 events::lease_failed(&lease.key, &error);
-                wait = interval.min(AGAIN);
+                wait = interval.min(WRITE_RETRY);
             }
         }
     }
@@ -64,25 +64,25 @@ async fn closed(position: &mut watch::Receiver<Position>) {
 
 /// The last write of a reader is tried a few times. If it fails, the lease expires by itself,
 /// and what was read since the last position is read again.
-async fn give_up(leases: &dyn LeaseTable, mut lease: Lease, position: Position) -> Kept {
+async fn give_up(leases: &dyn LeaseTable, mut lease: Lease, position: Position) -> FinalWrite {
     let mut pauses = retry::QUEUE_ENTRIES.pauses();
     loop {
         match leases.give_up(&lease, position.clone()).await {
             Ok(given) if given.owner.is_none() => {
                 events::checkpointed();
-                return Kept::Written;
+                return FinalWrite::Written;
             }
             // An earlier write, whose answer was lost.
             Ok(found) => lease = found,
-            Err(LeaseError::Lost { owner }) => {
+            Err(LeaseError::TakenByAnother { owner }) => {
                 events::lease_lost(&lease.key, &owner);
-                return Kept::Unwritten;
+                return FinalWrite::Unwritten;
             }
             Err(error) => events::lease_failed(&lease.key, &error),
         }
         match pauses.next() {
             Some(pause) => tokio::time::sleep(pause).await,
-            None => return Kept::Unwritten,
+            None => return FinalWrite::Unwritten,
         }
     }
 }

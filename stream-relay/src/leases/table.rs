@@ -23,7 +23,7 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(10);
 /// can ([`shared::aws::BRISK_OPERATION`]), before it expires.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(3);
 /// Longest pause before a write that failed is made again.
-pub(crate) const AGAIN: Duration = Duration::from_millis(500);
+pub(crate) const WRITE_RETRY: Duration = Duration::from_millis(500);
 
 /// How far a shard is read: every record up to here is acknowledged by SQS (INV-3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Lease {
 
 /// A relay's sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Presence {
+pub(crate) struct RelayHeartbeat {
     /// `<stream>#relay/<name>`.
     pub(crate) key: String,
     /// The relay's name.
@@ -111,17 +111,17 @@ pub(crate) struct Presence {
 
 /// What the table holds for one stream.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Entries {
+pub(crate) struct LeaseEntries {
     /// Of shards.
     pub(crate) leases: Vec<Lease>,
     /// Of days and of the watch.
-    pub(crate) duties: Vec<Lease>,
-    pub(crate) relays: Vec<Presence>,
+    pub(crate) sweep_leases: Vec<Lease>,
+    pub(crate) relays: Vec<RelayHeartbeat>,
 }
 
 /// What a refused write of `wanted` by the relay `own` means, when `found` is in the table: a
 /// success if it is what an earlier call of the same relay wrote, whose answer was lost.
-pub(crate) fn found_instead(
+pub(crate) fn existing_lease(
     found: Option<Lease>,
     wanted: &Lease,
     own: &str,
@@ -136,7 +136,7 @@ pub(crate) fn found_instead(
         Some(found) => found.owner.unwrap_or_else(|| "nobody".to_owned()),
         None => "nobody: it was deleted".to_owned(),
     };
-    Err(LeaseError::Lost { owner })
+    Err(LeaseError::TakenByAnother { owner })
 }
 
 /// The table of leases, as one relay uses it. Each call returns within a bound of time of
@@ -145,16 +145,16 @@ pub(crate) fn found_instead(
 pub(crate) trait LeaseTable: Debug + Send + Sync {
     /// Everything that concerns `stream`, read consistently. An item that this release does
     /// not understand is logged and left out.
-    async fn all(&self, stream: &str) -> Result<Entries, LeaseError>;
+    async fn all(&self, stream: &str) -> Result<LeaseEntries, LeaseError>;
 
     /// Makes the lease this relay's, if it still is as `seen` (`None`: not there yet). The
     /// position stays. If it was taken by this very call before, whose answer was lost, that
-    /// is a success. [`LeaseError::Lost`] when somebody was faster.
+    /// is a success. [`LeaseError::TakenByAnother`] when somebody was faster.
     async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError>;
 
     /// Writes how far the holder has come, which also renews the lease. Returns it as it is
     /// then: with an older position if that is what an earlier write left whose answer was
-    /// lost. [`LeaseError::Lost`] when another relay has it.
+    /// lost. [`LeaseError::TakenByAnother`] when another relay has it.
     async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
 
     /// The same, and gives the lease up, so that another relay takes it without waiting. The
@@ -162,7 +162,7 @@ pub(crate) trait LeaseTable: Debug + Send + Sync {
     async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
 
     /// Gives a sign of life.
-    async fn appear(&self, stream: &str) -> Result<(), LeaseError>;
+    async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError>;
 
     /// Says that this relay takes no shards any more.
     async fn leave(&self, stream: &str) -> Result<(), LeaseError>;
@@ -177,7 +177,7 @@ pub(crate) trait LeaseTable: Debug + Send + Sync {
 pub enum LeaseError {
     /// Another relay holds it now. An ordinary outcome.
     #[error("the lease is held by {owner}")]
-    Lost {
+    TakenByAnother {
         /// Who has it.
         owner: String,
     },
@@ -210,6 +210,6 @@ mod tests {
 
     #[test]
     fn a_lease_outlives_two_failed_renewals_however_slow() {
-        assert!(RENEWAL + (shared::aws::BRISK_OPERATION + AGAIN) * 2 < EXPIRY);
+        assert!(RENEWAL + (shared::aws::BRISK_OPERATION + WRITE_RETRY) * 2 < EXPIRY);
     }
 }

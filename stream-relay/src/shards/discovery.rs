@@ -14,11 +14,11 @@ use crate::shards::source::{ShardSource, StreamError};
 /// How often the stream is asked for new shards (`DynamoDB` splits them every few hours).
 const DISCOVERY: Duration = Duration::from_secs(10);
 /// The first pause before a stream that did not answer is asked again.
-const AGAIN: Duration = Duration::from_secs(1);
+const WRITE_RETRY: Duration = Duration::from_secs(1);
 
 /// The stream's shards, and when it said so.
 #[derive(Debug, Default)]
-pub(crate) struct Listing {
+pub(crate) struct ShardList {
     shards: Vec<Shard>,
     listed_at: Option<Instant>,
     /// When the stream last said which shards it has.
@@ -28,7 +28,7 @@ pub(crate) struct Listing {
     refusals: u32,
 }
 
-impl Listing {
+impl ShardList {
     /// Asks the stream for its shards when it is time.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Listing {
 fn pause_before(refusals: u32) -> Duration {
     match refusals {
         0 => Duration::ZERO,
-        _ => AGAIN.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
+        _ => WRITE_RETRY.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
     }
 }
 

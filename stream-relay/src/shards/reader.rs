@@ -11,15 +11,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::forward::dead_letter::{Burials, Open};
-use crate::forward::drain::{publish, settle};
-use crate::forward::forwarder::{Forwarder, Stopped};
+use crate::forward::dead_letter::{DeadLetterWriter, PageTasks};
+use crate::forward::drain::{drain, publish};
+use crate::forward::forwarder::{Forwarder, ShutdownRequested};
 use crate::forward::progress::Progress;
 use crate::forward::record::written_at;
-use crate::leases::renewal::keep;
+use crate::leases::renewal::renew_until_done;
 use crate::leases::table::{Checkpoint, Lease, LeaseTable, Position};
 use crate::shards::source::{MAX_PAGE, Page, ShardSource, StreamError};
-use crate::sweeps::gap_request::{Lost, Sweeps, Ticket};
+use crate::sweeps::gap_request::{GapRecoveryRequester, LostRecords, RecoveryTicket};
 
 /// Pause after a page that held records but was not full: the reader has caught up, and a
 /// little patience fills the batches to the queue.
@@ -32,25 +32,25 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How the reading of a shard ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum ShardReadEnd {
     /// Everything in it is read.
     Finished,
     /// Shutdown, another relay has the lease, or another relay shall have it.
-    Stopped,
+    ShutdownRequested,
     /// The stream does not answer this reader; it may answer another relay's.
-    Unanswered,
+    StreamUnavailable,
 }
 
 /// Why a shard was not read to its end.
 #[derive(Debug)]
-enum Ended {
-    Stopped,
-    Unanswered,
+enum ReadInterruption {
+    ShutdownRequested,
+    StreamUnavailable,
 }
 
-impl From<Stopped> for Ended {
-    fn from(Stopped: Stopped) -> Self {
-        Self::Stopped
+impl From<ShutdownRequested> for ReadInterruption {
+    fn from(ShutdownRequested: ShutdownRequested) -> Self {
+        Self::ShutdownRequested
     }
 }
 
@@ -60,8 +60,8 @@ pub(crate) struct Reader {
     pub(crate) source: Arc<dyn ShardSource>,
     pub(crate) leases: Arc<dyn LeaseTable>,
     pub(crate) forwarder: Forwarder,
-    pub(crate) burials: Burials,
-    pub(crate) sweeps: Sweeps,
+    pub(crate) dead_letters: DeadLetterWriter,
+    pub(crate) sweeps: GapRecoveryRequester,
     pub(crate) checkpoint_interval: Duration,
     /// Whether the stream's pages come. Of all shards together: one that cannot be read goes to
     /// another relay.
@@ -70,40 +70,45 @@ pub(crate) struct Reader {
 
 /// A page, and the sweep that was asked for if there was a gap before it.
 #[derive(Debug)]
-struct Fetched {
+struct FetchedPage {
     page: Page,
-    gap: Option<Ticket>,
+    gap: Option<RecoveryTicket>,
 }
 
 impl Reader {
     /// Reads `shard` as long as this relay holds its `lease` and `reading` lets it; then
     /// gives the lease up.
-    pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
+    pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> ShardReadEnd {
         tracing::info!(shard, from = ?lease.position, "reading a shard");
         let (position, kept) = watch::channel(lease.position.clone());
         let (end, _) = tokio::join!(
             Box::pin(self.read_on(shard, position, reading)),
-            keep(&*self.leases, lease, kept, self.checkpoint_interval, reading),
+            renew_until_done(&*self.leases, lease, kept, self.checkpoint_interval, reading),
         );
         end
     }
 
     /// Ends the lease of a shard that the stream has dropped before it was read to its end,
     /// once a sweep has made up for it.
-    pub(crate) async fn write_off(&self, shard: &str, lease: Lease, reading: &Shutdown) -> End {
+    pub(crate) async fn write_off(
+        &self,
+        shard: &str,
+        lease: Lease,
+        reading: &Shutdown,
+    ) -> ShardReadEnd {
         events::gap(shard, lease.position.checkpoint.as_str());
         let (position, kept) = watch::channel(lease.position.clone());
-        let ticket = self.sweeps.ask(Lost { since: lease.position.read_up_to, until: None });
+        let ticket = self.sweeps.ask(LostRecords { since: lease.position.read_up_to, until: None });
         let (end, _) = tokio::join!(
             async move {
                 if ticket.complete(reading).await {
                     position.send_modify(|position| position.checkpoint = Checkpoint::ShardEnd);
-                    End::Finished
+                    ShardReadEnd::Finished
                 } else {
-                    End::Stopped
+                    ShardReadEnd::ShutdownRequested
                 }
             },
-            keep(&*self.leases, lease, kept, self.checkpoint_interval, reading),
+            renew_until_done(&*self.leases, lease, kept, self.checkpoint_interval, reading),
         );
         end
     }
@@ -114,23 +119,25 @@ impl Reader {
         shard: &str,
         position: watch::Sender<Position>,
         reading: &Shutdown,
-    ) -> End {
+    ) -> ShardReadEnd {
         let mut progress = Progress::at(position.borrow().clone());
-        let mut open = Open::new();
+        let mut open = PageTasks::new();
         let read = self.read_pages(shard, &position, &mut progress, &mut open, reading).await;
-        if matches!(read, Err(Ended::Unanswered)) {
+        if matches!(read, Err(ReadInterruption::StreamUnavailable)) {
             // Whoever can read the shard does not wait for what is open here.
             reading.request();
         }
-        if settle(&mut open, &mut progress, reading).await.is_err() {
+        if drain(&mut open, &mut progress, reading).await.is_err() {
             // What is not done holds the position back.
             open.abort_all();
         }
         publish(&progress, &position);
         match (read, &progress.position().checkpoint) {
-            (Ok(()), Checkpoint::ShardEnd) => End::Finished,
-            (Err(Ended::Unanswered), _) => End::Unanswered,
-            (Ok(()) | Err(Ended::Stopped), _) => End::Stopped,
+            (Ok(()), Checkpoint::ShardEnd) => ShardReadEnd::Finished,
+            (Err(ReadInterruption::StreamUnavailable), _) => ShardReadEnd::StreamUnavailable,
+            (Ok(()) | Err(ReadInterruption::ShutdownRequested), _) => {
+                ShardReadEnd::ShutdownRequested
+            }
         }
     }
 
@@ -141,14 +148,14 @@ impl Reader {
         shard: &str,
         position: &watch::Sender<Position>,
         progress: &mut Progress,
-        open: &mut Open,
+        open: &mut PageTasks,
         reading: &Shutdown,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), ReadInterruption> {
         let mut pause = Duration::ZERO;
         let mut at = position.borrow().clone();
         let mut fetched = self.fetch(shard, &at, None, pause, reading).await?;
         for number in 1.. {
-            let Fetched { page: Page { records, next }, gap } = fetched;
+            let FetchedPage { page: Page { records, next }, gap } = fetched;
             at = end_of(&records, gap.is_some(), at);
             pause = pause_after(records.len(), pause);
             let before = open.len();
@@ -157,40 +164,40 @@ impl Reader {
                 open.spawn(async move { ticket.complete(&reading).await.then_some(number) });
             }
             let Some(next) = next else {
-                self.hand_on(number, &records, open, reading).await?;
+                self.forward(number, &records, open, reading).await?;
                 let end = Position { checkpoint: Checkpoint::ShardEnd, ..at };
                 progress.read(number, end, open.len() - before);
                 return Ok(());
             };
-            let (handed_on, following) = tokio::join!(
-                self.hand_on(number, &records, open, reading),
+            let (forwarded, following) = tokio::join!(
+                self.forward(number, &records, open, reading),
                 self.fetch(shard, &at, Some(next), pause, reading),
             );
-            handed_on?;
+            forwarded?;
             progress.read(number, at.clone(), open.len() - before);
             while let Some(done) = open.try_join_next() {
-                progress.done(done.ok().flatten().ok_or(Stopped)?);
+                progress.done(done.ok().flatten().ok_or(ShutdownRequested)?);
             }
             publish(progress, position);
             fetched = following?;
         }
-        Err(Ended::Stopped)
+        Err(ReadInterruption::ShutdownRequested)
     }
 
     /// Queues the payments of a page, then starts to bury what is unfit.
-    async fn hand_on(
+    async fn forward(
         &self,
         page: u64,
         records: &[Record],
-        open: &mut Open,
+        open: &mut PageTasks,
         reading: &Shutdown,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ShutdownRequested> {
         let (due, unfit) = self.forwarder.sort(records);
         let count = due.len();
         self.forwarder.send(due, reading).await?;
         events::forwarded(count);
         for record in unfit {
-            self.burials.start(record, page, open, reading).await?;
+            self.dead_letters.start(record, page, open, reading).await?;
         }
         Ok(())
     }
@@ -203,7 +210,7 @@ impl Reader {
         mut iterator: Option<String>,
         pause: Duration,
         reading: &Shutdown,
-    ) -> Result<Fetched, Ended> {
+    ) -> Result<FetchedPage, ReadInterruption> {
         let since = Instant::now();
         let mut from = position.checkpoint.clone();
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
@@ -211,18 +218,18 @@ impl Reader {
         let mut trimmed = false;
         loop {
             if reading.is_requested() || (!wait.is_zero() && reading.pause(wait).await) {
-                return Err(Ended::Stopped);
+                return Err(ReadInterruption::ShutdownRequested);
             }
             let fetching = self.fetch_once(shard, &from, &mut iterator);
-            match reading.unless_requested(fetching).await.ok_or(Stopped)? {
+            match reading.unless_requested(fetching).await.ok_or(ShutdownRequested)? {
                 Ok(page) => {
                     self.reading.answered();
                     events::page_read(newest_age(&page));
                     // What is there still will be read; what was before it is lost.
                     let until = page.records.first().and_then(written_at);
-                    let lost = Lost { since: position.read_up_to, until };
+                    let lost = LostRecords { since: position.read_up_to, until };
                     let gap = trimmed.then(|| self.sweeps.ask(lost));
-                    return Ok(Fetched { page, gap });
+                    return Ok(FetchedPage { page, gap });
                 }
                 Err(StreamError::Expired) => (iterator, wait) = (None, Duration::ZERO),
                 Err(StreamError::Trimmed) => {
@@ -235,7 +242,7 @@ impl Reader {
                     self.reading.failed(&error);
                     events::read_failed(shard, &error);
                     if since.elapsed() >= PATIENCE {
-                        return Err(Ended::Unanswered);
+                        return Err(ReadInterruption::StreamUnavailable);
                     }
                     (iterator, wait) = (None, pauses.next().unwrap_or_default());
                 }

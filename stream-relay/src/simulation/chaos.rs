@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bank, Running, pass, simulate, until};
+use super::{Bank, RunningRelay, pass, simulate, until};
 
 const ACCOUNTS: usize = 25;
 const STEPS: usize = 250;
@@ -10,7 +10,7 @@ const STEPS: usize = 250;
 /// Something happens to one of the relays, or to the shards.
 async fn happen(
     bank: &Bank,
-    relays: &mut Vec<Running>,
+    relays: &mut Vec<RunningRelay>,
     random: &mut fastrand::Rng,
     born: &mut u32,
 ) {
@@ -31,8 +31,8 @@ async fn happen(
         }
         11..14 if bank.stream.open_count() < 12 => bank.stream.split(),
         14..16 => bank.stream.merge(),
-        16..20 => bank.weather.set(random.f64() * 0.2),
-        20..23 => bank.weather.set(0.0),
+        16..20 => bank.faults.set(random.f64() * 0.2),
+        20..23 => bank.faults.set(0.0),
         _ => {}
     }
 }
@@ -49,7 +49,7 @@ async fn run_through(seed: u64) {
         happen(&bank, &mut relays, &mut random, &mut born).await;
         tokio::time::sleep(Duration::from_millis(random.u64(0..600))).await;
     }
-    bank.weather.set(0.0);
+    bank.faults.set(0.0);
     // A lease that was taken and whose answer was lost is found at the next look.
     pass(3).await;
     bank.until_all_queued(Duration::from_secs(120)).await;

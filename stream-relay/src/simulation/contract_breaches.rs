@@ -42,7 +42,7 @@ impl Bank {
     }
 
     fn codes(&self) -> Vec<FailureCode> {
-        self.outlet.reasons().iter().map(|failure| failure.code).collect()
+        self.queues.reasons().iter().map(|failure| failure.code).collect()
     }
 }
 
@@ -72,18 +72,21 @@ fn an_item_that_breaks_the_contract_is_withheld_days_before_it_is_due() {
         }
         let good = Payment { due, ..bank.payment(1) };
         bank.put(good.clone());
-        let all = || bank.outlet.buried().len() == payments.len();
+        let all = || bank.queues.dead_letters().len() == payments.len();
         until(Duration::from_secs(10), "not all are in the dead-letter queue", all).await;
         assert!(bank.codes().iter().all(|code| *code == FailureCode::InvalidItem));
         for payment in &payments {
             assert_eq!(bank.status(payment), Status::Failed);
             assert!(
-                bank.outlet.buried().iter().any(|(_, raw)| raw.contains(&payment.id.to_string()))
+                bank.queues
+                    .dead_letters()
+                    .iter()
+                    .any(|(_, raw)| raw.contains(&payment.id.to_string()))
             );
         }
         assert_eq!(bank.status(&good), Status::Scheduled);
         pass(60).await;
-        assert_eq!(bank.outlet.count(), 0);
+        assert_eq!(bank.queues.count(), 0);
     });
 }
 
@@ -95,7 +98,7 @@ fn a_bad_item_that_is_due_is_never_queued_and_one_read_again_leaves_no_second_de
         pass(5).await;
         let payment = bank.payment(1);
         bank.insert_wrong(&payment, "DueKey", None);
-        bank.outlet.break_dead_letters();
+        bank.queues.fail_dead_letters();
         bank.insert_everywhere();
         let marked = || bank.status(&payment) == Status::Failed;
         until(Duration::from_secs(5), "not withheld", marked).await;
@@ -103,14 +106,15 @@ fn a_bad_item_that_is_due_is_never_queued_and_one_read_again_leaves_no_second_de
         assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::TrimHorizon);
         // After FAILED and before the dead letter: whoever reads on writes it.
         relay.kill().await;
-        bank.outlet.mend_dead_letters();
+        bank.queues.restore_dead_letters();
         let second = bank.relay("second");
-        until(Duration::from_secs(20), "not buried", || bank.outlet.buried().len() == 1).await;
+        until(Duration::from_secs(20), "not buried", || bank.queues.dead_letters().len() == 1)
+            .await;
         second.kill().await;
         let third = bank.relay("third");
         bank.until_all_queued(Duration::from_secs(20)).await;
         pass(30).await;
-        assert_eq!(bank.outlet.buried().len(), 1);
+        assert_eq!(bank.queues.dead_letters().len(), 1);
         // Long after SQS has forgotten the first dead letter, everything is read again.
         third.stop().await;
         pass(600).await;
@@ -118,7 +122,7 @@ fn a_bad_item_that_is_due_is_never_queued_and_one_read_again_leaves_no_second_de
         let _fourth = bank.relay("fourth");
         pass(60).await;
         assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::After(format!("{:021}", 41)));
-        assert_eq!(bank.outlet.buried().len(), 1, "a second dead letter");
+        assert_eq!(bank.queues.dead_letters().len(), 1, "a second dead letter");
         assert!(!bank.queued(&payment));
     });
 }
@@ -138,7 +142,7 @@ fn a_person_who_has_replayed_a_payment_gets_no_dead_letter_of_its_old_record() {
             relay.stop().await;
             assert_eq!(bank.status(&payment), status);
         }
-        assert_eq!(bank.outlet.buried(), []);
+        assert_eq!(bank.queues.dead_letters(), []);
     });
 }
 
@@ -152,17 +156,17 @@ fn a_payment_that_is_put_over_is_withheld_and_never_queued_whatever_it_was() {
             bank.until_all_queued(Duration::from_secs(30)).await;
             bank.settle(usize::MAX);
             pass(1200).await;
-            let sent = bank.outlet.count();
-            bank.weather.set(0.2);
+            let sent = bank.queues.count();
+            bank.faults.set(0.2);
             let old = bank.payments.clone();
             old.iter().for_each(|payment| bank.put_over(payment));
             let withheld = || old.iter().all(|payment| bank.status(payment) == Status::Failed);
             until(Duration::from_secs(300), "not withheld", withheld).await;
-            bank.weather.set(0.0);
+            bank.faults.set(0.0);
             // More than two looks of the lost-message scan.
             pass(2400).await;
-            assert_eq!(bank.outlet.count(), sent, "it was queued again");
-            assert_eq!(bank.outlet.buried().len(), old.len());
+            assert_eq!(bank.queues.count(), sent, "it was queued again");
+            assert_eq!(bank.queues.dead_letters().len(), old.len());
             assert!(bank.codes().iter().all(|code| *code == FailureCode::Overwritten));
         });
     }
@@ -218,10 +222,10 @@ fn a_relay_whose_zone_is_a_day_ahead_does_not_keep_the_right_one_from_opening_th
         until(Duration::from_secs(120), "the wrong relay has not opened the day", opened).await;
         wrong.stop().await;
         // The messages of the wrong relay are released or dropped by the dispatchers.
-        bank.outlet.take(usize::MAX);
+        bank.queues.take(usize::MAX);
         let sent = || {
             let of = bank.payments.iter().filter(|payment| payment.due == next);
-            of.map(|payment| bank.outlet.times(&payment.id.to_string())).sum::<usize>()
+            of.map(|payment| bank.queues.times(&payment.id.to_string())).sum::<usize>()
         };
         let too_early = sent();
         let relay = bank.relay("right");

@@ -23,7 +23,7 @@ impl Bank {
 
     /// How often the payments of a day were sent: once each, or less, or more.
     fn sent_of(&self, day: DueDate) -> usize {
-        let times = |payment: &Payment| self.outlet.times(&payment.id.to_string());
+        let times = |payment: &Payment| self.queues.times(&payment.id.to_string());
         self.payments.iter().filter(self.of(day)).map(times).sum()
     }
 
@@ -33,7 +33,7 @@ impl Bank {
         payments.sort_by_key(|payment| (payment.due, payment.id));
         let mut last: HashMap<&str, usize> = HashMap::new();
         for payment in payments {
-            let at = self.outlet.first_arrival(&payment.id.to_string()).unwrap();
+            let at = self.queues.first_arrival(&payment.id.to_string()).unwrap();
             let before = last.insert(payment.account.as_str(), at);
             assert!(before.is_none_or(|before| before < at), "{} was overtaken", payment.id);
         }
@@ -123,20 +123,20 @@ fn an_opening_whose_relay_dies_is_finished_by_another_and_nothing_is_sent_from_t
             for number in 1..3 {
                 let some = number * PAYMENTS / 3 - 500;
                 let patience = Duration::from_secs(60);
-                until(patience, "not opened", || bank.outlet.len() >= some).await;
+                until(patience, "not opened", || bank.queues.len() >= some).await;
                 relays.remove(0).kill().await;
                 assert!(bank.queued_of(tomorrow) < PAYMENTS, "killed too late");
                 relays.push(bank.relay(&format!("relay-{number}")));
             }
             let patience = Duration::from_secs(60);
-            until(patience, "not finished", || bank.outlet.len() == PAYMENTS).await;
+            until(patience, "not finished", || bank.queues.len() == PAYMENTS).await;
             pass(30).await;
             assert_eq!(bank.leases.opening(tomorrow), Some(Checkpoint::ShardEnd));
             bank.assert_order_of_days();
             // What was handed on within a second before each death, in pages of 1,000.
             let twice = bank.sent_of(tomorrow) - PAYMENTS;
             assert!(twice <= 2 * 3_000, "{twice} were sent twice");
-            assert_eq!(bank.outlet.len(), PAYMENTS, "SQS drops what comes twice at once");
+            assert_eq!(bank.queues.len(), PAYMENTS, "SQS drops what comes twice at once");
         });
     }
 }
@@ -148,30 +148,30 @@ fn an_opening_is_taken_over_within_15_seconds() {
         bank.table.slow_down();
         let first = bank.relay("first");
         pass(300 + 60).await;
-        until(Duration::from_secs(60), "not opened", || bank.outlet.len() >= 3_000).await;
+        until(Duration::from_secs(60), "not opened", || bank.queues.len() >= 3_000).await;
         let _second = bank.relay("second");
         pass(1).await;
         first.kill().await;
-        let (before, since) = (bank.outlet.count(), tokio::time::Instant::now());
-        let more = || bank.outlet.count() > before;
+        let (before, since) = (bank.queues.count(), tokio::time::Instant::now());
+        let more = || bank.queues.count() > before;
         until(Duration::from_secs(15), "not taken over", more).await;
         assert!(since.elapsed() > Duration::from_secs(9), "taken from one that lives");
     });
 }
 
 #[test]
-fn an_opening_goes_on_in_bad_weather_and_misses_nothing() {
+fn an_opening_whose_calls_fail_goes_on_and_misses_nothing() {
     for seed in 0..5 {
         simulate(seed, || async move {
             let (bank, tomorrow) = before_midnight(seed, 3_000).await;
             let _relays = [bank.relay("one"), bank.relay("other")];
-            bank.weather.set(0.2);
+            bank.faults.set(0.2);
             pass(600).await;
             bank.table.break_down();
             pass(200).await;
             bank.table.mend();
-            bank.weather.set(0.0);
-            until(Duration::from_secs(120), "not opened", || bank.outlet.len() >= 3_000).await;
+            bank.faults.set(0.0);
+            until(Duration::from_secs(120), "not opened", || bank.queues.len() >= 3_000).await;
             pass(30).await;
             assert_eq!(bank.queued_of(tomorrow), 3_000);
         });
@@ -210,7 +210,7 @@ fn what_is_inserted_on_its_day_is_left_to_the_stream() {
         pass(250).await;
         bank.insert_everywhere();
         pass(250).await;
-        assert_eq!(bank.outlet.count(), 80);
+        assert_eq!(bank.queues.count(), 80);
     });
 }
 

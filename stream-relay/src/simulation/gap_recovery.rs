@@ -80,7 +80,7 @@ async fn all_are_queued_and_few_twice(bank: &Bank, within_margin: usize) {
     // Through several looks of the watch.
     pass(3600).await;
     let most = bank.payments.len() + within_margin;
-    let held = bank.outlet.len();
+    let held = bank.queues.len();
     assert!(held <= most, "the queue holds {held} messages of {} payments", bank.payments.len());
 }
 
@@ -97,7 +97,7 @@ fn every_record_of_an_hour_is_lost_and_the_backlog_is_not_doubled() {
         }
         relay.stop().await;
         let backlog = bank.payments.len();
-        let doubled = bank.outlet.len() - backlog;
+        let doubled = bank.queues.len() - backlog;
         assert!(doubled <= 1_000, "{doubled} of the backlog were doubled");
         for _ in 0..60 {
             bank.insert_everywhere();

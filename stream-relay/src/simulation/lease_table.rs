@@ -8,32 +8,33 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use domain::DueDate;
 
-use super::Weather;
-use crate::leases::keys::{duty_key, duty_prefix, presence_key};
+use super::FaultInjector;
+use crate::leases::keys::{heartbeat_key, sweep_lease_key, sweep_lease_prefix};
 use crate::leases::table::{
-    Checkpoint, Entries, Lease, LeaseError, LeaseTable, Position, Presence, found_instead,
+    Checkpoint, Lease, LeaseEntries, LeaseError, LeaseTable, Position, RelayHeartbeat,
+    existing_lease,
 };
 
 fn is_shard(lease: &Lease) -> bool {
-    !lease.key.starts_with(&duty_prefix("stream"))
+    !lease.key.starts_with(&sweep_lease_prefix("stream"))
 }
 
 /// The table, for any number of relays.
 #[derive(Debug)]
 pub(super) struct LeaseStore {
-    weather: Arc<Weather>,
+    faults: Arc<FaultInjector>,
     items: Mutex<Items>,
 }
 
 #[derive(Debug, Default)]
 struct Items {
     leases: BTreeMap<String, Lease>,
-    relays: BTreeMap<String, Presence>,
+    relays: BTreeMap<String, RelayHeartbeat>,
 }
 
 impl LeaseStore {
-    pub(super) fn new(weather: Arc<Weather>) -> Self {
-        Self { weather, items: Mutex::default() }
+    pub(super) fn new(faults: Arc<FaultInjector>) -> Self {
+        Self { faults, items: Mutex::default() }
     }
 
     /// The shards of each lease that is not finished, with their owners.
@@ -53,10 +54,10 @@ impl LeaseStore {
     }
 
     /// How many days are being opened, or watched over, by a relay.
-    pub(super) fn duties_of(&self, relay: &str) -> usize {
+    pub(super) fn sweep_leases_of(&self, relay: &str) -> usize {
         let items = self.items.lock().unwrap();
-        let duties = items.leases.values().filter(|lease| !is_shard(lease));
-        duties.filter(|lease| lease.owner.as_deref() == Some(relay)).count()
+        let sweep_leases = items.leases.values().filter(|lease| !is_shard(lease));
+        sweep_leases.filter(|lease| lease.owner.as_deref() == Some(relay)).count()
     }
 
     pub(super) fn checkpoint(&self, shard: &str) -> Checkpoint {
@@ -88,7 +89,7 @@ impl LeaseStore {
     /// How far the opening of a day has come; `None` before it began.
     pub(super) fn opening(&self, day: DueDate) -> Option<Checkpoint> {
         let items = self.items.lock().unwrap();
-        let lease = items.leases.get(&duty_key("stream", &day.to_string()))?;
+        let lease = items.leases.get(&sweep_lease_key("stream", &day.to_string()))?;
         Some(lease.position.checkpoint.clone())
     }
 
@@ -100,20 +101,20 @@ impl LeaseStore {
         &self,
         make: impl FnOnce(&mut Items) -> Result<T, LeaseError> + Send,
     ) -> Result<T, LeaseError> {
-        self.weather.travel().await;
-        if self.weather.strikes() {
+        self.faults.delay().await;
+        if self.faults.fails() {
             return Err(Self::failure());
         }
         let made = make(&mut self.items.lock().unwrap());
-        let answer_lost = self.weather.strikes();
+        let answer_lost = self.faults.fails();
         // The caller may be killed while the answer is under way.
-        self.weather.travel_after(made, answer_lost).await.ok_or_else(Self::failure)?
+        self.faults.delay_after(made, answer_lost).await.ok_or_else(Self::failure)?
     }
 }
 
-impl Weather {
-    async fn travel_after<T>(&self, answer: T, lost: bool) -> Option<T> {
-        self.travel().await;
+impl FaultInjector {
+    async fn delay_after<T>(&self, answer: T, lost: bool) -> Option<T> {
+        self.delay().await;
         (!lost).then_some(answer)
     }
 }
@@ -137,7 +138,7 @@ impl RelayLeases {
             .call(move |items| {
                 let found = items.leases.get(&next.key);
                 if found.map(|lease| lease.counter) != before {
-                    return found_instead(found.cloned(), &next, &name);
+                    return existing_lease(found.cloned(), &next, &name);
                 }
                 items.leases.insert(next.key.clone(), next.clone());
                 Ok(next)
@@ -148,11 +149,15 @@ impl RelayLeases {
 
 #[async_trait]
 impl LeaseTable for RelayLeases {
-    async fn all(&self, _stream: &str) -> Result<Entries, LeaseError> {
+    async fn all(&self, _stream: &str) -> Result<LeaseEntries, LeaseError> {
         self.store
             .call(|items| {
-                let (leases, duties) = items.leases.values().cloned().partition(is_shard);
-                Ok(Entries { leases, duties, relays: items.relays.values().cloned().collect() })
+                let (leases, sweep_leases) = items.leases.values().cloned().partition(is_shard);
+                Ok(LeaseEntries {
+                    leases,
+                    sweep_leases,
+                    relays: items.relays.values().cloned().collect(),
+                })
             })
             .await
     }
@@ -173,19 +178,19 @@ impl LeaseTable for RelayLeases {
         self.write(Some(lease), next).await
     }
 
-    async fn appear(&self, stream: &str) -> Result<(), LeaseError> {
-        let (key, relay) = (presence_key(stream, &self.name), self.name.clone());
+    async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError> {
+        let (key, relay) = (heartbeat_key(stream, &self.name), self.name.clone());
         self.store
             .call(move |items| {
                 let counter = items.relays.get(&key).map_or(0, |presence| presence.counter) + 1;
-                items.relays.insert(key.clone(), Presence { key, relay, counter });
+                items.relays.insert(key.clone(), RelayHeartbeat { key, relay, counter });
                 Ok(())
             })
             .await
     }
 
     async fn leave(&self, stream: &str) -> Result<(), LeaseError> {
-        let key = presence_key(stream, &self.name);
+        let key = heartbeat_key(stream, &self.name);
         self.store
             .call(move |items| {
                 items.relays.remove(&key);
@@ -209,11 +214,11 @@ impl LeaseTable for RelayLeases {
 #[test]
 fn of_two_relays_that_take_at_once_one_gets_the_lease() {
     super::simulate(0, || async {
-        let store = Arc::new(LeaseStore::new(Arc::new(Weather::new(0))));
+        let store = Arc::new(LeaseStore::new(Arc::new(FaultInjector::new(0))));
         let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
         let first = a.take("stream/s", None).await.unwrap();
         assert!(
-            matches!(b.take("stream/s", None).await, Err(LeaseError::Lost { owner }) if owner == "a")
+            matches!(b.take("stream/s", None).await, Err(LeaseError::TakenByAnother { owner }) if owner == "a")
         );
         let (one, other) =
             tokio::join!(a.take("stream/s", Some(&first)), b.take("stream/s", Some(&first)));
@@ -224,7 +229,7 @@ fn of_two_relays_that_take_at_once_one_gets_the_lease() {
 #[test]
 fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
     super::simulate(0, || async {
-        let store = Arc::new(LeaseStore::new(Arc::new(Weather::new(0))));
+        let store = Arc::new(LeaseStore::new(Arc::new(FaultInjector::new(0))));
         let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
         let after = |text: &str| Position::at(Checkpoint::After(text.to_owned()));
         let taken = a.take("stream/s", None).await.unwrap();
@@ -236,9 +241,15 @@ fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
         assert_eq!(a.give_up(&renewed, after("2")).await.unwrap(), given);
         // Another relay's writes are never taken for its own.
         let taken = b.take("stream/s", Some(&given)).await.unwrap();
-        assert!(matches!(a.renew(&given, after("3")).await, Err(LeaseError::Lost { .. })));
+        assert!(matches!(
+            a.renew(&given, after("3")).await,
+            Err(LeaseError::TakenByAnother { .. })
+        ));
         let given = b.give_up(&taken, after("3")).await.unwrap();
-        assert!(matches!(a.renew(&taken, after("4")).await, Err(LeaseError::Lost { .. })));
+        assert!(matches!(
+            a.renew(&taken, after("4")).await,
+            Err(LeaseError::TakenByAnother { .. })
+        ));
         assert_eq!((given.owner, given.position), (None, after("3")));
     });
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use domain::{Payment, Status};
 use jiff::tz::TimeZone;
 
-use super::{Bank, OLD_INTERVAL, WATCH_INTERVAL, pass, simulate, until};
+use super::{Bank, OLD_INTERVAL, SCAN_INTERVAL, pass, simulate, until};
 
-/// More than the patience before a payment counts as waiting and the pause between looks.
+/// More than the patience before a payment counts as waiting and the pause between scans.
 const FOUND: Duration = Duration::from_secs(35 * 60);
 
 /// Half past midnight, with a relay at work.
@@ -28,11 +28,11 @@ fn a_standing_backlog_is_not_doubled_however_often_it_is_looked_at() {
         let _relay = bank.relay("relay");
         bank.insert_some(3_000);
         pass(12 * 3600).await;
-        let doubled = bank.outlet.count() - 3_000;
+        let doubled = bank.queues.count() - 3_000;
         assert!(doubled <= 1_000, "{doubled} were doubled");
-        let looks = bank.outlet.counted();
-        let expected = 12 * 3600 / WATCH_INTERVAL.as_secs() as usize;
-        assert!(looks.abs_diff(expected) < expected / 4, "{looks} looks");
+        let scans = bank.queues.counted();
+        let expected = 12 * 3600 / SCAN_INTERVAL.as_secs() as usize;
+        assert!(scans.abs_diff(expected) < expected / 4, "{scans} scans");
     });
 }
 
@@ -47,7 +47,7 @@ fn a_backlog_that_grows_for_hours_is_not_doubled() {
             pass(60).await;
             bank.settle(20);
         }
-        let doubled = bank.outlet.count() - bank.payments.len();
+        let doubled = bank.queues.count() - bank.payments.len();
         // As many again once those have been paid.
         assert!(doubled <= 5_000, "{doubled} of {} were doubled", bank.payments.len());
     });
@@ -65,10 +65,10 @@ fn one_account_that_stands_still_hides_no_payment_of_another() {
         let lost = bank.payments.split_off(1_500);
         pass(2 * FOUND.as_secs()).await;
         let missing = lost.iter().filter(|payment| !bank.queued(payment)).count();
-        assert_eq!(missing, 0, "nobody looks behind 1,500 messages");
+        assert_eq!(missing, 0, "nobody scans behind 1,500 messages");
         bank.assert_order_of(&lost);
         pass(12 * 3600).await;
-        assert_eq!(bank.outlet.count(), 1_530, "once is enough, and the others are left alone");
+        assert_eq!(bank.queues.count(), 1_530, "once is enough, and the others are left alone");
     });
 }
 
@@ -90,7 +90,7 @@ fn what_is_scheduled_for_a_day_long_past_is_found_and_what_lies_ahead_is_not() {
         bank.insert_ahead(3, 10, 5);
         pass(OLD_INTERVAL.as_secs() + FOUND.as_secs()).await;
         assert!(lost.iter().all(|payment| bank.queued(payment)));
-        assert_eq!(bank.outlet.count(), lost.len());
+        assert_eq!(bank.queues.count(), lost.len());
         let mut in_order = lost.clone();
         in_order.sort_by_key(|payment| (payment.due, payment.id));
         bank.assert_order_of(&in_order);
@@ -115,7 +115,7 @@ fn what_the_stream_lost_without_saying_so_is_found() {
         let missing = lost.iter().filter(|payment| !bank.queued(payment)).count();
         assert_eq!(missing, 0);
         bank.assert_order_of(&lost);
-        assert_eq!(bank.outlet.count(), bank.payments.len(), "nothing else was sent twice");
+        assert_eq!(bank.queues.count(), bank.payments.len(), "nothing else was sent twice");
     });
 }
 
@@ -126,10 +126,10 @@ fn messages_that_were_purged_are_sent_again() {
         let _relay = bank.relay("relay");
         bank.insert_some(3_000);
         pass(1200).await;
-        assert_eq!(bank.outlet.take(usize::MAX).len(), 3_000);
-        until(2 * FOUND, "not found", || bank.outlet.len() == 3_000).await;
+        assert_eq!(bank.queues.take(usize::MAX).len(), 3_000);
+        until(2 * FOUND, "not found", || bank.queues.len() == 3_000).await;
         pass(3 * 3600).await;
-        let doubled = bank.outlet.len() - 3_000;
+        let doubled = bank.queues.len() - 3_000;
         assert!(doubled <= 1_000, "once is enough: {doubled} were doubled");
     });
 }
@@ -144,13 +144,13 @@ fn what_is_lost_behind_a_backlog_is_found_once_that_has_drained() {
         bank.insert_some(500);
         bank.stream.lose();
         pass(3 * 3600).await;
-        let doubled = bank.outlet.len() - 3_000;
+        let doubled = bank.queues.len() - 3_000;
         assert!(doubled <= 1_000, "{doubled} of the backlog were doubled");
         bank.settle(2_500 + doubled);
         pass(FOUND.as_secs()).await;
         assert!(bank.all_queued());
         // At most what was there, and only once.
-        assert!(bank.outlet.len() <= 500 + 500 + 500, "{}", bank.outlet.len());
+        assert!(bank.queues.len() <= 500 + 500 + 500, "{}", bank.queues.len());
     });
 }
 
@@ -167,32 +167,32 @@ fn a_replay_whose_message_is_lost_is_sent_again_under_an_id_of_its_own() {
         pass(3600).await;
         bank.table.replay(payment.id, 3, bank.clock.now());
         pass(300).await;
-        assert!(!bank.outlet.came(&again), "the replay has a message of its own");
-        until(FOUND, "not found", || bank.outlet.came(&again)).await;
+        assert!(!bank.queues.came(&again), "the replay has a message of its own");
+        until(FOUND, "not found", || bank.queues.came(&again)).await;
         bank.table.end(&payment.id.to_string(), Status::Processed);
-        bank.outlet.take(usize::MAX);
+        bank.queues.take(usize::MAX);
         pass(3600).await;
-        assert_eq!(bank.outlet.len(), 0);
+        assert_eq!(bank.queues.len(), 0);
     });
 }
 
 #[test]
-fn of_several_relays_one_watches_and_another_when_it_dies() {
+fn of_several_relays_one_scans_and_another_when_it_dies() {
     simulate(1, || async {
         let bank = after_midnight(1);
         let one = bank.relay("one");
         let _others = [bank.relay("two"), bank.relay("three")];
         pass(6 * 3600).await;
-        let looks = bank.outlet.counted();
-        assert!((18..=32).contains(&looks), "{looks} looks in six hours");
+        let scans = bank.queues.counted();
+        assert!((18..=32).contains(&scans), "{scans} scans in six hours");
         one.kill().await;
         pass(3600).await;
-        assert!(bank.outlet.counted() >= looks + 3);
+        assert!(bank.queues.counted() >= scans + 3);
     });
 }
 
 #[test]
-fn a_watch_in_bad_weather_misses_nothing() {
+fn a_scan_whose_calls_fail_misses_nothing() {
     for seed in 0..5 {
         simulate(seed, || async move {
             let mut bank = after_midnight(seed);
@@ -200,9 +200,9 @@ fn a_watch_in_bad_weather_misses_nothing() {
             pass(1200).await;
             bank.insert_some(300);
             bank.stream.lose();
-            bank.weather.set(0.3);
+            bank.faults.set(0.3);
             pass(FOUND.as_secs()).await;
-            bank.weather.set(0.0);
+            bank.faults.set(0.0);
             until(FOUND, "not found", || bank.all_queued()).await;
         });
     }

@@ -32,31 +32,31 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::lease_table::{LeaseStore, RelayLeases};
-use self::queues::FakeOutlet;
+use self::queues::FakeQueues;
 use self::stream::FakeStream;
 use self::table::{FakeTable, SHARDS};
 use crate::{Deps, RelayConfig, RelayError, ShardSource, run};
 
 /// Delays every call, and lets some of them fail.
 #[derive(Debug)]
-struct Weather {
+struct FaultInjector {
     random: Mutex<fastrand::Rng>,
     /// Share of calls that fail.
-    storms: Mutex<f64>,
+    failure_rate: Mutex<f64>,
 }
 
-impl Weather {
+impl FaultInjector {
     fn new(seed: u64) -> Self {
-        Self { random: Mutex::new(fastrand::Rng::with_seed(seed)), storms: Mutex::new(0.0) }
+        Self { random: Mutex::new(fastrand::Rng::with_seed(seed)), failure_rate: Mutex::new(0.0) }
     }
 
-    fn set(&self, storms: f64) {
-        *self.storms.lock().unwrap() = storms;
+    fn set(&self, failure_rate: f64) {
+        *self.failure_rate.lock().unwrap() = failure_rate;
     }
 
-    fn strikes(&self) -> bool {
-        let storms = *self.storms.lock().unwrap();
-        self.random.lock().unwrap().f64() < storms
+    fn fails(&self) -> bool {
+        let failure_rate = *self.failure_rate.lock().unwrap();
+        self.random.lock().unwrap().f64() < failure_rate
     }
 
     fn below(&self, limit: usize) -> usize {
@@ -64,7 +64,7 @@ impl Weather {
     }
 
     /// What a call takes.
-    async fn travel(&self) {
+    async fn delay(&self) {
         let millis = self.random.lock().unwrap().u64(1..30);
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
@@ -72,10 +72,10 @@ impl Weather {
 
 /// Everything outside the relays.
 struct Bank {
-    weather: Arc<Weather>,
+    faults: Arc<FaultInjector>,
     stream: Arc<FakeStream>,
     leases: Arc<LeaseStore>,
-    outlet: Arc<FakeOutlet>,
+    queues: Arc<FakeQueues>,
     table: Arc<FakeTable>,
     clock: Clock,
     zone: TimeZone,
@@ -86,20 +86,20 @@ struct Bank {
 /// How long after its start a day is opened.
 const OPENING_DELAY: Duration = Duration::from_secs(60);
 /// How often somebody watches, on average.
-const WATCH_INTERVAL: Duration = Duration::from_secs(15 * 60);
+const SCAN_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How often the days before the window are looked for.
 const OLD_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// Days before today that are opened and watched.
 const WINDOW: u16 = 7;
 
 /// A relay that runs.
-struct Running {
+struct RunningRelay {
     name: String,
     task: JoinHandle<Result<(), RelayError>>,
     shutdown: Shutdown,
 }
 
-impl Running {
+impl RunningRelay {
     /// kill -9: everything it does ends where it is.
     async fn kill(self) {
         self.task.abort();
@@ -122,26 +122,26 @@ impl Bank {
 
     /// The same at another time and place.
     fn at(start: &str, zone: TimeZone, seed: u64, shards: u32) -> Self {
-        let weather = Arc::new(Weather::new(seed));
+        let faults = Arc::new(FaultInjector::new(seed));
         let (start, started): (Timestamp, _) = (start.parse().unwrap(), Instant::now());
         let clock = Clock::new(move || start + started.elapsed());
         Self {
-            stream: Arc::new(FakeStream::new(Arc::clone(&weather), shards, clock.clone())),
-            leases: Arc::new(LeaseStore::new(Arc::clone(&weather))),
-            outlet: Arc::new(FakeOutlet::new(Arc::clone(&weather))),
+            stream: Arc::new(FakeStream::new(Arc::clone(&faults), shards, clock.clone())),
+            leases: Arc::new(LeaseStore::new(Arc::clone(&faults))),
+            queues: Arc::new(FakeQueues::new(Arc::clone(&faults))),
             table: Arc::new(FakeTable::default()),
-            weather,
+            faults,
             clock,
             zone,
             payments: Vec::new(),
         }
     }
 
-    fn relay(&self, name: &str) -> Running {
+    fn relay(&self, name: &str) -> RunningRelay {
         self.relay_reading_from(name, Arc::clone(&self.stream) as _)
     }
 
-    fn relay_reading_from(&self, name: &str, source: Arc<dyn ShardSource>) -> Running {
+    fn relay_reading_from(&self, name: &str, source: Arc<dyn ShardSource>) -> RunningRelay {
         self.relay_between(name, source, Arc::clone(&self.table) as _)
     }
 
@@ -150,7 +150,7 @@ impl Bank {
         name: &str,
         source: Arc<dyn ShardSource>,
         table: Arc<dyn DueTable>,
-    ) -> Running {
+    ) -> RunningRelay {
         self.relay_in(name, source, table, self.zone.clone())
     }
 
@@ -161,11 +161,11 @@ impl Bank {
         source: Arc<dyn ShardSource>,
         table: Arc<dyn DueTable>,
         zone: TimeZone,
-    ) -> Running {
+    ) -> RunningRelay {
         let deps = Deps {
             source,
             leases: Arc::new(RelayLeases::new(Arc::clone(&self.leases), name)),
-            outlet: Arc::clone(&self.outlet) as _,
+            queues: Arc::clone(&self.queues) as _,
             table,
             store: Arc::clone(&self.table) as _,
             due_shards: SHARDS,
@@ -178,14 +178,14 @@ impl Bank {
             sends: 4,
             sweep_days: WINDOW,
             opening_delay: OPENING_DELAY,
-            watch_interval: WATCH_INTERVAL,
+            watch_interval: SCAN_INTERVAL,
             old_interval: OLD_INTERVAL,
         };
         let shutdown = Shutdown::new(Duration::from_secs(25));
         let stop = shutdown.clone();
         let task =
             tokio::spawn(async move { run(deps, &config, Readiness::default(), stop).await });
-        Running { name: name.to_owned(), task, shutdown }
+        RunningRelay { name: name.to_owned(), task, shutdown }
     }
 
     /// The bank's day.
@@ -232,7 +232,7 @@ impl Bank {
 
     /// Lets the dispatchers take so many messages and settle their payments.
     fn settle(&self, messages: usize) {
-        self.outlet.take(messages).iter().for_each(|id| self.table.end(id, Status::Processed));
+        self.queues.take(messages).iter().for_each(|id| self.table.end(id, Status::Processed));
     }
 
     /// One payment into each of many accounts, so that every shard gets some.
@@ -241,7 +241,7 @@ impl Bank {
     }
 
     fn queued(&self, payment: &Payment) -> bool {
-        self.outlet.arrived(&payment.id.to_string())
+        self.queues.arrived(&payment.id.to_string())
     }
 
     fn all_queued(&self) -> bool {
@@ -263,7 +263,7 @@ impl Bank {
     fn assert_order_of(&self, payments: &[Payment]) {
         let mut last: HashMap<&str, (usize, &Payment)> = HashMap::new();
         for payment in payments {
-            let at = self.outlet.first_arrival(&payment.id.to_string()).unwrap();
+            let at = self.queues.first_arrival(&payment.id.to_string()).unwrap();
             if let Some((before, earlier)) = last.insert(payment.account.as_str(), (at, payment)) {
                 assert!(before < at, "{:?} overtook {:?}", payment.id, earlier.id);
             }

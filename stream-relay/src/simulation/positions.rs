@@ -11,13 +11,13 @@ fn the_position_stays_before_a_page_that_is_not_queued_also_when_the_relay_ends(
         let mut bank = Bank::new(1, 1);
         let relay = bank.relay("relay");
         pass(5).await;
-        bank.outlet.break_payments();
+        bank.queues.fail_payments();
         bank.insert_everywhere();
         pass(10).await;
         assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::TrimHorizon);
         relay.stop().await;
         assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::TrimHorizon);
-        bank.outlet.mend_payments();
+        bank.queues.restore_payments();
         let _next = bank.relay("next");
         bank.until_all_queued(Duration::from_secs(30)).await;
     });
@@ -27,7 +27,7 @@ fn the_position_stays_before_a_page_that_is_not_queued_also_when_the_relay_ends(
 fn a_shard_whose_last_page_is_not_queued_is_not_finished_also_when_the_relay_ends() {
     simulate(1, || async {
         let mut bank = Bank::new(1, 1);
-        bank.outlet.break_payments();
+        bank.queues.fail_payments();
         // Fewer than a page holds.
         (0..3).for_each(|account| bank.insert(account));
         bank.stream.split();
@@ -35,7 +35,7 @@ fn a_shard_whose_last_page_is_not_queued_is_not_finished_also_when_the_relay_end
         pass(10).await;
         relay.stop().await;
         assert_eq!(bank.leases.checkpoint("shard-001"), Checkpoint::TrimHorizon);
-        bank.outlet.mend_payments();
+        bank.queues.restore_payments();
         let _next = bank.relay("next");
         bank.until_all_queued(Duration::from_secs(30)).await;
         let finished = || bank.leases.checkpoint("shard-001") == Checkpoint::ShardEnd;

@@ -10,13 +10,13 @@ use domain::{Failure, Payment};
 use shared::queue::{OutgoingMessage, QueueCallError, SendError};
 use tokio::time::Instant;
 
-use super::Weather;
-use crate::forward::queues::Outlet;
+use super::FaultInjector;
+use crate::forward::queues::RelayQueues;
 
 /// Both queues, for any number of relays.
 #[derive(Debug)]
-pub(super) struct FakeOutlet {
-    weather: Arc<Weather>,
+pub(super) struct FakeQueues {
+    faults: Arc<FaultInjector>,
     dead_letters_down: AtomicBool,
     payments_down: AtomicBool,
     counted: AtomicUsize,
@@ -34,7 +34,7 @@ struct Arrivals {
     deduplicated: HashMap<String, Instant>,
     /// How long the queue was, from when on.
     lengths: Vec<(Instant, usize)>,
-    buried: Vec<(String, String)>,
+    dead_letters: Vec<(String, String)>,
     /// Of each, in the same order.
     reasons: Vec<Failure>,
 }
@@ -64,7 +64,7 @@ impl Arrivals {
     }
 }
 
-impl FakeOutlet {
+impl FakeQueues {
     /// How often a payment was sent.
     pub(super) fn times(&self, id: &str) -> usize {
         self.arrivals.lock().unwrap().payments.get(id).map_or(0, |(_, times)| *times)
@@ -94,9 +94,9 @@ impl FakeOutlet {
         self.counted.load(Ordering::Relaxed)
     }
 
-    pub(super) fn new(weather: Arc<Weather>) -> Self {
+    pub(super) fn new(faults: Arc<FaultInjector>) -> Self {
         Self {
-            weather,
+            faults,
             dead_letters_down: AtomicBool::new(false),
             payments_down: AtomicBool::new(false),
             counted: 0.into(),
@@ -118,8 +118,8 @@ impl FakeOutlet {
     }
 
     /// What is in the dead-letter queue, by source and text.
-    pub(super) fn buried(&self) -> Vec<(String, String)> {
-        self.arrivals.lock().unwrap().buried.clone()
+    pub(super) fn dead_letters(&self) -> Vec<(String, String)> {
+        self.arrivals.lock().unwrap().dead_letters.clone()
     }
 
     /// Why it is there.
@@ -127,20 +127,20 @@ impl FakeOutlet {
         self.arrivals.lock().unwrap().reasons.clone()
     }
 
-    pub(super) fn break_dead_letters(&self) {
+    pub(super) fn fail_dead_letters(&self) {
         self.dead_letters_down.store(true, Ordering::Relaxed);
     }
 
     /// Takes no payment from here on.
-    pub(super) fn break_payments(&self) {
+    pub(super) fn fail_payments(&self) {
         self.payments_down.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn mend_payments(&self) {
+    pub(super) fn restore_payments(&self) {
         self.payments_down.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn mend_dead_letters(&self) {
+    pub(super) fn restore_dead_letters(&self) {
         self.dead_letters_down.store(false, Ordering::Relaxed);
     }
 
@@ -150,52 +150,52 @@ impl FakeOutlet {
 }
 
 #[async_trait]
-impl Outlet for FakeOutlet {
+impl RelayQueues for FakeQueues {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError> {
-        self.weather.travel().await;
+        self.faults.delay().await;
         if self.payments_down.load(Ordering::Relaxed) {
             return Err(Self::unsent((0..messages.len()).collect()));
         }
-        let lost = self.weather.strikes();
-        let taken = if lost { self.weather.below(messages.len() + 1) } else { messages.len() };
+        let lost = self.faults.fails();
+        let taken = if lost { self.faults.below(messages.len() + 1) } else { messages.len() };
         {
             let mut arrivals = self.arrivals.lock().unwrap();
             messages[..taken].iter().for_each(|message| arrivals.arrive(message));
         }
-        self.weather.travel().await;
+        self.faults.delay().await;
         if lost {
             // What was taken may be reported as not taken too.
-            let first = self.weather.below(taken + 1);
+            let first = self.faults.below(taken + 1);
             return Err(Self::unsent((first..messages.len()).collect()));
         }
         Ok(())
     }
 
-    async fn bury(
+    async fn write_dead_letter(
         &self,
         source: &str,
         _payment: Option<&Payment>,
         raw: String,
         failure: Failure,
     ) -> Result<(), SendError> {
-        self.weather.travel().await;
-        if self.dead_letters_down.load(Ordering::Relaxed) || self.weather.strikes() {
+        self.faults.delay().await;
+        if self.dead_letters_down.load(Ordering::Relaxed) || self.faults.fails() {
             return Err(Self::unsent(vec![0]));
         }
         let mut arrivals = self.arrivals.lock().unwrap();
         let deduplication = format!("{source}-{}", failure.code);
         let before = arrivals.deduplicated.insert(deduplication, Instant::now());
         if before.is_none_or(|at| at.elapsed() >= DEDUPLICATION) {
-            arrivals.buried.push((source.to_owned(), raw));
+            arrivals.dead_letters.push((source.to_owned(), raw));
             arrivals.reasons.push(failure);
         }
         Ok(())
     }
 
     async fn queued(&self) -> Result<u64, QueueCallError> {
-        self.weather.travel().await;
+        self.faults.delay().await;
         self.counted.fetch_add(1, Ordering::Relaxed);
-        if self.weather.strikes() {
+        if self.faults.fails() {
             return Err(QueueCallError("a storm".to_owned()));
         }
         let arrivals = self.arrivals.lock().unwrap();

@@ -12,7 +12,7 @@ use domain::{Payment, fnv1a};
 use shared::clock::Clock;
 use tokio::time::Instant;
 
-use super::Weather;
+use super::FaultInjector;
 use super::table::SHARDS;
 use crate::leases::table::Checkpoint;
 use crate::shards::source::Shard;
@@ -46,21 +46,21 @@ struct State {
 /// The stream, for any number of relays.
 #[derive(Debug)]
 pub(super) struct FakeStream {
-    weather: Arc<Weather>,
+    faults: Arc<FaultInjector>,
     start: Instant,
     clock: Clock,
     state: Mutex<State>,
 }
 
 impl FakeStream {
-    pub(super) fn new(weather: Arc<Weather>, shards: u32, clock: Clock) -> Self {
+    pub(super) fn new(faults: Arc<FaultInjector>, shards: u32, clock: Clock) -> Self {
         let mut state = State { shards: Vec::new(), sequence: 0, made: 0 };
         let width = u64::MAX / u64::from(shards);
         for index in 0..u64::from(shards) {
             let end = if index + 1 == u64::from(shards) { u64::MAX } else { (index + 1) * width };
             state.open(Vec::new(), (index * width, end));
         }
-        Self { weather, start: Instant::now(), clock, state: Mutex::new(state) }
+        Self { faults, start: Instant::now(), clock, state: Mutex::new(state) }
     }
 
     pub(super) fn put(&self, payment: &Payment) {
@@ -74,7 +74,7 @@ impl FakeStream {
     }
 
     /// Any item that is new, or was changed.
-    pub(super) fn put_item(&self, event: OperationType, account: &str, image: Image) {
+    pub(super) fn put_item(&self, event: OperationType, account: &str, image: RecordImage) {
         let mut state = self.state.lock().unwrap();
         state.sequence += 1;
         let sequence = state.sequence;
@@ -93,7 +93,7 @@ impl FakeStream {
     pub(super) fn split(&self) {
         let mut state = self.state.lock().unwrap();
         let open = state.open_shards();
-        let index = open[self.weather.below(open.len())];
+        let index = open[self.faults.below(open.len())];
         let (low, high) = state.shards[index].span;
         let middle = low + (high - low) / 2;
         let parent = state.close(index);
@@ -109,7 +109,7 @@ impl FakeStream {
         if open.len() < 2 {
             return;
         }
-        let left = self.weather.below(open.len() - 1);
+        let left = self.faults.below(open.len() - 1);
         let (left, right) = (open[left], open[left + 1]);
         let span = (state.shards[left].span.0, state.shards[right].span.1);
         let parents = vec![state.close(left), state.close(right)];
@@ -146,7 +146,7 @@ impl FakeStream {
     }
 
     fn throttled(&self) -> Result<(), StreamError> {
-        if self.weather.strikes() {
+        if self.faults.fails() {
             Err(StreamError::Read(Box::new(SdkError::timeout_error("throttled"))))
         } else {
             Ok(())
@@ -189,7 +189,7 @@ impl ShardSource for FakeStream {
     }
 
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
-        self.weather.travel().await;
+        self.faults.delay().await;
         self.throttled()?;
         Ok(self.state.lock().unwrap().shards.iter().map(|shard| shard.shard.clone()).collect())
     }
@@ -199,7 +199,7 @@ impl ShardSource for FakeStream {
         shard: &str,
         from: &Checkpoint,
     ) -> Result<Option<String>, StreamError> {
-        self.weather.travel().await;
+        self.faults.delay().await;
         self.throttled()?;
         let state = self.state.lock().unwrap();
         let found = state.find(shard)?;
@@ -218,13 +218,13 @@ impl ShardSource for FakeStream {
     }
 
     async fn page(&self, iterator: &str) -> Result<Page, StreamError> {
-        self.weather.travel().await;
+        self.faults.delay().await;
         self.throttled()?;
         let [shard, index, issued] = iterator.split('|').collect::<Vec<_>>()[..] else {
             panic!("{iterator} is no iterator");
         };
         let issued = Duration::from_millis(issued.parse().unwrap());
-        if self.start.elapsed() - issued > ITERATOR_LIFE || self.weather.strikes() {
+        if self.start.elapsed() - issued > ITERATOR_LIFE || self.faults.fails() {
             return Err(StreamError::Expired);
         }
         let state = self.state.lock().unwrap();
@@ -247,10 +247,10 @@ fn not_there() -> StreamError {
 }
 
 /// An item, by the names of its attributes.
-pub(super) type Image = HashMap<String, AttributeValue>;
+pub(super) type RecordImage = HashMap<String, AttributeValue>;
 
 /// The item of a new payment.
-pub(super) fn image(payment: &Payment) -> Image {
+pub(super) fn image(payment: &Payment) -> RecordImage {
     let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
     let Payment { id, account, due, .. } = payment;
     let shard = id.due_shard(SHARDS);

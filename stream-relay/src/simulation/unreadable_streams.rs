@@ -24,7 +24,7 @@ use crate::shards::source::{Page, ShardSource, StreamError};
 #[derive(Debug)]
 struct Ailing {
     stream: Arc<FakeStream>,
-    unlisted: AtomicBool,
+    missing_from_list: AtomicBool,
     unread: AtomicBool,
     /// What a failing call takes.
     after: Duration,
@@ -33,7 +33,7 @@ struct Ailing {
 impl Ailing {
     fn new(bank: &Bank, after: Duration) -> Arc<Self> {
         let stream = Arc::clone(&bank.stream);
-        Arc::new(Self { stream, unlisted: false.into(), unread: false.into(), after })
+        Arc::new(Self { stream, missing_from_list: false.into(), unread: false.into(), after })
     }
 
     async fn unless(&self, broken: &AtomicBool) -> Result<(), StreamError> {
@@ -52,7 +52,7 @@ impl ShardSource for Ailing {
     }
 
     async fn shards(&self) -> Result<Vec<Shard>, StreamError> {
-        self.unless(&self.unlisted).await?;
+        self.unless(&self.missing_from_list).await?;
         self.stream.shards().await
     }
 
@@ -109,10 +109,10 @@ fn a_day_that_one_relay_cannot_read_is_opened_by_another() {
             let _blind =
                 bank.relay_between("blind", Arc::clone(&bank.stream) as _, Arc::new(Unread));
             pass(5).await;
-            assert!(bank.leases.duties_of("blind") > 0, "another has the day");
+            assert!(bank.leases.sweep_leases_of("blind") > 0, "another has the day");
             let _other = bank.relay("other");
             pass(300 + 60).await;
-            let opened = || bank.outlet.len() == 300;
+            let opened = || bank.queues.len() == 300;
             // The blind one may have been the first again.
             until(Duration::from_secs(120), "not opened", opened).await;
         });
@@ -125,7 +125,7 @@ fn a_relay_that_cannot_list_shards_has_no_share() {
         simulate(seed, || async move {
             let mut bank = Bank::new(seed, 4);
             let source = Ailing::new(&bank, Duration::from_millis(10));
-            source.unlisted.store(true, Ordering::Relaxed);
+            source.missing_from_list.store(true, Ordering::Relaxed);
             let _blind = bank.relay_reading_from("blind", source);
             let _other = bank.relay("other");
             bank.insert_everywhere();
@@ -143,7 +143,7 @@ fn a_relay_that_cannot_list_shards_any_more_loses_its_share_of_new_ones() {
             let _blind = bank.relay_reading_from("blind", Arc::clone(&source) as _);
             let _other = bank.relay("other");
             pass(30).await;
-            source.unlisted.store(true, Ordering::Relaxed);
+            source.missing_from_list.store(true, Ordering::Relaxed);
             (0..6).for_each(|_| bank.stream.split());
             bank.insert_everywhere();
             bank.until_all_queued(Duration::from_secs(60)).await;
@@ -210,7 +210,7 @@ fn shutdown_does_not_wait_for_a_stream_that_does_not_answer() {
         let source = Ailing::new(&bank, Duration::from_secs(15));
         let relay = bank.relay_reading_from("waiting", Arc::clone(&source) as _);
         pass(5).await;
-        source.unlisted.store(true, Ordering::Relaxed);
+        source.missing_from_list.store(true, Ordering::Relaxed);
         pass(12).await;
         let since = Instant::now();
         relay.stop().await;
@@ -232,7 +232,7 @@ fn a_sweeper_that_panics_ends_its_relay_in_order() {
         bank.table.curse();
         let relay = bank.relay("after");
         let ended = tokio::time::timeout(Duration::from_secs(30), relay.task).await.unwrap();
-        assert!(matches!(ended.unwrap(), Err(RelayError::Sweeper(_))));
+        assert!(matches!(ended.unwrap(), Err(RelayError::SweepRunner(_))));
         assert_eq!(bank.leases.held_by("after"), 0);
     });
 }

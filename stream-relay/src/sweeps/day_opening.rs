@@ -16,17 +16,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::forward::dead_letter::Open;
-use crate::forward::drain::{publish, settle};
-use crate::forward::forwarder::{Forwarder, Stopped};
+use crate::forward::dead_letter::PageTasks;
+use crate::forward::drain::{drain, publish};
+use crate::forward::forwarder::{Forwarder, ShutdownRequested};
 use crate::forward::progress::Progress;
-use crate::leases::keys::duty_key;
-use crate::leases::renewal::{Kept, keep};
+use crate::leases::keys::sweep_lease_key;
+use crate::leases::renewal::{FinalWrite, renew_until_done};
 use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
-use crate::sweeps::due_index::Hand;
+use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::opens;
-use crate::sweeps::interleave::Interleave;
-use crate::sweeps::sweep_leases::{Duties, is_early};
+use crate::sweeps::interleave::InterleavedDay;
+use crate::sweeps::sweep_leases::{SweepLeases, is_early};
 
 /// How long one relay tries to read a page before another may try.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -35,8 +35,8 @@ const ASIDE: Duration = Duration::from_secs(10);
 
 /// Opens days for one relay.
 #[derive(Debug)]
-pub(crate) struct Opener {
-    pub(crate) hand: Hand,
+pub(crate) struct DayOpener {
+    pub(crate) due_index: DueIndex,
     pub(crate) leases: Arc<dyn LeaseTable>,
     pub(crate) stream: String,
     pub(crate) name: String,
@@ -45,37 +45,37 @@ pub(crate) struct Opener {
     /// How long after its start a day is opened.
     pub(crate) delay: Duration,
     pub(crate) checkpoint_interval: Duration,
-    pub(crate) duties: watch::Receiver<Duties>,
+    pub(crate) sweep_leases: watch::Receiver<SweepLeases>,
 }
 
 /// How an attempt at a day ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Opening {
+enum OpeningResult {
     Opened,
     /// Another relay has it, or this one could not go on.
     Unfinished,
 }
 
-impl Opener {
+impl DayOpener {
     /// Opens days as they come, until shutdown.
     pub(crate) async fn run(mut self, shutdown: Shutdown) {
         // Opened by this relay, and perhaps not seen in the table yet.
         let mut done = BTreeSet::new();
         loop {
-            match shutdown.unless_requested(self.duties.changed()).await {
+            match shutdown.unless_requested(self.sweep_leases.changed()).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) | None => return,
             }
-            let duties = self.duties.borrow_and_update().clone();
+            let sweep_leases = self.sweep_leases.borrow_and_update().clone();
             let mut unfinished = false;
-            while let Some((day, seen)) = self.next(&duties, &done) {
-                if self.open(day, seen, &shutdown).await == Opening::Unfinished {
+            while let Some((day, seen)) = self.next(&sweep_leases, &done) {
+                if self.open(day, seen, &shutdown).await == OpeningResult::Unfinished {
                     unfinished = true;
                     break;
                 }
                 done.insert(day);
             }
-            self.forget(&duties).await;
+            self.forget(&sweep_leases).await;
             let past = self.today().days_before(self.window.saturating_add(1));
             done.retain(|day| *day >= past);
             if unfinished && shutdown.pause(ASIDE).await {
@@ -87,34 +87,38 @@ impl Opener {
     /// The last day that has begun long enough ago.
     fn today(&self) -> DueDate {
         let delay = SignedDuration::try_from(self.delay).unwrap_or_default();
-        let Hand { forwarder, .. } = &self.hand;
+        let DueIndex { forwarder, .. } = &self.due_index;
         DueDate::today(forwarder.clock.now() - delay, &forwarder.zone)
     }
 
     /// The next day to be opened, if nobody is at it, and its lease.
-    fn next(&self, duties: &Duties, done: &BTreeSet<DueDate>) -> Option<(DueDate, Option<Lease>)> {
-        duties.asked_at?;
+    fn next(
+        &self,
+        sweep_leases: &SweepLeases,
+        done: &BTreeSet<DueDate>,
+    ) -> Option<(DueDate, Option<Lease>)> {
+        sweep_leases.asked_at?;
         let today = self.today();
-        let mut days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
+        let mut days = sweep_leases.days(&self.stream, today, &self.due_index.forwarder.zone);
         days.opened.extend(done);
         days.begun.retain(|day| !done.contains(day));
         let day = days.unopened(today, self.window);
         events::unopened(day.map(|day| {
-            let forwarder = &self.hand.forwarder;
+            let forwarder = &self.due_index.forwarder;
             forwarder.clock.now().duration_since(day.start(&forwarder.zone))
         }));
-        let seen = duties.free(&self.stream, &day?.to_string(), &self.name)?;
+        let seen = sweep_leases.free(&self.stream, &day?.to_string(), &self.name)?;
         Some((day?, seen.cloned()))
     }
 
-    async fn open(&self, day: DueDate, seen: Option<Lease>, shutdown: &Shutdown) -> Opening {
-        let key = duty_key(&self.stream, &day.to_string());
+    async fn open(&self, day: DueDate, seen: Option<Lease>, shutdown: &Shutdown) -> OpeningResult {
+        let key = sweep_lease_key(&self.stream, &day.to_string());
         let lease = match self.leases.take(&key, seen.as_ref()).await {
             Ok(lease) => lease,
-            Err(LeaseError::Lost { .. }) => return Opening::Unfinished,
+            Err(LeaseError::TakenByAnother { .. }) => return OpeningResult::Unfinished,
             Err(error) => {
                 events::lease_failed(&key, &error);
-                return Opening::Unfinished;
+                return OpeningResult::Unfinished;
             }
         };
         let lease = self.restarted(day, lease);
@@ -122,22 +126,24 @@ impl Opener {
         let (position, kept) = watch::channel(lease.position.clone());
         let opening = shutdown.child();
         let (opened, kept) = tokio::join!(
-            Box::pin(self.hand_over(day, position, &opening)),
-            keep(&*self.leases, lease, kept, self.checkpoint_interval, &opening),
+            Box::pin(self.queue_day(day, position, &opening)),
+            renew_until_done(&*self.leases, lease, kept, self.checkpoint_interval, &opening),
         );
         match (opened, kept) {
-            (Ok(Opening::Opened), Kept::Written) => {
+            (Ok(OpeningResult::Opened), FinalWrite::Written) => {
                 events::opened(&day.to_string());
-                Opening::Opened
+                OpeningResult::Opened
             }
-            (Ok(_) | Err(Stopped), Kept::Written | Kept::Unwritten) => Opening::Unfinished,
+            (Ok(_) | Err(ShutdownRequested), FinalWrite::Written | FinalWrite::Unwritten) => {
+                OpeningResult::Unfinished
+            }
         }
     }
 
     /// The lease of a day as its opening goes on with it: from the beginning, if somebody began
     /// before the day did.
     fn restarted(&self, day: DueDate, lease: Lease) -> Lease {
-        let Forwarder { clock, zone, .. } = &self.hand.forwarder;
+        let Forwarder { clock, zone, .. } = &self.due_index.forwarder;
         let mut position = lease.position;
         if is_early(&position, day, zone) {
             events::opened_early(&day.to_string());
@@ -149,70 +155,70 @@ impl Opener {
 
     /// Hands on the rest of a day, behind the position, which follows what SQS has
     /// acknowledged (INV-3).
-    async fn hand_over(
+    async fn queue_day(
         &self,
         day: DueDate,
         position: watch::Sender<Position>,
         opening: &Shutdown,
-    ) -> Result<Opening, Stopped> {
+    ) -> Result<OpeningResult, ShutdownRequested> {
         let mut progress = Progress::at(position.borrow().clone());
-        let mut open = Open::new();
+        let mut open = PageTasks::new();
         let rest = self.rest(day, &progress.position().checkpoint);
         let read = match rest {
             Some(rest) => self.read(day, rest, &position, &mut progress, &mut open, opening).await,
             None => Ok(()),
         };
-        if matches!(read, Err(Stopped)) {
+        if matches!(read, Err(ShutdownRequested)) {
             opening.request();
         }
-        if settle(&mut open, &mut progress, opening).await.is_err() {
+        if drain(&mut open, &mut progress, opening).await.is_err() {
             open.abort_all();
         }
         publish(&progress, &position);
         read?;
         match progress.position().checkpoint {
-            Checkpoint::ShardEnd => Ok(Opening::Opened),
-            Checkpoint::TrimHorizon | Checkpoint::After(_) => Ok(Opening::Unfinished),
+            Checkpoint::ShardEnd => Ok(OpeningResult::Opened),
+            Checkpoint::TrimHorizon | Checkpoint::After(_) => Ok(OpeningResult::Unfinished),
         }
     }
 
     /// What of the day lies behind a position; `None` when it is open.
-    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<Interleave> {
+    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<InterleavedDay> {
         match from {
             Checkpoint::ShardEnd => None,
-            Checkpoint::TrimHorizon => Some(self.hand.scheduled(day)),
-            Checkpoint::After(place) => Some(self.hand.scheduled_behind(day, place)),
+            Checkpoint::TrimHorizon => Some(self.due_index.scheduled(day)),
+            Checkpoint::After(place) => Some(self.due_index.scheduled_behind(day, place)),
         }
     }
 
     async fn read(
         &self,
         day: DueDate,
-        mut rest: Interleave,
+        mut rest: InterleavedDay,
         position: &watch::Sender<Position>,
         progress: &mut Progress,
-        open: &mut Open,
+        open: &mut PageTasks,
         opening: &Shutdown,
-    ) -> Result<(), Stopped> {
-        let start = day.start(&self.hand.forwarder.zone);
+    ) -> Result<(), ShutdownRequested> {
+        let start = day.start(&self.due_index.forwarder.zone);
         let begun = progress.position().read_up_to;
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut since = Instant::now();
         let mut page = 0;
         loop {
-            match opening.unless_requested(rest.next()).await.ok_or(Stopped)? {
+            match opening.unless_requested(rest.next()).await.ok_or(ShutdownRequested)? {
                 Ok(Some(found)) => {
                     (pauses, page) = (retry::NEVER_GIVE_UP.pauses(), page + 1);
                     let checkpoint = Checkpoint::After(rest.place());
                     let end = Position { checkpoint, read_up_to: begun };
-                    let found = self.hand.sift(day, found);
+                    let found = self.due_index.filter_items(day, found);
                     let before = open.len();
                     let which = |stored: &_| opens(stored, start);
-                    let count = self.hand.hand_on(found, which, page, open, opening).await?;
+                    let count = self.due_index.forward(found, which, page, open, opening).await?;
                     events::opened_payments(count);
                     progress.read(page, end, open.len() - before);
                     while let Some(done) = open.try_join_next() {
-                        progress.done(done.ok().flatten().ok_or(Stopped)?);
+                        progress.done(done.ok().flatten().ok_or(ShutdownRequested)?);
                     }
                     publish(progress, position);
                     since = Instant::now();
@@ -222,22 +228,22 @@ impl Opener {
                     progress.read(page + 1, end, 0);
                     return Ok(());
                 }
-                Err(_) if since.elapsed() >= PATIENCE => return Err(Stopped),
+                Err(_) if since.elapsed() >= PATIENCE => return Err(ShutdownRequested),
                 Err(error) => {
                     let pause = pauses.next().unwrap_or_default();
-                    self.hand.failed(&error, pause, opening).await?;
+                    self.due_index.failed(&error, pause, opening).await?;
                 }
             }
         }
     }
 
     /// Deletes the leases of days that are long past.
-    async fn forget(&self, duties: &Duties) {
+    async fn forget(&self, sweep_leases: &SweepLeases) {
         let today = self.today();
-        let days = duties.days(&self.stream, today, &self.hand.forwarder.zone);
+        let days = sweep_leases.days(&self.stream, today, &self.due_index.forwarder.zone);
         for day in days.past(today, self.window) {
-            let key = duty_key(&self.stream, &day.to_string());
-            let seen = duties.seen.iter().find(|(lease, _)| lease.key == key);
+            let key = sweep_lease_key(&self.stream, &day.to_string());
+            let seen = sweep_leases.seen.iter().find(|(lease, _)| lease.key == key);
             let Some((lease, _)) = seen else { continue };
             if let Err(error) = self.leases.forget(&key, lease.counter).await {
                 events::lease_failed(&key, &error);

@@ -10,54 +10,56 @@ use shared::retry;
 use shared::shutdown::Shutdown;
 
 use crate::events;
-use crate::forward::dead_letter::{Burials, Open, Unfit};
-use crate::forward::forwarder::{Forwarder, Stopped};
-use crate::forward::partition::Due;
-use crate::forward::record::{Mark, Seen};
-use crate::sweeps::interleave::Interleave;
-use crate::sweeps::item_check::misfit;
+use crate::forward::dead_letter::{DeadLetterWriter, PageTasks, UnfitItem};
+use crate::forward::forwarder::{Forwarder, ShutdownRequested};
+use crate::forward::partition::PaymentToQueue;
+use crate::forward::record::{ItemToFail, ObservedStatus};
+use crate::sweeps::interleave::InterleavedDay;
+use crate::sweeps::item_check::skip_reason;
 
 /// Hands on what a sweep finds.
 #[derive(Debug, Clone)]
-pub(crate) struct Hand {
+pub(crate) struct DueIndex {
     pub(crate) table: Arc<dyn DueTable>,
     pub(crate) forwarder: Forwarder,
-    pub(crate) burials: Burials,
+    pub(crate) dead_letters: DeadLetterWriter,
 }
 
-impl Hand {
+impl DueIndex {
     /// The SCHEDULED payments of a day, those of each account in order.
-    pub(super) fn scheduled(&self, day: DueDate) -> Interleave {
-        Interleave::new(Arc::clone(&self.table), day)
+    pub(super) fn scheduled(&self, day: DueDate) -> InterleavedDay {
+        InterleavedDay::new(Arc::clone(&self.table), day)
     }
 
     /// What of them lies behind a place.
-    pub(super) fn scheduled_behind(&self, day: DueDate, place: &str) -> Interleave {
-        Interleave::behind(Arc::clone(&self.table), day, place)
+    pub(super) fn scheduled_behind(&self, day: DueDate, place: &str) -> InterleavedDay {
+        InterleavedDay::behind(Arc::clone(&self.table), day, place)
     }
 
     /// The next batch of a day. Every call is tried until it succeeds.
     pub(super) async fn read(
         &self,
-        day: &mut Interleave,
+        day: &mut InterleavedDay,
         shutdown: &Shutdown,
-    ) -> Result<Option<DuePayments>, Stopped> {
+    ) -> Result<Option<DuePayments>, ShutdownRequested> {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
-            let error = match shutdown.unless_requested(day.next()).await.ok_or(Stopped)? {
-                Ok(found) => return Ok(found.map(|found| self.sift(day.day(), found))),
-                Err(error) => error,
-            };
+            let error =
+                match shutdown.unless_requested(day.next()).await.ok_or(ShutdownRequested)? {
+                    Ok(found) => return Ok(found.map(|found| self.filter_items(day.day(), found))),
+                    Err(error) => error,
+                };
             self.failed(&error, pauses.next().unwrap_or_default(), shutdown).await?;
         }
     }
 
     /// Leaves out what does not belong to the day, or what only looks as if it waited. Each is
     /// counted and stays where it is.
-    pub(super) fn sift(&self, day: DueDate, mut found: DuePayments) -> DuePayments {
+    pub(super) fn filter_items(&self, day: DueDate, mut found: DuePayments) -> DuePayments {
         let now = self.forwarder.clock.now();
         found.retain(|(reference, stored)| {
-            let why = stored.as_ref().ok().and_then(|stored| misfit(reference, stored, day, now));
+            let why =
+                stored.as_ref().ok().and_then(|stored| skip_reason(reference, stored, day, now));
             if let Some(why) = why {
                 events::left(reference, day, why);
             }
@@ -67,9 +69,9 @@ impl Hand {
     }
 
     /// The same for payments of several days.
-    pub(super) fn sift_each(&self, days: &[DueDate], found: DuePayments) -> DuePayments {
+    pub(super) fn filter_days(&self, days: &[DueDate], found: DuePayments) -> DuePayments {
         let of_a_day = found.into_iter().filter(|(reference, _)| days.contains(&reference.due));
-        of_a_day.flat_map(|one| self.sift(one.0.due, vec![one])).collect()
+        of_a_day.flat_map(|one| self.filter_items(one.0.due, vec![one])).collect()
     }
 
     /// Says that a call failed, and waits.
@@ -78,27 +80,27 @@ impl Hand {
         error: &PaymentsError,
         pause: Duration,
         shutdown: &Shutdown,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ShutdownRequested> {
         events::sweep_failed(error);
-        if shutdown.pause(pause).await { Err(Stopped) } else { Ok(()) }
+        if shutdown.pause(pause).await { Err(ShutdownRequested) } else { Ok(()) }
     }
 
     /// Queues what `which` picks, in order; returns how many once all are queued. What is no
     /// payment begins to be buried: it is `open` then, as a part of `page`.
-    pub(super) async fn hand_on(
+    pub(super) async fn forward(
         &self,
         found: DuePayments,
         which: impl Fn(&StoredPayment) -> Option<Dispatch>,
         page: u64,
-        open: &mut Open,
+        open: &mut PageTasks,
         shutdown: &Shutdown,
-    ) -> Result<usize, Stopped> {
+    ) -> Result<usize, ShutdownRequested> {
         let mut due = Vec::with_capacity(found.len());
         for (reference, stored) in found {
             match stored {
                 Ok(stored) => {
                     if let Some(dispatch) = which(&stored) {
-                        due.push(Due { payment: stored.payment, dispatch });
+                        due.push(PaymentToQueue { payment: stored.payment, dispatch });
                     }
                 }
                 Err(error) => {
@@ -108,9 +110,9 @@ impl Hand {
                     // The item itself stays in the table, under this reference.
                     let failure = Failure::new(FailureCode::MalformedRecord, reason);
                     let raw = reference.to_string();
-                    let mark = Some(Mark { reference, seen: Seen::Scheduled(0) });
-                    let unfit = Unfit { source, raw, failure, payment: None, mark };
-                    self.burials.start(unfit, page, open, shutdown).await?;
+                    let mark = Some(ItemToFail { reference, seen: ObservedStatus::Scheduled(0) });
+                    let unfit = UnfitItem { source, raw, failure, payment: None, mark };
+                    self.dead_letters.start(unfit, page, open, shutdown).await?;
                 }
             }
         }

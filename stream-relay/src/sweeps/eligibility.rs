@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use shared::payments::StoredPayment;
 use shared::queue::Dispatch;
 
-use crate::sweeps::gap_request::Lost;
+use crate::sweeps::gap_request::LostRecords;
 
 /// How far the clocks of writers, relays and the stream may be apart. Within it of a limit a
 /// payment belongs to both sides, so that none belongs to neither: it is queued twice then,
@@ -40,7 +40,11 @@ pub(super) fn opens(stored: &StoredPayment, start: Timestamp) -> Option<Dispatch
 /// Whether the stream has lost a payment of a day that starts at `start`: it would have brought
 /// it, and its record was written where the stream was not read. What was inserted before the
 /// day began is the opening's.
-pub(super) fn is_lost(stored: &StoredPayment, start: Timestamp, lost: &Lost) -> Option<Dispatch> {
+pub(super) fn is_lost(
+    stored: &StoredPayment,
+    start: Timestamp,
+    lost: &LostRecords,
+) -> Option<Dispatch> {
     let created = stored.payment.created_at;
     let unread = lost.since.is_none_or(|since| created >= since - CLOCK_MARGIN)
         && lost.until.is_none_or(|until| created <= until + CLOCK_MARGIN);
@@ -72,22 +76,22 @@ fn is_new(stored: &StoredPayment) -> bool {
 
 /// What the number of messages says of the payments that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum MessageCoverage {
     /// None waits.
-    Nothing,
+    NothingWaits,
     /// Messages may carry all of them.
-    Carried,
+    Covered,
     /// At least half of them have no message, or there are few messages.
-    Uncarried,
+    Uncovered,
 }
 
-impl Verdict {
+impl MessageCoverage {
     /// Its label in the metric of looks.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "none_waiting",
-            Self::Carried => "messages_present",
-            Self::Uncarried => "messages_missing",
+            Self::NothingWaits => "none_waiting",
+            Self::Covered => "messages_present",
+            Self::Uncovered => "messages_missing",
         }
     }
 }
@@ -98,11 +102,11 @@ pub(super) const FEW: u64 = 1_000;
 
 /// Judges payments that wait by the messages in the queue. To queue them all again doubles at
 /// most `queued` messages: at most [`FEW`], or fewer than the payments that had none.
-pub(super) fn carried(scheduled: u64, queued: u64) -> Verdict {
+pub(super) fn message_coverage(scheduled: u64, queued: u64) -> MessageCoverage {
     match scheduled {
-        0 => Verdict::Nothing,
-        _ if queued > FEW && queued.saturating_mul(2) >= scheduled => Verdict::Carried,
-        _ => Verdict::Uncarried,
+        0 => MessageCoverage::NothingWaits,
+        _ if queued > FEW && queued.saturating_mul(2) >= scheduled => MessageCoverage::Covered,
+        _ => MessageCoverage::Uncovered,
     }
 }
 

@@ -61,12 +61,13 @@ fn an_opening_carries_what_was_replayed_before_the_day() {
 
 #[test]
 fn only_what_was_written_where_nobody_read_is_lost() {
-    let lost = |since: Option<&str>, until: Option<&str>| Lost {
+    let lost = |since: Option<&str>, until: Option<&str>| LostRecords {
         since: since.map(at),
         until: until.map(at),
     };
     let start = at("00:00:00");
-    let is = |created, lost: Lost| is_lost(&stored(Status::Scheduled, 0, created), start, &lost);
+    let is =
+        |created, lost: LostRecords| is_lost(&stored(Status::Scheduled, 0, created), start, &lost);
     let hour = lost(Some("10:00:00"), Some("11:00:00"));
     for (created, expected) in [
         ("09:44:59", false),
@@ -104,20 +105,24 @@ fn a_payment_waits_since_it_was_inserted_and_a_replay_since_it_was_made() {
 
 #[test]
 fn a_queue_that_may_carry_all_is_left_alone_and_one_that_cannot_is_not() {
-    use Verdict::{Carried, Nothing, Uncarried};
-    for (scheduled, queued, verdict) in [
-        (0, 0, Nothing),
-        (0, 1_000_000, Nothing),
-        (1, 0, Uncarried),
-        (1, 1_000, Uncarried),
-        (1, 1_001, Carried),
-        (1_000_000, 1_000_000, Carried),
-        (1_000_000, 500_000, Carried),
-        (1_000_001, 500_000, Uncarried),
-        (3_000, 1_000, Uncarried),
-        (u64::MAX, u64::MAX, Carried),
+    use MessageCoverage::{Covered, NothingWaits, Uncovered};
+    for (scheduled, queued, coverage) in [
+        (0, 0, NothingWaits),
+        (0, 1_000_000, NothingWaits),
+        (1, 0, Uncovered),
+        (1, 1_000, Uncovered),
+        (1, 1_001, Covered),
+        (1_000_000, 1_000_000, Covered),
+        (1_000_000, 500_000, Covered),
+        (1_000_001, 500_000, Uncovered),
+        (3_000, 1_000, Uncovered),
+        (u64::MAX, u64::MAX, Covered),
     ] {
-        assert_eq!(carried(scheduled, queued), verdict, "{scheduled} with {queued} messages");
+        assert_eq!(
+            message_coverage(scheduled, queued),
+            coverage,
+            "{scheduled} with {queued} messages"
+        );
     }
 }
 
@@ -131,10 +136,10 @@ proptest! {
     ) {
         let with_message = with_message.min(scheduled);
         let queued = with_message + others;
-        match carried(scheduled, queued) {
-            Verdict::Nothing => prop_assert_eq!(scheduled, 0),
-            Verdict::Carried => prop_assert!(queued > FEW),
-            Verdict::Uncarried => {
+        match message_coverage(scheduled, queued) {
+            MessageCoverage::NothingWaits => prop_assert_eq!(scheduled, 0),
+            MessageCoverage::Covered => prop_assert!(queued > FEW),
+            MessageCoverage::Uncovered => {
                 let without = scheduled - with_message;
                 prop_assert!(with_message <= FEW || with_message < without);
             }
@@ -147,6 +152,6 @@ proptest! {
         scheduled in 1_u64..3_000_000,
         queued in 0_u64..=FEW,
     ) {
-        prop_assert_eq!(carried(scheduled, queued), Verdict::Uncarried);
+        prop_assert_eq!(message_coverage(scheduled, queued), MessageCoverage::Uncovered);
     }
 }

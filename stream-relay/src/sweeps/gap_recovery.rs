@@ -4,24 +4,24 @@ use shared::retry;
 use shared::shutdown::Shutdown;
 
 use crate::events;
-use crate::forward::dead_letter::Open;
-use crate::forward::forwarder::Stopped;
-use crate::sweeps::due_index::Hand;
+use crate::forward::dead_letter::PageTasks;
+use crate::forward::forwarder::ShutdownRequested;
+use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::is_lost;
-use crate::sweeps::gap_request::{Lost, Request, Requests};
-use crate::sweeps::lost_message_scan::Watch;
+use crate::sweeps::gap_request::{GapRecoveryQueue, LostRecords, RecoveryRequest};
+use crate::sweeps::lost_message_scan::LostMessageScan;
 
 /// Sweeps for one relay.
 #[derive(Debug)]
-pub(crate) struct Sweeper {
-    pub(crate) hand: Hand,
+pub(crate) struct SweepRunner {
+    pub(crate) due_index: DueIndex,
     /// Days before today.
     pub(crate) window: u16,
-    pub(crate) requests: Requests,
-    pub(crate) watch: Watch,
+    pub(crate) requests: GapRecoveryQueue,
+    pub(crate) watch: LostMessageScan,
 }
 
-impl Sweeper {
+impl SweepRunner {
     /// Sweeps whenever it is asked to, and watches, until shutdown.
     pub(crate) async fn run(mut self, shutdown: Shutdown) {
         loop {
@@ -38,17 +38,21 @@ impl Sweeper {
                         return;
                     }
                 }
-                Some(None) => self.watch.look(&self.hand, &shutdown).await,
+                Some(None) => self.watch.scan(&self.due_index, &shutdown).await,
                 None => return,
             }
         }
     }
 
-    async fn fill(&mut self, request: Request, shutdown: &Shutdown) -> Result<(), Stopped> {
+    async fn fill(
+        &mut self,
+        request: RecoveryRequest,
+        shutdown: &Shutdown,
+    ) -> Result<(), ShutdownRequested> {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         while self.sweep(&request.lost, shutdown).await.is_err() {
             if shutdown.pause(pauses.next().unwrap_or_default()).await {
-                return Err(Stopped);
+                return Err(ShutdownRequested);
             }
         }
         // Whoever asked while this sweep went on is answered by the next one.
@@ -59,22 +63,26 @@ impl Sweeper {
 
     /// One sweep, the oldest day first and each day in order, so that the payments of an
     /// account are queued in theirs (INV-5).
-    async fn sweep(&self, lost: &Lost, shutdown: &Shutdown) -> Result<(), Stopped> {
+    async fn sweep(
+        &self,
+        lost: &LostRecords,
+        shutdown: &Shutdown,
+    ) -> Result<(), ShutdownRequested> {
         events::sweep_started();
-        let today = self.hand.forwarder.today();
+        let today = self.due_index.forwarder.today();
         let mut total = 0;
         for back in (0..=self.window).rev() {
             let day = today.days_before(back);
-            let start = day.start(&self.hand.forwarder.zone);
-            let mut entries = self.hand.scheduled(day);
-            while let Some(found) = self.hand.read(&mut entries, shutdown).await? {
-                let mut open = Open::new();
+            let start = day.start(&self.due_index.forwarder.zone);
+            let mut entries = self.due_index.scheduled(day);
+            while let Some(found) = self.due_index.read(&mut entries, shutdown).await? {
+                let mut open = PageTasks::new();
                 let which = |stored: &_| is_lost(stored, start, lost);
-                let count = self.hand.hand_on(found, which, 0, &mut open, shutdown).await?;
+                let count = self.due_index.forward(found, which, 0, &mut open, shutdown).await?;
                 events::swept_payments(count);
                 total += count;
-                while let Some(buried) = open.join_next().await {
-                    buried.ok().flatten().ok_or(Stopped)?;
+                while let Some(dead_letters) = open.join_next().await {
+                    dead_letters.ok().flatten().ok_or(ShutdownRequested)?;
                 }
             }
         }

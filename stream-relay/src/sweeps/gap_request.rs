@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 /// Which records were not read, by when the stream took them in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lost {
+pub(crate) struct LostRecords {
     /// After the last record that was read; everything before where nobody knows.
     pub(crate) since: Option<Timestamp>,
     /// Before the first record that is there still; up to now where none is.
     pub(crate) until: Option<Timestamp>,
 }
 
-impl Lost {
+impl LostRecords {
     /// Everything that one of the two has lost.
     fn or(self, other: Self) -> Self {
         Self {
@@ -25,40 +25,40 @@ impl Lost {
 
 /// What was asked for so far.
 #[derive(Debug, Default)]
-struct Asked {
+struct PendingRecovery {
     number: u64,
     /// Since the last sweep started.
-    lost: Option<Lost>,
+    lost: Option<LostRecords>,
 }
 
 /// Asks for sweeps.
 #[derive(Debug, Clone)]
-pub(crate) struct Sweeps {
-    asked: watch::Sender<Asked>,
+pub(crate) struct GapRecoveryRequester {
+    asked: watch::Sender<PendingRecovery>,
     completed: watch::Receiver<u64>,
 }
 
 /// A sweep that was asked for.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct RecoveryTicket {
     number: u64,
     completed: watch::Receiver<u64>,
 }
 
-impl Sweeps {
+impl GapRecoveryRequester {
     /// Asks for a sweep that starts after this call, also when one is under way.
-    pub(crate) fn ask(&self, lost: Lost) -> Ticket {
+    pub(crate) fn ask(&self, lost: LostRecords) -> RecoveryTicket {
         let mut number = 0;
         self.asked.send_modify(|asked| {
             asked.number += 1;
             asked.lost = Some(asked.lost.map_or(lost, |before| before.or(lost)));
             number = asked.number;
         });
-        Ticket { number, completed: self.completed.clone() }
+        RecoveryTicket { number, completed: self.completed.clone() }
     }
 }
 
-impl Ticket {
+impl RecoveryTicket {
     /// Returns once the sweep is complete; false when shutdown came first.
     pub(crate) async fn complete(mut self, shutdown: &Shutdown) -> bool {
         let complete = self.completed.wait_for(|completed| *completed >= self.number);
@@ -68,36 +68,37 @@ impl Ticket {
 
 /// The other end: what was asked for.
 #[derive(Debug)]
-pub(crate) struct Requests {
-    asked: watch::Sender<Asked>,
-    changes: watch::Receiver<Asked>,
+pub(crate) struct GapRecoveryQueue {
+    asked: watch::Sender<PendingRecovery>,
+    changes: watch::Receiver<PendingRecovery>,
     completed: watch::Sender<u64>,
 }
 
 /// A sweep to be made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Request {
-    pub(super) lost: Lost,
+pub(super) struct RecoveryRequest {
+    pub(super) lost: LostRecords,
     number: u64,
 }
 
-impl Requests {
+impl GapRecoveryQueue {
     /// Both ends.
-    pub(crate) fn open() -> (Sweeps, Self) {
-        let (asked, changes) = watch::channel(Asked::default());
+    pub(crate) fn open() -> (GapRecoveryRequester, Self) {
+        let (asked, changes) = watch::channel(PendingRecovery::default());
         let (completed, complete) = watch::channel(0);
-        let sweeps = Sweeps { asked: asked.clone(), completed: complete };
+        let sweeps = GapRecoveryRequester { asked: asked.clone(), completed: complete };
         (sweeps, Self { asked, changes, completed })
     }
 
     /// The next sweep to be made, of everything that was asked for until now. Dropped before
     /// it returns, it takes nothing.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(super) async fn next(&mut self) -> RecoveryRequest {
         loop {
             let mut taken = None;
             self.changes.mark_unchanged();
             self.asked.send_if_modified(|asked| {
-                taken = asked.lost.take().map(|lost| Request { lost, number: asked.number });
+                taken =
+                    asked.lost.take().map(|lost| RecoveryRequest { lost, number: asked.number });
                 false
             });
             match taken {
@@ -109,7 +110,7 @@ impl Requests {
     }
 
     /// Says that a sweep is complete.
-    pub(super) fn complete(&self, request: Request) {
+    pub(super) fn complete(&self, request: RecoveryRequest) {
         self.completed.send_replace(request.number);
     }
 }

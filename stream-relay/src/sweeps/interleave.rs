@@ -5,7 +5,7 @@
 //! everybody behind it would wait until most of it is paid. So an account that fills a batch is
 //! put off: the others go on, and the accounts that were put off take turns of one batch each when
 //! the day has no others, or when so many are put off that they fill what SQS looks through
-//! ([`MOST_PUT_OFF`] × 1,000 = 100,000).
+//! ([`MAX_DEFERRED`] × 1,000 = 100,000).
 //!
 //! Each account's payments stay in the order of their ids (INV-5): what is put off goes on behind
 //! what was taken of it. The place says where both the day and each account that was put off
@@ -19,7 +19,7 @@ use domain::{AccountId, DueDate, PaymentRef, Status};
 use shared::payments::{DueDay, DuePayments, DueTable, PaymentsError};
 
 /// Most accounts that are put off at the same time.
-const MOST_PUT_OFF: usize = 100;
+const MAX_DEFERRED: usize = 100;
 /// A batch of one account with at least so many payments, of the 1,000 of a full one, puts the
 /// account off: fewer are the last of their day, as far as the table holds them.
 const MANY: usize = 500;
@@ -28,10 +28,10 @@ const SEPARATOR: char = '|';
 
 /// Reads the SCHEDULED payments of a day.
 #[derive(Debug)]
-pub(crate) struct Interleave {
+pub(crate) struct InterleavedDay {
     table: Arc<dyn DueTable>,
     day: DueDate,
-    place: Place,
+    place: DayCursor,
     /// The day behind `place.day`; `None` until it is read, and after its end.
     rest: Option<DueDay>,
     /// The turn that has begun, of the first account that was put off.
@@ -40,35 +40,35 @@ pub(crate) struct Interleave {
 
 /// How far a day is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    at: At,
+struct DayCursor {
+    at: MainCursor,
     /// The last payment that was taken of each account that was put off, in the order of turns.
-    put_off: VecDeque<PaymentRef>,
+    deferred: VecDeque<PaymentRef>,
 }
 
 /// How far a day is read, apart from what was put off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum At {
+enum MainCursor {
     Start,
     /// Behind this payment.
     After(PaymentRef),
     /// Behind this account.
     Past(AccountId),
-    End,
+    ShardReadEnd,
 }
 
-impl Interleave {
+impl InterleavedDay {
     /// A whole day. Nothing is read yet.
     pub(crate) fn new(table: Arc<dyn DueTable>, day: DueDate) -> Self {
-        let place = Place { at: At::Start, put_off: VecDeque::new() };
+        let place = DayCursor { at: MainCursor::Start, deferred: VecDeque::new() };
         Self { table, day, place, rest: None, turn: None }
     }
 
-    /// What of a day lies behind a place that [`Interleave::place`] gave; the whole day when it is
+    /// What of a day lies behind a place that [`InterleavedDay::place`] gave; the whole day when it is
     /// of another form, which would be another release's.
     pub(crate) fn behind(table: Arc<dyn DueTable>, day: DueDate, place: &str) -> Self {
         let mut all = Self::new(table, day);
-        if let Some(place) = Place::read(place, day) {
+        if let Some(place) = DayCursor::read(place, day) {
             all.place = place;
         }
         all
@@ -93,11 +93,12 @@ impl Interleave {
     /// [`PaymentsError`] when a call fails.
     pub(crate) async fn next(&mut self) -> Result<Option<DuePayments>, PaymentsError> {
         loop {
-            if self.place.at != At::End && self.place.put_off.len() < MOST_PUT_OFF {
+            if self.place.at != MainCursor::ShardReadEnd && self.place.deferred.len() < MAX_DEFERRED
+            {
                 if let Some(found) = self.next_of_day().await? {
                     return Ok(Some(found));
                 }
-            } else if let Some(last) = self.place.put_off.front().cloned() {
+            } else if let Some(last) = self.place.deferred.front().cloned() {
                 return self.turn(last).await.map(Some);
             } else {
                 return Ok(None);
@@ -109,21 +110,23 @@ impl Interleave {
         let (table, day, scheduled) = (&self.table, self.day, Status::Scheduled);
         let at = &self.place.at;
         let rest = self.rest.get_or_insert_with(|| match at {
-            At::Start | At::End => DueDay::new(Arc::clone(table), day, scheduled),
-            At::After(last) => DueDay::after(Arc::clone(table), day, scheduled, last),
-            At::Past(account) => DueDay::past(Arc::clone(table), day, scheduled, account),
+            MainCursor::Start | MainCursor::ShardReadEnd => {
+                DueDay::new(Arc::clone(table), day, scheduled)
+            }
+            MainCursor::After(last) => DueDay::after(Arc::clone(table), day, scheduled, last),
+            MainCursor::Past(account) => DueDay::past(Arc::clone(table), day, scheduled, account),
         });
         let Some(found) = rest.next().await? else {
-            (self.place.at, self.rest) = (At::End, None);
+            (self.place.at, self.rest) = (MainCursor::ShardReadEnd, None);
             return Ok(None);
         };
         if let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) {
             if first.account == last.account && found.len() >= MANY {
-                self.place.at = At::Past(last.account.clone());
-                self.place.put_off.push_back(last.clone());
+                self.place.at = MainCursor::Past(last.account.clone());
+                self.place.deferred.push_back(last.clone());
                 self.rest = None;
             } else {
-                self.place.at = At::After(last.clone());
+                self.place.at = MainCursor::After(last.clone());
             }
         }
         Ok(Some(found))
@@ -137,32 +140,32 @@ impl Interleave {
             .get_or_insert_with(|| DueDay::after(Arc::clone(table), day, scheduled, &last));
         let found = turn.next().await?;
         self.turn = None;
-        self.place.put_off.pop_front();
+        self.place.deferred.pop_front();
         let mut found = found.unwrap_or_default();
         let whole = found.last().is_some_and(|(next, _)| next.account == last.account);
         found.retain(|(reference, _)| reference.account == last.account);
         if let (true, Some((last, _))) = (whole, found.last()) {
-            self.place.put_off.push_back(last.clone());
+            self.place.deferred.push_back(last.clone());
         }
         Ok(found)
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for DayCursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.at {
-            At::Start => write!(f, "#")?,
-            At::After(last) => write!(f, "{}#{}", last.account, last.id)?,
-            At::Past(account) => write!(f, "{account}#")?,
-            At::End => write!(f, "$")?,
+            MainCursor::Start => write!(f, "#")?,
+            MainCursor::After(last) => write!(f, "{}#{}", last.account, last.id)?,
+            MainCursor::Past(account) => write!(f, "{account}#")?,
+            MainCursor::ShardReadEnd => write!(f, "$")?,
         }
-        self.put_off
+        self.deferred
             .iter()
             .try_for_each(|last| write!(f, "{SEPARATOR}{}#{}", last.account, last.id))
     }
 }
 
-impl Place {
+impl DayCursor {
     fn read(text: &str, due: DueDate) -> Option<Self> {
         let payment = |text: &str| {
             let (account, id) = text.split_once('#')?;
@@ -171,14 +174,14 @@ impl Place {
         };
         let mut parts = text.split(SEPARATOR);
         let at = match parts.next()? {
-            "$" => At::End,
-            "#" => At::Start,
+            "$" => MainCursor::ShardReadEnd,
+            "#" => MainCursor::Start,
             past if past.ends_with('#') => {
-                At::Past(AccountId::parse(past.strip_suffix('#')?).ok()?)
+                MainCursor::Past(AccountId::parse(past.strip_suffix('#')?).ok()?)
             }
-            after => At::After(payment(after)?),
+            after => MainCursor::After(payment(after)?),
         };
-        Some(Self { at, put_off: parts.map(payment).collect::<Option<_>>()? })
+        Some(Self { at, deferred: parts.map(payment).collect::<Option<_>>()? })
     }
 }
 

@@ -104,7 +104,7 @@ impl DueTable for Index {
 /// place that was written down.
 async fn read(index: &Arc<Index>, deaths: u8) -> Vec<PaymentRef> {
     let table = || Arc::clone(index) as Arc<dyn DueTable>;
-    let mut reading = Interleave::new(table(), day());
+    let mut reading = InterleavedDay::new(table(), day());
     let mut all = Vec::new();
     loop {
         match reading.next().await {
@@ -113,7 +113,7 @@ async fn read(index: &Arc<Index>, deaths: u8) -> Vec<PaymentRef> {
             Err(_) => continue,
         }
         if fastrand::u8(..) < deaths {
-            reading = Interleave::behind(table(), day(), &reading.place());
+            reading = InterleavedDay::behind(table(), day(), &reading.place());
         }
     }
 }
@@ -147,13 +147,13 @@ async fn no_account_is_queued_whole_before_those_behind_it() {
 
 #[tokio::test]
 async fn more_accounts_than_may_be_put_off_still_take_turns_and_none_is_left_out() {
-    let names: Vec<_> = (0..MOST_PUT_OFF + 20).map(|number| format!("A{number:03}")).collect();
+    let names: Vec<_> = (0..MAX_DEFERRED + 20).map(|number| format!("A{number:03}")).collect();
     let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), 2_100)).collect();
     let index = Index::of(&accounts);
     let all = read(&index, 0).await;
     assert_whole_and_in_order(&all, &index);
     let window: HashSet<_> = all[..120_000].iter().map(|reference| &reference.account).collect();
-    assert!(window.len() >= MOST_PUT_OFF, "{} accounts can be seen", window.len());
+    assert!(window.len() >= MAX_DEFERRED, "{} accounts can be seen", window.len());
 }
 
 #[tokio::test]
@@ -182,11 +182,11 @@ fn a_place_reads_back_and_one_of_another_form_begins_again() {
         format!("ACC-1#|ACC-1#{id}|A.2_x#{id}"),
         format!("$|ACC-1#{id}"),
     ] {
-        let place = Place::read(&text, day()).unwrap();
+        let place = DayCursor::read(&text, day()).unwrap();
         assert_eq!(place.to_string(), text);
     }
     for other in ["", "ACC-1", "ACC-1#x", "$|x", "a b#", "2026-11-24T10:00:00Z"] {
-        assert_eq!(Place::read(other, day()), None, "{other}");
+        assert_eq!(DayCursor::read(other, day()), None, "{other}");
     }
 }
 
@@ -194,7 +194,7 @@ fn a_place_reads_back_and_one_of_another_form_begins_again() {
 async fn the_place_of_a_hundred_accounts_fits_into_the_item_of_a_lease() {
     let account = AccountId::parse("A".repeat(64)).unwrap();
     let last = PaymentRef { account, due: day(), id: PaymentId::generate() };
-    let put_off = std::iter::repeat_n(last.clone(), MOST_PUT_OFF).collect();
-    let place = Place { at: At::After(last), put_off };
+    let deferred = std::iter::repeat_n(last.clone(), MAX_DEFERRED).collect();
+    let place = DayCursor { at: MainCursor::After(last), deferred };
     assert!(place.to_string().len() < 16_000);
 }

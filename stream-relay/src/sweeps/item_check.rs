@@ -10,7 +10,7 @@ use shared::payments::contract::CLOCK_MARGIN;
 
 /// Why a scan leaves a SCHEDULED item where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Misfit {
+pub(crate) enum SweepSkipReason {
     /// Its keys are those of another payment.
     Keys,
     /// It is due on another day than the index says.
@@ -21,7 +21,7 @@ pub(crate) enum Misfit {
     Leftovers,
 }
 
-impl Misfit {
+impl SweepSkipReason {
     /// Its label in the metric.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -34,12 +34,12 @@ impl Misfit {
 }
 
 /// Why an item that the index shows under `day`, and the table under `reference`, is not queued.
-pub(super) fn misfit(
+pub(super) fn skip_reason(
     reference: &PaymentRef,
     stored: &StoredPayment,
     day: DueDate,
     now: Timestamp,
-) -> Option<Misfit> {
+) -> Option<SweepSkipReason> {
     match stored.status {
         Status::Scheduled => {}
         Status::Pending | Status::Processed | Status::Failed | Status::Cancelled => return None,
@@ -48,13 +48,13 @@ pub(super) fn misfit(
         stored.transaction_id.is_some() || stored.settled_at.is_some() || stored.failure.is_some();
     let was_claimed = stored.claimed_at.is_some() || stored.attempts_before > 0;
     if *reference != stored.payment.reference() {
-        Some(Misfit::Keys)
+        Some(SweepSkipReason::Keys)
     } else if stored.payment.due != day {
-        Some(Misfit::Day)
+        Some(SweepSkipReason::Day)
     } else if has_ended || (stored.attempts == 0 && was_claimed) {
-        Some(Misfit::Leftovers)
+        Some(SweepSkipReason::Leftovers)
     } else if stored.payment.created_at.duration_since(now) > CLOCK_MARGIN {
-        Some(Misfit::CreatedAhead)
+        Some(SweepSkipReason::CreatedAhead)
     } else {
         None
     }

@@ -35,8 +35,8 @@ fn stored() -> StoredPayment {
     }
 }
 
-fn of(stored: &StoredPayment) -> Option<Misfit> {
-    misfit(&stored.payment.reference(), stored, "2026-11-24".parse().unwrap(), now())
+fn of(stored: &StoredPayment) -> Option<SweepSkipReason> {
+    skip_reason(&stored.payment.reference(), stored, "2026-11-24".parse().unwrap(), now())
 }
 
 #[test]
@@ -51,15 +51,15 @@ fn a_scan_takes_what_waits_on_its_own_day_and_what_was_replayed() {
 fn a_scan_leaves_a_payment_of_another_day_whatever_its_shard_says() {
     let mut ahead = stored();
     ahead.payment.due = "2027-06-01".parse().unwrap();
-    assert_eq!(of(&ahead), Some(Misfit::Day));
+    assert_eq!(of(&ahead), Some(SweepSkipReason::Day));
 }
 
 #[test]
 fn a_scan_leaves_an_item_under_the_keys_of_another_payment() {
     let stored = stored();
     let other = PaymentRef { id: PaymentId::generate(), ..stored.payment.reference() };
-    let found = misfit(&other, &stored, "2026-11-24".parse().unwrap(), now());
-    assert_eq!(found, Some(Misfit::Keys));
+    let found = skip_reason(&other, &stored, "2026-11-24".parse().unwrap(), now());
+    assert_eq!(found, Some(SweepSkipReason::Keys));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_scan_leaves_what_was_settled_or_claimed_before_and_written_over() {
         StoredPayment { attempts_before: 1, ..stored() },
         StoredPayment { attempts: 1, transaction_id: Some("T".to_owned()), ..stored() },
     ] {
-        assert_eq!(of(&left), Some(Misfit::Leftovers), "{left:?}");
+        assert_eq!(of(&left), Some(SweepSkipReason::Leftovers), "{left:?}");
     }
 }
 
@@ -83,5 +83,5 @@ fn a_scan_leaves_what_says_that_it_was_created_in_the_future() {
     ahead.payment.created_at = now() + CLOCK_MARGIN;
     assert_eq!(of(&ahead), None);
     ahead.payment.created_at += CLOCK_MARGIN;
-    assert_eq!(of(&ahead), Some(Misfit::CreatedAhead));
+    assert_eq!(of(&ahead), Some(SweepSkipReason::CreatedAhead));
 }

@@ -2,8 +2,8 @@
 //! the stream lost something without saying so, or no relay read it for a day.
 //!
 //! What a message carries is written nowhere: that would be one more write for every payment.
-//! The number of messages tells enough (`judgement::carried`), but not of which account they are:
-//! those with the fewest payments are looked after regardless of it (`lightest`). One relay at a
+//! The number of messages tells enough (`judgement::coverage`), but not of which account they are:
+//! those with the fewest payments are looked after regardless of it (`smallest`). One relay at a
 //! time watches; the position of the lease is the time of the last look.
 
 use std::collections::{BTreeSet, HashSet};
@@ -22,24 +22,24 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::forward::forwarder::Stopped;
-use crate::forward::partition::Due;
-use crate::leases::keys::duty_key;
-use crate::leases::renewal::keep;
+use crate::forward::forwarder::ShutdownRequested;
+use crate::forward::partition::PaymentToQueue;
+use crate::leases::keys::sweep_lease_key;
+use crate::leases::renewal::renew_until_done;
 use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
-use crate::sweeps::due_index::Hand;
-use crate::sweeps::eligibility::{FEW, LONG, PATIENCE, Verdict, carried, waits};
-use crate::sweeps::small_accounts::Lightest;
-use crate::sweeps::sweep_leases::{Duties, WATCH};
+use crate::sweeps::due_index::DueIndex;
+use crate::sweeps::eligibility::{FEW, LONG, MessageCoverage, PATIENCE, message_coverage, waits};
+use crate::sweeps::small_accounts::SmallestAccounts;
+use crate::sweeps::sweep_leases::{SweepLeases, WATCH};
 
 /// How long the queue's number of messages may lag behind what was sent, with some to spare.
 const COUNT_LAG: Duration = Duration::from_secs(120);
 /// Pause after a look that failed.
-const AGAIN: Duration = Duration::from_secs(60);
+const WRITE_RETRY: Duration = Duration::from_secs(60);
 
 /// Watches for one relay.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct LostMessageScan {
     pub(crate) leases: Arc<dyn LeaseTable>,
     pub(crate) stream: String,
     pub(crate) name: String,
@@ -47,18 +47,18 @@ pub(crate) struct Watch {
     pub(crate) zone: TimeZone,
     pub(crate) interval: Duration,
     pub(crate) checkpoint_interval: Duration,
-    pub(crate) duties: watch::Receiver<Duties>,
-    pub(crate) turns: Turns,
+    pub(crate) sweep_leases: watch::Receiver<SweepLeases>,
+    pub(crate) schedule: ScanSchedule,
     /// Days before today that are opened. Those before them are looked for now and then.
     pub(crate) window: u16,
     /// How often.
     pub(crate) old_interval: Duration,
-    pub(crate) memory: Memory,
+    pub(crate) state: ScanState,
 }
 
 /// What a look leaves for the next.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct ScanState {
     /// Queued again regardless of the number of messages, and SCHEDULED still: at most [`FEW`].
     tried: HashSet<PaymentId>,
     /// Looks so far.
@@ -70,7 +70,7 @@ pub(crate) struct Memory {
 
 /// When this relay looks out of turn, or does not look.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct ScanSchedule {
     /// A look is wanted from then on.
     wanted: Option<Instant>,
     /// The last one failed: none before then.
@@ -81,20 +81,20 @@ pub(crate) struct Turns {
 
 /// What one pass over the payments that wait does with them.
 #[derive(Debug, Clone, Copy)]
-enum Pass {
+enum ScanPass {
     Count,
     HandOn,
 }
 
-impl Watch {
+impl LostMessageScan {
     /// A gap was found: looks as soon as the queue's numbers show what was queued for it.
     pub(super) fn wake(&mut self) {
-        self.turns.wanted = Some(Instant::now() + COUNT_LAG);
+        self.schedule.wanted = Some(Instant::now() + COUNT_LAG);
     }
 
     /// Returns when it is time for a look, and nobody is at it.
     pub(super) async fn turn(&mut self) {
-        while self.duties.changed().await.is_ok() {
+        while self.sweep_leases.changed().await.is_ok() {
             if self.is_due() {
                 return;
             }
@@ -105,126 +105,126 @@ impl Watch {
 
     fn is_due(&mut self) -> bool {
         let today = DueDate::today(self.clock.now(), &self.zone);
-        let duties = self.duties.borrow_and_update();
+        let sweep_leases = self.sweep_leases.borrow_and_update();
         let now = Instant::now();
-        if self.turns.barred.is_some_and(|until| now < until)
-            || duties.open_for(PATIENCE, &self.stream, today).is_empty()
+        if self.schedule.barred.is_some_and(|until| now < until)
+            || sweep_leases.open_for(PATIENCE, &self.stream, today).is_empty()
         {
             return false;
         }
-        let Some(seen) = duties.free(&self.stream, WATCH, &self.name) else { return false };
-        let pause = self.interval.mul_f64(0.75 + self.turns.jitter / 2.0);
-        self.turns.wanted.is_some_and(|from| from <= now)
-            || is_time(seen.and_then(last_look), self.clock.now(), pause)
+        let Some(seen) = sweep_leases.free(&self.stream, WATCH, &self.name) else { return false };
+        let pause = self.interval.mul_f64(0.75 + self.schedule.jitter / 2.0);
+        self.schedule.wanted.is_some_and(|from| from <= now)
+            || is_scan_due(seen.and_then(last_scan), self.clock.now(), pause)
     }
 
     /// One look at the days that have been open for a while.
-    pub(super) async fn look(&mut self, hand: &Hand, shutdown: &Shutdown) {
-        let duties = self.duties.borrow().clone();
+    pub(super) async fn scan(&mut self, due_index: &DueIndex, shutdown: &Shutdown) {
+        let sweep_leases = self.sweep_leases.borrow().clone();
         let today = DueDate::today(self.clock.now(), &self.zone);
-        let open = duties.open_for(PATIENCE, &self.stream, today);
-        let Some(seen) = duties.free(&self.stream, WATCH, &self.name) else { return };
-        let key = duty_key(&self.stream, WATCH);
+        let open = sweep_leases.open_for(PATIENCE, &self.stream, today);
+        let Some(seen) = sweep_leases.free(&self.stream, WATCH, &self.name) else { return };
+        let key = sweep_lease_key(&self.stream, WATCH);
         let lease = match self.leases.take(&key, seen).await {
             Ok(lease) => lease,
-            Err(LeaseError::Lost { .. }) => return,
+            Err(LeaseError::TakenByAnother { .. }) => return,
             Err(error) => {
-                self.turns.barred = Some(Instant::now() + AGAIN);
+                self.schedule.barred = Some(Instant::now() + WRITE_RETRY);
                 return events::lease_failed(&key, &error);
             }
         };
         let (position, kept) = watch::channel(lease.position.clone());
-        let looking = shutdown.child();
-        let look = async {
+        let scanning = shutdown.child();
+        let scan = async {
             let started = self.clock.now();
-            let memory = &mut self.memory;
-            let due = memory.old.is_none_or(|last| last.elapsed() >= self.old_interval)
-                && memory.begun.is_none_or(|last| last.elapsed() >= self.old_interval / 12);
+            let state = &mut self.state;
+            let due = state.old.is_none_or(|last| last.elapsed() >= self.old_interval)
+                && state.begun.is_none_or(|last| last.elapsed() >= self.old_interval / 12);
             if due {
-                memory.begun = Some(Instant::now());
+                state.begun = Some(Instant::now());
             }
             let first = today.days_before(self.window);
-            let known = duties.days(&self.stream, today, &self.zone);
+            let known = sweep_leases.days(&self.stream, today, &self.zone);
             let unopened = known.unopened(today, self.window);
             let before = unopened.map_or(first, |day| day.min(first));
             let before = due.then_some(before);
-            let verdict =
-                Box::pin(look_at_all(hand, open, before, started, memory, &looking)).await;
-            if due && verdict.is_ok() {
-                memory.old = memory.begun;
+            let coverage =
+                Box::pin(scan_open_days(due_index, open, before, started, state, &scanning)).await;
+            if due && coverage.is_ok() {
+                state.old = state.begun;
             }
-            if verdict.is_ok() {
+            if coverage.is_ok() {
                 position.send_replace(Position::at(Checkpoint::After(started.to_string())));
             }
             drop(position);
-            verdict
+            coverage
         };
-        let (verdict, _) = tokio::join!(
-            look,
-            keep(&*self.leases, lease, kept, self.checkpoint_interval, &looking),
+        let (coverage, _) = tokio::join!(
+            scan,
+            renew_until_done(&*self.leases, lease, kept, self.checkpoint_interval, &scanning),
         );
-        self.turns.jitter = fastrand::f64();
-        match verdict {
-            Ok(verdict) => {
-                self.turns.wanted = None;
-                events::watched(verdict.as_str());
+        self.schedule.jitter = fastrand::f64();
+        match coverage {
+            Ok(coverage) => {
+                self.schedule.wanted = None;
+                events::watched(coverage.as_str());
             }
-            Err(Stopped) => self.turns.barred = Some(Instant::now() + AGAIN),
+            Err(ShutdownRequested) => self.schedule.barred = Some(Instant::now() + WRITE_RETRY),
         }
     }
 }
 
 /// Looks at the days that are open, and at those before `before` on which payments are SCHEDULED.
-async fn look_at_all(
-    hand: &Hand,
+async fn scan_open_days(
+    due_index: &DueIndex,
     mut days: Vec<DueDate>,
     before: Option<DueDate>,
     now: Timestamp,
-    memory: &mut Memory,
-    looking: &Shutdown,
-) -> Result<Verdict, Stopped> {
+    state: &mut ScanState,
+    scanning: &Shutdown,
+) -> Result<MessageCoverage, ShutdownRequested> {
     if let Some(before) = before {
-        days.extend(old_days(hand, before, looking).await?);
+        days.extend(old_days(due_index, before, scanning).await?);
         days.sort_unstable();
         days.dedup();
     }
-    look_through(hand, &days, now, memory, looking).await
+    scan_days(due_index, &days, now, state, scanning).await
 }
 
 /// A slow pass over the whole index (INV-17).
 async fn old_days(
-    hand: &Hand,
+    due_index: &DueIndex,
     before: DueDate,
-    looking: &Shutdown,
-) -> Result<BTreeSet<DueDate>, Stopped> {
-    let mut old = OldDays::new(Arc::clone(&hand.table), Status::Scheduled, before);
+    scanning: &Shutdown,
+) -> Result<BTreeSet<DueDate>, ShutdownRequested> {
+    let mut old = OldDays::new(Arc::clone(&due_index.table), Status::Scheduled, before);
     let mut pauses = retry::NEVER_GIVE_UP.pauses();
     loop {
-        match looking.unless_requested(old.read_on()).await.ok_or(Stopped)? {
+        match scanning.unless_requested(old.read_on()).await.ok_or(ShutdownRequested)? {
             Ok(Some(days)) => return Ok(days),
             Ok(None) => pauses = retry::NEVER_GIVE_UP.pauses(),
             Err(error) => {
-                hand.failed(&error, pauses.next().unwrap_or_default(), looking).await?;
+                due_index.failed(&error, pauses.next().unwrap_or_default(), scanning).await?;
             }
         }
     }
 }
 
 /// Finds out whether messages carry what is SCHEDULED, and queues it if not.
-async fn look_through(
-    hand: &Hand,
+async fn scan_days(
+    due_index: &DueIndex,
     days: &[DueDate],
     now: Timestamp,
-    memory: &mut Memory,
-    looking: &Shutdown,
-) -> Result<Verdict, Stopped> {
+    state: &mut ScanState,
+    scanning: &Shutdown,
+) -> Result<MessageCoverage, ShutdownRequested> {
     // Counted first: what is claimed meanwhile makes the queue look too long and never too short.
-    let counting = looking.unless_requested(hand.forwarder.outlet.queued());
-    let queued = match counting.await.ok_or(Stopped)? {
+    let counting = scanning.unless_requested(due_index.forwarder.queues.queued());
+    let queued = match counting.await.ok_or(ShutdownRequested)? {
         Ok(queued) => queued,
         Err(error) => {
             events::count_failed(&error);
-            return Err(Stopped);
+            return Err(ShutdownRequested);
         }
     };
     // The index alone is cheap, and most of the time enough: it also counts what is too young.
@@ -234,75 +234,80 @@ async fn look_through(
         scheduled += page.len() as u64;
         if scheduled > enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    entries(hand, days, count, looking).await?;
-    let mut verdict = carried(scheduled, queued);
+    entries(due_index, days, count, scanning).await?;
+    let mut coverage = message_coverage(scheduled, queued);
     let ago = |age| now - SignedDuration::try_from(age).unwrap_or_default();
-    if verdict == Verdict::Uncarried {
-        let waiting = walk(hand, days, ago(PATIENCE), Pass::Count, looking).await?;
-        verdict = carried(waiting, queued);
-        if verdict == Verdict::Uncarried {
-            events::uncarried(waiting, queued);
-            walk(hand, days, ago(PATIENCE), Pass::HandOn, looking).await?;
+    if coverage == MessageCoverage::Uncovered {
+        let waiting = walk(due_index, days, ago(PATIENCE), ScanPass::Count, scanning).await?;
+        coverage = message_coverage(waiting, queued);
+        if coverage == MessageCoverage::Uncovered {
+            events::uncovered(waiting, queued);
+            walk(due_index, days, ago(PATIENCE), ScanPass::HandOn, scanning).await?;
         }
     }
-    if verdict == Verdict::Carried {
-        queue_lightest(hand, days, ago(LONG), memory, looking).await?;
+    if coverage == MessageCoverage::Covered {
+        queue_smallest(due_index, days, ago(LONG), state, scanning).await?;
     }
-    Ok(verdict)
+    Ok(coverage)
 }
 
 /// Queues what has waited since `since` in the accounts with the fewest payments, each once,
 /// whatever the messages: at most [`FEW`] that wait were queued so.
-async fn queue_lightest(
-    hand: &Hand,
+async fn queue_smallest(
+    due_index: &DueIndex,
     days: &[DueDate],
     since: Timestamp,
-    memory: &mut Memory,
-    looking: &Shutdown,
-) -> Result<(), Stopped> {
-    memory.number += 1;
-    let mut lightest = Lightest::new(memory.number);
+    state: &mut ScanState,
+    scanning: &Shutdown,
+) -> Result<(), ShutdownRequested> {
+    state.number += 1;
+    let mut smallest = SmallestAccounts::new(state.number);
     let mut waiting = HashSet::new();
     let gather = |page: Vec<PaymentRef>| {
         for reference in page {
-            if memory.tried.contains(&reference.id) {
+            if state.tried.contains(&reference.id) {
                 waiting.insert(reference.id);
             }
-            lightest.take(reference);
+            smallest.add(reference);
         }
         ControlFlow::Continue(())
     };
-    entries(hand, days, gather, looking).await?;
-    memory.tried = waiting;
-    let room = usize::try_from(FEW).unwrap_or_default() - memory.tried.len();
-    let chosen = lightest.choose(&memory.tried, room);
+    entries(due_index, days, gather, scanning).await?;
+    state.tried = waiting;
+    let room = usize::try_from(FEW).unwrap_or_default() - state.tried.len();
+    let chosen = smallest.choose(&state.tried, room);
     if chosen.is_empty() {
         return Ok(());
     }
     let mut pauses = retry::NEVER_GIVE_UP.pauses();
     let found = loop {
-        match looking.unless_requested(hand.table.get_many(&chosen)).await.ok_or(Stopped)? {
+        match scanning
+            .unless_requested(due_index.table.get_many(&chosen))
+            .await
+            .ok_or(ShutdownRequested)?
+        {
             Ok(found) => break found,
             Err(error) => {
-                hand.failed(&error, pauses.next().unwrap_or_default(), looking).await?;
+                due_index.failed(&error, pauses.next().unwrap_or_default(), scanning).await?;
             }
         }
     };
-    let due = waiting_since(hand.sift_each(days, found), since);
+    let due = waiting_since(due_index.filter_days(days, found), since);
     let tried: Vec<_> = due.iter().map(|due| due.payment.id).collect();
-    hand.forwarder.send(due, looking).await?;
+    due_index.forwarder.send(due, scanning).await?;
     events::queued_regardless(tried.len());
-    memory.tried.extend(tried);
+    state.tried.extend(tried);
     Ok(())
 }
 
 /// Those of `found` that have waited since `since`.
-fn waiting_since(found: DuePayments, since: Timestamp) -> Vec<Due> {
+fn waiting_since(found: DuePayments, since: Timestamp) -> Vec<PaymentToQueue> {
     let mut due = Vec::with_capacity(found.len());
     for (reference, stored) in found {
         match stored {
             Ok(stored) => due.extend(
-                waits(&stored, since).map(|dispatch| Due { payment: stored.payment, dispatch }),
+                waits(&stored, since)
+                    .map(|dispatch| PaymentToQueue { payment: stored.payment, dispatch }),
             ),
             // It would be buried at every look: the stream or an opening has done it.
             Err(error) => events::unreadable(&reference, &error),
@@ -314,18 +319,18 @@ fn waiting_since(found: DuePayments, since: Timestamp) -> Vec<Due> {
 /// Goes through the entries of the index that are SCHEDULED, page by page, until `take` has
 /// enough.
 async fn entries(
-    hand: &Hand,
+    due_index: &DueIndex,
     days: &[DueDate],
     mut take: impl FnMut(Vec<PaymentRef>) -> ControlFlow<()>,
-    looking: &Shutdown,
-) -> Result<(), Stopped> {
+    scanning: &Shutdown,
+) -> Result<(), ShutdownRequested> {
     for &day in days {
-        for shard in hand.table.due_shards() {
+        for shard in due_index.table.due_shards() {
             let mut cursor = None;
             let mut pauses = retry::NEVER_GIVE_UP.pauses();
             loop {
-                let page = hand.table.due_page(day, shard, Status::Scheduled, cursor.clone());
-                match looking.unless_requested(page).await.ok_or(Stopped)? {
+                let page = due_index.table.due_page(day, shard, Status::Scheduled, cursor.clone());
+                match scanning.unless_requested(page).await.ok_or(ShutdownRequested)? {
                     Ok((page, next)) => {
                         if take(page).is_break() {
                             return Ok(());
@@ -336,7 +341,9 @@ async fn entries(
                         }
                     }
                     Err(error) => {
-                        hand.failed(&error, pauses.next().unwrap_or_default(), looking).await?;
+                        due_index
+                            .failed(&error, pauses.next().unwrap_or_default(), scanning)
+                            .await?;
                     }
                 }
             }
@@ -347,23 +354,23 @@ async fn entries(
 
 /// Goes through what has waited since `since`, the oldest day first and each in order (INV-5).
 async fn walk(
-    hand: &Hand,
+    due_index: &DueIndex,
     days: &[DueDate],
     since: Timestamp,
-    pass: Pass,
-    looking: &Shutdown,
-) -> Result<u64, Stopped> {
+    pass: ScanPass,
+    scanning: &Shutdown,
+) -> Result<u64, ShutdownRequested> {
     let mut total = 0;
     for &day in days {
-        let mut rest = hand.scheduled(day);
-        while let Some(found) = hand.read(&mut rest, looking).await? {
+        let mut rest = due_index.scheduled(day);
+        while let Some(found) = due_index.read(&mut rest, scanning).await? {
             let due = waiting_since(found, since);
             total += due.len() as u64;
             match pass {
-                Pass::Count => {}
-                Pass::HandOn => {
+                ScanPass::Count => {}
+                ScanPass::HandOn => {
                     let count = due.len();
-                    hand.forwarder.send(due, looking).await?;
+                    due_index.forwarder.send(due, scanning).await?;
                     events::watch_payments(count);
                 }
             }
@@ -372,7 +379,7 @@ async fn walk(
     Ok(total)
 }
 
-fn last_look(lease: &Lease) -> Option<Timestamp> {
+fn last_scan(lease: &Lease) -> Option<Timestamp> {
     match &lease.position.checkpoint {
         Checkpoint::After(time) => time.parse().ok(),
         Checkpoint::TrimHorizon | Checkpoint::ShardEnd => None,
@@ -381,7 +388,7 @@ fn last_look(lease: &Lease) -> Option<Timestamp> {
 
 /// Whether a `pause` has passed since the last look. A look in the future is none: a clock was
 /// wrong then.
-fn is_time(last: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
+fn is_scan_due(last: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
     last.is_none_or(|last| now.duration_since(last).abs() >= pause)
 }

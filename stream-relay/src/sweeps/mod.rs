@@ -14,6 +14,6 @@ mod small_accounts;
 mod sweep_leases;
 mod unopened_days;
 
-pub(crate) use self::due_index::Hand;
-pub(crate) use self::item_check::Misfit;
-pub(crate) use self::sweep_leases::Duties;
+pub(crate) use self::due_index::DueIndex;
+pub(crate) use self::item_check::SweepSkipReason;
+pub(crate) use self::sweep_leases::SweepLeases;

@@ -18,8 +18,8 @@ const MOST: usize = 20_000;
 /// there are too many to keep, only every other account is looked at, then every fourth, and so
 /// on; `turn` says which, so that every account has its turn.
 #[derive(Debug)]
-pub(super) struct Lightest {
-    accounts: HashMap<AccountId, Account>,
+pub(super) struct SmallestAccounts {
+    accounts: HashMap<AccountId, AccountSize>,
     kept: usize,
     turn: u64,
     /// Of so many accounts one is looked at.
@@ -27,33 +27,33 @@ pub(super) struct Lightest {
 }
 
 #[derive(Debug)]
-enum Account {
-    Light(Vec<PaymentRef>),
+enum AccountSize {
+    Small(Vec<PaymentRef>),
     /// It has more than [`FEW`]: the number of messages judges it.
-    Heavy,
+    Large,
 }
 
-impl Lightest {
+impl SmallestAccounts {
     pub(super) fn new(turn: u64) -> Self {
         Self { accounts: HashMap::new(), kept: 0, turn, share: 1 }
     }
 
     /// Takes an entry in.
-    pub(super) fn take(&mut self, reference: PaymentRef) {
+    pub(super) fn add(&mut self, reference: PaymentRef) {
         if !is_its_turn(&reference.account, self.share, self.turn) {
             return;
         }
         let account = self
             .accounts
             .entry(reference.account.clone())
-            .or_insert_with(|| Account::Light(Vec::new()));
+            .or_insert_with(|| AccountSize::Small(Vec::new()));
         match account {
-            Account::Heavy => {}
-            Account::Light(payments) if payments.len() as u64 >= FEW => {
+            AccountSize::Large => {}
+            AccountSize::Small(payments) if payments.len() as u64 >= FEW => {
                 self.kept -= payments.len();
-                *account = Account::Heavy;
+                *account = AccountSize::Large;
             }
-            Account::Light(payments) => {
+            AccountSize::Small(payments) => {
                 payments.push(reference);
                 self.kept += 1;
             }
@@ -62,9 +62,9 @@ impl Lightest {
             self.share *= 2;
             let (share, turn) = (self.share, self.turn);
             self.accounts.retain(|account, _| is_its_turn(account, share, turn));
-            let payments = |account: &Account| match account {
-                Account::Light(payments) => payments.len(),
-                Account::Heavy => 0,
+            let payments = |account: &AccountSize| match account {
+                AccountSize::Small(payments) => payments.len(),
+                AccountSize::Large => 0,
             };
             self.kept = self.accounts.values().map(payments).sum();
         }
@@ -75,7 +75,7 @@ impl Lightest {
     pub(super) fn choose(self, tried: &HashSet<PaymentId>, room: usize) -> Vec<PaymentRef> {
         let mut by_size: BTreeMap<(usize, AccountId), Vec<PaymentRef>> = BTreeMap::new();
         for (account, payments) in self.accounts {
-            let Account::Light(mut payments) = payments else { continue };
+            let AccountSize::Small(mut payments) = payments else { continue };
             let size = payments.len();
             payments.retain(|reference| !tried.contains(&reference.id));
             if !payments.is_empty() {
@@ -107,12 +107,12 @@ mod tests {
         PaymentRef { account, due: "2026-11-24".parse().unwrap(), id: PaymentId::generate() }
     }
 
-    fn gathered(accounts: &[(&str, usize)]) -> Lightest {
-        let mut lightest = Lightest::new(0);
+    fn gathered(accounts: &[(&str, usize)]) -> SmallestAccounts {
+        let mut smallest = SmallestAccounts::new(0);
         for (account, payments) in accounts {
-            (0..*payments).for_each(|_| lightest.take(reference(account)));
+            (0..*payments).for_each(|_| smallest.add(reference(account)));
         }
-        lightest
+        smallest
     }
 
     #[test]
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn what_was_tried_is_not_chosen_again() {
         let chosen = gathered(&[("A", 3), ("B", 2)]).choose(&HashSet::new(), 10);
-        let mut again = Lightest::new(0);
-        chosen.iter().for_each(|reference| again.take(reference.clone()));
-        again.take(reference("C"));
+        let mut again = SmallestAccounts::new(0);
+        chosen.iter().for_each(|reference| again.add(reference.clone()));
+        again.add(reference("C"));
         let tried = chosen.iter().map(|reference| reference.id).collect();
         let chosen = again.choose(&tried, 10);
         assert_eq!(chosen.len(), 1);
@@ -142,13 +142,13 @@ mod tests {
         let accounts: Vec<_> = (0..3 * MOST).map(|n| reference(&format!("ACC-{n}"))).collect();
         let mut met = HashSet::new();
         for turn in 0..4 {
-            let mut lightest = Lightest::new(turn);
+            let mut smallest = SmallestAccounts::new(turn);
             for account in &accounts {
-                lightest.take(account.clone());
-                assert!(lightest.kept <= MOST && lightest.accounts.len() <= MOST);
+                smallest.add(account.clone());
+                assert!(smallest.kept <= MOST && smallest.accounts.len() <= MOST);
             }
-            assert_eq!(lightest.share, 4);
-            met.extend(lightest.accounts.into_keys());
+            assert_eq!(smallest.share, 4);
+            met.extend(smallest.accounts.into_keys());
         }
         assert_eq!(met.len(), accounts.len());
     }

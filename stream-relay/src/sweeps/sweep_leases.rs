@@ -6,27 +6,32 @@ use domain::DueDate;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
-use crate::leases::keys::{duty_key, duty_prefix};
+use crate::leases::keys::{sweep_lease_key, sweep_lease_prefix};
 use crate::leases::table::{Checkpoint, EXPIRY, Lease, Position};
-use crate::sweeps::unopened_days::Days;
+use crate::sweeps::unopened_days::DayStates;
 
 /// The name of the watch among the duties.
 pub(super) const WATCH: &str = "watch";
 
 /// The duties at one moment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Duties {
+pub(crate) struct SweepLeases {
     /// When they were asked for; `None` until the table was read for the first time.
     pub(crate) asked_at: Option<Instant>,
     /// Each with the time for which its counter has stood still by this relay's clock.
     pub(crate) seen: Vec<(Lease, Duration)>,
 }
 
-impl Duties {
+impl SweepLeases {
     /// The lease of a duty, which may be taken: nobody has it, or its holder is dead, or this
     /// relay itself had it before a restart. `None` when another relay is at it.
-    pub(super) fn free(&self, stream: &str, duty: &str, own: &str) -> Option<Option<&Lease>> {
-        let key = duty_key(stream, duty);
+    pub(super) fn free(
+        &self,
+        stream: &str,
+        sweep_lease: &str,
+        own: &str,
+    ) -> Option<Option<&Lease>> {
+        let key = sweep_lease_key(stream, sweep_lease);
         match self.seen.iter().find(|(lease, _)| lease.key == key) {
             None => Some(None),
             Some((lease, still)) => match lease.owner.as_deref() {
@@ -38,8 +43,8 @@ impl Duties {
 
     /// What is known of the days up to `today`. A day ahead is not open, whatever its lease says:
     /// a relay with another clock or zone was at it.
-    pub(super) fn days(&self, stream: &str, today: DueDate, zone: &TimeZone) -> Days {
-        let mut days = Days::default();
+    pub(super) fn days(&self, stream: &str, today: DueDate, zone: &TimeZone) -> DayStates {
+        let mut days = DayStates::default();
         for (day, lease, _) in self.each_day(stream).filter(|(day, ..)| *day <= today) {
             match lease.position.checkpoint {
                 _ if is_early(&lease.position, day, zone) => continue,
@@ -69,7 +74,7 @@ impl Duties {
     }
 
     fn each_day(&self, stream: &str) -> impl Iterator<Item = (DueDate, &Lease, Duration)> {
-        let prefix = duty_prefix(stream);
+        let prefix = sweep_lease_prefix(stream);
         self.seen.iter().filter_map(move |(lease, still)| {
             let day = lease.key.strip_prefix(&prefix)?.parse().ok()?;
             Some((day, lease, *still))
@@ -92,30 +97,30 @@ mod tests {
     }
 
     /// Days that are open, each with the time at which its opening began.
-    fn open(days: &[(&str, Option<&str>)]) -> Duties {
+    fn open(days: &[(&str, Option<&str>)]) -> SweepLeases {
         let lease = |(day, begun): &(&str, Option<&str>)| {
             let read_up_to = begun.map(|at| at.parse().unwrap());
             let position = Position { checkpoint: Checkpoint::ShardEnd, read_up_to };
-            (Lease { key: duty_key("s", day), owner: None, counter: 1, position }, EXPIRY)
+            (Lease { key: sweep_lease_key("s", day), owner: None, counter: 1, position }, EXPIRY)
         };
-        Duties { asked_at: Some(Instant::now()), seen: days.iter().map(lease).collect() }
+        SweepLeases { asked_at: Some(Instant::now()), seen: days.iter().map(lease).collect() }
     }
 
     #[test]
     fn a_day_ahead_is_not_open_whatever_its_lease_says() {
-        let duties = open(&[("2026-11-24", None), ("2026-11-25", None)]);
+        let sweep_leases = open(&[("2026-11-24", None), ("2026-11-25", None)]);
         let today = day("2026-11-24");
-        let days = duties.days("s", today, &TimeZone::UTC);
+        let days = sweep_leases.days("s", today, &TimeZone::UTC);
         assert_eq!(days.opened.into_iter().collect::<Vec<_>>(), [today]);
-        assert_eq!(duties.open_for(Duration::ZERO, "s", today), [today]);
+        assert_eq!(sweep_leases.open_for(Duration::ZERO, "s", today), [today]);
     }
 
     #[test]
     fn a_day_that_was_opened_before_it_began_is_not_open() {
         let early = "2026-11-23T23:59:59Z";
         let open_at = |begun| {
-            let duties = open(&[("2026-11-24", Some(begun))]);
-            !duties.days("s", day("2026-11-24"), &TimeZone::UTC).opened.is_empty()
+            let sweep_leases = open(&[("2026-11-24", Some(begun))]);
+            !sweep_leases.days("s", day("2026-11-24"), &TimeZone::UTC).opened.is_empty()
         };
         assert!(open_at("2026-11-24T00:00:00Z") && !open_at(early));
     }

@@ -10,14 +10,14 @@ const FARTHEST: u16 = 366;
 
 /// What is known of the days.
 #[derive(Debug, Default)]
-pub(super) struct Days {
+pub(super) struct DayStates {
     /// Opened to their end.
     pub(super) opened: BTreeSet<DueDate>,
     /// Begun and not ended.
     pub(super) begun: BTreeSet<DueDate>,
 }
 
-impl Days {
+impl DayStates {
     /// The oldest day up to `today` that is not open yet. Besides the `window` of days before
     /// today these are the days after the last one that was opened, and those that were begun:
     /// relays that were away for longer than the window miss no day.
@@ -51,15 +51,15 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn days(opened: &[&str], begun: &[&str]) -> Days {
+    fn days(opened: &[&str], begun: &[&str]) -> DayStates {
         let all = |texts: &[&str]| texts.iter().map(|text| day(text)).collect();
-        Days { opened: all(opened), begun: all(begun) }
+        DayStates { opened: all(opened), begun: all(begun) }
     }
 
     #[test]
     fn the_oldest_day_that_is_not_open_comes_first() {
         let today = day("2026-11-24");
-        let next = |days: Days| days.unopened(today, 2).map(|day| day.to_string());
+        let next = |days: DayStates| days.unopened(today, 2).map(|day| day.to_string());
         let is = |day: &str| Some(day.to_owned());
         assert_eq!(next(days(&[], &[])), is("2026-11-22"));
         assert_eq!(next(days(&["2026-11-22"], &[])), is("2026-11-23"));
@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn open_days_are_forgotten_once_they_are_past_but_never_the_last() {
         let today = day("2026-11-24");
-        let past = |days: Days| days.past(today, 2).map(|day| day.to_string()).collect::<Vec<_>>();
+        let past =
+            |days: DayStates| days.past(today, 2).map(|day| day.to_string()).collect::<Vec<_>>();
         let open = ["2026-11-19", "2026-11-20", "2026-11-21", "2026-11-22", "2026-11-24"];
         assert_eq!(past(days(&open, &[])), ["2026-11-19", "2026-11-20"]);
         assert_eq!(past(days(&["2026-11-01"], &[])), Vec::<String>::new());

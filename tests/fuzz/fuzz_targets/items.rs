@@ -9,7 +9,7 @@ use arbitrary::Arbitrary;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
 use libfuzzer_sys::fuzz_target;
 use domain::{Amount, DueDate, Payment};
-use stream_relay::fuzzing::{Judged, judge};
+use stream_relay::fuzzing::{ClassifiedRecord, classify};
 
 const RIGHT: [(&str, &str); 16] = [
     ("PK", "ACCOUNT#ACC-1"),
@@ -91,8 +91,8 @@ fuzz_target!(|put: Put<'_>| {
     let today: DueDate = "2026-11-23".parse().unwrap();
     let today = today.days_before(u16::from(days_ago % 3));
     let now = "2026-11-23T02:00:00Z".parse().unwrap();
-    match judge(&record, today, now) {
-        Judged::Forward(payment) => {
+    match classify(&record, today, now) {
+        ClassifiedRecord::Forward(payment) => {
             assert!(!modified, "a change is no payment");
             assert_eq!(text("Status").as_deref(), Some("SCHEDULED"));
             assert!(payment.due <= today, "{} is due later", payment.due);
@@ -107,14 +107,14 @@ fuzz_target!(|put: Put<'_>| {
             assert_eq!(text("PaymentID"), Some(payment.id.to_string()));
             assert_eq!(text("ScheduledDate"), Some(payment.due.to_string()));
         }
-        Judged::Unfit { failure, raw, withheld } => {
+        ClassifiedRecord::DeadLetter { failure, raw, withheld } => {
             assert!(!failure.reason.is_empty());
             serde_json::from_str::<serde_json::Value>(&raw).unwrap();
             if withheld.is_some() {
                 assert_eq!(text("Status").as_deref(), Some("SCHEDULED"));
             }
         }
-        Judged::Removed(_) => unreachable!("nothing is removed"),
-        Judged::Skip => {}
+        ClassifiedRecord::Removed(_) => unreachable!("nothing is removed"),
+        ClassifiedRecord::Skip => {}
     }
 });

@@ -9,7 +9,7 @@ use domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId, Status};
 use jiff::{SignedDuration, Timestamp};
 use shared::payments::{DeadLetters, StoredPayment};
 use shared::queue::{DeadLetter, Dispatch, OutgoingMessage};
-use stream_relay::fuzzing::{Judged, judge};
+use stream_relay::fuzzing::{ClassifiedRecord, classify};
 
 use crate::bugs::Bug;
 use crate::world::{DEAD_LETTERS, PAYMENTS, World};
@@ -173,16 +173,16 @@ impl World {
     /// The relay reads a record: what the product's own judgement says is done.
     pub(crate) fn relay_reads(&mut self, unread: Unread) {
         let Unread { record, payment } = unread;
-        match judge(&record, self.today(), self.now()) {
-            Judged::Forward(payment) => {
+        match classify(&record, self.today(), self.now()) {
+            ClassifiedRecord::Forward(payment) => {
                 self.sqs.send(PAYMENTS, &Dispatch::First.message(&payment));
             }
-            Judged::Skip => {}
-            Judged::Removed(reference) => {
+            ClassifiedRecord::Skip => {}
+            ClassifiedRecord::Removed(reference) => {
                 self.alarms.insert(reference.id.to_string());
             }
-            Judged::Unfit { .. } if self.bug == Bug::SilentRelay => {}
-            Judged::Unfit { failure, raw, withheld } => {
+            ClassifiedRecord::DeadLetter { .. } if self.bug == Bug::SilentRelay => {}
+            ClassifiedRecord::DeadLetter { failure, raw, withheld } => {
                 if let Some(reference) = withheld {
                     let mut items = self.items.lock().unwrap();
                     items.withhold(&reference, &failure, self.now(), self.bug);
