@@ -76,3 +76,8 @@ impl Drop for Progress {
         }
     }
 }
+
+/// The time left for `remaining` steps at `rate` steps per second, as in `4s left`.
+pub(crate) fn time_left(remaining: u64, rate: f64) -> String {
+    if rate > 0.0 { format!("{:.0}s left", remaining as f64 / rate) } else { "…".to_owned() }
+}

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use import::ImportOptions;
 use shared::config::Settings;
 use shared::transaction::TransactionSettings;
 
 use super::audit::{AUDIT_HELP, AuditOptions, audit};
 use super::cancel::cancel;
 use super::due::due;
+use super::import::{ImportArguments, import};
 use super::open::open;
 use super::options::{
     CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, OPEN_HELP, OpenOptions, UPCOMING_HELP,
@@ -23,7 +23,7 @@ use crate::start::{Installation, start, start_with};
 #[derive(Debug, Subcommand)]
 pub enum PaymentsCommand {
     /// Schedule payments from a file of CSV or JSON lines; safe to run again.
-    Import(ImportOptions),
+    Import(ImportArguments),
     /// Print one payment.
     Show(ShowOptions),
     /// Print the payments of an account in the days to come.
@@ -50,9 +50,7 @@ impl PaymentsCommand {
             Self::Import(options) => {
                 let checked =
                     if options.dry_run { Installation::Any } else { Installation::Agrees };
-                start(checked, async |run| {
-                    import::import(&run.common, &run.days.zone, options).await
-                })
+                start(checked, async |run| import(&run.common, &run.days.zone, options).await)
             }
             Self::Show(options) => {
                 start_with(Installation::Any, transaction_if_set, async |run, transaction| {

@@ -2,6 +2,7 @@
 //!
 //! | module | room |
 //! |---|---|
+//! | `import` | scheduling the payments of a file |
 //! | `show` | one payment |
 //! | `upcoming` | those of an account in the days to come |
 //! | `due` | those of a day in a status |
@@ -16,6 +17,7 @@ mod cancel;
 mod command;
 mod due;
 mod fields;
+mod import;
 mod open;
 mod options;
 mod output;

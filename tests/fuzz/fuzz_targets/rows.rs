@@ -4,7 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use import::fuzzing::{Form, payments};
+use import::RowSyntax;
+use import::fuzzing::payments;
 use domain::{Amount, Data, Payment};
 
 /// The rows of a text by RFC 4180, blank ones left out; `None` where it is none.
@@ -84,15 +85,15 @@ fn agrees(text: &str, taken: &[Result<Payment, String>]) {
 fuzz_target!(|data: &[u8]| {
     let Some((form, file)) = data.split_first() else { return };
     let form = match form {
-        b'c' => Form::Csv,
-        b'l' => Form::CsvLines,
-        b'j' => Form::JsonLines,
+        b'c' => RowSyntax::Csv,
+        b'l' => RowSyntax::CsvLines,
+        b'j' => RowSyntax::JsonLines,
         _ => return,
     };
     let Some(taken) = payments(file, form) else { return };
     taken.iter().flatten().for_each(is_payment);
     let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    if let (Form::Csv, Ok(text)) = (form, std::str::from_utf8(text)) {
+    if let (RowSyntax::Csv, Ok(text)) = (form, std::str::from_utf8(text)) {
         agrees(text, &taken);
     }
 });

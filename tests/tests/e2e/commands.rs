@@ -92,7 +92,7 @@ async fn an_import_refuses_bad_rows_by_line_and_can_be_run_again() {
 
     let first = dueflow(&flow, &["payments", "import", path]);
     assert_eq!(first.status.code(), Some(1));
-    assert_eq!(text(&first.stdout).trim(), "7 rows: 3 scheduled, 0 already scheduled, 4 refused");
+    assert_eq!(text(&first.stdout).trim(), "7 rows: 3 scheduled, 0 already scheduled, 4 rejected");
     let errors = text(&first.stderr);
     let expected =
         ["line 4: ScheduledDate", "line 5: Amount", "line 6: Currency", "line 9: AccountID"];

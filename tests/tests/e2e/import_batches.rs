@@ -123,11 +123,11 @@ async fn a_batch_that_died_goes_on_under_its_name_and_under_no_other() {
     fs::rename(&monday, &moved).unwrap();
     let (status, _, errors) = run(&flow, &moved, &[]);
     assert_eq!((status, scheduled(&flow).await), (65, before), "{errors}");
-    assert!(errors.contains("did not come to its end"), "{errors}");
+    assert!(errors.contains("did not end"), "{errors}");
 
     let (status, summary, errors) = run(&flow, &moved, &["--batch", "monday"]);
     assert_eq!((status, &summary["refused"]), (0, &0.into()), "{errors}");
-    assert!(errors.contains("the batch \"monday\" was begun at"), "{errors}");
+    assert!(errors.contains("an import of the batch \"monday\" started at"), "{errors}");
     assert_eq!(scheduled(&flow).await, 2_000);
     assert_eq!(of_batch(&flow, "monday", "State").await.as_deref(), Some("ended"));
 }

@@ -113,7 +113,7 @@ async fn an_import_that_is_killed_again_and_again_schedules_and_rejects_each_row
     let last = run(&flow, &path, &["--json"]);
     assert_eq!(last.status.code(), Some(1), "{last:?}");
     let said = String::from_utf8(last.stderr.clone()).unwrap();
-    assert!(said.contains(&format!("going on behind the first {done} rows")), "{said}");
+    assert!(said.contains(&format!("after the first {done} rows")), "{said}");
     let summary = summary(&last);
     assert_eq!(summary["resumed_behind"], done);
     assert_eq!(summary["rows"], ROWS);

@@ -1,4 +1,4 @@
-//! How far an import came, written down beside its file.
+//! The checkpoint of an import, in a file of its own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What became of the rows so far.
+/// The results of the rows so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
+pub(crate) struct RowCounts {
     /// Rows that this import scheduled.
     pub(crate) scheduled: u64,
     /// Rows whose payment was there.
     pub(crate) already_scheduled: u64,
-    pub(crate) refused: u64,
+    #[serde(rename = "refused")]
+    pub(crate) rejected: u64,
 }
 
 /// An import: what it brings, and where to.
@@ -27,36 +28,37 @@ pub(crate) struct ImportId {
     pub(crate) import: String,
 }
 
-/// A place in an import from which it can go on.
+/// A position from which an import can continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct Checkpoint {
     #[serde(flatten)]
     pub(crate) import: ImportId,
-    /// So many rows from the first on are done: in the table, or among the rejects.
+    /// So many rows from the first on are done: in the table, or among the rejected rows.
     pub(crate) rows: u64,
-    pub(crate) counts: Counts,
-    /// Bytes of the file of refused rows that belong to them.
-    pub(crate) rejects: u64,
+    pub(crate) counts: RowCounts,
+    /// Bytes of the file of rejected rows that belong to them.
+    #[serde(rename = "rejects")]
+    pub(crate) rejected_rows: u64,
 }
 
-/// What was found where progress is written down.
+/// The content of the checkpoint file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum StoredCheckpoint {
     /// Nothing.
-    Nothing,
-    /// The progress of this import.
-    Same(Progress),
+    None,
+    /// The checkpoint of this import.
+    Same(Checkpoint),
     /// Something else: of another content or batch name, or unreadable.
     Other,
 }
 
 /// The file it is written to.
 #[derive(Debug)]
-pub(crate) struct ProgressFile {
+pub(crate) struct CheckpointFile {
     path: PathBuf,
 }
 
-impl ProgressFile {
+impl CheckpointFile {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
@@ -66,20 +68,22 @@ impl ProgressFile {
     }
 
     /// The progress of `import`.
-    pub(crate) fn read(&self, import: &ImportId) -> io::Result<Found> {
+    pub(crate) fn read(&self, import: &ImportId) -> io::Result<StoredCheckpoint> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(StoredCheckpoint::None);
+            }
             Err(error) => return Err(error),
         };
-        Ok(match serde_json::from_slice::<Progress>(&bytes) {
-            Ok(found) if found.import == *import => Found::Same(found),
-            Ok(_) | Err(_) => Found::Other,
+        Ok(match serde_json::from_slice::<Checkpoint>(&bytes) {
+            Ok(found) if found.import == *import => StoredCheckpoint::Same(found),
+            Ok(_) | Err(_) => StoredCheckpoint::Other,
         })
     }
 
     /// Replaces what is there: a crash leaves the old text or the new one, whole.
-    pub(crate) fn write(&self, progress: &Progress) -> io::Result<()> {
+    pub(crate) fn write(&self, progress: &Checkpoint) -> io::Result<()> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".tmp");
         let mut file = File::create(&beside)?;
@@ -104,24 +108,24 @@ mod tests {
     #[test]
     fn progress_is_found_again_only_for_the_same_content_and_batch() {
         let folder = tempfile::tempdir().unwrap();
-        let file = ProgressFile::new(folder.path().join("monday.csv.dueflow-progress"));
+        let file = CheckpointFile::new(folder.path().join("monday.csv.dueflow-progress"));
         let of = |sha256: &str, batch: &str, import: &str| {
             let [sha256, batch, import] = [sha256, batch, import].map(str::to_owned);
             ImportId { sha256, batch, import }
         };
         let import = of("abc", "monday", "1");
-        assert_eq!(file.read(&import).unwrap(), Found::Nothing);
-        let counts = Counts { scheduled: 7, already_scheduled: 2, refused: 1 };
-        let progress = Progress { import: import.clone(), rows: 10, counts, rejects: 99 };
+        assert_eq!(file.read(&import).unwrap(), StoredCheckpoint::None);
+        let counts = RowCounts { scheduled: 7, already_scheduled: 2, rejected: 1 };
+        let progress = Checkpoint { import: import.clone(), rows: 10, counts, rejected_rows: 99 };
         file.write(&progress).unwrap();
-        assert_eq!(file.read(&import).unwrap(), Found::Same(progress));
+        assert_eq!(file.read(&import).unwrap(), StoredCheckpoint::Same(progress));
         let others =
             [of("abd", "monday", "1"), of("abc", "tuesday", "1"), of("abc", "monday", "2")];
         for other in others {
-            assert_eq!(file.read(&other).unwrap(), Found::Other, "{other:?}");
+            assert_eq!(file.read(&other).unwrap(), StoredCheckpoint::Other, "{other:?}");
         }
         fs::write(file.path(), "{\"sha256\":\"abc\"").unwrap();
-        assert_eq!(file.read(&import).unwrap(), Found::Other);
+        assert_eq!(file.read(&import).unwrap(), StoredCheckpoint::Other);
         file.remove().unwrap();
         file.remove().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

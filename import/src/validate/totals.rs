@@ -2,22 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::options::ExpectedSum;
-use super::row::Row;
+use crate::file::{ControlTotals, ExpectedSum, Row};
 
-/// What a trailer states.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stated {
-    /// Rows, the trailer and the header not counted.
-    pub(crate) count: Option<u64>,
-    /// Minor units by currency; empty when it states no sums.
-    pub(crate) sums: BTreeMap<&'static str, i128>,
-}
-
-/// What a file holds. Every row counts, also one that is refused: the totals show whether the file
+/// What a file holds. Every row counts, also one that is rejected: the totals show whether the file
 /// came as it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub(crate) struct FileTotals {
     pub(crate) rows: u64,
     /// Minor units by currency. An amount has 64 bits and so does the number of rows: the sum
     /// cannot overflow.
@@ -26,7 +16,7 @@ pub(crate) struct Totals {
     pub(crate) unsummed: u64,
 }
 
-impl Totals {
+impl FileTotals {
     /// Adds a row, or one that cannot be read.
     pub(crate) fn add(&mut self, row: Option<&Row>) {
         self.rows += 1;
@@ -39,7 +29,7 @@ impl Totals {
     }
 
     /// All that differs from what a trailer states.
-    pub(crate) fn compare_with_trailer(&self, stated: &Stated) -> Vec<String> {
+    pub(crate) fn compare_with_trailer(&self, stated: &ControlTotals) -> Vec<String> {
         let mut wrong = self.compare_count(stated.count);
         if !stated.sums.is_empty() {
             wrong.extend(self.compare_sums(&stated.sums));
@@ -119,14 +109,14 @@ impl Totals {
 mod tests {
     use super::*;
 
-    fn totals() -> Totals {
+    fn totals() -> FileTotals {
         let sums = BTreeMap::from([("EUR", 2500), ("JPY", 7)]);
-        Totals { rows: 3, sums, unsummed: 0 }
+        FileTotals { rows: 3, sums, unsummed: 0 }
     }
 
     #[test]
     fn totals_that_are_right_are_not_complained_of() {
-        let stated = Stated { count: Some(3), sums: totals().sums };
+        let stated = ControlTotals { count: Some(3), sums: totals().sums };
         assert_eq!(totals().compare_with_trailer(&stated), Vec::<String>::new());
         let sums = ["2500:EUR", "7:JPY"].map(|sum| sum.parse().unwrap());
         assert_eq!(totals().compare_with_options(Some(3), &sums), Vec::<String>::new());
@@ -153,8 +143,8 @@ mod tests {
 
     #[test]
     fn rows_in_no_sum_make_the_sums_wrong() {
-        let totals = Totals { unsummed: 2, ..totals() };
-        let stated = Stated { count: Some(3), sums: totals.sums.clone() };
+        let totals = FileTotals { unsummed: 2, ..totals() };
+        let stated = ControlTotals { count: Some(3), sums: totals.sums.clone() };
         assert!(
             totals.compare_with_trailer(&stated).join("; ").starts_with("2 rows are in no sum")
         );
@@ -164,7 +154,7 @@ mod tests {
     fn sums_go_beyond_64_bits_and_refused_amounts_count() {
         let text = r#"{"AccountID":"A","ScheduledDate":"D","Amount":-9223372036854775808,"Currency":"EUR","BeneficiaryID":"B"}"#;
         let row = Row::from_json(text).unwrap();
-        let mut totals = Totals::default();
+        let mut totals = FileTotals::default();
         for row in [Some(&row), Some(&row), None] {
             totals.add(row);
         }

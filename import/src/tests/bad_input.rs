@@ -1,83 +1,24 @@
-//! Bad input of every kind, as files: what is refused, where and why, and what goes on.
+//! Bad input of every kind, as files: what is rejected, where and why, and what goes on.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
-use clap::Parser;
+use domain::DueDate;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::ledger::Ledger;
-use super::*;
+use super::{GOOD, HEADER, Try, csv, options, rejected, whole};
+use crate::{Import, ImportError, SourceFile};
 
-pub(crate) const HEADER: &str =
-    "AccountID,ScheduledDate,Amount,Currency,BeneficiaryID,DataBlob,PaymentID";
-pub(crate) const GOOD: &str = "ACC-1,2999-11-23,1250,EUR,BEN-1,,";
 const ID: &str = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: ImportOptions,
+fn today(zone: &TimeZone) -> DueDate {
+    DueDate::today(Timestamp::now(), zone)
 }
 
-/// An import of a file of its own.
-pub(crate) struct Try {
-    folder: tempfile::TempDir,
-    import: Result<Import, Stop>,
-}
-
-/// What the first two readings said.
-pub(crate) type Checked = Result<(Survey, Ledger), String>;
-
-impl Try {
-    pub(crate) fn new(name: &str, content: &[u8], arguments: &[&str]) -> Self {
-        Self::in_zone(&TimeZone::UTC, name, content, arguments)
-    }
-
-    fn in_zone(zone: &TimeZone, name: &str, content: &[u8], arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, content).unwrap();
-        let line = ["import", path.to_str().unwrap(), "--json"]
-            .into_iter()
-            .chain(arguments.iter().copied());
-        let options = Arguments::try_parse_from(line).unwrap().options;
-        Self { import: Import::prepare(options, zone), folder }
-    }
-
-    /// Both readings, without a table: what an import does but for the writing.
-    pub(crate) fn check(&self) -> Checked {
-        let import = self.import.as_ref().map_err(ToString::to_string)?;
-        let run = || {
-            let mut bar = Bar::new("checking", (0, 0), import.source.bytes);
-            let (survey, seen) = survey::survey(&import.source, &import.rules, &mut bar)?;
-            import.compare(&survey)?;
-            let ledger = import.look(&survey, seen.into_repeats(), bar)?;
-            Ok((survey, ledger))
-        };
-        run().map_err(|stop: Stop| stop.to_string())
-    }
-
-    fn rejects(&self) -> Vec<u8> {
-        let file = fs::read_dir(self.folder.path()).unwrap();
-        let mut files = file.map(|entry| entry.unwrap().path());
-        let rejects = files.find(|path| path.extension().is_some_and(|end| end == "rejects"));
-        rejects.map(|path| fs::read(path).unwrap()).unwrap_or_default()
-    }
-}
-
-pub(crate) fn csv(rows: &[&str]) -> String {
-    format!("{HEADER}\n{}\n", rows.join("\n"))
-}
-
-/// Line and reason of each refused row of a CSV file.
-pub(crate) fn refused(content: &[u8], arguments: &[&str]) -> Vec<(u64, String)> {
-    Try::new("monday.csv", content, arguments).check().unwrap().1.reasons
-}
-
-/// Why a CSV file is refused whole.
-pub(crate) fn whole(content: &[u8], arguments: &[&str]) -> String {
-    Try::new("monday.csv", content, arguments).check().err().unwrap_or_default()
+fn prepare(path: &Path, arguments: &[&str]) -> Result<Import, ImportError> {
+    Import::prepare(SourceFile::open(path)?, options("", arguments), today(&TimeZone::UTC))
 }
 
 #[test]
@@ -108,7 +49,7 @@ fn a_bad_field_of_csv_is_said_with_line_and_name_and_the_rest_goes_on() {
         ("ACC-1,2999-11-23,1,EUR,B", "has 5 fields, the header has 7"),
         ("ACC-1,2999-11-23,1,EUR,B,,,", "has 8 fields, the header has 7"),
     ] {
-        let found = refused(csv(&[GOOD, row, GOOD, &fits]).as_bytes(), &[]);
+        let found = rejected(csv(&[GOOD, row, GOOD, &fits]).as_bytes(), &[]);
         let [(line, said)] = &found[..] else { panic!("{row} gave {found:?}") };
         assert!(*line == 3 && said.starts_with(reason), "{row} gave line {line}: {said}");
     }
@@ -145,10 +86,14 @@ fn bytes_that_are_no_text_are_rejected_as_they_are_and_the_rest_goes_on() {
     let rows = csv(&[GOOD, "ACC-1,2999-11-23,1,EUR,B,?,", GOOD]);
     let content: Vec<u8> = rows.bytes().map(|b| if b == b'?' { 0xff } else { b }).collect();
     let import = Try::new("monday.csv", &content, &[]);
-    let (survey, ledger) = import.check().unwrap();
-    assert_eq!((survey.totals.rows, ledger.counts.refused), (3, 1));
-    assert_eq!(ledger.reasons, [(3, "DataBlob: is not UTF-8 from its byte 1 on".to_owned())]);
-    assert!(import.rejects().windows(4).any(|part| part == b"B,\xff,"), "{:?}", import.rejects());
+    let (validation, results) = import.check().unwrap();
+    assert_eq!((validation.totals.rows, results.counts.rejected), (3, 1));
+    assert_eq!(results.reasons, [(3, "DataBlob: is not UTF-8 from its byte 1 on".to_owned())]);
+    assert!(
+        import.rejected_rows().windows(4).any(|part| part == b"B,\xff,"),
+        "{:?}",
+        import.rejected_rows()
+    );
 
     let import = Try::new("monday.jsonl", b"{\"AccountID\":\"\xff\"}\n", &[]);
     assert_eq!(import.check().unwrap().1.reasons[0].1, "is not UTF-8 from its byte 15 on");
@@ -157,7 +102,7 @@ fn bytes_that_are_no_text_are_rejected_as_they_are_and_the_rest_goes_on() {
 #[test]
 fn a_row_without_end_is_refused_and_takes_no_memory() {
     let long = format!("ACC-1,2999-11-23,1,EUR,B,{},", "x".repeat(70_000));
-    let found = refused(csv(&[&long, GOOD]).as_bytes(), &[]);
+    let found = rejected(csv(&[&long, GOOD]).as_bytes(), &[]);
     let [(2, reason)] = &found[..] else { panic!("{found:?}") };
     assert!(reason.starts_with("has 70026 bytes, from byte 73 of the file on"), "{reason}");
 }
@@ -183,9 +128,9 @@ fn a_byte_order_mark_blank_rows_and_either_line_end_make_no_difference() {
     let plain = Try::new("monday.csv", text.as_bytes(), &[]).check().unwrap().0.totals;
     let windows =
         format!("\u{feff}{}\r\n\r\n", text.replace("C-1,", "C-1 ,").replace('\n', "\r\n"));
-    let (survey, ledger) = Try::new("monday.csv", windows.as_bytes(), &[]).check().unwrap();
-    assert_eq!(ledger.reasons, []);
-    assert_eq!((survey.totals.rows, &survey.totals.sums), (3, &plain.sums));
+    let (validation, results) = Try::new("monday.csv", windows.as_bytes(), &[]).check().unwrap();
+    assert_eq!(results.reasons, []);
+    assert_eq!((validation.totals.rows, &validation.totals.sums), (3, &plain.sums));
 }
 
 #[test]
@@ -196,7 +141,7 @@ fn a_file_that_is_cut_anywhere_is_refused_whole_and_says_where() {
     assert_eq!(whole(file.as_bytes(), &["--trailer", "required"]), "");
     for cut in 0..file.len() {
         let reason = whole(&file.as_bytes()[..cut], &["--trailer", "required"]);
-        assert_ne!(reason, "", "cut behind byte {cut} it was taken");
+        assert_ne!(reason, "", "cut after byte {cut} it was taken");
     }
     let quoted = rows.find("c\"").unwrap();
     assert!(
@@ -220,7 +165,7 @@ fn a_file_of_json_that_is_cut_anywhere_is_refused_whole() {
     };
     assert_eq!(whole(file.as_bytes()), "");
     for cut in 0..file.len() {
-        assert_ne!(whole(&file.as_bytes()[..cut]), "", "cut behind byte {cut} it was taken");
+        assert_ne!(whole(&file.as_bytes()[..cut]), "", "cut after byte {cut} it was taken");
     }
     let without = Try::new("monday.jsonl", &file.as_bytes()[..row.len() + 9], &[]);
     let reason = without.check().err().unwrap_or_default();
@@ -243,14 +188,14 @@ fn wrong_totals_are_said_all_at_once_and_refused_rows_count() {
         ("TRAILER", "line 5: the trailer: \"\" is no number of rows"),
         ("TRAILER,3,1300", "line 5: the trailer: \"1300\" names no currency"),
         ("TRAILER,3,1:EUR,2:EUR", "line 5: the trailer: EUR is there twice"),
-        (&format!("TRAILER,3\n{GOOD}"), "line 6: a row behind the trailer of line 5"),
+        (&format!("TRAILER,3\n{GOOD}"), "line 6: a row after the trailer on line 5"),
     ] {
         let reason = whole(format!("{rows}{trailer}\n").as_bytes(), &[]);
         assert!(reason.contains(part), "{trailer} gave {reason}");
     }
     assert_eq!(whole(format!("{rows}\"TRAILER\",3,,,,,\n").as_bytes(), &[]), "");
     assert!(
-        whole(rows.as_bytes(), &["--trailer", "required"]).contains("no trailer behind the 3 rows")
+        whole(rows.as_bytes(), &["--trailer", "required"]).contains("no trailer after the 3 rows")
     );
 }
 
@@ -258,7 +203,7 @@ fn wrong_totals_are_said_all_at_once_and_refused_rows_count() {
 fn an_id_belongs_to_its_first_row_and_may_come_again_with_the_same_content() {
     let row = |account: &str, amount: &str| format!("{account},2999-11-23,{amount},EUR,B,,{ID}");
     let rows = [row("A", "bad"), row("A", "7"), row("A", "007"), row("A", "8"), row("C", "7")];
-    let found = refused(csv(&rows.each_ref().map(String::as_str)).as_bytes(), &[]);
+    let found = rejected(csv(&rows.each_ref().map(String::as_str)).as_bytes(), &[]);
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].0 == 2 && found[0].1.starts_with("Amount"), "{found:?}");
     for (at, line) in [(1, 5), (2, 6)] {
@@ -270,12 +215,12 @@ fn an_id_belongs_to_its_first_row_and_may_come_again_with_the_same_content() {
 #[test]
 fn days_that_have_passed_are_taken_when_told_so_and_late_ones_refused_when_told_so() {
     let rows = csv(&["A,2020-11-23,1,EUR,B,,", GOOD]);
-    assert_eq!(refused(rows.as_bytes(), &["--allow-past"]), []);
-    let last = refused(rows.as_bytes(), &["--allow-past", "--latest", "2999-11-23"]);
+    assert_eq!(rejected(rows.as_bytes(), &["--allow-past"]), []);
+    let last = rejected(rows.as_bytes(), &["--allow-past", "--latest", "2999-11-23"]);
     assert_eq!(last, [], "the last day that is taken is taken");
-    let late = refused(rows.as_bytes(), &["--allow-past", "--latest", "2998-12-31"]);
+    let late = rejected(rows.as_bytes(), &["--allow-past", "--latest", "2998-12-31"]);
     assert_eq!(late, [(3, "ScheduledDate: 2999-11-23 is after 2998-12-31 (--latest)".to_owned())]);
-    let far = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap().0.far.unwrap();
+    let far = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap().0.far_ahead.unwrap();
     assert_eq!((far.rows, far.first.0), (1, 3));
 }
 
@@ -297,23 +242,22 @@ fn a_currency_that_nobody_is_paid_in_on_the_day_is_refused() {
         ("2020-11-23", "HRK", "Currency: HRK was withdrawn"),
     ] {
         let row = format!("ACC-1,{due},1,{currency},B,,");
-        let found = refused(csv(&[GOOD, &row, GOOD]).as_bytes(), &["--allow-past"]);
+        let found = rejected(csv(&[GOOD, &row, GOOD]).as_bytes(), &["--allow-past"]);
         let [(line, said)] = &found[..] else { panic!("{row} gave {found:?}") };
         assert!(*line == 3 && said.starts_with(reason), "{row} gave line {line}: {said}");
     }
     let rows = ["ACC-1,2999-11-23,1,XCG,B,,", "ACC-1,2999-11-23,1,ZWG,B,,"];
-    assert_eq!(refused(csv(&rows).as_bytes(), &[]), []);
+    assert_eq!(rejected(csv(&rows).as_bytes(), &[]), []);
 }
 
 #[test]
 fn the_banks_day_decides_what_has_passed() {
     let zone = |text| TimeZone::posix(text).unwrap();
-    let today = |zone: &TimeZone| DueDate::today(Timestamp::now(), zone).to_string();
-    let (ahead, behind) = (zone("AHEAD-14"), zone("BEHIND+11"));
-    let row = format!("A,{},1,EUR,B,,", today(&behind));
-    for (zone, refused) in [(&behind, 0), (&ahead, 1)] {
-        let import = Try::in_zone(zone, "monday.csv", csv(&[&row]).as_bytes(), &[]);
-        assert_eq!(import.check().unwrap().1.counts.refused, refused);
+    let (east, west) = (zone("AHEAD-14"), zone("BEHIND+11"));
+    let row = format!("A,{},1,EUR,B,,", today(&west));
+    for (zone, rejected) in [(&west, 0), (&east, 1)] {
+        let import = Try::on(today(zone), "monday.csv", csv(&[&row]).as_bytes(), &[]);
+        assert_eq!(import.check().unwrap().1.counts.rejected, rejected);
     }
 }
 
@@ -322,7 +266,7 @@ fn what_is_refused_stands_in_the_rejects_once_and_as_written() {
     let bad = "ACC#1,2999-11-23,1,EUR,B,\"a \"\"b\"\",\nc\",";
     let import = Try::new("monday.csv", csv(&[GOOD, bad, GOOD]).as_bytes(), &[]);
     import.check().unwrap();
-    let written = String::from_utf8(import.rejects()).unwrap();
+    let written = String::from_utf8(import.rejected_rows()).unwrap();
     let (header, row) = written.split_once('\n').unwrap();
     assert_eq!(header, format!("Line,Reason,{HEADER}"));
     let reason = "AccountID: has '#' at position 4; letters, digits, '-', '_' and '.' are allowed";
@@ -331,38 +275,31 @@ fn what_is_refused_stands_in_the_rejects_once_and_as_written() {
 
 #[test]
 fn a_folder_a_missing_file_and_files_that_are_the_same_are_bad_usage() {
-    let usage = |options: &[&str]| {
-        let line = ["import"].iter().chain(options);
-        let options = Arguments::try_parse_from(line).unwrap().options;
-        match Import::prepare(options, &TimeZone::UTC) {
-            Err(Stop::Usage(reason)) => reason,
-            other => panic!("{other:?}"),
-        }
+    let usage = |path: &Path, arguments: &[&str]| match prepare(path, arguments) {
+        Err(ImportError::Usage(reason)) => reason,
+        other => panic!("{other:?}"),
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("monday.csv");
-    let (folder, path) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
-    assert!(usage(&[folder]).contains("no regular file"));
-    assert!(usage(&[path]).starts_with("opening "));
+    assert!(usage(folder.path(), &[]).contains("not a regular file"));
+    assert!(usage(&file, &[]).starts_with("opening "));
     fs::write(&file, csv(&[GOOD])).unwrap();
-    assert!(usage(&[path, "--rejects", path]).contains("different files"));
+    assert!(usage(&file, &["--rejects", file.to_str().unwrap()]).contains("different files"));
 }
 
 #[test]
 fn a_file_is_imported_by_one_process_at_a_time() {
-    let import = Try::new("monday.csv", csv(&[GOOD]).as_bytes(), &[]);
-    let path = import.folder.path().join("monday.csv");
-    let line = ["import", path.to_str().unwrap()];
-    let second =
-        || Import::prepare(Arguments::try_parse_from(line).unwrap().options, &TimeZone::UTC);
-    assert!(second().is_err_and(|stop| stop.to_string().contains("under way")));
-    drop(import.import);
+    let first = Try::new("monday.csv", csv(&[GOOD]).as_bytes(), &[]);
+    let path = first.folder.path().join("monday.csv");
+    let second = || prepare(&path, &[]);
+    assert!(second().is_err_and(|error| error.to_string().contains("is running")));
+    drop(first.import);
     assert!(second().is_ok());
 }
 
 #[test]
 fn sums_are_by_currency() {
     let rows = csv(&[GOOD, GOOD, "A,2999-11-23,7,JPY,B,,"]);
-    let (survey, _) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
-    assert_eq!(survey.totals.sums, BTreeMap::from([("EUR", 2500), ("JPY", 7)]));
+    let (validation, _) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
+    assert_eq!(validation.totals.sums, BTreeMap::from([("EUR", 2500), ("JPY", 7)]));
 }

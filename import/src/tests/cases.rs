@@ -1,6 +1,6 @@
 //! Files that were taken wrongly once, each as the test of its whole kind.
 
-use super::tests::{GOOD, Try, csv, refused, whole};
+use super::{GOOD, Try, csv, rejected, whole};
 
 const QUOTES_INSIDE: &[u8] = include_bytes!("cases/import-quotes-inside-a-field.csv");
 const SWALLOWS: &[u8] = include_bytes!("cases/import-quote-swallows-next-row.csv");
@@ -14,33 +14,33 @@ const ANY_DAY: &str = "--allow-past";
 #[test]
 fn a_quote_that_swallows_the_next_row_refuses_the_file() {
     let reason = whole(SWALLOWS, &[ANY_DAY]);
-    let place = "line 3, byte 40, in the row that begins on line 2: text behind a closing quote";
+    let place = "line 3, byte 40, in the row that begins on line 2: text after a closing quote";
     assert!(reason.starts_with(place), "{reason}");
     assert!(reason.contains("--trust-lines"), "{reason}");
 
-    let found = refused(SWALLOWS, &[ANY_DAY, "--trust-lines"]);
+    let found = rejected(SWALLOWS, &[ANY_DAY, "--trust-lines"]);
     let [(2, reason)] = &found[..] else { panic!("{found:?}") };
     assert!(reason.contains("a quoted field that is not closed on its line"), "{reason}");
     let trusted = Try::new("monday.csv", SWALLOWS, &[ANY_DAY, "--trust-lines"]);
-    assert_eq!(trusted.check().unwrap().0.totals.rows, 3, "the row behind it is one of its own");
+    assert_eq!(trusted.check().unwrap().0.totals.rows, 3, "the row after it is one of its own");
 }
 
 #[test]
 fn quotes_inside_a_quoted_field_refuse_the_file() {
     let reason = whole(QUOTES_INSIDE, &[ANY_DAY]);
-    assert!(reason.starts_with("line 2, byte 48: text behind a closing quote"), "{reason}");
-    let found = refused(QUOTES_INSIDE, &[ANY_DAY, "--trust-lines"]);
+    assert!(reason.starts_with("line 2, byte 48: text after a closing quote"), "{reason}");
+    let found = rejected(QUOTES_INSIDE, &[ANY_DAY, "--trust-lines"]);
     let [(2, reason)] = &found[..] else { panic!("{found:?}") };
-    assert!(reason.starts_with("is no row of RFC 4180: text behind a closing"), "{reason}");
+    assert!(reason.starts_with("is no row of RFC 4180: text after a closing"), "{reason}");
 }
 
 /// Whatever field it stands in, and whatever would be made of it.
 #[test]
 fn what_rfc_4180_does_not_know_refuses_the_file_or_its_own_line_where_lines_are_trusted() {
     for (row, part) in [
-        ("\"ACC-1\"7,2999-11-23,1,EUR,B,,", "text behind a closing quote"),
-        ("ACC-1,2999-11-23,\"1\"00,EUR,B,,", "text behind a closing quote"),
-        ("ACC-1,2999-11-23,\"1\" ,EUR,B,,", "text behind a closing quote"),
+        ("\"ACC-1\"7,2999-11-23,1,EUR,B,,", "text after a closing quote"),
+        ("ACC-1,2999-11-23,\"1\"00,EUR,B,,", "text after a closing quote"),
+        ("ACC-1,2999-11-23,\"1\" ,EUR,B,,", "text after a closing quote"),
         ("ACC-1,2999-11-23,1,EUR,B,5\" pipe,", "a quote in a field without quotes"),
         ("ACC-1,2999-11-23,1,EUR,B, \"x\",", "a quote in a field without quotes"),
         ("ACC-1,2999-11-23,1,EUR,B,a\0b,", "a byte of value 0"),
@@ -51,7 +51,7 @@ fn what_rfc_4180_does_not_know_refuses_the_file_or_its_own_line_where_lines_are_
         let text = csv(&[GOOD, row, GOOD]);
         let reason = whole(text.as_bytes(), &[]);
         assert!(reason.starts_with("line 3, byte ") && reason.contains(part), "{row}: {reason}");
-        let found = refused(text.as_bytes(), &["--trust-lines"]);
+        let found = rejected(text.as_bytes(), &["--trust-lines"]);
         let [(3, reason)] = &found[..] else { panic!("{row} gave {found:?}") };
         assert!(reason.contains(part), "{row}: {reason}");
     }
@@ -73,7 +73,7 @@ fn a_row_within_a_quoted_field_refuses_the_file_even_where_the_grammar_is_kept()
     assert!(reason.starts_with("line 3, byte 1: a line within a quoted field"), "{reason}");
     // A blob over several lines is none.
     let letter = "ACC-1,2999-11-23,1,EUR,B,\"Dear Sir,\nas of 2999-11-23, 17 EUR,\nyours\",";
-    assert_eq!(refused(csv(&[letter]).as_bytes(), &[]), []);
+    assert_eq!(rejected(csv(&[letter]).as_bytes(), &[]), []);
 }
 
 #[test]
@@ -87,20 +87,20 @@ fn a_field_over_many_lines_that_is_too_long_refuses_the_file() {
 
 #[test]
 fn rows_of_empty_fields_are_passed_over_and_counted() {
-    let (survey, ledger) = Try::new("monday.csv", EMPTY_ROWS, &[ANY_DAY]).check().unwrap();
-    assert_eq!((survey.totals.rows, survey.blank, ledger.counts.refused), (2, 3, 0));
+    let (validation, results) = Try::new("monday.csv", EMPTY_ROWS, &[ANY_DAY]).check().unwrap();
+    assert_eq!((validation.totals.rows, validation.blank, results.counts.rejected), (2, 3, 0));
     assert_eq!(whole(EMPTY_ROWS, &[ANY_DAY, "--expect-count", "2"]), "");
 
     let early = Try::new("monday.csv", EMPTY_BEFORE_HEADER, &[ANY_DAY]).check().unwrap();
-    assert_eq!((early.0.totals.rows, early.0.blank, early.1.counts.refused), (1, 1, 0));
+    assert_eq!((early.0.totals.rows, early.0.blank, early.1.counts.rejected), (1, 1, 0));
 
     let rows = csv(&[GOOD, " , ,,\t", "\"\",\"\"", "TRAILER,1,1250:EUR", ",,,,,,", "", ",,"]);
-    let (survey, _) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
-    assert_eq!((survey.totals.rows, survey.blank), (1, 5));
+    let (validation, _) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
+    assert_eq!((validation.totals.rows, validation.blank), (1, 5));
 
     let rows = csv(&[GOOD, "\x0c,,,,,,"]);
-    let (survey, ledger) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
-    assert_eq!((survey.totals.rows, survey.blank, ledger.counts.refused), (2, 0, 1));
+    let (validation, results) = Try::new("monday.csv", rows.as_bytes(), &[]).check().unwrap();
+    assert_eq!((validation.totals.rows, validation.blank, results.counts.rejected), (2, 0, 1));
 
     let jsonl = Try::new("monday.jsonl", b"\n  \n{\"Trailer\":{\"Count\":0}}\n \n", &[]);
     assert_eq!(jsonl.check().unwrap().0.blank, 3);
@@ -161,7 +161,7 @@ fn json_lines_are_held_to_one_object_each_with_every_name_once() {
 
 #[test]
 fn an_amount_with_a_plus_is_refused_in_either_form() {
-    let found = refused(csv(&["ACC-1,2999-11-23,+5,EUR,B,,"]).as_bytes(), &[]);
+    let found = rejected(csv(&["ACC-1,2999-11-23,+5,EUR,B,,"]).as_bytes(), &[]);
     assert!(found[0].1.starts_with("Amount: \"+5\" is not a whole number"), "{found:?}");
 }
 
@@ -169,8 +169,8 @@ fn an_amount_with_a_plus_is_refused_in_either_form() {
 #[test]
 fn the_content_is_the_same_however_the_rows_are_written_and_in_whatever_order() {
     let content = |name: &str, bytes: &[u8]| {
-        let survey = Try::new(name, bytes, &[]).check().unwrap().0;
-        (survey.content.hash(), survey.content.rows())
+        let validation = Try::new(name, bytes, &[]).check().unwrap().0;
+        (validation.content.hash(), validation.content.rows())
     };
     let rows =
         ["ACC-1,2999-11-23,1250,EUR,BEN-1,\"two\nlines\",", "ACC-2,2999-11-24,7,JPY,BEN-2,,"];
@@ -183,7 +183,7 @@ fn the_content_is_the_same_however_the_rows_are_written_and_in_whatever_order() 
         ("quoted.csv", csv(&[one, "\"ACC-2\",\"2999-11-24\",\"007\",JPY , BEN-2,\"\",\"\""])),
         ("blank.csv", csv(&[",,,,,,", one, two, ",,"])),
         ("trailer.csv", csv(&[one, two, "TRAILER,2"])),
-        ("refused.csv", csv(&[one, "ACC-2,2999-11-24,0,JPY,BEN-2,,", two])),
+        ("rejected.csv", csv(&[one, "ACC-2,2999-11-24,0,JPY,BEN-2,,", two])),
         (
             "columns.csv",
             "Currency,Amount,BeneficiaryID,ScheduledDate,AccountID,DataBlob\n\

@@ -1,16 +1,15 @@
 //! The reader of CSV against Python's, in its strict mode, over generated texts.
 //!
-//! Whatever is taken here, Python takes, with the same fields; whatever Python refuses is refused
-//! here. What only this reader refuses is what RFC 4180 forbids and Python lets pass.
+//! Whatever is taken here, Python takes, with the same fields; whatever Python rejects is rejected
+//! here. What only this reader rejects is what RFC 4180 forbids and Python lets pass.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use fastrand::Rng;
 
-use super::csv::Csv;
-use super::grammar::Fault;
-use super::lines::{Cut, End, Lines};
+use crate::RowSyntax;
+use crate::file::{CsvParser, RowEnd, RowReader, SyntaxError};
 
 /// Texts that are compared in one run.
 const TEXTS: usize = 20_000;
@@ -65,19 +64,19 @@ fn generate(random: &mut Rng) -> String {
     text
 }
 
-/// The rows of a text, or the fault for which it is refused.
-fn read(text: &str) -> Result<Vec<Vec<String>>, Fault> {
-    let mut lines = Lines::new(text.as_bytes(), Cut::Grammar);
+/// The rows of a text, or the fault for which it is rejected.
+fn read(text: &str) -> Result<Vec<Vec<String>>, SyntaxError> {
+    let mut lines = RowReader::new(text.as_bytes(), RowSyntax::Csv);
     let mut rows = Vec::new();
     while let Some(span) = lines.next().unwrap() {
-        if let Some(found) = span.fault {
-            return Err(found.fault);
+        if let Some(found) = span.error {
+            return Err(found.error);
         }
-        if span.end == End::FileInQuotes {
-            return Err(Fault::Open);
+        if span.end == RowEnd::FileInQuotes {
+            return Err(SyntaxError::Open);
         }
         if !lines.bytes().is_empty() {
-            rows.push(Csv::fields(lines.bytes()).unwrap());
+            rows.push(CsvParser::fields(lines.bytes()).unwrap());
         }
     }
     Ok(rows)
@@ -95,7 +94,7 @@ fn ask_python(texts: &[String]) -> Option<Vec<Option<Vec<Vec<String>>>>> {
         Err(error) => {
             // Not seen is not the same as right, so where it must be there it is a failure.
             assert!(std::env::var_os("CI").is_none(), "CI needs python3: {error}");
-            eprintln!("SKIPPED: python3 is not at hand ({error}); nothing was compared");
+            eprintln!("SKIPPED: python3 is missing ({error}); nothing was compared");
             return None;
         }
     };
@@ -118,7 +117,7 @@ fn what_is_taken_as_csv_says_the_same_to_pythons_strict_reader() {
     let texts: Vec<_> = (0..TEXTS).map(|_| generate(&mut random)).collect();
     let Some(answers) = ask_python(&texts) else { return };
     assert_eq!(answers.len(), texts.len());
-    let (mut taken, mut refused, mut stricter) = (0, 0, 0);
+    let (mut taken, mut rejected, mut stricter) = (0, 0, 0);
     for (text, python) in texts.iter().zip(answers) {
         // A blank line is an empty row to Python, and none here.
         let python = python.map(|rows| rows.into_iter().filter(|row| !row.is_empty()).collect());
@@ -128,14 +127,14 @@ fn what_is_taken_as_csv_says_the_same_to_pythons_strict_reader() {
                 assert_eq!(rows, theirs, "{text:?} of seed {seed}");
                 taken += 1;
             }
-            (Err(_), None) => refused += 1,
-            (Err(Fault::BareQuote | Fault::LoneReturn), Some(_)) => stricter += 1,
+            (Err(_), None) => rejected += 1,
+            (Err(SyntaxError::BareQuote | SyntaxError::LoneReturn), Some(_)) => stricter += 1,
             (ours, theirs) => panic!("{text:?} of seed {seed}: {ours:?} here, {theirs:?} there"),
         }
     }
     // A generator that makes only one kind of text compares nothing.
     assert!(
-        taken > TEXTS / 5 && refused > TEXTS / 20 && stricter > TEXTS / 20,
-        "{taken} taken, {refused} refused by both, {stricter} only here"
+        taken > TEXTS / 5 && rejected > TEXTS / 20 && stricter > TEXTS / 20,
+        "{taken} taken, {rejected} rejected by both, {stricter} only here"
     );
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use csv_core::ReadRecordResult;
 use domain::{Currency, DueDate};
 
-use super::lines::MAX_ROW;
-use super::options::ExpectedSum;
 use super::row::{Column, Row};
-use super::totals::Stated;
+use super::row_reader::MAX_ROW;
+use super::trailer::{ControlTotals, ExpectedSum};
 
 /// Most fields in a row; there are seven columns.
 const MAX_FIELDS: usize = 64;
@@ -16,7 +15,7 @@ const MAX_FIELDS: usize = 64;
 const TRAILER: &str = "TRAILER";
 
 /// Splits rows by what the header says.
-pub(crate) struct Csv {
+pub(crate) struct CsvParser {
     core: csv_core::Reader,
     /// Where each column stands, in the order of [`Column::ALL`].
     places: [Option<usize>; Column::ALL.len()],
@@ -25,7 +24,7 @@ pub(crate) struct Csv {
     ends: [usize; MAX_FIELDS],
 }
 
-impl Csv {
+impl CsvParser {
     fn unplaced() -> Self {
         Self {
             core: csv_core::Reader::new(),
@@ -103,7 +102,7 @@ impl Csv {
     }
 
     /// The totals, if the row states them.
-    pub(crate) fn trailer(&mut self, raw: &[u8]) -> Option<Result<Stated, String>> {
+    pub(crate) fn trailer(&mut self, raw: &[u8]) -> Option<Result<ControlTotals, String>> {
         // Fields count without the space around them, here too.
         let name = raw.trim_ascii_start();
         let name = name.strip_prefix(b"\"").map_or(name, <[u8]>::trim_ascii_start);
@@ -118,7 +117,7 @@ impl Csv {
         }
     }
 
-    fn stated(&self, fields: usize) -> Result<Stated, String> {
+    fn stated(&self, fields: usize) -> Result<ControlTotals, String> {
         let text = |field| String::from_utf8_lossy(self.field(field)).trim().to_owned();
         let count = if fields > 1 { text(1) } else { String::new() };
         let count = count.parse().map_err(|_| format!("{count:?} is no number of rows"))?;
@@ -130,7 +129,7 @@ impl Csv {
                 return Err(format!("{currency} is there twice"));
             }
         }
-        Ok(Stated { count: Some(count), sums })
+        Ok(ControlTotals { count: Some(count), sums })
     }
 
     /// Splits a row and says how many fields it has.
@@ -173,8 +172,8 @@ impl Csv {
     }
 }
 
-impl std::fmt::Debug for Csv {
+impl std::fmt::Debug for CsvParser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Csv").field("places", &self.places).finish_non_exhaustive()
+        f.debug_struct("CsvParser").field("places", &self.places).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The file of refused rows: each as it was written, behind its line number and the reason.
+//! The file of rejected rows: each as written, after its line number and the reason.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -6,49 +6,49 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::options::Format;
+use crate::file::RowSyntax;
 
-/// A row that was refused.
+/// A row that was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct RejectedRow {
     pub(crate) line: u64,
     pub(crate) reason: String,
     /// The row as written; `None` when it was too long to be kept.
     pub(crate) row: Option<Vec<u8>>,
 }
 
-/// Where refused rows are written. The file is made for the first of them.
+/// Where rejected rows are written. The file is made for the first of them.
 #[derive(Debug)]
-pub(crate) struct Rejects {
+pub(crate) struct RejectedRowsFile {
     path: PathBuf,
-    format: Format,
+    syntax: RowSyntax,
     /// The header of a CSV file as written.
     header: Vec<u8>,
     file: Option<BufWriter<File>>,
     bytes: u64,
 }
 
-impl Rejects {
-    /// Starts anew: what an earlier import left there goes.
-    pub(crate) fn anew(path: &Path, format: Format, header: &[u8]) -> io::Result<Self> {
+impl RejectedRowsFile {
+    /// Starts an empty file and removes what an earlier import left there.
+    pub(crate) fn replace(path: &Path, syntax: RowSyntax, header: &[u8]) -> io::Result<Self> {
         match fs::remove_file(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        Ok(Self { path: path.to_owned(), format, header: header.to_owned(), file: None, bytes: 0 })
+        Ok(Self { path: path.to_owned(), syntax, header: header.to_owned(), file: None, bytes: 0 })
     }
 
-    /// Goes on behind the first `bytes` of what was written before; what follows them was written
-    /// for rows that come again. `None` when the file is shorter.
-    pub(crate) fn go_on(
+    /// Continues after the first `bytes` of the file; what follows them was written for rows that
+    /// come again. `None` when the file is shorter.
+    pub(crate) fn resume(
         path: &Path,
-        format: Format,
+        syntax: RowSyntax,
         header: &[u8],
         bytes: u64,
     ) -> io::Result<Option<Self>> {
         if bytes == 0 {
-            return Self::anew(path, format, header).map(Some);
+            return Self::replace(path, syntax, header).map(Some);
         }
         let mut file = match OpenOptions::new().write(true).open(path) {
             Ok(file) => file,
@@ -61,18 +61,18 @@ impl Rejects {
         file.set_len(bytes)?;
         file.seek(SeekFrom::End(0))?;
         let file = Some(BufWriter::new(file));
-        Ok(Some(Self { path: path.to_owned(), format, header: header.to_owned(), file, bytes }))
+        Ok(Some(Self { path: path.to_owned(), syntax, header: header.to_owned(), file, bytes }))
     }
 
     /// Writes one row.
-    pub(crate) fn write(&mut self, refused: &Refused) -> io::Result<()> {
-        let record = match self.format {
-            Format::Csv => csv_record(refused),
-            Format::Jsonl => json_record(refused)?,
+    pub(crate) fn write(&mut self, rejected: &RejectedRow) -> io::Result<()> {
+        let record = match self.syntax {
+            RowSyntax::Csv | RowSyntax::CsvLines => csv_record(rejected),
+            RowSyntax::JsonLines => json_record(rejected)?,
         };
         if self.file.is_none() {
             let mut file = BufWriter::new(File::create(&self.path)?);
-            if self.format == Format::Csv {
+            if self.syntax != RowSyntax::JsonLines {
                 let header = [b"Line,Reason,", &self.header[..], b"\n"].concat();
                 file.write_all(&header)?;
                 self.bytes += header.len() as u64;
@@ -101,18 +101,18 @@ impl Rejects {
     }
 }
 
-/// The row goes last and as it is: whatever number of fields it has, and whatever bytes.
-fn csv_record(refused: &Refused) -> Vec<u8> {
-    let reason = refused.reason.replace('"', "\"\"");
-    let mut record = format!("{},\"{reason}\",", refused.line).into_bytes();
-    record.extend_from_slice(refused.row.as_deref().unwrap_or_default());
+/// The row comes last and unchanged, with any number of fields and any bytes.
+fn csv_record(rejected: &RejectedRow) -> Vec<u8> {
+    let reason = rejected.reason.replace('"', "\"\"");
+    let mut record = format!("{},\"{reason}\",", rejected.line).into_bytes();
+    record.extend_from_slice(rejected.row.as_deref().unwrap_or_default());
     record.push(b'\n');
     record
 }
 
-fn json_record(refused: &Refused) -> io::Result<Vec<u8>> {
+fn json_record(rejected: &RejectedRow) -> io::Result<Vec<u8>> {
     #[derive(Serialize)]
-    struct Record<'a> {
+    struct JsonRejectedRow<'a> {
         line: u64,
         reason: &'a str,
         row: Option<&'a str>,
@@ -120,11 +120,12 @@ fn json_record(refused: &Refused) -> io::Result<Vec<u8>> {
         #[serde(skip_serializing_if = "Option::is_none")]
         row_hex: Option<String>,
     }
-    let row = refused.row.as_deref();
+    let row = rejected.row.as_deref();
     let text = row.and_then(|row| std::str::from_utf8(row).ok());
     let row_hex = row.filter(|_| text.is_none());
-    let row_hex = row_hex.map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect());
-    let record = Record { line: refused.line, reason: &refused.reason, row: text, row_hex };
+    let row_hex = row_hex.map(hex::encode);
+    let record =
+        JsonRejectedRow { line: rejected.line, reason: &rejected.reason, row: text, row_hex };
     let mut record = serde_json::to_vec(&record)?;
     record.push(b'\n');
     Ok(record)
@@ -134,19 +135,20 @@ fn json_record(refused: &Refused) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn refused(line: u64, row: &[u8]) -> Refused {
-        Refused { line, reason: format!("Amount: \"{line}\", no"), row: Some(row.to_vec()) }
+    fn rejected(line: u64, row: &[u8]) -> RejectedRow {
+        RejectedRow { line, reason: format!("Amount: \"{line}\", no"), row: Some(row.to_vec()) }
     }
 
     #[test]
     fn a_row_of_csv_stands_behind_line_and_reason_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rejects");
-        let mut rejects = Rejects::anew(&path, Format::Csv, b"AccountID,\"Amount\"").unwrap();
-        assert_eq!(rejects.path(), None);
-        rejects.write(&refused(3, b"A\xff,\"x\ny\",,")).unwrap();
-        rejects.write(&Refused { row: None, ..refused(5, b"") }).unwrap();
-        let bytes = rejects.make_durable().unwrap();
+        let mut rejected_rows =
+            RejectedRowsFile::replace(&path, RowSyntax::Csv, b"AccountID,\"Amount\"").unwrap();
+        assert_eq!(rejected_rows.path(), None);
+        rejected_rows.write(&rejected(3, b"A\xff,\"x\ny\",,")).unwrap();
+        rejected_rows.write(&RejectedRow { row: None, ..rejected(5, b"") }).unwrap();
+        let bytes = rejected_rows.make_durable().unwrap();
         let written = fs::read(&path).unwrap();
         let expected = b"Line,Reason,AccountID,\"Amount\"\n\
             3,\"Amount: \"\"3\"\", no\",A\xff,\"x\ny\",,\n5,\"Amount: \"\"5\"\", no\",\n";
@@ -156,32 +158,33 @@ mod tests {
 
     #[test]
     fn a_line_of_json_is_text_or_hexadecimal() {
-        let text = |refused: &Refused| String::from_utf8(json_record(refused).unwrap()).unwrap();
+        let text =
+            |rejected: &RejectedRow| String::from_utf8(json_record(rejected).unwrap()).unwrap();
         assert_eq!(
-            text(&refused(3, b"{\"a\"")),
+            text(&rejected(3, b"{\"a\"")),
             "{\"line\":3,\"reason\":\"Amount: \\\"3\\\", no\",\"row\":\"{\\\"a\\\"\"}\n"
         );
-        assert!(text(&refused(3, b"\xffa")).ends_with("\"row\":null,\"row_hex\":\"ff61\"}\n"));
+        assert!(text(&rejected(3, b"\xffa")).ends_with("\"row\":null,\"row_hex\":\"ff61\"}\n"));
     }
 
     #[test]
     fn going_on_takes_back_what_was_not_durable_and_needs_what_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rejects");
-        let mut rejects = Rejects::anew(&path, Format::Csv, b"a").unwrap();
-        rejects.write(&refused(2, b"two")).unwrap();
-        let bytes = rejects.make_durable().unwrap();
-        rejects.write(&refused(3, b"three")).unwrap();
-        rejects.make_durable().unwrap();
-        let go_on = |bytes| Rejects::go_on(&path, Format::Csv, b"a", bytes).unwrap();
-        let mut again = go_on(bytes).unwrap();
-        again.write(&refused(3, b"three")).unwrap();
+        let mut rejected_rows = RejectedRowsFile::replace(&path, RowSyntax::Csv, b"a").unwrap();
+        rejected_rows.write(&rejected(2, b"two")).unwrap();
+        let bytes = rejected_rows.make_durable().unwrap();
+        rejected_rows.write(&rejected(3, b"three")).unwrap();
+        rejected_rows.make_durable().unwrap();
+        let resume = |bytes| RejectedRowsFile::resume(&path, RowSyntax::Csv, b"a", bytes).unwrap();
+        let mut again = resume(bytes).unwrap();
+        again.write(&rejected(3, b"three")).unwrap();
         again.make_durable().unwrap();
         let written = fs::read_to_string(&path).unwrap();
         assert_eq!(written.matches("three").count(), 1, "{written}");
         assert_eq!(written.lines().count(), 3, "{written}");
-        assert!(go_on(1_000).is_none());
-        assert!(go_on(0).is_some());
+        assert!(resume(1_000).is_none());
+        assert!(resume(0).is_some());
         assert!(!path.exists(), "an import that starts anew leaves nothing of an earlier one");
     }
 }

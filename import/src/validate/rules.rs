@@ -1,42 +1,36 @@
-//! Which rows are taken, and under which id.
+//! Which rows are accepted, and under which id.
 
 use domain::{DueDate, Payment};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::content::Content;
-use super::repeats::{IdUse, Key, Repeats, Seen};
-use super::row::{Column, Row};
+use super::content_hash::ContentHash;
+use super::duplicate_rows::{DuplicateFilter, DuplicateRows, IdUse, RowHash};
+use crate::file::{Column, Row};
 
 /// Longest reason in characters: a reason quotes the field, and a field may be long.
 const MAX_REASON: usize = 300;
 
-/// What is done with rows whose day has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Past {
-    Refused,
-    Taken,
-}
-
-/// What a row must keep beyond its form.
+/// The rules that a row must keep beyond its syntax.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
+pub(crate) struct RowRules {
     /// The name that ids are made from.
     pub(crate) batch: String,
     /// The bank's day.
     pub(crate) today: DueDate,
-    pub(crate) past: Past,
-    /// The last day that is taken, if there is one.
+    /// Whether rows whose day has passed are accepted.
+    pub(crate) allow_past: bool,
+    /// The last due date that is accepted, if there is one.
     pub(crate) latest: Option<DueDate>,
 }
 
-impl Rules {
-    /// The first reading of a row: whether it is a payment. Its id is not made yet.
+impl RowRules {
+    /// Checks a row in the first pass: whether it is a payment. Its final id is not made yet.
     pub(crate) fn check(
         &self,
         row: &Row,
-        seen: &mut Seen,
-        content: &mut Content,
+        filter: &mut DuplicateFilter,
+        content: &mut ContentHash,
     ) -> Result<Payment, String> {
         let digest = row.digest(&self.batch);
         let payment = row.payment(&digest, 0, Timestamp::now());
@@ -44,28 +38,28 @@ impl Rules {
             content.add(&content_key(payment));
         }
         let payment = self.allowed(payment)?;
-        seen.note(&if row.has_id() { id_key(&payment) } else { digest });
+        filter.add(&if row.has_id() { id_key(&payment) } else { digest });
         Ok(payment)
     }
 
-    /// The second reading of a row: the payment that is scheduled. Rows must come in the order of
-    /// the file, each once.
+    /// Checks a row in the second pass: the payment that is scheduled. Rows must come in the order
+    /// of the file, each once.
     pub(crate) fn payment(
         &self,
         row: &Row,
         line: u64,
-        repeats: &mut Repeats,
+        duplicates: &mut DuplicateRows,
     ) -> Result<Payment, String> {
         let digest = row.digest(&self.batch);
-        let before = repeats.before(&digest);
+        let before = duplicates.before(&digest);
         let payment = self.allowed(row.payment(&digest, before, Timestamp::now()))?;
         if !row.has_id() {
-            repeats.count(&digest);
+            duplicates.count(&digest);
             return Ok(payment);
         }
         // It takes no turn among its equals: giving a row an id, or correcting one, must not
         // change the ids of the others.
-        match repeats.take_id(&id_key(&payment), line, || content_key(&payment)) {
+        match duplicates.take_id(&id_key(&payment), line, || content_key(&payment)) {
             IdUse::Free => Ok(payment),
             IdUse::Taken(first) => Err(format!(
                 "{}: {} is another payment on line {first}",
@@ -78,7 +72,7 @@ impl Rules {
     fn allowed(&self, payment: Result<Payment, String>) -> Result<Payment, String> {
         let payment = payment.map_err(|reason| shortened(&reason))?;
         let due = |reason| Err(format!("{}: {} {reason}", Column::Due.name(), payment.due));
-        if self.past == Past::Refused && payment.due < self.today {
+        if !self.allow_past && payment.due < self.today {
             return due(format!(
                 "has passed, today is {}; it would be paid at once (--allow-past)",
                 self.today
@@ -106,12 +100,12 @@ pub(crate) fn shortened(reason: &str) -> String {
     }
 }
 
-fn id_key(payment: &Payment) -> Key {
+fn id_key(payment: &Payment) -> RowHash {
     Sha256::digest(format!("PaymentID {}", payment.id)).into()
 }
 
 /// Equal for payments that say the same, however their rows are written.
-fn content_key(payment: &Payment) -> Key {
+fn content_key(payment: &Payment) -> RowHash {
     // A row's payment has its blob whole; a digest tells blobs apart as well.
     let data = payment.data.as_ref().map(|data| data.digest().to_string()).unwrap_or_default();
     let mut hash = Sha256::new();

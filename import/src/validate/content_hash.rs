@@ -1,6 +1,6 @@
-//! What a file asks for, in one hash: the same for the same payments, however they are written.
+//! One hash of what a file asks for: the same for the same payments, however they are written.
 //!
-//! Counted is every row without a PaymentID that is a payment by its form, whatever the day
+//! It counts every row without a PaymentID that is a payment by its form, whatever the day
 //! says of it: these are the rows that another batch name would schedule once more. A row with an
 //! id of its own is found again under any name. Line ends, quotes, marks, leading zeros, CSV or
 //! JSON, and the order of the rows make no difference, how often a row stands there does.
@@ -11,19 +11,19 @@
 
 use sha2::{Digest, Sha256};
 
-use super::repeats::Key;
+use super::duplicate_rows::RowHash;
 
 /// Adds up rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Content {
+pub(crate) struct ContentHash {
     rows: u64,
     /// Least significant first.
     sum: [u64; 4],
 }
 
-impl Content {
+impl ContentHash {
     /// Adds a row by the hash of what it says.
-    pub(crate) fn add(&mut self, row: &Key) {
+    pub(crate) fn add(&mut self, row: &RowHash) {
         self.rows += 1;
         let mut carry = false;
         for (part, digits) in self.sum.iter_mut().zip(row.as_chunks::<8>().0) {
@@ -47,7 +47,7 @@ impl Content {
         for part in self.sum {
             hash.update(part.to_be_bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn of(rows: &[u8]) -> String {
-        let mut content = Content::default();
+        let mut content = ContentHash::default();
         for row in rows {
             content.add(&Sha256::digest([*row]).into());
         }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_sum_carries_over_its_parts() {
-        let mut content = Content::default();
+        let mut content = ContentHash::default();
         let all = [0xff; 32];
         let mut one = [0; 32];
         one[0] = 1;

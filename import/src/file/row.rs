@@ -45,7 +45,7 @@ impl Column {
         }
     }
 
-    /// Whether a file without it is refused.
+    /// Whether a file without it is rejected.
     pub(crate) const fn required(self) -> bool {
         match self {
             Self::Account | Self::Due | Self::Amount | Self::Currency | Self::Beneficiary => true,
@@ -55,7 +55,7 @@ impl Column {
 }
 
 /// What is wrong with a row, field first.
-fn refused(column: Column, reason: impl std::fmt::Display) -> String {
+fn rejected(column: Column, reason: impl std::fmt::Display) -> String {
     format!("{}: {reason}", column.name())
 }
 
@@ -93,7 +93,7 @@ struct JsonRow<'a> {
 }
 
 /// An amount in the one form from which ids are made: leading zeros do not make another payment
-/// of it. A sign is left to be refused.
+/// of it. A sign is left to be rejected.
 fn one_form(amount: &str) -> String {
     let digits = Some(amount).filter(|amount| !amount.starts_with('+'));
     let number = digits.and_then(|digits| digits.parse::<u64>().ok());
@@ -175,40 +175,40 @@ impl Row {
 
     /// The payment it asks for. Without a PaymentID, the id comes from `digest` and from how
     /// many equal rows stood before it in the file, `occurrence`: the same file gives the
-    /// same ids, also after a refused row was corrected or taken out.
+    /// same ids, also after a rejected row was corrected or taken out.
     pub(crate) fn payment(
         &self,
         digest: &[u8; 32],
         occurrence: u32,
         now: Timestamp,
     ) -> Result<Payment, String> {
-        let due: DueDate = self.due.parse().map_err(|e| refused(Column::Due, e))?;
+        let due: DueDate = self.due.parse().map_err(|e| rejected(Column::Due, e))?;
         let id = match self.id.as_deref().filter(|id| !id.is_empty()) {
-            Some(id) => id.parse().map_err(|e| refused(Column::Id, e))?,
+            Some(id) => id.parse().map_err(|e| rejected(Column::Id, e))?,
             None => derived_id(due, digest, occurrence),
         };
         let data = self.data.as_deref().filter(|data| !data.is_empty());
-        let data = data.map(DataBlob::new).transpose().map_err(|e| refused(Column::Data, e))?;
+        let data = data.map(DataBlob::new).transpose().map_err(|e| rejected(Column::Data, e))?;
         let payment = Payment {
             id,
             due,
             account: AccountId::parse(self.account.as_str())
-                .map_err(|e| refused(Column::Account, e))?,
-            amount: self.amount.parse::<Amount>().map_err(|e| refused(Column::Amount, e))?,
-            currency: self.currency.parse().map_err(|e| refused(Column::Currency, e))?,
+                .map_err(|e| rejected(Column::Account, e))?,
+            amount: self.amount.parse::<Amount>().map_err(|e| rejected(Column::Amount, e))?,
+            currency: self.currency.parse().map_err(|e| rejected(Column::Currency, e))?,
             beneficiary: BeneficiaryId::parse(self.beneficiary.as_str())
-                .map_err(|e| refused(Column::Beneficiary, e))?,
+                .map_err(|e| rejected(Column::Beneficiary, e))?,
             data: data.map(Data::Whole),
             trace_key: TraceKey::generate(),
             created_at: now,
         };
-        check_size(&payment).map_err(|e| refused(Column::Data, e))?;
+        check_size(&payment).map_err(|e| rejected(Column::Data, e))?;
         Ok(payment)
     }
 }
 
 fn custom(column: Column, reason: &str) -> serde_json::Error {
-    serde::de::Error::custom(refused(column, reason))
+    serde::de::Error::custom(rejected(column, reason))
 }
 
 fn derived_id(due: DueDate, digest: &[u8; 32], occurrence: u32) -> PaymentId {
