@@ -121,16 +121,14 @@ impl Agreement {
     /// # Errors
     /// [`InstallationError`] says what differs, with both values.
     pub async fn check(&self) -> Result<(), InstallationError> {
-        let mut pauses = retry::TABLE_STATEMENTS.pauses();
-        loop {
-            match (self.check_once().await, pauses.next()) {
-                (Err(error), Some(pause)) if error.is_unanswered() => {
-                    tracing::warn!(%error, "the installation's settings are read again");
-                    tokio::time::sleep(pause).await;
-                }
-                (checked, _) => return checked,
+        let may_pass = |error: &InstallationError| {
+            let unanswered = error.is_unanswered();
+            if unanswered {
+                tracing::warn!(%error, "reading the installation's settings failed");
             }
-        }
+            unanswered
+        };
+        retry::TABLE_STATEMENTS.retry(|| self.check_once(), may_pass).await
     }
 
     /// Looks every so often; returns once this process must end.

@@ -3,9 +3,12 @@
 //! The AWS SDK repeats whole requests by itself (see [`crate::aws`]); these presets are for
 //! what it does not see: the failed part of a batch, and loops that must not give up.
 
+use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::shutdown::Shutdown;
 
 /// A bounded, growing, jittered series of pauses.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +46,48 @@ impl Preset {
         }
         .build()
     }
+
+    /// Repeats `call` while it fails with an error that `may_pass`, as often as the preset says.
+    ///
+    /// # Errors
+    /// The last error.
+    pub async fn retry<T, E, F: Future<Output = Result<T, E>>>(
+        self,
+        mut call: impl FnMut() -> F,
+        may_pass: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let mut pauses = self.pauses();
+        loop {
+            let result = call().await;
+            if result.as_ref().err().is_none_or(|error| !may_pass(error)) {
+                return result;
+            }
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return result,
+            }
+        }
+    }
+}
+
+/// Repeats `call` under [`NEVER_GIVE_UP`] until it succeeds; `None` once shutdown is asked for. The
+/// call that is under way is dropped then, so it must be safe to abandon. Each failure is reported
+/// to `failed`.
+pub async fn until<T, E, F: Future<Output = Result<T, E>>>(
+    shutdown: &Shutdown,
+    mut call: impl FnMut() -> F,
+    failed: impl Fn(&E),
+) -> Option<T> {
+    let mut pauses = NEVER_GIVE_UP.pauses();
+    loop {
+        match shutdown.unless_requested(call()).await? {
+            Ok(result) => return Some(result),
+            Err(error) => failed(&error),
+        }
+        if shutdown.pause(pauses.next().unwrap_or_default()).await {
+            return None;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +101,32 @@ mod tests {
             assert_eq!(pauses.len(), 6);
             assert!(pauses.iter().sum::<Duration>() < Duration::from_secs(10), "{pauses:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_repeated_until_it_succeeds_or_shutdown_is_asked_for() {
+        let shutdown = Shutdown::new(Duration::from_secs(1));
+        let mut calls = 0;
+        let call = || {
+            calls += 1;
+            std::future::ready(if calls < 5 { Err("down") } else { Ok(calls) })
+        };
+        assert_eq!(until(&shutdown, call, |_| {}).await, Some(5));
+        let down = || std::future::ready(Err::<(), _>("down"));
+        let ended = until(&shutdown, down, |_| shutdown.request()).await;
+        assert_eq!(ended, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_failure_that_may_pass_is_repeated() {
+        let mut calls = 0;
+        let mut call = || {
+            calls += 1;
+            std::future::ready(Err::<(), _>("down"))
+        };
+        assert!(QUEUE_ENTRIES.retry(&mut call, |_| false).await.is_err());
+        assert!(QUEUE_ENTRIES.retry(&mut call, |_| true).await.is_err());
+        assert_eq!(calls, 1 + 7);
     }
 
     #[test]

@@ -59,11 +59,11 @@ impl QueueApi for FakeQueue {
         _: Duration,
         _: Duration,
     ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        Err(QueueCallError("nothing is received".to_owned()))
+        Err(QueueCallError::other("nothing is received"))
     }
 
     async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError("nothing is deleted".to_owned()))
+        Err(QueueCallError::other("nothing is deleted"))
     }
 
     async fn change_visibility(
@@ -71,7 +71,7 @@ impl QueueApi for FakeQueue {
         _: &[(&str, Duration)],
         _: Visibility,
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError("nothing is held".to_owned()))
+        Err(QueueCallError::other("nothing is held"))
     }
 
     async fn send(
@@ -80,7 +80,7 @@ impl QueueApi for FakeQueue {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         self.permits.acquire().await.unwrap().forget();
         if *self.down.lock().unwrap() {
-            return Err(QueueCallError("down".to_owned()));
+            return Err(QueueCallError::other("down"));
         }
         self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
         Ok(Vec::new())

@@ -185,11 +185,11 @@ impl QueueApi for FakeQueue {
         _: Duration,
         _: Duration,
     ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        Err(QueueCallError("the sweep receives nothing".to_owned()))
+        Err(QueueCallError::other("the sweep receives nothing"))
     }
 
     async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError("the sweep deletes nothing".to_owned()))
+        Err(QueueCallError::other("the sweep deletes nothing"))
     }
 
     async fn change_visibility(
@@ -197,7 +197,7 @@ impl QueueApi for FakeQueue {
         _: &[(&str, Duration)],
         _: Visibility,
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError("the sweep holds nothing".to_owned()))
+        Err(QueueCallError::other("the sweep holds nothing"))
     }
 
     async fn send(
@@ -205,7 +205,7 @@ impl QueueApi for FakeQueue {
         messages: &[&OutgoingMessage],
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if *self.down.lock().unwrap() {
-            return Err(QueueCallError("down".to_owned()));
+            return Err(QueueCallError::other("down"));
         }
         messages.iter().for_each(|message| self.hold(message));
         self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));

@@ -272,7 +272,7 @@ impl QueueApi for Port {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if self.world.failing.contains(&Call::DeadLetter) {
             self.world.note("no dead letter");
-            return Err(QueueCallError("down".to_owned()));
+            return Err(QueueCallError::other("down"));
         }
         for message in messages {
             let dead_letter: DeadLetter = serde_json::from_str(&message.body).unwrap();

@@ -232,7 +232,7 @@ impl QueueApi for PaymentsQueue {
         purpose: Visibility,
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         match purpose {
-            Visibility::Extend => Err(QueueCallError("no heartbeat gets through".to_owned())),
+            Visibility::Extend => Err(QueueCallError::other("no heartbeat gets through")),
             Visibility::Release => {
                 let entries = entries.iter().map(|(receipt, time)| ((*receipt).to_owned(), *time));
                 self.0.released.lock().unwrap().extend(entries);
@@ -281,7 +281,7 @@ impl QueueApi for DeadLettersQueue {
         messages: &[&OutgoingMessage],
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         if *self.0.no_dead_letters.lock().unwrap() {
-            return Err(QueueCallError("down".to_owned()));
+            return Err(QueueCallError::other("down"));
         }
         let dead_letters =
             messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());

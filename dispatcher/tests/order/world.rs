@@ -277,7 +277,7 @@ struct Port {
 impl Port {
     fn sent(&self, message: &OutgoingMessage) -> Result<(), QueueCallError> {
         let World { failing, .. } = &*self.world;
-        let down = || QueueCallError("down".to_owned());
+        let down = || QueueCallError::other("down");
         match self.name {
             CONFIRMATIONS if failing.contains(&Call::Confirm) => return Err(down()),
             DEAD_LETTERS if failing.contains(&Call::DeadLetter) => {

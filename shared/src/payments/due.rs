@@ -8,18 +8,15 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::attribute;
+use super::due_query::{DUE_PAGE, DueRange};
 use super::error::PaymentsError;
 use super::item::{ItemAttributes, ItemError};
-use super::keys::{due_key, due_shard_key, partition_key, reference_from, sort_key};
+use super::keys::{due_key, partition_key, reference_from, sort_key};
 use super::stored_payment::StoredPayment;
 use super::table::{Cursor, PaymentsTable};
-use crate::resources::DUE_INDEX;
 use crate::retry;
 use crate::telemetry::calls;
 use domain::{DueDate, PaymentRef, Status};
-
-/// Most entries of the index that one page looks at.
-pub const DUE_PAGE: u16 = 1000;
 
 /// Most items of one `BatchGetItem` (`DynamoDB` API reference).
 const MAX_ITEMS: usize = 100;
@@ -92,30 +89,14 @@ impl DueTable for PaymentsTable {
         cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         let place = cursor.as_ref().and_then(Cursor::place).map(str::to_owned);
-        let (from, behind) = match &place {
-            Some(_) => (None, " AND #key > :place"),
-            None => (cursor.map(|cursor| cursor.0), ""),
+        let (from, range) = match &place {
+            Some(place) => (None, DueRange::After(place)),
+            None => (cursor.map(|cursor| cursor.0), DueRange::All),
         };
-        let mut query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(DUE_INDEX)
-            .key_condition_expression(format!("#shard = :shard{behind}"))
-            .filter_expression("#status = :status")
-            .expression_attribute_names("#shard", attribute::DUE_SHARD)
-            .expression_attribute_names("#status", attribute::STATUS)
-            .expression_attribute_values(":shard", AttributeValue::S(due_shard_key(day, shard)))
-            .expression_attribute_values(":status", AttributeValue::S(status.to_string()));
-        if let Some(place) = place {
-            query = query
-                .expression_attribute_names("#key", attribute::DUE_KEY)
-                .expression_attribute_values(":place", AttributeValue::S(place));
-        }
-        let output = query
+        let output = self
+            .due_query((day, shard), range, &[status])
             .set_exclusive_start_key(from)
             .limit(DUE_PAGE.into())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
             .map_err(|error| PaymentsError::Due(Box::new(error)))?;

@@ -1,27 +1,22 @@
-//! The index `due` for people and programs that ask: entries from a place on, and counts.
+//! The index `due` for people and programs that ask: counts, and entries from a place on.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use aws_sdk_dynamodb::types::Select;
 use tokio::task::JoinSet;
 
 use super::attribute;
 use super::cursor::CursorError;
+use super::due_query::{COUNT_PAGE, DueRange};
 use super::due_scan::{DueCursor, DueIndex, DueScan, Entry, Found};
 use super::error::PaymentsError;
 use super::item::ItemAttributes;
-use super::keys::{due_shard_key, reference_from};
-use super::table::PaymentsTable;
-use crate::resources::DUE_INDEX;
+use super::keys::reference_from;
+use super::table::{Cursor, PaymentsTable};
 use crate::telemetry::calls;
-use domain::{DueDate, Status};
-
-/// Entries that one call of a count looks at: a few hundred kilobytes, so that the call ends
-/// well within its time limit.
-pub(super) const COUNT_PAGE: i32 = 4_000;
+use domain::{AccountId, DueDate, Status};
 
 impl PaymentsTable {
     /// The payments of `day` in `status`, from `after` on or from the beginning, in the order
@@ -51,7 +46,7 @@ impl PaymentsTable {
         let mut counting = JoinSet::new();
         for partition in 0..self.due_shards {
             let table = Arc::clone(self);
-            counting.spawn(async move { table.count_partition(day, partition, status).await });
+            counting.spawn(async move { table.count_partition((day, partition), status).await });
         }
         let mut sum = 0;
         while let Some(counted) = counting.join_next().await {
@@ -62,42 +57,45 @@ impl PaymentsTable {
 
     async fn count_partition(
         &self,
-        day: DueDate,
-        partition: u16,
+        place: (DueDate, u16),
         status: Status,
     ) -> Result<u64, PaymentsError> {
-        let (mut sum, mut start) = (0, None);
+        let (mut sum, mut cursor) = (0, None);
         loop {
-            let query = self.due_query(day, partition, status).select(Select::Count);
-            let output = query
-                .key_condition_expression("#shard = :shard")
-                .limit(COUNT_PAGE)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| PaymentsError::Due(Box::new(error)))?;
-            calls::read("due", output.consumed_capacity());
-            sum += u64::try_from(output.count()).unwrap_or_default();
-            match output.last_evaluated_key {
-                Some(last) => start = Some(last),
+            let (counted, next) = self.count_page(place, None, &[status], cursor).await?;
+            sum += counted;
+            match next {
+                Some(next) => cursor = Some(next),
                 None => return Ok(sum),
             }
         }
     }
 
-    /// A query of one partition and status, without its condition on the keys.
-    fn due_query(&self, day: DueDate, partition: u16, status: Status) -> QueryFluentBuilder {
-        let text = AttributeValue::S;
-        self.client
-            .query()
-            .table_name(&self.name)
-            .index_name(DUE_INDEX)
-            .filter_expression("#status = :status")
-            .expression_attribute_names("#shard", attribute::DUE_SHARD)
-            .expression_attribute_names("#status", attribute::STATUS)
-            .expression_attribute_values(":shard", text(due_shard_key(day, partition)))
-            .expression_attribute_values(":status", text(status.to_string()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    /// Counts, in one page of one partition of the index `due` (4,000 entries), the
+    /// payments that were in one of `statuses` a moment ago, of all accounts or of one. `None`
+    /// as the next cursor ends them.
+    ///
+    /// # Errors
+    /// [`PaymentsError::Due`] when the call fails.
+    pub async fn count_page(
+        &self,
+        place: (DueDate, u16),
+        account: Option<&AccountId>,
+        statuses: &[Status],
+        cursor: Option<Cursor>,
+    ) -> Result<(u64, Option<Cursor>), PaymentsError> {
+        let range = account.map_or(DueRange::All, DueRange::Account);
+        let output = self
+            .due_query(place, range, statuses)
+            .select(Select::Count)
+            .limit(COUNT_PAGE)
+            .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Due(Box::new(error)))?;
+        calls::read("count", output.consumed_capacity());
+        let counted = u64::try_from(output.count()).unwrap_or_default();
+        Ok((counted, output.last_evaluated_key.map(Cursor)))
     }
 }
 
@@ -115,14 +113,8 @@ impl DueIndex for PaymentsTable {
         after: Option<String>,
         most: u16,
     ) -> Result<Found, PaymentsError> {
-        let query = self.due_query(day, partition, status).limit(most.into());
-        let query = match after {
-            None => query.key_condition_expression("#shard = :shard"),
-            Some(after) => query
-                .key_condition_expression("#shard = :shard AND #key > :after")
-                .expression_attribute_names("#key", attribute::DUE_KEY)
-                .expression_attribute_values(":after", AttributeValue::S(after)),
-        };
+        let range = after.as_deref().map_or(DueRange::All, DueRange::After);
+        let query = self.due_query((day, partition), range, &[status]).limit(most.into());
         let output = query.send().await.map_err(|error| PaymentsError::Due(Box::new(error)))?;
         calls::read("due", output.consumed_capacity());
         let mut found = Found::default();

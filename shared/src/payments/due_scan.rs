@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::cursor::{self, CursorError};
-use super::due::DUE_PAGE;
+use super::due_query::DUE_PAGE;
 use super::error::PaymentsError;
 use domain::{DueDate, PaymentRef, Status};
 

@@ -8,11 +8,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::attribute;
 use super::due::DueTable;
-use super::due_index::COUNT_PAGE;
+use super::due_query::{COUNT_PAGE, status_filter};
 use super::error::PaymentsError;
 use super::item::ItemAttributes;
 use super::table::{Cursor, PaymentsTable};
@@ -43,19 +43,18 @@ impl PaymentsTable {
         statuses: &[Status],
         cursor: Option<Cursor>,
     ) -> Result<OpenDaysPage, PaymentsError> {
-        let names: Vec<String> = (0..statuses.len()).map(|place| format!(":s{place}")).collect();
+        let (filter, values) = status_filter(statuses);
         let mut request = self
             .client
             .scan()
             .table_name(&self.name)
             .index_name(DUE_INDEX)
-            .filter_expression(format!("#status IN ({})", names.join(", ")))
+            .filter_expression(filter)
             .projection_expression("#shard, #status")
             .expression_attribute_names("#shard", attribute::DUE_SHARD)
             .expression_attribute_names("#status", attribute::STATUS);
-        for (name, status) in names.into_iter().zip(statuses) {
-            let status = AttributeValue::S(status.to_string());
-            request = request.expression_attribute_values(name, status);
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
         }
         let output = request
             .limit(COUNT_PAGE)

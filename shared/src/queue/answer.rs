@@ -60,7 +60,7 @@ pub(super) fn received(messages: Vec<Message>) -> Result<Vec<ReceivedMessage>, Q
 
 fn incoming(message: Message) -> Result<ReceivedMessage, QueueCallError> {
     let lacks =
-        |what: &str| QueueCallError(format!("a message that was received lacks its {what}"));
+        |what: &str| QueueCallError::other(format!("a message that was received lacks its {what}"));
     let attribute = |name| message.attributes().and_then(|all| all.get(&name));
     let group = attribute(Attribute::MessageGroupId).filter(|group| !group.is_empty());
     let group = group.cloned().ok_or_else(|| lacks("MessageGroupId"))?;

@@ -58,8 +58,48 @@ pub struct RefusedEntry {
 
 /// A call that failed as a whole. It may have been carried out all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct QueueCallError(pub String);
+#[error("{}{reason}", .class.as_str())]
+pub struct QueueCallError {
+    /// Of which class the failure is.
+    pub class: QueueCallErrorClass,
+    /// What the SDK or the service said.
+    pub reason: String,
+}
+
+impl QueueCallError {
+    /// A failure of no class of its own.
+    #[must_use]
+    pub fn other(reason: impl Into<String>) -> Self {
+        Self { class: QueueCallErrorClass::Other, reason: reason.into() }
+    }
+}
+
+/// What an operator has to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueCallErrorClass {
+    /// The credentials or the policy of this process.
+    AccessDenied,
+    /// The queue does not exist.
+    NoQueue,
+    /// The network, or a service that does not answer.
+    NoAnswer,
+    /// The quota of the account.
+    Throttled,
+    /// Anything else.
+    Other,
+}
+
+impl QueueCallErrorClass {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access denied (check credentials and policy): ",
+            Self::NoQueue => "the queue does not exist (run `dueflow setup`): ",
+            Self::NoAnswer => "no answer (check network and endpoint): ",
+            Self::Throttled => "throttled: ",
+            Self::Other => "",
+        }
+    }
+}
 
 /// One queue. Batches hold at most [`MAX_BATCH`] entries; an empty list in
 /// the answer of a batch means that every entry was taken.

@@ -18,8 +18,8 @@ mod scripted_tests;
 mod sqs;
 
 pub use api::{
-    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage,
-    RefusedEntry, Visibility,
+    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, QueueCallErrorClass,
+    ReceivedMessage, RefusedEntry, Visibility,
 };
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};

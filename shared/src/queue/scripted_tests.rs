@@ -87,7 +87,7 @@ impl QueueApi for Scripted {
         let answer = self.sends.lock().unwrap().pop_front();
         match answer {
             None => Ok(Vec::new()),
-            Some(Answer::Fails) => Err(QueueCallError("down".to_owned())),
+            Some(Answer::Fails) => Err(QueueCallError::other("down")),
             Some(Answer::Refuses(indices)) => {
                 Ok(indices.into_iter().map(|index| entry(index, false)).collect())
             }

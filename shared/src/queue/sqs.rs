@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName as Attribute, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -12,8 +12,8 @@ use aws_sdk_sqs::types::{
 
 use super::answer::{not_done, received, whole_seconds};
 use super::api::{
-    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage,
-    RefusedEntry, Visibility,
+    MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, QueueCallErrorClass,
+    ReceivedMessage, RefusedEntry, Visibility,
 };
 use super::error::QueueError;
 use crate::aws::Aws;
@@ -71,7 +71,7 @@ impl MessageCount for SqsQueue {
         let attributes = output.attributes.unwrap_or_default();
         let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
         COUNTS.iter().map(count).sum::<Option<u64>>().ok_or_else(|| {
-            QueueCallError("the answer to GetQueueAttributes lacks a number of messages".to_owned())
+            QueueCallError::other("the answer to GetQueueAttributes lacks a number of messages")
         })
     }
 }
@@ -166,8 +166,37 @@ impl QueueApi for SqsQueue {
     }
 }
 
-fn failed<E: std::error::Error>(error: &E) -> QueueCallError {
-    QueueCallError(DisplayErrorContext(error).to_string())
+fn failed<E>(error: &SdkError<E>) -> QueueCallError
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let class = match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => QueueCallErrorClass::NoAnswer,
+        _ => error.code().map_or(QueueCallErrorClass::Other, class_of),
+    };
+    QueueCallError { class, reason: DisplayErrorContext(error).to_string() }
+}
+
+/// The class of an error code of SQS, from its API reference.
+fn class_of(code: &str) -> QueueCallErrorClass {
+    match code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code) {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "MissingAuthenticationToken"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "NotAuthorized"
+        | "OptInRequired" => QueueCallErrorClass::AccessDenied,
+        "QueueDoesNotExist" | "NonExistentQueue" => QueueCallErrorClass::NoQueue,
+        "RequestThrottled" | "Throttling" | "ThrottlingException" | "OverLimit" => {
+            QueueCallErrorClass::Throttled
+        }
+        _ => QueueCallErrorClass::Other,
+    }
 }
 
 fn counted(operation: &'static str, refused: Vec<RefusedEntry>) -> Vec<RefusedEntry> {
@@ -186,6 +215,16 @@ fn acceptable(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn access_that_is_denied_is_told_from_a_queue_that_is_not_there() {
+        let denied = class_of("AccessDenied");
+        assert_eq!(denied, QueueCallErrorClass::AccessDenied);
+        let missing = class_of("AWS.SimpleQueueService.NonExistentQueue");
+        assert_eq!(missing, QueueCallErrorClass::NoQueue);
+        let error = QueueCallError { class: denied, reason: "403".to_owned() };
+        assert_eq!(error.to_string(), "access denied (check credentials and policy): 403");
+    }
 
     #[test]
     fn characters_that_sqs_refuses_are_escaped_and_read_back() {

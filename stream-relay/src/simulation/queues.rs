@@ -196,7 +196,7 @@ impl RelayQueues for FakeQueues {
         self.faults.delay().await;
         self.counted.fetch_add(1, Ordering::Relaxed);
         if self.faults.fails() {
-            return Err(QueueCallError("a storm".to_owned()));
+            return Err(QueueCallError::other("a storm"));
         }
         let arrivals = self.arrivals.lock().unwrap();
         let then = arrivals.lengths.iter().rev().find(|(at, _)| at.elapsed() >= LAG);

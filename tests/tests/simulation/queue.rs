@@ -148,7 +148,7 @@ impl fmt::Debug for Queue {
 }
 
 fn lost() -> QueueCallError {
-    QueueCallError("no answer".to_owned())
+    QueueCallError::other("no answer")
 }
 
 #[async_trait]

@@ -274,7 +274,7 @@ impl QueueApi for Down {
     }
 
     async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError("down".to_owned()))
+        Err(QueueCallError::other("down"))
     }
 }
 

@@ -241,14 +241,8 @@ impl Work {
     /// A failed call is made again a few times: a run of half an hour should not end because
     /// a table had a bad second.
     async fn move_patiently(&self, some: &[PaymentRef]) -> Result<ArchiveResult, ArchiveError> {
-        let mut pauses = retry::TABLE_STATEMENTS.pauses();
-        loop {
-            match (archive_payments(&*self.tables, some).await, pauses.next()) {
-                (Ok(moved), _) => return Ok(moved),
-                (Err(error), None) => return Err(error),
-                (Err(_), Some(pause)) => tokio::time::sleep(pause).await,
-            }
-        }
+        let archive = || archive_payments(&*self.tables, some);
+        retry::TABLE_STATEMENTS.retry(archive, |_| true).await
     }
 }
 

@@ -1,14 +1,11 @@
 //! All payments of a day, whatever their status, from the index `due` of either table.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-
 use super::super::attribute;
-use super::super::due::DUE_PAGE;
+use super::super::due_query::{DUE_PAGE, DueRange};
 use super::super::item::ItemAttributes;
-use super::super::keys::{due_shard_key, reference_from};
+use super::super::keys::reference_from;
 use super::super::table::{Cursor, PaymentsTable};
 use super::error::ArchiveError;
-use crate::resources::DUE_INDEX;
 use crate::telemetry::calls;
 use domain::{DueDate, PaymentRef, Status};
 
@@ -44,16 +41,9 @@ impl PaymentsTable {
         cursor: Option<Cursor>,
     ) -> Result<DueEntryPage, ArchiveError> {
         let output = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("#shard = :shard")
-            .expression_attribute_names("#shard", attribute::DUE_SHARD)
-            .expression_attribute_values(":shard", AttributeValue::S(due_shard_key(day, shard)))
+            .due_query((day, shard), DueRange::All, &[])
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
             .limit(DUE_PAGE.into())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
             .map_err(|error| ArchiveError::Query(Box::new(error)))?;
