@@ -19,13 +19,13 @@ pub struct RelayConfig {
     pub checkpoint_interval: Duration,
     /// Requests to the queue in flight at once.
     pub sends: usize,
-    /// How many days before today are opened and watched.
+    /// How many days before today are opened and scanned for lost messages.
     pub sweep_days: u16,
     /// How long after its start a day is opened.
     pub opening_delay: Duration,
-    /// How often somebody looks for payments that no message carries.
+    /// How often one relay scans for payments that no message carries.
     pub watch_interval: Duration,
-    /// How often it looks at the days before those as well.
+    /// How often it scans the days before those as well.
     pub old_interval: Duration,
 }
 

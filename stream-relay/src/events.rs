@@ -4,8 +4,7 @@ use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
 use shared::telemetry::Metric;
 
-use crate::forward::record::{RecordFault, SkipReason};
-use crate::sweeps::SweepSkipReason;
+use crate::labels::{SkipReason, SweepSkipReason};
 
 const RECORDS: Metric = Metric::counter(
     "dueflow_stream_relay_records_total",
@@ -145,10 +144,8 @@ pub(crate) fn skipped(why: SkipReason) {
     RECORDS.add_for(why.as_str(), 1);
 }
 
-pub(crate) fn unfit(sequence: &str, fault: &RecordFault) {
-    let code = fault.failure.code;
+pub(crate) fn unfit(sequence: &str, code: FailureCode, attribute: &str) {
     RECORDS.add_for(code.as_str(), 1);
-    let attribute = fault.attribute;
     let what = if code == FailureCode::Overwritten {
         "another program has written over a payment"
     } else {
@@ -169,7 +166,7 @@ pub(crate) fn withheld(code: FailureCode) {
 
 pub(crate) fn mark_failed(error: &dyn std::error::Error) {
     MARK_ERRORS.add(1);
-    tracing::warn!(%error, "an item that must not be paid could not be marked: it is tried again");
+    tracing::warn!(%error, "an item that must not be paid could not be made FAILED: it is tried again");
 }
 
 pub(crate) fn removed(reference: &PaymentRef) {
@@ -188,7 +185,7 @@ pub(crate) fn left(reference: &PaymentRef, day: DueDate, why: SweepSkipReason) {
         item,
         %day,
         reason,
-        "a scan has left a SCHEDULED item where it is: dueflow payments audit says more"
+        "a sweep skipped a SCHEDULED item that is not what the index says: run dueflow payments audit"
     );
 }
 
@@ -212,7 +209,7 @@ pub(crate) fn gap(shard: &str, after: &str) {
     tracing::error!(
         shard,
         after,
-        "the stream has dropped records that were not read: a sweep will queue what is due"
+        "the stream has dropped records that were not read: the gap recovery queues what is due from the table"
     );
 }
 
@@ -222,7 +219,11 @@ pub(crate) fn checkpointed() {
 
 pub(crate) fn lease_lost(shard: &str, owner: &str) {
     LEASES_LOST.add(1);
-    tracing::warn!(shard, owner, "another relay has taken this shard: standing by");
+    tracing::warn!(
+        shard,
+        owner,
+        "another relay has taken this lease: this relay stops working on it"
+    );
 }
 
 pub(crate) fn shards(count: usize) {
@@ -230,7 +231,7 @@ pub(crate) fn shards(count: usize) {
 }
 
 pub(crate) fn sweep_started() {
-    tracing::info!("a sweep of the table starts");
+    tracing::info!("gap recovery starts");
 }
 
 pub(crate) fn unopened(since: Option<SignedDuration>) {
@@ -255,27 +256,27 @@ pub(crate) fn opened(day: &str) {
 
 pub(crate) fn count_failed(error: &dyn std::error::Error) {
     SWEEP_ERRORS.add(1);
-    tracing::warn!(%error, "the messages could not be counted: another look is taken in a minute");
+    tracing::warn!(%error, "the messages could not be counted: the lost-message scan runs again in a minute");
 }
 
 pub(crate) fn uncovered(waiting: u64, queued: u64) {
     tracing::warn!(waiting, queued, "payments that are due have no message: they are queued again");
 }
 
-pub(crate) fn watch_payments(count: usize) {
+pub(crate) fn scan_payments(count: usize) {
     WATCHED.add(count as u64);
 }
 
 /// Payments were queued whose account has few, in spite of many messages.
 pub(crate) fn queued_regardless(count: usize) {
-    watch_payments(count);
+    scan_payments(count);
     tracing::warn!(
         count,
         "payments have waited for long behind many messages: they are queued again"
     );
 }
 
-pub(crate) fn watched(result: &'static str) {
+pub(crate) fn scanned(result: &'static str) {
     WATCHES.add_for(result, 1);
 }
 
@@ -283,7 +284,7 @@ pub(crate) fn unreadable(reference: &PaymentRef, error: &dyn std::error::Error) 
     UNREADABLE.add(1);
     // Without the account.
     let item = format!("{}-{}", reference.due, reference.id);
-    tracing::error!(item, %error, "a SCHEDULED item is no payment: nothing will carry it");
+    tracing::error!(item, %error, "a SCHEDULED item cannot be read as a payment and is never queued: run dueflow payments audit");
 }
 
 pub(crate) fn sweep_failed(error: &dyn std::error::Error) {
@@ -297,7 +298,7 @@ pub(crate) fn swept_payments(count: usize) {
 
 pub(crate) fn swept(payments: usize) {
     SWEEPS.add(1);
-    tracing::info!(payments, "a sweep of the table is complete");
+    tracing::info!(payments, "gap recovery is complete");
 }
 
 pub(crate) fn swept_malformed(item: &str, reason: &str) {

@@ -1,4 +1,4 @@
-//! What fuzz targets and the simulation need of the judgement of records.
+//! What fuzz targets and the simulation need of the classification of records.
 
 use aws_sdk_dynamodbstreams::types::Record;
 use domain::{DueDate, Failure, Payment, PaymentRef};
@@ -26,7 +26,7 @@ pub enum ClassifiedRecord {
     },
 }
 
-/// Judges a record as of the bank's `today`, with 16 partitions of the index; `now` is when it
+/// Classifies a record as of the bank's `today`, with 16 partitions of the index; `now` is when it
 /// was written, if it does not say so itself.
 #[must_use]
 pub fn classify(record: &Record, today: DueDate, now: Timestamp) -> ClassifiedRecord {

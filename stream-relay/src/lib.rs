@@ -14,6 +14,7 @@ mod events;
 mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
+mod labels;
 mod leases;
 mod relay;
 mod shards;
@@ -29,17 +30,18 @@ pub use config::RelayConfig;
 pub use events::METRICS;
 pub use leases::relay_status::{HEARTBEAT_INTERVAL, RelayStatus, ShardLease};
 pub use leases::table::{Checkpoint, LeaseError};
+pub use relay::RelayError;
 pub use shards::source::{Page, Shard, ShardSource, StreamError};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Names;
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
-use shared::queue::{DeadLetterQueue, Producer, QueueError, SqsQueue};
+use shared::queue::{DeadLetterQueue, Producer, SqsQueue};
 use shared::service::Service;
-use shared::shutdown::{DrainExceeded, Shutdown};
+use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::forward::dead_letter::DeadLetterWriter;
 use crate::forward::forwarder::Forwarder;
@@ -61,24 +63,6 @@ pub const SERVICE: Service = Service {
     about: "Reads the stream of the payments table and queues what is due.",
     metrics: METRICS,
 };
-
-/// Why the relay ended other than by shutdown.
-#[derive(Debug, thiserror::Error)]
-pub enum RelayError {
-    /// At start: the stream.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    /// At start: a queue.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The sweeper or the opener panicked: gaps would stay open, and positions before them, or
-    /// days would not be opened.
-    #[error("a sweep failed")]
-    SweepRunner(#[source] JoinError),
-    /// At the end.
-    #[error(transparent)]
-    Drain(#[from] DrainExceeded),
-}
 
 /// What the relay works on.
 #[derive(Debug)]
@@ -169,7 +153,7 @@ impl Deps {
             checkpoint_interval,
             sweep_leases: sweep_leases.clone(),
         };
-        let watch = LostMessageScan {
+        let scan = LostMessageScan {
             leases: Arc::clone(&leases),
             stream,
             name: name.clone(),
@@ -183,7 +167,7 @@ impl Deps {
             old_interval: config.old_interval,
             state: ScanState::default(),
         };
-        let sweeper = SweepRunner { due_index, window: config.sweep_days, requests, watch };
+        let sweeper = SweepRunner { due_index, window: config.sweep_days, requests, scan };
         let reading = readiness.watch("reading the stream");
         let reader = Reader {
             source,
@@ -199,7 +183,7 @@ impl Deps {
     }
 }
 
-/// Relays until shutdown is asked for; then finishes the pages in hand and gives its shards
+/// Relays until shutdown is asked for; then finishes the pages in progress and gives its shards
 /// up.
 ///
 /// # Errors

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use shared::shutdown::Shutdown;
+use shared::queue::QueueError;
+use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::{Calls, Readiness};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::RelayError;
 use crate::events;
 use crate::leases::assignment::{ShardAssignment, next_change};
 use crate::leases::keys::lease_key;
@@ -18,19 +18,37 @@ use crate::leases::table::{Checkpoint, EXPIRY, Lease, LeaseEntries, LeaseError, 
 use crate::shards::discovery::ShardList;
 use crate::shards::parents::readable;
 use crate::shards::reader::{Reader, ShardReadEnd};
-use crate::shards::source::Shard;
+use crate::shards::source::{Shard, StreamError};
 use crate::sweeps::SweepLeases;
 
-/// How often the table of leases is looked at. Of a killed relay the last write is seen
-/// within one look, and that it has stood still for [`EXPIRY`] within another.
+/// How often the table of leases is polled. The last write of a killed relay is seen
+/// within one poll, and that it has stood still for [`EXPIRY`] within another.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a shard must be missing from the stream's list, or a relay silent, before its
-/// item in the table is given up for good.
+/// item in the table is deleted.
 const GONE: Duration = Duration::from_secs(60);
-/// How long a relay gives no sign, and leaves shards to others that live, after the stream
+/// How long a relay writes no heartbeat, and leaves shards to others that live, after the stream
 /// did not answer one of its readers. Long, because a shard that comes back too early is
 /// unread until its reader has lost patience once more.
 const ASIDE: Duration = Duration::from_secs(5 * 60);
+
+/// Why the relay ended other than by shutdown.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// At start: the stream.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// At start: a queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The sweeper or the opener panicked: gaps would stay open, and positions before them, or
+    /// days would not be opened.
+    #[error("a sweep failed")]
+    SweepRunner(#[source] JoinError),
+    /// At the end.
+    #[error(transparent)]
+    Drain(#[from] DrainExceeded),
+}
 
 /// One relay at work.
 #[derive(Debug)]
@@ -40,7 +58,7 @@ pub(crate) struct Relay {
     readers: JoinSet<ShardReadEnd>,
     reading: HashMap<Id, ReaderTask>,
     shard_list: ShardList,
-    /// For those who open days and watch.
+    /// The leases of days and of the lost-message scan, for the sweeps.
     sweep_lease_sender: watch::Sender<SweepLeases>,
     aside_since: Option<Instant>,
     appeared_at: Option<Instant>,
@@ -154,7 +172,7 @@ impl Relay {
         self.aside_since.is_some_and(|since| since.elapsed() < ASIDE)
     }
 
-    /// Gives a sign of life, but only while the stream answers: a relay that cannot read would
+    /// Writes a heartbeat, but only while the stream answers: a relay that cannot read would
     /// have a share, and nobody would read it.
     async fn write_heartbeat(&mut self, shutdown: &Shutdown) {
         if !self.shard_list.is_answered() || self.is_standing_aside() || shutdown.is_requested() {
@@ -169,7 +187,7 @@ impl Relay {
         }
     }
 
-    /// One look at the table, and what follows from it; false when it could not be read.
+    /// One poll of the table, and what follows from it; false when it could not be read.
     async fn share(&mut self, shutdown: &Shutdown) -> bool {
         let asked = Instant::now();
         let all = self.reader.leases.all(self.reader.source.name());
@@ -222,7 +240,7 @@ impl Relay {
         self.missing_from_list.observe(missing.map(|key| (key, 0)), now);
     }
 
-    /// Lets those who open days and watch know who does.
+    /// Passes the leases of days and of the scan on to the sweeps.
     fn tell(&self, entries: &LeaseEntries, now: Instant) {
         let still = |sweep_lease: &Lease| {
             (sweep_lease.clone(), self.counters.still_for(&sweep_lease.key, now))
@@ -270,7 +288,7 @@ impl Relay {
             let holder = if reads { Some(self.name.as_str()) } else { holder };
             holdings.push(ShardAssignment { shard: &shard.id, holder });
         }
-        // To a relay that has just started every sign looks fresh. One that does not move soon is
+        // To a relay that has just started every heartbeat looks fresh. One that does not move soon is
         // a dead relay's, and no share is left for it.
         let lives = |key: &str| {
             let patience = if self.counters.has_moved(key) { EXPIRY } else { RENEWAL + POLL };
@@ -320,7 +338,7 @@ impl Relay {
             }
             if let Some(reading) = self.reading.values().find(|reading| reading.shard == shard) {
                 if reading.work == ReaderJob::Read {
-                    // There is nothing more to read. A later look writes the shard off.
+                    // There is nothing more to read. A later poll writes the shard off.
                     reading.stop.request();
                 }
                 continue;
@@ -354,7 +372,7 @@ impl Relay {
     }
 }
 
-/// What to do after a look at the table.
+/// What to do after a poll of the table.
 #[derive(Debug)]
 struct LeasePlan {
     take: Vec<String>,

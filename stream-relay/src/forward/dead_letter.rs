@@ -1,4 +1,4 @@
-//! Putting aside what must not be paid, beside the reading: a table or a dead-letter queue that
+//! Dead-lettering of what must not be paid, beside the reading: a table or a dead-letter queue that
 //! does not answer holds up nobody's payments.
 //!
 //! First the item becomes FAILED, so that no scan queues it and no dispatcher claims it, then the
@@ -23,7 +23,7 @@ use crate::forward::forwarder::ShutdownRequested;
 use crate::forward::queues::RelayQueues;
 use crate::forward::record::{ItemToFail, ObservedStatus};
 
-/// Most burials under way in one relay. A record has at most 400 KB, so this bounds what
+/// Most dead letters in progress in one relay. A record has at most 400 KB, so this bounds what
 /// they keep in memory; when it is reached, shards with more of them wait.
 const MAX_DEAD_LETTERS_IN_PROGRESS: usize = 64;
 
@@ -46,7 +46,7 @@ pub(crate) struct UnfitItem {
 /// nothing when shutdown came first.
 pub(crate) type PageTasks = JoinSet<Option<u64>>;
 
-/// Buries for one relay.
+/// Writes dead letters for one relay.
 #[derive(Debug, Clone)]
 pub(crate) struct DeadLetterWriter {
     queues: Arc<dyn RelayQueues>,
@@ -69,7 +69,7 @@ impl DeadLetterWriter {
         }
     }
 
-    /// Starts to bury `unfit`, found in `page`, and returns at once while there is a place. It is
+    /// Starts to dead-letter `unfit`, found in `page`, and returns at once while there is a place. It is
     /// repeated until the table and the queue have it; after shutdown it is tried once more.
     pub(crate) async fn start(
         &self,

@@ -10,8 +10,8 @@ use crate::forward::forwarder::ShutdownRequested;
 use crate::forward::progress::Progress;
 use crate::leases::table::Position;
 
-/// How long one that must stop waits for open burials. Those that are not done then are buried
-/// by whoever goes on next, because the position stands before them.
+/// How long one that must stop waits for open dead letters. Those that are not done then are written
+/// by the relay that goes on, because the position stands before them.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits for what is open; once reading must stop, not for long.
@@ -41,7 +41,7 @@ pub(crate) async fn drain(
     }
 }
 
-/// Lets the keeper of the lease know how far it is.
+/// Passes the position on to the lease renewal.
 pub(crate) fn publish(progress: &Progress, position: &watch::Sender<Position>) {
     position.send_if_modified(|published| {
         let moved = published != progress.position();

@@ -57,7 +57,7 @@ impl Forwarder {
                     let change = record.dynamodb();
                     let source = change.and_then(|change| change.sequence_number());
                     let source = source.unwrap_or_default().to_owned();
-                    events::unfit(&source, &fault);
+                    events::unfit(&source, fault.failure.code, fault.attribute);
                     let RecordFault { failure, payment, mark, .. } = *fault;
                     let raw = record_json(record).to_string();
                     unfit.push(UnfitItem { source, raw, failure, payment, mark });
@@ -83,14 +83,14 @@ impl Forwarder {
         }
         let mut all = Ok(());
         while let Some(ended) = partitions.join_next().await {
-            // A lane that panicked has not sent everything.
+            // A partition whose task panicked has not sent everything.
             all = all.and(ended.unwrap_or(Err(ShutdownRequested)));
         }
         all
     }
 }
 
-/// Sends one lane in order, again and again from where it failed.
+/// Sends one partition in order, again and again from where it failed.
 async fn send_all(
     queues: &dyn RelayQueues,
     mut messages: Vec<OutgoingMessage>,

@@ -1,4 +1,4 @@
-//! Spreading payments over several requests without changing the order within an account:
+//! Partitions accounts over several requests without changing the order within an account:
 //! pure.
 
 use domain::{Payment, fnv1a};
@@ -64,7 +64,7 @@ mod tests {
                 .iter()
                 .filter(|partition| partition.iter().any(|m| m.group == group))
                 .collect();
-            assert_eq!(holding.len(), 1, "{group} is in {} lanes", holding.len());
+            assert_eq!(holding.len(), 1, "{group} is in {} partitions", holding.len());
             let sent = holding[0].iter().filter(|m| m.group == group).map(|m| &m.deduplication);
             let given = payments.iter().filter(|p| p.account.as_str() == group);
             assert!(

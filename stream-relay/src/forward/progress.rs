@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::leases::table::Position;
 
 /// The position in a shard or a day. It stands before the first page of which something is still
-/// open (a burial, a sweep), however far the reading has gone (INV-3).
+/// open (a dead letter, a gap recovery), however far the reading has gone (INV-3).
 #[derive(Debug)]
 pub(crate) struct Progress {
     reached: Position,

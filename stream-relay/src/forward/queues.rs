@@ -18,7 +18,7 @@ pub(crate) trait RelayQueues: Debug + Send + Sync {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError>;
 
     /// Puts `raw` into the dead-letter queue, word for word, and beside it the payment that it
-    /// reads as. Burying the same `source` again within five minutes is done once.
+    /// reads as. The same `source` within five minutes is written once.
     async fn write_dead_letter(
         &self,
         source: &str,

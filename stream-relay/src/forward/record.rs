@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use shared::payments::contract::{check_new, check_own};
 use shared::payments::{ItemAttributes, StoredPayment, attribute, is_blob, reference_from};
 
+use crate::labels::SkipReason;
+
 /// What is to be done with a record.
 #[derive(Debug)]
 pub(crate) enum RecordAction {
@@ -21,28 +23,6 @@ pub(crate) enum RecordAction {
     DeadLetter(Box<RecordFault>),
     /// An item was deleted before it could have ended.
     Removed(PaymentRef),
-}
-
-/// Why there is nothing to do with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SkipReason {
-    /// Due on a later day: the opening of that day forwards it, because it was inserted before
-    /// the day began.
-    NotDue,
-    /// A change or removal, or an item that has ended: dueflow's own writes.
-    NotNew,
-    /// The blob of a large payment: the payment's own item follows.
-    Blob,
-}
-
-impl SkipReason {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotDue => "not_due",
-            Self::NotNew => "not_new",
-            Self::Blob => "blob",
-        }
-    }
 }
 
 /// What is wrong with an item, and what can be done about it.
@@ -67,7 +47,7 @@ pub(crate) struct ItemToFail {
     pub(crate) seen: ObservedStatus,
 }
 
-/// Where an item stood when it was judged.
+/// The status of an item when its record was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObservedStatus {
     /// SCHEDULED after so many attempts.
@@ -93,7 +73,7 @@ impl ItemAttributes for RecordImage<'_> {
     }
 }
 
-/// What records are judged by.
+/// What records are classified by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordRules {
     /// The bank's day.
@@ -104,7 +84,7 @@ pub(crate) struct RecordRules {
     pub(crate) now: Timestamp,
 }
 
-/// Judges a record.
+/// Classifies a record.
 pub(crate) fn classify(record: &Record, standard: RecordRules) -> RecordAction {
     let change = record.dynamodb();
     if record.event_name == Some(OperationType::Remove) {

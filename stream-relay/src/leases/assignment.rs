@@ -1,6 +1,6 @@
-//! Who should read what: pure.
+//! Lease assignment, which relay should read which shards: pure.
 //!
-//! Every relay looks at the same table and works out the same shares. It takes only what
+//! Every relay reads the same table and works out the same shares. It takes only what
 //! nobody holds, and gives up only what it holds itself, so no shard ever has two readers
 //! because of sharing. Nothing is given up while something lies free, so that shards wait
 //! for a reader one at a time and not all at once when the one that should take them is slow.
@@ -65,7 +65,7 @@ mod tests {
     const SHARDS: [&str; 12] =
         ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"];
 
-    /// One relay looks and acts; what it takes is still free, as the conditional write sees to.
+    /// One relay polls and acts; what it takes is still free, as the conditional write sees to.
     fn act<'a>(
         holdings: &mut [ShardAssignment<'a>],
         relays: &BTreeSet<&str>,
@@ -112,7 +112,7 @@ mod tests {
                 if moves == 0 {
                     break;
                 }
-                assert!(rounds < 30, "seed {seed} does not settle: {holdings:?}");
+                assert!(rounds < 30, "seed {seed} does not converge: {holdings:?}");
             }
             let held = |relay: &&str| holdings.iter().filter(|h| h.holder == Some(relay)).count();
             let counts: Vec<_> = relays.iter().map(held).collect();
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_relay_that_sees_an_old_state_takes_nothing_that_it_should_give_back() {
-        // Two relays look at the same time, then both act: the conditional write lets one
+        // Two relays poll at the same time, then both act: the conditional write lets one
         // have each shard, and the shares are such that no one has to give back.
         let relays: BTreeSet<_> = ["a", "b", "c"].into();
         let holdings: Vec<_> =

@@ -1,5 +1,5 @@
 //! The table of leases in `DynamoDB`: one item for each shard, day and relay, and one for the
-//! watch.
+//! lost-message scan.
 
 use std::collections::HashMap;
 
@@ -101,10 +101,10 @@ impl LeaseTable for DynamoDbLeases {
                 .scan()
                 .table_name(&self.table)
                 .filter_expression(format!(
-                    "begins_with({KEY}, :stream) OR begins_with({KEY}, :duties)"
+                    "begins_with({KEY}, :stream) OR begins_with({KEY}, :sweeps)"
                 ))
                 .expression_attribute_values(":stream", text(stream))
-                .expression_attribute_values(":duties", text(&sweep_leases))
+                .expression_attribute_values(":sweeps", text(&sweep_leases))
                 .consistent_read(true)
                 .set_exclusive_start_key(after)
                 .send()

@@ -1,4 +1,4 @@
-//! Watching counters: how long has one stood still, by this relay's own clock? Pure.
+//! Liveness: for how long a counter has stood still, by this relay's own clock. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;

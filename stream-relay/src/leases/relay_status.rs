@@ -1,4 +1,4 @@
-//! What the table of leases shows of the relays, for those who look from outside.
+//! What the table of leases shows of the relays, for other programs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use shared::config::Names;
 use crate::leases::dynamodb::DynamoDbLeases;
 use crate::leases::table::{Checkpoint, LeaseError, LeaseTable, RENEWAL};
 
-/// How often a relay gives a sign of life.
+/// How often a relay writes its heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = RENEWAL;
 
 /// The relays of one stream and the shards they read, at one moment. Counters say something
 /// only beside those of another moment: what lives moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RelayStatus {
-    /// The counter of each relay's signs of life.
+    /// The counter of each relay's heartbeats.
     pub relays: BTreeMap<String, u64>,
     /// The lease of each shard.
     pub shards: BTreeMap<String, ShardLease>,
@@ -34,13 +34,13 @@ pub struct ShardLease {
 }
 
 impl RelayStatus {
-    /// Looks at the table of leases once, and writes nothing.
+    /// Reads the table of leases once, and writes nothing.
     ///
     /// # Errors
     /// [`LeaseError::Read`] when the table cannot be read.
     pub async fn read(aws: &Aws, names: &Names, stream: &str) -> Result<Self, LeaseError> {
-        let client = aws.brisk_dynamodb("survey");
-        let table = DynamoDbLeases::new(client, names.leases_table(), "survey".to_owned());
+        let client = aws.brisk_dynamodb("status");
+        let table = DynamoDbLeases::new(client, names.leases_table(), "status".to_owned());
         let entries = table.all(stream).await?;
         let relays = entries.relays.into_iter().map(|sign| (sign.relay, sign.counter)).collect();
         let shards = entries.leases.into_iter().map(|lease| {

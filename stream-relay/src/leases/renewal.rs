@@ -1,4 +1,4 @@
-//! Keeping a lease: the reader says how far it is, the keeper writes it down in time.
+//! Lease renewal: the reader publishes its position, and the renewal writes it down in time.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Leases: who reads which shard and how far it is read, who opens which day and how far it is
-//! open, who watches, and which relays there are.
+//! open, who scans for lost messages, and which relays there are.
 //!
 //! A lease is an item whose counter grows with every write. A relay may take it when nobody
-//! has it, or when it has watched the counter stand still for [`EXPIRY`] by its own monotonic
+//! has it, or when it has seen the counter stand still for [`EXPIRY`] by its own monotonic
 //! clock, so no two clocks are ever compared. Every write is conditional on the counter, so
 //! of two relays that take at once one gets it.
 
@@ -72,10 +72,10 @@ impl Position {
     }
 }
 
-/// A lease as it lies in the table.
+/// A lease as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lease {
-    /// What is leased: a shard, a day or the watch.
+    /// What is leased: a shard, a day or the lost-message scan.
     pub(crate) key: String,
     /// Who has it; nobody after it was given up.
     pub(crate) owner: Option<String>,
@@ -98,14 +98,14 @@ impl Lease {
     }
 }
 
-/// A relay's sign of life.
+/// A relay's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RelayHeartbeat {
     /// `<stream>#relay/<name>`.
     pub(crate) key: String,
     /// The relay's name.
     pub(crate) relay: String,
-    /// Grows with every sign.
+    /// Grows with every heartbeat.
     pub(crate) counter: u64,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct RelayHeartbeat {
 pub(crate) struct LeaseEntries {
     /// Of shards.
     pub(crate) leases: Vec<Lease>,
-    /// Of days and of the watch.
+    /// Of days and of the lost-message scan.
     pub(crate) sweep_leases: Vec<Lease>,
     pub(crate) relays: Vec<RelayHeartbeat>,
 }
@@ -161,10 +161,10 @@ pub(crate) trait LeaseTable: Debug + Send + Sync {
     /// lease that is returned has an owner still if an earlier write was found instead.
     async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
 
-    /// Gives a sign of life.
+    /// Writes the heartbeat.
     async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError>;
 
-    /// Says that this relay takes no shards any more.
+    /// Deletes the heartbeat: this relay takes no shards any more.
     async fn leave(&self, stream: &str) -> Result<(), LeaseError>;
 
     /// Deletes an item that nobody needs any more, if its counter still is `counter`; a
@@ -191,7 +191,7 @@ pub enum LeaseError {
     #[error("deleting a lease: {}", DisplayErrorContext(.0))]
     Forget(Box<SdkError<DeleteItemError>>),
     /// It is not in the form this release writes.
-    #[error("the lease {0} is not in a form that this release knows")]
+    #[error("the lease item {0} has a form that this release does not know")]
     Form(String),
 }
 

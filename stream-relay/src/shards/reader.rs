@@ -184,7 +184,7 @@ impl Reader {
         Err(ReadInterruption::ShutdownRequested)
     }
 
-    /// Queues the payments of a page, then starts to bury what is unfit.
+    /// Queues the payments of a page, then starts to dead-letter what is unfit.
     async fn forward(
         &self,
         page: u64,

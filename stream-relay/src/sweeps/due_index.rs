@@ -1,4 +1,4 @@
-//! From the index to the queue: what all sweeps have in common.
+//! From the index `due` to the queue: what all sweeps have in common.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::forward::record::{ItemToFail, ObservedStatus};
 use crate::sweeps::interleave::InterleavedDay;
 use crate::sweeps::item_check::skip_reason;
 
-/// Hands on what a sweep finds.
+/// Reads the index `due` and forwards what a sweep finds.
 #[derive(Debug, Clone)]
 pub(crate) struct DueIndex {
     pub(crate) table: Arc<dyn DueTable>,
@@ -86,7 +86,7 @@ impl DueIndex {
     }
 
     /// Queues what `which` picks, in order; returns how many once all are queued. What is no
-    /// payment begins to be buried: it is `open` then, as a part of `page`.
+    /// payment begins to be dead-lettered: it is `open` then, as a part of `page`.
     pub(super) async fn forward(
         &self,
         found: DuePayments,

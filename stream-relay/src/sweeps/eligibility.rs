@@ -14,7 +14,7 @@ use crate::sweeps::gap_request::LostRecords;
 /// which pays nothing twice (INV-4).
 pub(crate) const CLOCK_MARGIN: Duration = Duration::from_secs(15 * 60);
 
-/// How old a payment is at least before the watch asks whether a message carries it: by then
+/// How old a payment is at least before the lost-message scan asks whether a message carries it: by then
 /// the stream has brought it. Longer than the five minutes for which SQS would drop the message
 /// that replaces a lost one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -86,7 +86,7 @@ pub(super) enum MessageCoverage {
 }
 
 impl MessageCoverage {
-    /// Its label in the metric of looks.
+    /// Its label in the metric of scans.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::NothingWaits => "none_waiting",
@@ -100,7 +100,7 @@ impl MessageCoverage {
 /// day, and their messages must not hide one that has none.
 pub(super) const FEW: u64 = 1_000;
 
-/// Judges payments that wait by the messages in the queue. To queue them all again doubles at
+/// Compares payments that wait with the messages in the queue. To queue them all again doubles at
 /// most `queued` messages: at most [`FEW`], or fewer than the payments that had none.
 pub(super) fn message_coverage(scheduled: u64, queued: u64) -> MessageCoverage {
     match scheduled {

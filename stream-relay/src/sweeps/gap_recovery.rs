@@ -1,4 +1,4 @@
-//! Gaps at once and the watch on its timer, one at a time.
+//! Runs the gap recovery at once and the lost-message scan on its timer, one at a time.
 
 use shared::retry;
 use shared::shutdown::Shutdown;
@@ -18,18 +18,18 @@ pub(crate) struct SweepRunner {
     /// Days before today.
     pub(crate) window: u16,
     pub(crate) requests: GapRecoveryQueue,
-    pub(crate) watch: LostMessageScan,
+    pub(crate) scan: LostMessageScan,
 }
 
 impl SweepRunner {
-    /// Sweeps whenever it is asked to, and watches, until shutdown.
+    /// Recovers gaps as they are reported, and scans for lost messages, until shutdown.
     pub(crate) async fn run(mut self, shutdown: Shutdown) {
         loop {
             let asked = async {
                 tokio::select! {
                     biased;
                     request = self.requests.next() => Some(request),
-                    () = self.watch.turn() => None,
+                    () = self.scan.turn() => None,
                 }
             };
             match shutdown.unless_requested(asked).await {
@@ -38,7 +38,7 @@ impl SweepRunner {
                         return;
                     }
                 }
-                Some(None) => self.watch.scan(&self.due_index, &shutdown).await,
+                Some(None) => self.scan.scan(&self.due_index, &shutdown).await,
                 None => return,
             }
         }
@@ -57,7 +57,7 @@ impl SweepRunner {
         }
         // Whoever asked while this sweep went on is answered by the next one.
         self.requests.complete(request);
-        self.watch.wake();
+        self.scan.wake();
         Ok(())
     }
 

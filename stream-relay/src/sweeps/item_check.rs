@@ -8,30 +8,7 @@ use jiff::Timestamp;
 use shared::payments::StoredPayment;
 use shared::payments::contract::CLOCK_MARGIN;
 
-/// Why a scan leaves a SCHEDULED item where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SweepSkipReason {
-    /// Its keys are those of another payment.
-    Keys,
-    /// It is due on another day than the index says.
-    Day,
-    /// It says that it was created in the future.
-    CreatedAhead,
-    /// It holds what only a payment has that was claimed or has ended: it was written over.
-    Leftovers,
-}
-
-impl SweepSkipReason {
-    /// Its label in the metric.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Keys => "keys",
-            Self::Day => "day",
-            Self::CreatedAhead => "created_ahead",
-            Self::Leftovers => "overwritten",
-        }
-    }
-}
+use crate::labels::SweepSkipReason;
 
 /// Why an item that the index shows under `day`, and the table under `reference`, is not queued.
 pub(super) fn skip_reason(

@@ -1,10 +1,10 @@
-//! The watch: payments that are due and that no message carries, because a message was purged,
+//! The lost-message scan: payments that are due and that no message carries, because a message was purged,
 //! the stream lost something without saying so, or no relay read it for a day.
 //!
 //! What a message carries is written nowhere: that would be one more write for every payment.
-//! The number of messages tells enough (`judgement::coverage`), but not of which account they are:
-//! those with the fewest payments are looked after regardless of it (`smallest`). One relay at a
-//! time watches; the position of the lease is the time of the last look.
+//! The number of messages tells enough (`eligibility::message_coverage`), but not of which account they are:
+//! those with the fewest payments are queued regardless of it (`small_accounts`). One relay at a
+//! time scans; the position of the lease is the time of the last scan.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -30,14 +30,14 @@ use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
 use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::{FEW, LONG, MessageCoverage, PATIENCE, message_coverage, waits};
 use crate::sweeps::small_accounts::SmallestAccounts;
-use crate::sweeps::sweep_leases::{SweepLeases, WATCH};
+use crate::sweeps::sweep_leases::{SCAN, SweepLeases};
 
 /// How long the queue's number of messages may lag behind what was sent, with some to spare.
 const COUNT_LAG: Duration = Duration::from_secs(120);
-/// Pause after a look that failed.
+/// Pause after a scan that failed.
 const WRITE_RETRY: Duration = Duration::from_secs(60);
 
-/// Watches for one relay.
+/// Scans for one relay.
 #[derive(Debug)]
 pub(crate) struct LostMessageScan {
     pub(crate) leases: Arc<dyn LeaseTable>,
@@ -49,33 +49,33 @@ pub(crate) struct LostMessageScan {
     pub(crate) checkpoint_interval: Duration,
     pub(crate) sweep_leases: watch::Receiver<SweepLeases>,
     pub(crate) schedule: ScanSchedule,
-    /// Days before today that are opened. Those before them are looked for now and then.
+    /// Days before today that are opened. Those before them are scanned every `old_interval`.
     pub(crate) window: u16,
-    /// How often.
+    /// How often the days before the window are scanned.
     pub(crate) old_interval: Duration,
     pub(crate) state: ScanState,
 }
 
-/// What a look leaves for the next.
+/// What a scan leaves for the next.
 #[derive(Debug, Default)]
 pub(crate) struct ScanState {
     /// Queued again regardless of the number of messages, and SCHEDULED still: at most [`FEW`].
     tried: HashSet<PaymentId>,
-    /// Looks so far.
+    /// Scans so far.
     number: u64,
-    /// When the days before the window were last looked for, and when that was last begun.
+    /// When the days before the window were last scanned, and when that was last begun.
     old: Option<Instant>,
     begun: Option<Instant>,
 }
 
-/// When this relay looks out of turn, or does not look.
+/// When this relay scans out of turn, or does not scan.
 #[derive(Debug, Default)]
 pub(crate) struct ScanSchedule {
-    /// A look is wanted from then on.
+    /// A scan is wanted from then on.
     wanted: Option<Instant>,
     /// The last one failed: none before then.
     barred: Option<Instant>,
-    /// This relay's place in the jitter, from 0 to 1, drawn anew after each look.
+    /// This relay's place in the jitter, from 0 to 1, drawn anew after each scan.
     jitter: f64,
 }
 
@@ -87,12 +87,12 @@ enum ScanPass {
 }
 
 impl LostMessageScan {
-    /// A gap was found: looks as soon as the queue's numbers show what was queued for it.
+    /// A gap was found: scans as soon as the queue's numbers show what was queued for it.
     pub(super) fn wake(&mut self) {
         self.schedule.wanted = Some(Instant::now() + COUNT_LAG);
     }
 
-    /// Returns when it is time for a look, and nobody is at it.
+    /// Returns when a scan is due and no other relay holds its lease.
     pub(super) async fn turn(&mut self) {
         while self.sweep_leases.changed().await.is_ok() {
             if self.is_due() {
@@ -112,19 +112,19 @@ impl LostMessageScan {
         {
             return false;
         }
-        let Some(seen) = sweep_leases.free(&self.stream, WATCH, &self.name) else { return false };
+        let Some(seen) = sweep_leases.free(&self.stream, SCAN, &self.name) else { return false };
         let pause = self.interval.mul_f64(0.75 + self.schedule.jitter / 2.0);
         self.schedule.wanted.is_some_and(|from| from <= now)
             || is_scan_due(seen.and_then(last_scan), self.clock.now(), pause)
     }
 
-    /// One look at the days that have been open for a while.
+    /// One scan of the days that have been open for a while.
     pub(super) async fn scan(&mut self, due_index: &DueIndex, shutdown: &Shutdown) {
         let sweep_leases = self.sweep_leases.borrow().clone();
         let today = DueDate::today(self.clock.now(), &self.zone);
         let open = sweep_leases.open_for(PATIENCE, &self.stream, today);
-        let Some(seen) = sweep_leases.free(&self.stream, WATCH, &self.name) else { return };
-        let key = sweep_lease_key(&self.stream, WATCH);
+        let Some(seen) = sweep_leases.free(&self.stream, SCAN, &self.name) else { return };
+        let key = sweep_lease_key(&self.stream, SCAN);
         let lease = match self.leases.take(&key, seen).await {
             Ok(lease) => lease,
             Err(LeaseError::TakenByAnother { .. }) => return,
@@ -167,14 +167,14 @@ impl LostMessageScan {
         match coverage {
             Ok(coverage) => {
                 self.schedule.wanted = None;
-                events::watched(coverage.as_str());
+                events::scanned(coverage.as_str());
             }
             Err(ShutdownRequested) => self.schedule.barred = Some(Instant::now() + WRITE_RETRY),
         }
     }
 }
 
-/// Looks at the days that are open, and at those before `before` on which payments are SCHEDULED.
+/// Scans the days that are open, and those before `before` on which payments are SCHEDULED.
 async fn scan_open_days(
     due_index: &DueIndex,
     mut days: Vec<DueDate>,
@@ -309,7 +309,7 @@ fn waiting_since(found: DuePayments, since: Timestamp) -> Vec<PaymentToQueue> {
                 waits(&stored, since)
                     .map(|dispatch| PaymentToQueue { payment: stored.payment, dispatch }),
             ),
-            // It would be buried at every look: the stream or an opening has done it.
+            // Not dead-lettered here, at every scan: the stream or an opening has done it.
             Err(error) => events::unreadable(&reference, &error),
         }
     }
@@ -371,7 +371,7 @@ async fn walk(
                 ScanPass::HandOn => {
                     let count = due.len();
                     due_index.forwarder.send(due, scanning).await?;
-                    events::watch_payments(count);
+                    events::scan_payments(count);
                 }
             }
         }
@@ -386,7 +386,7 @@ fn last_scan(lease: &Lease) -> Option<Timestamp> {
     }
 }
 
-/// Whether a `pause` has passed since the last look. A look in the future is none: a clock was
+/// Whether a `pause` has passed since the last scan. A scan in the future is none: a clock was
 /// wrong then.
 fn is_scan_due(last: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);

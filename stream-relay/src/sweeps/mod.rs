@@ -15,5 +15,4 @@ mod sweep_leases;
 mod unopened_days;
 
 pub(crate) use self::due_index::DueIndex;
-pub(crate) use self::item_check::SweepSkipReason;
 pub(crate) use self::sweep_leases::SweepLeases;

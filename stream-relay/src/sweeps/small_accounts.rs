@@ -15,21 +15,21 @@ use crate::sweeps::eligibility::FEW;
 const MOST: usize = 20_000;
 
 /// Gathers references of the index, in any order, and keeps those of accounts with few. When
-/// there are too many to keep, only every other account is looked at, then every fourth, and so
+/// there are too many to keep, only every other account is kept, then every fourth, and so
 /// on; `turn` says which, so that every account has its turn.
 #[derive(Debug)]
 pub(super) struct SmallestAccounts {
     accounts: HashMap<AccountId, AccountSize>,
     kept: usize,
     turn: u64,
-    /// Of so many accounts one is looked at.
+    /// Of so many accounts one is kept.
     share: u64,
 }
 
 #[derive(Debug)]
 enum AccountSize {
     Small(Vec<PaymentRef>),
-    /// It has more than [`FEW`]: the number of messages judges it.
+    /// It has more than [`FEW`]: the number of messages decides.
     Large,
 }
 

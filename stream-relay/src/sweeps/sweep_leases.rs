@@ -1,4 +1,4 @@
-//! Who opens which day and who watches, as the last look at the table of leases had it.
+//! Who opens which day and who scans for lost messages, as of the last poll of the table of leases.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::leases::keys::{sweep_lease_key, sweep_lease_prefix};
 use crate::leases::table::{Checkpoint, EXPIRY, Lease, Position};
 use crate::sweeps::unopened_days::DayStates;
 
-/// The name of the watch among the duties.
-pub(super) const WATCH: &str = "watch";
+/// The lost-message scan in its lease's key.
+pub(super) const SCAN: &str = "watch";
 
-/// The duties at one moment.
+/// The leases of days and of the lost-message scan at one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SweepLeases {
     /// When they were asked for; `None` until the table was read for the first time.
@@ -23,7 +23,7 @@ pub(crate) struct SweepLeases {
 }
 
 impl SweepLeases {
-    /// The lease of a duty, which may be taken: nobody has it, or its holder is dead, or this
+    /// The lease of a sweep, which may be taken: nobody has it, or its holder is dead, or this
     /// relay itself had it before a restart. `None` when another relay is at it.
     pub(super) fn free(
         &self,
