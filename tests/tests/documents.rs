@@ -118,16 +118,28 @@ fn tests_in(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
+/// The ids of the invariants that a document states, each as often as it does.
+fn invariants(document: &str, form: &str) -> Vec<u32> {
+    let id = Regex::new(form).unwrap();
+    id.captures_iter(document).map(|id| id[1].parse().unwrap()).collect()
+}
+
+#[test]
+fn the_architecture_lists_each_invariant_once_and_in_order() {
+    let stated = invariants(&read("docs/invariants.md"), r"\*\*INV-(\d+)\. ");
+    let listed = invariants(&read("ARCHITECTURE.md"), r"(?m)^\| INV-(\d+) \|");
+    let last = u32::try_from(stated.len()).unwrap();
+    assert!(last >= 18, "{stated:?}");
+    assert_eq!(stated, (1..=last).collect::<Vec<_>>());
+    assert_eq!(listed, stated);
+}
+
 #[test]
 fn every_invariant_names_tests_that_exist() {
     let mut tests = BTreeSet::new();
     tests_in(&root(), &mut tests);
-    let document = read("ARCHITECTURE.md");
-    let invariant = Regex::new(r"\*\*INV-(\d+)\.").unwrap();
-    let numbers = invariant.captures_iter(&document).map(|number| number[1].to_owned());
-    let numbers: Vec<_> = numbers.collect();
-    assert!(numbers.len() >= 15, "{numbers:?}");
-    for number in numbers {
+    let document = read("docs/invariants.md");
+    for number in invariants(&document, r"\*\*INV-(\d+)\. ") {
         let start = document.find(&format!("**INV-{number}.")).unwrap();
         let section = &document[start..];
         let section = section.get(..section[5..].find("**INV-").map_or(section.len(), |i| i + 5));
@@ -139,6 +151,94 @@ fn every_invariant_names_tests_that_exist() {
         for name in named {
             assert!(tests.contains(name), "INV-{number} names {name}, which is no test");
         }
+    }
+}
+
+/// Every identifier of the workspace's code.
+fn identifiers(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+            identifiers(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            found.extend(words.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn documents_name_only_functions_and_types_that_exist() {
+    let mut code = BTreeSet::new();
+    identifiers(&root(), &mut code);
+    let named = r"`((?:\w+::)+\w+|[A-Z][a-z]+[A-Za-z]*|(?:an?|the|every|no|what|of)_[a-z_]+)`";
+    let named = Regex::new(named).unwrap();
+    let mut count = 0;
+    for file in [
+        "ARCHITECTURE.md",
+        "docs/invariants.md",
+        "docs/guards.md",
+        "shared/design.md",
+        "stream-relay/design.md",
+        "dispatcher/design.md",
+        "confirmer/design.md",
+        "tests/design.md",
+    ] {
+        for name in named.captures_iter(&read(file)) {
+            for part in name[1].split("::") {
+                assert!(code.contains(part), "{file} names {}: there is no {part}", &name[1]);
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} names were found");
+}
+
+/// The modules at the top of a crate, without those of its tests.
+fn modules(package: &str) -> BTreeSet<String> {
+    let src = root().join(package).join("src");
+    let declared = Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap();
+    let file = ["lib.rs", "main.rs"].map(|name| src.join(name));
+    let text = fs::read_to_string(file.iter().find(|file| file.exists()).unwrap()).unwrap();
+    let names = declared.captures_iter(&text).map(|name| name[1].to_owned());
+    names.filter(|name| name != "tests" && !name.ends_with("_tests")).collect()
+}
+
+#[test]
+fn the_code_map_has_every_crate_and_every_module_and_no_other() {
+    let manifest = read("Cargo.toml");
+    let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let members = members.split('"').skip(1).step_by(2);
+    let tree: BTreeSet<_> = members
+        .flat_map(|package| {
+            let modules = modules(package).into_iter();
+            modules.map(move |module| (package.to_owned(), module))
+        })
+        .collect();
+    let row = Regex::new(r"(?m)^\| (?:`([\w/-]+)`)? ?\| `(\w+)` \|").unwrap();
+    let document = read("ARCHITECTURE.md");
+    let (mut map, mut package) = (BTreeSet::new(), String::new());
+    for row in row.captures_iter(&document) {
+        if let Some(named) = row.get(1) {
+            named.as_str().clone_into(&mut package);
+        }
+        assert!(
+            map.insert((package.clone(), row[2].to_owned())),
+            "{package} has {} twice",
+            &row[2]
+        );
+    }
+    let missing: Vec<_> = tree.difference(&map).collect();
+    let gone: Vec<_> = map.difference(&tree).collect();
+    assert!(missing.is_empty() && gone.is_empty(), "missing: {missing:?}, gone: {gone:?}");
+}
+
+#[test]
+fn what_everybody_reads_is_short() {
+    for (file, kilobytes) in [("README.md", 10), ("ARCHITECTURE.md", 20)] {
+        let bytes = read(file).len();
+        assert!(bytes <= kilobytes * 1024, "{file} has {bytes} bytes");
     }
 }
 
@@ -173,7 +273,10 @@ fn relative_links_lead_somewhere() {
         let documents: Vec<_> = names.filter(|name| name.ends_with(".md")).collect();
         documents.into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
     };
-    let documents = [".", "docs", "docs/adr", "docs/runbooks"].map(in_folder).concat();
+    let folders = [".", "docs", "docs/adr", "docs/cli", "docs/runbooks", "shared", "stream-relay"];
+    let mut documents = folders.map(in_folder).concat();
+    documents
+        .extend(["dispatcher", "confirmer", "tests", "local/sqs-fifo"].map(in_folder).concat());
     assert!(documents.iter().any(|file| file.ends_with("the-day.md")));
     for file in &documents {
         let folder = root().join(file).parent().unwrap().to_owned();

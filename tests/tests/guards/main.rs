@@ -78,17 +78,17 @@ fn listed_as_not_removed() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_guard_that_the_architecture_names_is_removed_once() {
-    let architecture = read("ARCHITECTURE.md");
+fn every_guard_that_an_invariant_names_is_removed_once() {
+    let invariants = read("docs/invariants.md");
     let (patches, excepted) = (patches(), listed_as_not_removed());
     let invariant = Regex::new(r"\*\*(INV-\d+)\. ").unwrap();
     let named = Regex::new(r"`([^`]+)`").unwrap();
-    let sections: Vec<_> = invariant.captures_iter(&architecture).collect();
+    let sections: Vec<_> = invariant.captures_iter(&invariants).collect();
     assert!(sections.len() >= 13);
     for (section, next) in sections.iter().zip(sections.iter().skip(1).map(Some).chain([None])) {
         let start = section.get(0).unwrap().start();
-        let end = next.map_or(architecture.len(), |next| next.get(0).unwrap().start());
-        let kept = architecture[start..end].split("- Kept by:").nth(1).unwrap();
+        let end = next.map_or(invariants.len(), |next| next.get(0).unwrap().start());
+        let kept = invariants[start..end].split("- Kept by:").nth(1).unwrap();
         let kept = kept.split("\n- ").next().unwrap();
         for name in named.captures_iter(kept) {
             let (id, name) = (&section[1], &name[1]);
