@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod services;
 mod timing;
+mod wait;
 
 pub use day::{ArchiveReport, DayBooks, DayReport, PartReport};
 pub use generate::{Plan, schedule};

@@ -19,23 +19,18 @@ use tokio::time::Instant;
 
 use super::day::Day;
 use super::generate::{Plan, schedule};
-use super::live::{Live, look};
+use super::live::look;
 use super::options::DemoOptions;
 use super::progress::Progress;
 use super::reconcile::{read_dead_letters, reconcile};
 use super::report::{Cost, Report};
-use super::services::{Ended, start_services, stop_services};
+use super::services::{DUE_SHARDS, Ended, start_services, stop_services};
+use super::wait::{LOOK, STALLED, until_ended};
 use crate::local_world::{OwnedFolder, Process, ROOM, World};
 
-/// How often the progress is looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
-/// A run in which nothing moves for this long is over, and will not balance.
-pub(super) const STALLED: Duration = Duration::from_secs(90);
 /// What a payment takes in the folder, at the most: its item, its stream records, its messages
 /// and lines of journals and logs.
 const BYTES_PER_PAYMENT: u64 = 32 << 10;
-/// Partitions of the index `due` in a demo: the default.
-pub(super) const DUE_SHARDS: u16 = 16;
 
 /// The command `dueflow demo`.
 ///
@@ -210,27 +205,5 @@ impl Demo {
             books,
             problems,
         })
-    }
-}
-
-/// Waits until every payment has ended; false when nothing moves any more.
-pub(super) async fn until_ended(
-    total: u64,
-    processes: &mut [Process],
-    progress: &mut Progress,
-) -> bool {
-    let mut last = (Live::default(), Instant::now());
-    loop {
-        let live = look(total, processes).await;
-        progress.show(&live);
-        if live.ended() >= total {
-            return true;
-        }
-        if live != last.0 {
-            last = (live, Instant::now());
-        } else if last.1.elapsed() > STALLED {
-            return false;
-        }
-        tokio::time::sleep(LOOK).await;
     }
 }

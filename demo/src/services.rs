@@ -6,6 +6,9 @@ use super::options::DemoOptions;
 use super::report::ProcessReport;
 use crate::local_world::{Process, SERVICES, World, usage_of};
 
+/// Partitions of the index `due` in a demo: the default.
+pub(super) const DUE_SHARDS: u16 = 16;
+
 /// What the services say when they have ended.
 #[derive(Debug, Default)]
 pub(super) struct Ended {

@@ -76,7 +76,7 @@ use crate::calls::stop_monitor::StopMonitor;
 use crate::claimer::Claimer;
 use crate::closing::MessageCloser;
 use crate::receiver::PaymentReceiver;
-use crate::recorder::Recorder;
+use crate::recorder::{DispatchedPayment, Recorder};
 
 /// The service as executables know it.
 pub const SERVICE: Service = Service {
@@ -172,46 +172,26 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), DispatcherError> {
-    let DispatcherDependencies { store, archive, zone, payments, .. } = dependencies;
-    let DispatcherDependencies { confirmations, dead_letters, transactions, .. } = dependencies;
-    let DispatcherDependencies { stops, name, clock, .. } = dependencies;
-    let transactions = UniqueTransactionIds::over(transactions, TransactionIds::default());
+    let unique = UniqueTransactionIds::over(dependencies.transactions, TransactionIds::default());
+    let dependencies = DispatcherDependencies { transactions: unique, ..dependencies };
     let tasks = TaskTracker::new();
-    let limiter = CallLimiter::new(limits.limiter_settings(), clock.now());
+    let limiter = CallLimiter::new(limits.limiter_settings(), dependencies.clock.now());
     let (recorder, to_record) = mpsc::channel(limits.calls.most);
-    let recording = readiness.watch("recording settlements");
-    let recording = Recorder { confirmations, payments: payments.clone(), recording };
+    let recording = Recorder {
+        confirmations: dependencies.confirmations.clone(),
+        payments: dependencies.payments.clone(),
+        recording: readiness.watch("recording settlements"),
+    };
     let mut recording = tokio::spawn(recording.run(to_record));
-    let probing = probe(Arc::clone(&transactions), limiter.clone(), shutdown.clone());
-    let mut probing = tokio::spawn(probing);
-    let monitor = StopMonitor::new(stops, limiter.clone(), clock.clone(), name, limits.stop_check);
+    let transactions = Arc::clone(&dependencies.transactions);
+    let mut probing = tokio::spawn(probe(transactions, limiter.clone(), shutdown.clone()));
+    let (stops, name) = (Arc::clone(&dependencies.stops), dependencies.name.clone());
+    let clock = dependencies.clock.clone();
+    let monitor = StopMonitor::new(stops, limiter.clone(), clock, name, limits.stop_check);
     let mut monitoring = tokio::spawn(monitor.run(readiness.clone(), shutdown.clone()));
-    let archive = ArchiveCheck { archive, zone };
-    let closer = MessageCloser {
-        store: Arc::clone(&store),
-        archive: archive.clone(),
-        queue: payments.clone(),
-        dead_letters,
-        clock: clock.clone(),
-    };
-    let attempts = AttemptRunner {
-        store,
-        transactions,
-        limiter: limiter.clone(),
-        archive,
-        limits: limits.attempts,
-        clock: clock.clone(),
-    };
-    let account_worker = AccountWorker { attempts, closer, recorder, shutdown: shutdown.clone() };
-    let receiving = readiness.watch(format!("receiving from {}", payments.name()));
-    let claimer = Claimer {
-        account_worker,
-        tasks: tasks.clone(),
-        claiming: readiness.watch("claiming payments"),
-    };
-    let permits = Arc::new(Semaphore::new(limits.calls.most));
-    let receiver = PaymentReceiver { queue: payments, claimer, limiter, clock, permits, receiving };
     let mut receivers = JoinSet::new();
+    let receiver =
+        receiver(&limits, dependencies, limiter, recorder, &tasks, &readiness, &shutdown);
     for _ in 0..limits.receivers {
         receivers.spawn(receiver.clone().run(shutdown.clone()));
     }
@@ -243,6 +223,45 @@ pub async fn run(
         })
         .await??;
     Ok(())
+}
+
+/// What receives payments and works on them.
+fn receiver(
+    limits: &DispatcherLimits,
+    dependencies: DispatcherDependencies,
+    limiter: CallLimiter,
+    recorder: mpsc::Sender<DispatchedPayment>,
+    tasks: &TaskTracker,
+    readiness: &Readiness,
+    shutdown: &Shutdown,
+) -> PaymentReceiver {
+    let DispatcherDependencies { store, archive, zone, payments, .. } = dependencies;
+    let DispatcherDependencies { dead_letters, transactions, clock, .. } = dependencies;
+    let archive = ArchiveCheck { archive, zone };
+    let closer = MessageCloser {
+        store: Arc::clone(&store),
+        archive: archive.clone(),
+        queue: payments.clone(),
+        dead_letters,
+        clock: clock.clone(),
+    };
+    let attempts = AttemptRunner {
+        store,
+        transactions,
+        limiter: limiter.clone(),
+        archive,
+        limits: limits.attempts,
+        clock: clock.clone(),
+    };
+    let account_worker = AccountWorker { attempts, closer, recorder, shutdown: shutdown.clone() };
+    let receiving = readiness.watch(format!("receiving from {}", payments.name()));
+    let claimer = Claimer {
+        account_worker,
+        tasks: tasks.clone(),
+        claiming: readiness.watch("claiming payments"),
+    };
+    let permits = Arc::new(Semaphore::new(limits.calls.most));
+    PaymentReceiver { queue: payments, claimer, limiter, clock, permits, receiving }
 }
 
 /// The executable: settings, connections, then [`run`].

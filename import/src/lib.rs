@@ -5,11 +5,11 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`import`] | an import from its options to its summary |
-//! | [`options`], [`report`], [`summary`], [`error`] | what goes in and comes out |
-//! | [`file`] | the file, its syntax, its rows and its trailer |
-//! | [`validate`] | the first pass: rules, totals, content hash, duplicate rows |
-//! | [`schedule`] | the second pass: inserts, rejected rows, checkpoint, registry of batches |
+//! | `import` | an import from its options to its summary |
+//! | `options`, `report`, `summary`, `error` | what goes in and comes out |
+//! | `file` | the file, its syntax, its rows and its trailer |
+//! | `validate` | the first pass: rules, totals, content hash, duplicate rows |
+//! | `schedule` | the second pass: inserts, rejected rows, checkpoint, registry of batches |
 
 mod error;
 mod file;

@@ -45,7 +45,7 @@ pub enum InstallationError {
     Absent(String),
     /// What is stored does not read.
     #[error(
-        "the item `installation` of the table {0} does not read as time zone and number of shards: see \"Another zone or number of shards\" in README.md"
+        "the item `installation` of the table {0} does not read as time zone and number of shards: see \"Another zone or number of shards\" in docs/installing.md"
     )]
     Form(String),
     /// Other values.

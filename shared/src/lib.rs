@@ -1,6 +1,6 @@
 //! What dueflow's services share.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | [`payments`] | the payments table |
 //! | [`queue`] | the queues and the dead-letter queue |

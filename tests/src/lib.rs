@@ -2,7 +2,7 @@
 //! what is left of a run and proves that the money is right, one stands between the services
 //! and the outside world and makes that world misbehave.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | [`history`] | the history checker |
 //! | [`proxy`] | the fault proxy |

@@ -73,7 +73,7 @@ impl CallbackHandler {
         let under_way = match self.replays.check(&headers.id, Instant::now()) {
             ReplayCheck::New(under_way) => under_way,
             ReplayCheck::UnderWay => return CallbackResponse::UnderWay,
-            ReplayCheck::Taken => return CallbackResponse::Again,
+            ReplayCheck::Accepted => return CallbackResponse::Again,
         };
         let confirmation = match event::read(&body, self.echo) {
             Ok(confirmation) => confirmation,
@@ -84,7 +84,7 @@ impl CallbackHandler {
         match timeout(QUEUE_LIMIT, self.confirmations.send(&message)).await {
             Ok(Ok(())) => {
                 under_way.taken(Instant::now());
-                CallbackResponse::Taken
+                CallbackResponse::Accepted
             }
             Ok(Err(unsent)) => {
                 events::error("callback", &unsent);

@@ -20,7 +20,7 @@ type Key = [u8; 32];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CallbackState {
     UnderWay,
-    Taken,
+    Accepted,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ pub(super) enum ReplayCheck {
     /// Another request brings it at this moment.
     UnderWay,
     /// It was taken.
-    Taken,
+    Accepted,
 }
 
 /// A callback under way. Dropped, it is forgotten, and may come again.
@@ -76,7 +76,7 @@ impl ReplayCache {
         let mut cache = self.lock();
         cache.forget_old(now, MOST);
         match cache.states.get(&key) {
-            Some(CallbackState::Taken) => ReplayCheck::Taken,
+            Some(CallbackState::Accepted) => ReplayCheck::Accepted,
             Some(CallbackState::UnderWay) => ReplayCheck::UnderWay,
             None => {
                 cache.states.insert(key, CallbackState::UnderWay);
@@ -99,7 +99,7 @@ impl Drop for CallbackInProgress {
         let mut cache = self.cache.lock();
         match self.taken {
             Some(now) => {
-                cache.states.insert(self.key, CallbackState::Taken);
+                cache.states.insert(self.key, CallbackState::Accepted);
                 cache.order.push_back((now, self.key));
             }
             None => {
@@ -124,7 +124,7 @@ mod tests {
     async fn what_was_taken_is_known_for_ten_minutes_and_what_failed_not_at_all() {
         let (cache, start) = (ReplayCache::default(), Instant::now());
         take(&cache, "a", start);
-        assert!(matches!(cache.check("a", start + REMEMBERED / 2), ReplayCheck::Taken));
+        assert!(matches!(cache.check("a", start + REMEMBERED / 2), ReplayCheck::Accepted));
         assert!(matches!(cache.check("a", start + REMEMBERED), ReplayCheck::New(_)));
         let failed = cache.check("b", start);
         assert!(matches!(cache.check("b", start), ReplayCheck::UnderWay));
@@ -140,7 +140,7 @@ mod tests {
         }
         cache.lock().forget_old(start, 2);
         assert!(matches!(cache.check("0", start), ReplayCheck::New(_)));
-        assert!(matches!(cache.check("2", start), ReplayCheck::Taken));
+        assert!(matches!(cache.check("2", start), ReplayCheck::Accepted));
         assert_eq!(cache.lock().states.len(), 2);
     }
 }

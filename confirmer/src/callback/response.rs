@@ -8,7 +8,7 @@ use super::signature::SignatureError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CallbackResponse {
     /// It is in the queue.
-    Taken,
+    Accepted,
     /// It was taken before.
     Again,
     /// Another request brings it at this moment: it is not in the queue yet.
@@ -33,7 +33,7 @@ impl CallbackResponse {
     /// The status of the response.
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::Taken => StatusCode::NO_CONTENT,
+            Self::Accepted => StatusCode::NO_CONTENT,
             Self::Again => StatusCode::CONFLICT,
             Self::UnderWay | Self::NotQueued => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unsigned(_) => StatusCode::UNAUTHORIZED,
@@ -48,7 +48,7 @@ impl CallbackResponse {
     /// The label in the metric of callbacks.
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
-            Self::Taken => "accepted",
+            Self::Accepted => "accepted",
             Self::Again => "duplicate",
             Self::UnderWay => "under_way",
             Self::Unsigned(_) => "unsigned",
@@ -64,7 +64,7 @@ impl CallbackResponse {
     /// Why the callback is refused, for the log; `None` when its sender has made no mistake.
     pub(super) fn refusal(&self) -> Option<String> {
         let reason = match self {
-            Self::Taken | Self::Again | Self::UnderWay | Self::NotQueued => return None,
+            Self::Accepted | Self::Again | Self::UnderWay | Self::NotQueued => return None,
             Self::Unsigned(error) => return Some(error.to_string()),
             Self::Malformed(reason) => return Some(reason.clone()),
             Self::TooLarge => "the body is longer than 64 KiB",

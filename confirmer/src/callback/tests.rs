@@ -177,7 +177,10 @@ impl SignedCallback {
 #[tokio::test(start_paused = true)]
 async fn a_signed_callback_is_in_the_queue_when_it_is_answered() {
     let receiver = TestHandler::new(&[1]);
-    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
+    assert_eq!(
+        receiver.take(&SignedCallback::new("msg_1", 1, 0)).await,
+        CallbackResponse::Accepted
+    );
     let sent = receiver.sent();
     assert_eq!(sent.len(), 1);
     let confirmation: Confirmation = serde_json::from_str(&sent[0].body).unwrap();
@@ -203,7 +206,7 @@ async fn a_wrong_secret_or_a_tampered_part_is_refused() {
         );
     }
     assert!(receiver.sent().is_empty());
-    assert_eq!(receiver.take(&good).await, CallbackResponse::Taken);
+    assert_eq!(receiver.take(&good).await, CallbackResponse::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,7 +219,7 @@ async fn a_timestamp_more_than_five_minutes_away_is_refused() {
     for (id, seconds) in [("msg_2", -300), ("msg_3", 300)] {
         assert_eq!(
             receiver.take(&SignedCallback::new(id, 1, seconds)).await,
-            CallbackResponse::Taken
+            CallbackResponse::Accepted
         );
     }
 }
@@ -244,19 +247,25 @@ async fn a_missing_or_unreadable_header_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn both_secrets_are_taken_and_one_good_signature_of_several_is_enough() {
     let receiver = TestHandler::new(&[1, 2]);
-    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 2, 0)).await, CallbackResponse::Taken);
+    assert_eq!(
+        receiver.take(&SignedCallback::new("msg_1", 2, 0)).await,
+        CallbackResponse::Accepted
+    );
     let (wrong, right) = (SignedCallback::new("msg_2", 3, 0), SignedCallback::new("msg_2", 1, 0));
     let signature = format!("v1a,abc {} {}", wrong.signature, right.signature);
     assert_eq!(
         receiver.take(&SignedCallback { signature, ..right }).await,
-        CallbackResponse::Taken
+        CallbackResponse::Accepted
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_is_refused_under_whichever_signature() {
     let receiver = TestHandler::new(&[1]);
-    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
+    assert_eq!(
+        receiver.take(&SignedCallback::new("msg_1", 1, 0)).await,
+        CallbackResponse::Accepted
+    );
     for seconds in [0, 30] {
         assert_eq!(
             receiver.take(&SignedCallback::new("msg_1", 1, seconds)).await,
@@ -273,7 +282,7 @@ async fn a_callback_that_the_queue_did_not_take_may_come_again() {
     *receiver.queue.down.lock().unwrap() = true;
     assert_eq!(receiver.take(&callback).await, CallbackResponse::NotQueued);
     *receiver.queue.down.lock().unwrap() = false;
-    assert_eq!(receiver.take(&callback).await, CallbackResponse::Taken);
+    assert_eq!(receiver.take(&callback).await, CallbackResponse::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +297,7 @@ async fn a_repetition_is_not_told_that_it_was_taken_before_it_was() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(receiver.take(&callback).await, CallbackResponse::UnderWay);
     receiver.queue.permits.add_permits(permits);
-    assert_eq!(first.await.unwrap(), CallbackResponse::Taken);
+    assert_eq!(first.await.unwrap(), CallbackResponse::Accepted);
     assert_eq!(receiver.take(&callback).await, CallbackResponse::Again);
 }
 
@@ -307,7 +316,10 @@ async fn a_malformed_body_is_refused_and_may_come_again_corrected() {
     let receiver = TestHandler::new(&[1]);
     let callback = SignedCallback::with_body("msg_1", 1, 0, "{}");
     assert!(matches!(receiver.take(&callback).await, CallbackResponse::Malformed(_)));
-    assert_eq!(receiver.take(&SignedCallback::new("msg_1", 1, 0)).await, CallbackResponse::Taken);
+    assert_eq!(
+        receiver.take(&SignedCallback::new("msg_1", 1, 0)).await,
+        CallbackResponse::Accepted
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +345,7 @@ async fn only_a_post_to_the_one_path_is_taken() {
 #[test]
 fn every_answer_has_its_status() {
     let status = |answer: CallbackResponse| answer.status().as_u16();
-    assert_eq!(status(CallbackResponse::Taken), 204);
+    assert_eq!(status(CallbackResponse::Accepted), 204);
     assert_eq!(status(CallbackResponse::Again), 409);
     assert_eq!(status(CallbackResponse::UnderWay), 503);
     assert_eq!(status(CallbackResponse::Unsigned(SignatureError::Signature)), 401);

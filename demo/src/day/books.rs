@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::payments::StoredPayment;
 use shared::reconciliation::{JournalEvidence, JournalSettlements, differences};
 
-use super::plan::Fate;
+use super::plan::PlannedEnd;
 use crate::reconcile::dead_letter_of;
 
 /// Most differences that are described; all are counted.
@@ -33,7 +33,7 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Expected {
     amount: i64,
-    fate: Fate,
+    planned: PlannedEnd,
     found: Option<Place>,
 }
 
@@ -75,22 +75,22 @@ impl DayBooks {
 
 impl Ledger {
     /// Enters a payment that was scheduled.
-    pub(super) fn expect(&mut self, payment: &Payment, fate: Fate) {
+    pub(super) fn expect(&mut self, payment: &Payment, planned: PlannedEnd) {
         self.books.inserted += 1;
         let amount = payment.amount.minor_units();
-        self.expected.insert(payment.id, Expected { amount, fate, found: None });
+        self.expected.insert(payment.id, Expected { amount, planned, found: None });
     }
 
-    /// Enters that a payment has another fate than was planned.
-    pub(super) fn change(&mut self, id: PaymentId, fate: Fate) {
+    /// Enters that a payment has another planned than was planned.
+    pub(super) fn change(&mut self, id: PaymentId, planned: PlannedEnd) {
         if let Some(expected) = self.expected.get_mut(&id) {
-            expected.fate = fate;
+            expected.planned = planned;
         }
     }
 
-    /// Payments with this fate.
-    pub(super) fn count(&self, fate: Fate) -> u64 {
-        self.expected.values().filter(|expected| expected.fate == fate).count() as u64
+    /// Payments with this planned.
+    pub(super) fn count(&self, planned: PlannedEnd) -> u64 {
+        self.expected.values().filter(|expected| expected.planned == planned).count() as u64
     }
 
     /// Enters what a table holds. Takes the payment's settlement out of `journal`.
@@ -114,19 +114,21 @@ impl Ledger {
             differences(stored, JournalEvidence::of(settled.as_ref()), dead_letter).is_empty();
         let books = &mut self.books;
         let untouched = settled.is_none() && stored.attempts == 0;
-        match (expected.fate, place, stored.status) {
-            (Fate::Leaves, Place::Archive, Status::Processed)
+        match (expected.planned, place, stored.status) {
+            (PlannedEnd::Executed, Place::Archive, Status::Processed)
                 if agree && stored.payment.amount.minor_units() == expected.amount =>
             {
                 books.archived += 1;
             }
-            (Fate::Leaves, Place::Payments, Status::Failed) if agree => books.failed += 1,
-            (Fate::Waits, Place::Payments, Status::Scheduled) if untouched => books.waiting += 1,
-            (Fate::Cancelled, Place::Payments, Status::Cancelled) if untouched => {
+            (PlannedEnd::Executed, Place::Payments, Status::Failed) if agree => books.failed += 1,
+            (PlannedEnd::Waits, Place::Payments, Status::Scheduled) if untouched => {
+                books.waiting += 1
+            }
+            (PlannedEnd::Cancelled, Place::Payments, Status::Cancelled) if untouched => {
                 books.cancelled += 1;
             }
-            (fate, _, status) => books.differ(format!(
-                "{} shall be {fate:?} and is {status} in {place:?}; the journal has {settled:?}",
+            (planned, _, status) => books.differ(format!(
+                "{} shall be {planned:?} and is {status} in {place:?}; the journal has {settled:?}",
                 stored.payment.reference()
             )),
         }

@@ -44,10 +44,14 @@ fn journal_of(payment: &Payment, (times, amount): Settlements) -> JournalSettlem
     JournalSettlements::read(line.repeat(times).as_bytes()).unwrap()
 }
 
-/// The books of one payment with this fate, found so and settled so.
-fn books(fate: Fate, found: &[(Place, Status, u32)], settlements: Option<Settlements>) -> DayBooks {
+/// The books of one payment with this planned, found so and settled so.
+fn books(
+    planned: PlannedEnd,
+    found: &[(Place, Status, u32)],
+    settlements: Option<Settlements>,
+) -> DayBooks {
     let (payment, mut ledger) = (payment(), Ledger::default());
-    ledger.expect(&payment, fate);
+    ledger.expect(&payment, planned);
     let mut journal = journal_of(&payment, settlements.unwrap_or_default());
     let dead_letters = HashMap::from([(payment.id, 1)]);
     for (place, status, attempts) in found {
@@ -61,23 +65,23 @@ fn books(fate: Fate, found: &[(Place, Status, u32)], settlements: Option<Settlem
 fn each_fate_has_one_place() {
     use Place::{Archive, Payments};
     let once = || Some((1, 1250));
-    for (fate, found, journal, balances) in [
-        (Fate::Leaves, (Archive, Status::Processed, 1), once(), true),
-        (Fate::Leaves, (Payments, Status::Failed, 1), None, true),
-        (Fate::Waits, (Payments, Status::Scheduled, 0), None, true),
-        (Fate::Cancelled, (Payments, Status::Cancelled, 0), None, true),
-        (Fate::Leaves, (Payments, Status::Processed, 1), once(), false),
-        (Fate::Leaves, (Payments, Status::Failed, 1), once(), false),
-        (Fate::Leaves, (Archive, Status::Processed, 1), None, false),
-        (Fate::Leaves, (Archive, Status::Processed, 1), Some((2, 1250)), false),
-        (Fate::Leaves, (Archive, Status::Processed, 1), Some((1, 1251)), false),
-        (Fate::Waits, (Payments, Status::Scheduled, 1), None, false),
-        (Fate::Waits, (Payments, Status::Pending, 1), None, false),
-        (Fate::Cancelled, (Payments, Status::Cancelled, 0), once(), false),
-        (Fate::Cancelled, (Archive, Status::Processed, 1), once(), false),
+    for (planned, found, journal, balances) in [
+        (PlannedEnd::Executed, (Archive, Status::Processed, 1), once(), true),
+        (PlannedEnd::Executed, (Payments, Status::Failed, 1), None, true),
+        (PlannedEnd::Waits, (Payments, Status::Scheduled, 0), None, true),
+        (PlannedEnd::Cancelled, (Payments, Status::Cancelled, 0), None, true),
+        (PlannedEnd::Executed, (Payments, Status::Processed, 1), once(), false),
+        (PlannedEnd::Executed, (Payments, Status::Failed, 1), once(), false),
+        (PlannedEnd::Executed, (Archive, Status::Processed, 1), None, false),
+        (PlannedEnd::Executed, (Archive, Status::Processed, 1), Some((2, 1250)), false),
+        (PlannedEnd::Executed, (Archive, Status::Processed, 1), Some((1, 1251)), false),
+        (PlannedEnd::Waits, (Payments, Status::Scheduled, 1), None, false),
+        (PlannedEnd::Waits, (Payments, Status::Pending, 1), None, false),
+        (PlannedEnd::Cancelled, (Payments, Status::Cancelled, 0), once(), false),
+        (PlannedEnd::Cancelled, (Archive, Status::Processed, 1), once(), false),
     ] {
-        let case = format!("{fate:?} {found:?} {journal:?}");
-        assert_eq!(books(fate, &[found], journal).balance(), balances, "{case}");
+        let case = format!("{planned:?} {found:?} {journal:?}");
+        assert_eq!(books(planned, &[found], journal).balance(), balances, "{case}");
     }
 }
 
@@ -85,10 +89,10 @@ fn each_fate_has_one_place() {
 fn a_payment_in_both_tables_or_in_none_is_a_difference() {
     use Place::{Archive, Payments};
     let both = [(Archive, Status::Processed, 1), (Payments, Status::Processed, 1)];
-    assert_eq!(books(Fate::Leaves, &both, Some((1, 1250))).wrong, 1);
-    assert_eq!(books(Fate::Waits, &[], None).wrong, 1);
+    assert_eq!(books(PlannedEnd::Executed, &both, Some((1, 1250))).wrong, 1);
+    assert_eq!(books(PlannedEnd::Waits, &[], None).wrong, 1);
     // Not found, though it was settled.
-    assert_eq!(books(Fate::Leaves, &[], Some((1, 1250))).wrong, 2);
+    assert_eq!(books(PlannedEnd::Executed, &[], Some((1, 1250))).wrong, 2);
 }
 
 #[test]

@@ -53,9 +53,9 @@ impl Part {
 
 /// What shall become of a payment by the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum PlannedEnd {
     /// Settled, and in the archive.
-    Leaves,
+    Executed,
     /// SCHEDULED still: its day has not come.
     Waits,
     /// CANCELLED by its owner.
@@ -75,23 +75,23 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The payment number `index` of a part, and what shall become of it.
-    pub(super) fn payment(&self, part: Part, index: u32) -> anyhow::Result<(Payment, Fate)> {
-        let (due, fate) = self.due(part, index);
-        Ok((payment(index, self.accounts, due)?, fate))
+    pub(super) fn payment(&self, part: Part, index: u32) -> anyhow::Result<(Payment, PlannedEnd)> {
+        let (due, planned) = self.due(part, index);
+        Ok((payment(index, self.accounts, due)?, planned))
     }
 
-    fn due(&self, part: Part, index: u32) -> (DueDate, Fate) {
+    fn due(&self, part: Part, index: u32) -> (DueDate, PlannedEnd) {
         let every = |n: u32| index % n == n - 1;
         match part {
-            Part::Leftovers => (self.day.days_before(1), Fate::Leaves),
-            Part::ForTheDay if every(10) => (self.day, Fate::Cancelled),
-            Part::ForTheDay | Part::NightBatch => (self.day, Fate::Leaves),
+            Part::Leftovers => (self.day.days_before(1), PlannedEnd::Executed),
+            Part::ForTheDay if every(10) => (self.day, PlannedEnd::Cancelled),
+            Part::ForTheDay | Part::NightBatch => (self.day, PlannedEnd::Executed),
             Part::ForLater => {
                 let due = self.day.days_after(u16::try_from(1 + index % AHEAD).unwrap_or(1));
-                (due, if every(25) { Fate::Cancelled } else { Fate::Waits })
+                (due, if every(25) { PlannedEnd::Cancelled } else { PlannedEnd::Waits })
             }
-            Part::Daytime if every(10) => (self.day.days_after(1), Fate::Waits),
-            Part::Daytime => (self.day, Fate::Leaves),
+            Part::Daytime if every(10) => (self.day.days_after(1), PlannedEnd::Waits),
+            Part::Daytime => (self.day, PlannedEnd::Executed),
         }
     }
 }
@@ -125,23 +125,32 @@ mod tests {
     fn each_part_is_due_when_it_says_and_some_are_cancelled() {
         let day: DueDate = "2026-11-25".parse().unwrap();
         let plan = Plan { day, night_batch: 1_000, accounts: 10 };
-        let fates = |part: Part, wanted: Fate| {
+        let planned = |part: Part, wanted: PlannedEnd| {
             (0..part.size(1_000)).filter(|index| plan.due(part, *index).1 == wanted).count()
         };
-        assert_eq!(fates(Part::Leftovers, Fate::Leaves), 50);
+        assert_eq!(planned(Part::Leftovers, PlannedEnd::Executed), 50);
         assert_eq!(
-            (fates(Part::ForTheDay, Fate::Leaves), fates(Part::ForTheDay, Fate::Cancelled)),
+            (
+                planned(Part::ForTheDay, PlannedEnd::Executed),
+                planned(Part::ForTheDay, PlannedEnd::Cancelled)
+            ),
             (225, 25)
         );
         assert_eq!(
-            (fates(Part::ForLater, Fate::Waits), fates(Part::ForLater, Fate::Cancelled)),
+            (
+                planned(Part::ForLater, PlannedEnd::Waits),
+                planned(Part::ForLater, PlannedEnd::Cancelled)
+            ),
             (480, 20)
         );
         assert_eq!(
-            (fates(Part::Daytime, Fate::Leaves), fates(Part::Daytime, Fate::Waits)),
+            (
+                planned(Part::Daytime, PlannedEnd::Executed),
+                planned(Part::Daytime, PlannedEnd::Waits)
+            ),
             (450, 50)
         );
-        assert_eq!(fates(Part::NightBatch, Fate::Leaves), 1_000);
+        assert_eq!(planned(Part::NightBatch, PlannedEnd::Executed), 1_000);
         let last = plan.due(Part::ForLater, 89).0;
         assert_eq!(last.to_string(), "2027-02-23");
     }

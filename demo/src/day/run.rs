@@ -17,7 +17,7 @@ use shared::reconciliation::JournalSettlements;
 use tokio::time::Instant;
 
 use super::books::{Ledger, Place};
-use super::plan::{Fate, Part, Plan, zone_in_which};
+use super::plan::{Part, Plan, PlannedEnd, zone_in_which};
 use super::report::{ArchiveReport, DayReport, PartReport};
 use crate::generate::insert;
 use crate::live::Live;
@@ -25,8 +25,8 @@ use crate::local_world::{Process, World};
 use crate::options::DemoOptions;
 use crate::progress::Progress;
 use crate::reconcile::{read_dead_letters, read_journal};
-use crate::run::{DUE_SHARDS, LOOK, STALLED, until_ended};
-use crate::services::{Ended, start_services, stop_services};
+use crate::services::{DUE_SHARDS, Ended, start_services, stop_services};
+use crate::wait::{LOOK, STALLED, until_ended};
 use shared::payments::archive::{Counters, DayPlan, archive_day};
 
 /// The services start this long before midnight, and a second more for each so many payments
@@ -53,7 +53,7 @@ pub(crate) struct Day {
     parts: Vec<PartReport>,
 }
 
-type Scheduled = Vec<(Payment, Fate)>;
+type Scheduled = Vec<(Payment, PlannedEnd)>;
 type DeadLetterCounts = HashMap<PaymentId, u32>;
 
 impl Day {
@@ -73,7 +73,8 @@ impl Day {
         for part in Part::EVENING {
             let size = part.size(night);
             let scheduled = self.schedule(part, 0..size).await?;
-            let unwanted = scheduled.iter().filter(|(_, fate)| *fate == Fate::Cancelled);
+            let unwanted =
+                scheduled.iter().filter(|(_, planned)| *planned == PlannedEnd::Cancelled);
             let unwanted: Vec<_> = unwanted.map(|(payment, _)| payment.reference()).collect();
             let cancelled = self.cancel(&unwanted).await?.len();
             anyhow::ensure!(cancelled == unwanted.len(), "a payment was not cancelled in time");
@@ -98,7 +99,7 @@ impl Day {
             self.think_again(&scheduled).await?;
         }
         let mut problems = Vec::new();
-        let total = self.ledger.count(Fate::Leaves);
+        let total = self.ledger.count(PlannedEnd::Executed);
         let mut progress = Progress::new(total);
         if !until_ended(total, &mut processes, &mut progress).await {
             problems.push(format!("nothing moved for {STALLED:?}: see the services' logs"));
@@ -112,8 +113,8 @@ impl Day {
     async fn schedule(&mut self, part: Part, numbers: Range<u32>) -> anyhow::Result<Scheduled> {
         let scheduled = numbers.map(|number| self.plan.payment(part, number));
         let scheduled = scheduled.collect::<anyhow::Result<Scheduled>>()?;
-        for (payment, fate) in &scheduled {
-            self.ledger.expect(payment, *fate);
+        for (payment, planned) in &scheduled {
+            self.ledger.expect(payment, *planned);
         }
         let payments: Arc<Vec<Payment>> =
             Arc::new(scheduled.iter().map(|(payment, _)| payment.clone()).collect());
@@ -163,11 +164,12 @@ impl Day {
 
     /// Owners who cancel what they have just scheduled for today: some are too late.
     async fn think_again(&mut self, scheduled: &Scheduled) -> anyhow::Result<()> {
-        let due_today = scheduled.iter().rev().filter(|(_, fate)| *fate == Fate::Leaves);
+        let due_today =
+            scheduled.iter().rev().filter(|(_, planned)| *planned == PlannedEnd::Executed);
         let unwanted: Vec<_> =
             due_today.step_by(SECOND_THOUGHTS).map(|(payment, _)| payment.reference()).collect();
         for id in self.cancel(&unwanted).await? {
-            self.ledger.change(id, Fate::Cancelled);
+            self.ledger.change(id, PlannedEnd::Cancelled);
         }
         Ok(())
     }
@@ -202,7 +204,7 @@ impl Day {
         mut problems: Vec<String>,
         leaving_seconds: f64,
     ) -> anyhow::Result<DayReport> {
-        let total = self.ledger.count(Fate::Leaves);
+        let total = self.ledger.count(PlannedEnd::Executed);
         let Ended { used, problems: unruly, .. } = stop_services(processes, total).await?;
         problems.extend(unruly);
         let client = self.world.aws.dynamodb("archive");

@@ -70,13 +70,16 @@ pub async fn serve(names: Names, options: LocalCommand) -> anyhow::Result<ExitCo
     let Some(started) = started else { return Ok(ExitCode::SUCCESS) };
     let (world, mut processes) = started?;
     say(&world, &dir);
-    let ended = until_signal(&shutdown, &mut processes).await?;
+    let ended = until_signal(&shutdown, &mut processes).await;
     processes.iter().for_each(Process::terminate);
+    let mut stopped = Ok(());
     for process in processes {
-        process.stop().await?;
+        stopped = stopped.and(process.stop().await.map(drop));
     }
+    // Whatever became of the services: this keeps the queues of `--keep`.
     world.local.stop().await?;
-    match ended {
+    stopped?;
+    match ended? {
         None => Ok(ExitCode::SUCCESS),
         Some(log) => bail!("a service has ended; see {}", dir.join(log).display()),
     }

@@ -1,6 +1,6 @@
 //! `dueflow archive`: run, find and verify.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `command`, `options` | the commands and their options |
 //! | `progress` | a bar on a terminal, lines elsewhere |

@@ -1,6 +1,6 @@
 //! `dueflow dispatch`: whether dispatching is stopped, stopping it, and going on.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `options` | arguments |
 //! | `report` | what the commands print |

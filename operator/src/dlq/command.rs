@@ -49,11 +49,11 @@ A payment that FAILED goes back to SCHEDULED, a message for it goes into the que
 letter is deleted. The transaction service is asked first whether it settled the payment \
 (DUEFLOW_TRANSACTION_URL); only a payment that was submitted once and rejected needs no question.
 
-Refused are: a payment that has ended; a payment of which the transaction service knows nothing, \
-once it may have forgotten the key (DUEFLOW_KEY_RETENTION); a dead letter of the codes conflict, \
-invalid_item, malformed_record and malformed_message; and a payment of which there are two versions, \
-until --version says which is right. docs/runbooks/dead-letters.md says what to do with those. The \
-command may be run again at any time, also after it was killed.
+The command refuses a payment that has ended; a payment of which the transaction service knows \
+nothing, once it may have forgotten the key (DUEFLOW_KEY_RETENTION); a dead letter with the code \
+conflict, invalid_item, malformed_record or malformed_message; and a payment with two versions, until \
+--version says which is right. docs/runbooks/dead-letters.md says what to do with each. Run the \
+command again at any time, also after it was killed.
 
 Exit status: 0 when all that was asked for is done (or would be), 1 when something was refused or \
 failed, 64 for bad usage or settings.";

@@ -148,7 +148,7 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
 
     /// Asks the transaction service for a payment, once the call limiter lets it.
     async fn ask(&self, payment: &Payment) -> KeyStatus {
-        if let Some(unanswered) = self.memory().silence() {
+        if let Some(unanswered) = self.memory().unanswered_since() {
             let reason = format!("no answer {unanswered} times in a row, not asked");
             return KeyStatus::NoAnswer { retry_after: None, reason };
         }
@@ -227,7 +227,7 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
 
 impl ReplayMemory {
     /// After how many questions without an answer none is asked now.
-    fn silence(&self) -> Option<u32> {
+    fn unanswered_since(&self) -> Option<u32> {
         let lately = self.asked_at.is_some_and(|asked_at| asked_at.elapsed() < ASK_AGAIN);
         (self.unanswered >= SILENCE && lately).then_some(self.unanswered)
     }

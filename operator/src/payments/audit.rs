@@ -25,14 +25,15 @@ use super::output;
 
 /// Help on what `payments audit` does.
 pub(super) const AUDIT_HELP: &str = "\
-It reads the whole table: run it after an upgrade, after a relay has reported a gap, and when another \
-program has written to the table. Found is an item that breaks docs/item-contract.md: one that does \
-not read as a payment, whose keys do not follow from it (with DUEFLOW_DUE_SHARDS), that says it was \
-created in the future, or that another program has written over. Without --withhold nothing is changed.
+The audit reads the whole table. Run it after an upgrade, after a relay has reported a gap, and when \
+another program has written to the table. It lists each item that breaks docs/item-contract.md: an \
+item that does not read as a payment, whose keys do not follow from it (with DUEFLOW_DUE_SHARDS), that \
+says it was created in the future, or that another program has written over. Without --withhold it \
+changes nothing.
 
-With --withhold each of them that is SCHEDULED gets a dead letter and becomes FAILED, so that it is \
-not paid before a person has decided (docs/runbooks/dead-letters.md). One in another status is listed \
-only. It may be run again at any time.
+With --withhold each listed item that is SCHEDULED gets a dead letter and becomes FAILED, so that it \
+is not paid before a person has decided (docs/runbooks/dead-letters.md). Items in another status are \
+only listed. Run the audit again at any time.
 
 Exit status: 0 when nothing was found, 1 when something was found (withheld or not) or a call failed, \
 64 for bad usage or settings.";

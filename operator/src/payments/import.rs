@@ -18,8 +18,8 @@ use shared::aws::Aws;
 use shared::config::Common;
 use shared::shutdown::Shutdown;
 
-use crate::EX_USAGE;
 use crate::progress::{Progress, time_left};
+use crate::start::EX_USAGE;
 
 /// Exit statuses of sysexits.h.
 const EX_DATAERR: u8 = 65;

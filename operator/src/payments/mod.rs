@@ -1,6 +1,6 @@
 //! `dueflow payments`: schedule payments, look at them, withdraw them.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `import` | scheduling the payments of a file |
 //! | `show` | one payment |

@@ -48,35 +48,35 @@ impl FromStr for Day {
 
 /// Help on what `payments upcoming` returns.
 pub(super) const UPCOMING_HELP: &str = "\
-Payments come in the order of due date and id. The read is not consistent: what was written in the \
-last second may be missing.
+The payments are in the order of due date and id. The read is not consistent: a payment that was \
+written in the last second may be missing.
 
 Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments due` returns.
 pub(super) const DUE_HELP: &str = "\
-Payments come in the order of account and id, of all accounts. The index follows the table, so a \
-payment may have moved on since; --details reads each item consistently and leaves out what has.
+The payments of all accounts are in the order of account and id. The index follows the table, so a \
+payment may have changed its status since; --details reads each item consistently and leaves those out.
 
 Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments open` returns.
 pub(super) const OPEN_HELP: &str = "\
-Payments come in the order of due date, the oldest first, then SCHEDULED, PENDING and FAILED, then \
-account and id. Those that wait for a day to come are left out. It reads the whole index `due` \
-(25,000 read units for a million payments in the table), then the days on which any are open.
+The payments are in the order of due date, the oldest first, then SCHEDULED, PENDING and FAILED, then \
+account and id. Payments that are due on a later day are left out. The command reads the whole index \
+`due` (25,000 read units for a million payments in the table), then the days with open payments.
 
 Exit status: 0 when all that was asked for was printed (or the reader closed the pipe), 1 when a \
 call failed or an item is no payment, 64 for bad usage or settings.";
 
 /// Help on what `payments cancel` does.
 pub(super) const CANCEL_HELP: &str = "\
-Only a payment that is SCHEDULED and was never attempted is cancelled. Refused is one that is \
-PENDING (it may have been submitted), PROCESSED, FAILED (see dueflow dlq), or SCHEDULED again by a \
-replay (it may have been settled before). One that is CANCELLED already is a success, so it may be \
-run again at any time. A message of it that is queued already is dropped by a dispatcher.
+The command cancels a payment only if it is SCHEDULED and was never attempted. It refuses a payment \
+that is PENDING (it may have been submitted), PROCESSED, FAILED (see dueflow dlq), or SCHEDULED again \
+by a replay (it may have been settled before). A payment that is CANCELLED already counts as done, so \
+the command may be run again at any time. A dispatcher drops the message of a cancelled payment.
 
 Exit status: 0 when all are CANCELLED (or would be), 1 when one was refused, not found or could not \
 be changed, 64 for bad usage or settings.";

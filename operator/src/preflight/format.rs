@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_at_a_glance() {
-        assert_eq!(several(1, "letter"), "1 letter");
-        assert_eq!(several(1_200, "letter"), "1,200 letters");
+        assert_eq!(several(1, "dead letter"), "1 dead letter");
+        assert_eq!(several(1_200, "dead letter"), "1,200 dead letters");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each check is a pure judgement over facts, with a thin reader that fetches them.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `options`, `settings` | what is asked for |
 //! | `check`, `report` | a check's result, and how it is printed |

@@ -18,11 +18,11 @@ pub struct PreflightOptions {
     /// Dispatchers that will run.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub dispatchers: u32,
-    /// Admin address of a service, such as http://10.0.0.7:9464: it is asked whether it is
-    /// ready. Give one for each dispatcher and confirmer, which cannot be seen otherwise.
+    /// Admin address of a service, such as http://10.0.0.7:9464; the preflight asks it whether it
+    /// is ready. Give one for each dispatcher and confirmer: the tables do not show them.
     #[arg(long, value_name = "URL")]
     pub admin: Vec<reqwest::Url>,
-    /// End with status 2 when something is to be warned of.
+    /// End with status 2 when there are warnings.
     #[arg(long)]
     pub strict: bool,
     /// Print the results as one JSON object.
@@ -31,9 +31,9 @@ pub struct PreflightOptions {
 }
 
 const HELP: &str = "\
-It reads with this environment's settings, which should be those of the services: \
-DUEFLOW_TRANSACTION_URL, DUEFLOW_TIME_ZONE, DUEFLOW_DUE_SHARDS, DUEFLOW_DISPATCHER_CONCURRENCY and \
-so on. Nothing is changed. docs/runbooks/preflight.md explains each check.
+Run the preflight with the settings of the services: DUEFLOW_TRANSACTION_URL, DUEFLOW_TIME_ZONE, \
+DUEFLOW_DUE_SHARDS, DUEFLOW_DISPATCHER_CONCURRENCY and so on. It changes nothing. \
+docs/runbooks/preflight.md explains each check.
 
 Exit status: 0 when nothing stands in the way (there may be warnings), 1 when something does, \
 2 with --strict when there are warnings only, 64 for bad usage or settings.";

@@ -10,11 +10,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::payments::archive::SettledPayment;
 
-use super::report::RepeatedIdsReport;
+use super::report::{RepeatedIdsReport, Reused};
 
 /// Bits of the filter: 128 MiB.
 const FILTER_BITS: u64 = 1 << 30;
@@ -85,15 +84,6 @@ pub(super) struct RepeatedIds {
     owners: HashMap<Key, Owners>,
     named: usize,
     seen: u64,
-}
-
-/// An id of more than one payment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Reused {
-    pub(super) transaction_id: String,
-    /// How many payments have it; those in both tables twice beyond the named ones.
-    pub(super) count: u64,
-    pub(super) payments: Vec<String>,
 }
 
 impl RepeatedIds {

@@ -1,8 +1,16 @@
 //! What a reconciliation found.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::repeats::Reused;
+/// An id of more than one payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Reused {
+    pub(super) transaction_id: String,
+    /// How many payments have it; those in both tables twice beyond the named ones.
+    pub(super) count: u64,
+    pub(super) payments: Vec<String>,
+}
 
 /// What a reconciliation found.
 #[derive(Debug)]

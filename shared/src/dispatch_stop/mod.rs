@@ -1,7 +1,7 @@
 //! The stop of dispatching: one item in the table `control` that holds for every dispatcher,
 //! across restarts, until an operator removes it.
 //!
-//! | module | room |
+//! | module | holds |
 //! |---|---|
 //! | `refusals` | when the answers of the transaction service call for a stop: pure |
 //! | `settings` | their limits |

@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use domain::PaymentId;
 
-use super::Metric;
+use super::metric::Metric;
 
 /// Write units, from `ReturnConsumedCapacity`.
 pub const WRITE_UNITS: Metric = Metric::float_counter(

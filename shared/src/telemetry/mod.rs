@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod calls;
+mod exporter;
 mod logs;
 mod metric;
 pub mod process;
@@ -9,7 +10,8 @@ mod rarely;
 mod readiness;
 mod samples;
 
+pub use exporter::Metrics;
 pub use logs::{LogLevel, start_logs};
-pub use metric::{Metric, Metrics};
+pub use metric::Metric;
 pub(crate) use rarely::Rarely;
 pub use samples::Samples;

@@ -6,7 +6,7 @@ use std::fs;
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 
-use super::Metric;
+use super::metric::Metric;
 
 /// The commit that the executable was built from, or `unknown` (`build.rs`).
 pub const REVISION: &str = env!("DUEFLOW_BUILT_FROM");

@@ -19,8 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::events;
-use crate::forward::forwarder::ShutdownRequested;
-use crate::forward::queues::RelayQueues;
+use crate::forward::queues::{RelayQueues, ShutdownRequested};
 use crate::forward::record::{ItemToFail, ObservedStatus};
 
 /// Most dead letters in progress in one relay. A record has at most 400 KB, so this bounds what

@@ -6,8 +6,8 @@ use shared::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use crate::forward::dead_letter::PageTasks;
-use crate::forward::forwarder::ShutdownRequested;
 use crate::forward::progress::Progress;
+use crate::forward::queues::ShutdownRequested;
 use crate::leases::table::Position;
 
 /// How long one that must stop waits for open dead letters. Those that are not done then are written

@@ -17,12 +17,8 @@ use tokio::task::JoinSet;
 use crate::events;
 use crate::forward::dead_letter::UnfitItem;
 use crate::forward::partition::{PaymentToQueue, spread};
-use crate::forward::queues::RelayQueues;
+use crate::forward::queues::{RelayQueues, ShutdownRequested};
 use crate::forward::record::{RecordAction, RecordFault, RecordRules, classify, record_json};
-
-/// Shutdown came before everything was queued.
-#[derive(Debug)]
-pub(crate) struct ShutdownRequested;
 
 /// Queues what is due.
 #[derive(Debug, Clone)]

@@ -10,6 +10,10 @@ use shared::queue::{
     SendError,
 };
 
+/// Shutdown came before everything was queued.
+#[derive(Debug)]
+pub(crate) struct ShutdownRequested;
+
 /// The two queues. Each call returns within a bound of time of its own.
 #[async_trait]
 pub(crate) trait RelayQueues: Debug + Send + Sync {

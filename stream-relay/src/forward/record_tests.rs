@@ -65,15 +65,15 @@ fn fault(event: OperationType, image: Item) -> Option<RecordFault> {
 #[test]
 fn an_insert_that_is_due_or_overdue_is_forwarded() {
     for day in ["2026-11-23", "2026-11-24"] {
-        let verdict = classify(&record(OperationType::Insert, image()), on(day));
-        assert!(matches!(verdict, RecordAction::Forward(_)), "{verdict:?}");
+        let classified = classify(&record(OperationType::Insert, image()), on(day));
+        assert!(matches!(classified, RecordAction::Forward(_)), "{classified:?}");
     }
 }
 
 #[test]
 fn an_insert_for_a_later_day_is_left_for_that_day() {
-    let verdict = classify(&record(OperationType::Insert, image()), on("2026-11-22"));
-    assert!(matches!(verdict, RecordAction::Skip(SkipReason::NotDue)));
+    let classified = classify(&record(OperationType::Insert, image()), on("2026-11-22"));
+    assert!(matches!(classified, RecordAction::Skip(SkipReason::NotDue)));
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn the_item_of_a_blob_is_skipped_whatever_it_holds() {
     blob.insert("PK".to_owned(), text("BLOB#ACC-1"));
     for name in ["Status", "Amount", "DataBlob"] {
         blob.insert(name.to_owned(), AttributeValue::M(HashMap::new()));
-        let verdict = classify(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
-        assert!(matches!(verdict, RecordAction::Skip(SkipReason::Blob)), "{verdict:?}");
+        let classified = classify(&record(OperationType::Insert, blob.clone()), on("2026-11-23"));
+        assert!(matches!(classified, RecordAction::Skip(SkipReason::Blob)), "{classified:?}");
     }
 }
 
@@ -93,12 +93,12 @@ fn a_payment_whose_blob_lies_beside_is_forwarded_with_the_digest() {
     let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let mut large = image();
     large.insert("BlobDigest".to_owned(), AttributeValue::S(digest.to_owned()));
-    let verdict = classify(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
-    let RecordAction::Forward(payment) = verdict else { panic!("{verdict:?}") };
+    let classified = classify(&record(OperationType::Insert, large.clone()), on("2026-11-23"));
+    let RecordAction::Forward(payment) = classified else { panic!("{classified:?}") };
     assert_eq!(payment.blob_beside().unwrap().to_string(), digest);
     large.insert("BlobDigest".to_owned(), AttributeValue::S(digest[1..].to_owned()));
-    let verdict = classify(&record(OperationType::Insert, large), on("2026-11-23"));
-    assert!(matches!(verdict, RecordAction::DeadLetter(_)), "{verdict:?}");
+    let classified = classify(&record(OperationType::Insert, large), on("2026-11-23"));
+    assert!(matches!(classified, RecordAction::DeadLetter(_)), "{classified:?}");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn dueflows_own_updates_are_skipped() {
     let failed = [("Status", text("FAILED")), ("FailureCode", text("invalid_item"))];
     let settled = [("Status", text("PROCESSED")), ("TransactionID", text("T"))];
     for own in [with(replayed), with(claimed), with(failed), with(settled)] {
-        let verdict = classify(&record(OperationType::Modify, own), on("2026-11-23"));
-        assert!(matches!(verdict, RecordAction::Skip(SkipReason::NotNew)), "{verdict:?}");
+        let classified = classify(&record(OperationType::Modify, own), on("2026-11-23"));
+        assert!(matches!(classified, RecordAction::Skip(SkipReason::NotNew)), "{classified:?}");
     }
 }
 
@@ -184,8 +184,8 @@ fn a_payment_of_today_or_ahead_that_is_deleted_is_told_and_one_of_a_past_day_is_
 fn an_insert_that_is_no_payment_is_malformed_and_kept_whole() {
     let mut blob_is_a_map = image();
     blob_is_a_map.insert("DataBlob".to_owned(), AttributeValue::M(HashMap::new()));
-    let verdict = classify(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
-    assert!(matches!(verdict, RecordAction::DeadLetter(_)), "{verdict:?}");
+    let classified = classify(&record(OperationType::Insert, blob_is_a_map), on("2026-11-23"));
+    assert!(matches!(classified, RecordAction::DeadLetter(_)), "{classified:?}");
     for name in ["Status", "Amount", "AccountID", "PaymentID", "Attempts", "UpdatedAt"] {
         let mut broken = image();
         broken.insert(name.to_owned(), AttributeValue::S("n#nsense".to_owned()));

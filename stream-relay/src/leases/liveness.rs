@@ -52,15 +52,15 @@ mod tests {
     fn a_counter_stands_still_from_when_it_was_first_seen_until_it_moves() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut sightings = CounterLiveness::default();
-        assert_eq!(sightings.still_for("a", at(9)), Duration::ZERO);
-        sightings.observe([("a", 7), ("b", 1)], at(0));
-        sightings.observe([("a", 7), ("b", 2)], at(4));
-        assert_eq!(sightings.still_for("a", at(5)), Duration::from_secs(5));
-        assert_eq!(sightings.still_for("b", at(5)), Duration::from_secs(1));
-        assert!(sightings.has_moved("b") && !sightings.has_moved("a"));
-        sightings.observe([("b", 2)], at(6));
-        sightings.observe([("a", 7)], at(7));
-        assert_eq!(sightings.still_for("a", at(8)), Duration::from_secs(1));
+        let mut observations = CounterLiveness::default();
+        assert_eq!(observations.still_for("a", at(9)), Duration::ZERO);
+        observations.observe([("a", 7), ("b", 1)], at(0));
+        observations.observe([("a", 7), ("b", 2)], at(4));
+        assert_eq!(observations.still_for("a", at(5)), Duration::from_secs(5));
+        assert_eq!(observations.still_for("b", at(5)), Duration::from_secs(1));
+        assert!(observations.has_moved("b") && !observations.has_moved("a"));
+        observations.observe([("b", 2)], at(6));
+        observations.observe([("a", 7)], at(7));
+        assert_eq!(observations.still_for("a", at(8)), Duration::from_secs(1));
     }
 }

@@ -108,8 +108,10 @@ fn a_bad_item_that_is_due_is_never_queued_and_one_read_again_leaves_no_second_de
         relay.kill().await;
         bank.queues.restore_dead_letters();
         let second = bank.relay("second");
-        until(Duration::from_secs(20), "not buried", || bank.queues.dead_letters().len() == 1)
-            .await;
+        until(Duration::from_secs(20), "not dead-lettered", || {
+            bank.queues.dead_letters().len() == 1
+        })
+        .await;
         second.kill().await;
         let third = bank.relay("third");
         bank.until_all_queued(Duration::from_secs(20)).await;

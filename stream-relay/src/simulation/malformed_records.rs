@@ -25,10 +25,12 @@ fn a_dead_letter_queue_that_fails_for_a_minute_delays_no_payment() {
         assert_eq!(bank.queues.dead_letters(), []);
 
         bank.queues.restore_dead_letters();
-        until(Duration::from_secs(21), "not buried", || !bank.queues.dead_letters().is_empty())
-            .await;
+        until(Duration::from_secs(21), "not dead-lettered", || {
+            !bank.queues.dead_letters().is_empty()
+        })
+        .await;
         let [(source, raw)] = &bank.queues.dead_letters()[..] else {
-            panic!("more than one letter")
+            panic!("more than one dead letter")
         };
         assert_eq!(source.trim_start_matches('0'), "1");
         assert!(raw.contains("n#nsense of ACC-1"), "{raw}");
@@ -56,7 +58,10 @@ fn a_record_that_was_not_dead_lettered_before_a_crash_is_dead_lettered_after_it(
         bank.queues.restore_dead_letters();
         assert_eq!(bank.queues.dead_letters(), []);
         let _relay = bank.relay("relay");
-        until(Duration::from_secs(5), "not buried", || bank.queues.dead_letters().len() == 1).await;
+        until(Duration::from_secs(5), "not dead-lettered", || {
+            bank.queues.dead_letters().len() == 1
+        })
+        .await;
         bank.until_all_queued(DELAY).await;
     });
 }
@@ -115,7 +120,7 @@ fn a_shard_with_more_malformed_records_than_may_be_open_waits_and_goes_on() {
         assert!(!bank.all_queued());
         bank.queues.restore_dead_letters();
         bank.until_all_queued(Duration::from_secs(60)).await;
-        until(Duration::from_secs(30), "not all buried", || {
+        until(Duration::from_secs(30), "not all dead-lettered", || {
             bank.queues.dead_letters().len() == 200
         })
         .await;

@@ -11,8 +11,9 @@ use shared::shutdown::Shutdown;
 
 use crate::events;
 use crate::forward::dead_letter::{DeadLetterWriter, PageTasks, UnfitItem};
-use crate::forward::forwarder::{Forwarder, ShutdownRequested};
+use crate::forward::forwarder::Forwarder;
 use crate::forward::partition::PaymentToQueue;
+use crate::forward::queues::ShutdownRequested;
 use crate::forward::record::{ItemToFail, ObservedStatus};
 use crate::sweeps::interleave::InterleavedDay;
 use crate::sweeps::item_check::skip_reason;

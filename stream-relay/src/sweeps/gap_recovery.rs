@@ -5,7 +5,7 @@ use shared::shutdown::Shutdown;
 
 use crate::events;
 use crate::forward::dead_letter::PageTasks;
-use crate::forward::forwarder::ShutdownRequested;
+use crate::forward::queues::ShutdownRequested;
 use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::is_lost;
 use crate::sweeps::gap_request::{GapRecoveryQueue, LostRecords, RecoveryRequest};

@@ -22,8 +22,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::forward::forwarder::ShutdownRequested;
 use crate::forward::partition::PaymentToQueue;
+use crate::forward::queues::ShutdownRequested;
 use crate::leases::keys::sweep_lease_key;
 use crate::leases::renewal::renew_until_done;
 use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};

@@ -172,9 +172,9 @@ fn stream(evidence: &Evidence, findings: &mut Findings) {
 
 /// Dead letters against FAILED payments, both ways.
 fn letters(evidence: &Evidence, findings: &mut Findings) {
-    let mut buried = HashSet::new();
+    let mut dead_lettered = HashSet::new();
     for letter in &evidence.letters {
-        buried.extend(letter.payment);
+        dead_lettered.extend(letter.payment);
         *findings.codes.entry(letter.code.clone()).or_default() += 1;
         if letter.code == super::queues::REDRIVEN {
             findings.found(Violation::GivenUpByQueue, || format!("{letter:?}"));
@@ -189,10 +189,12 @@ fn letters(evidence: &Evidence, findings: &mut Findings) {
         })
         .collect();
     for stored in &evidence.table {
-        let letter = buried.remove(&stored.payment.id);
+        let letter = dead_lettered.remove(&stored.payment.id);
         let reference = || shown(stored);
         match (stored.status, letter) {
-            (Status::Failed, false) => findings.found(Violation::FailedWithoutLetter, reference),
+            (Status::Failed, false) => {
+                findings.found(Violation::FailedWithoutDeadLetter, reference)
+            }
             // PROCESSED later, or discarded: the letter stays until an operator takes it.
             (Status::Failed | Status::Processed | Status::Cancelled, _) => {}
             // A replay leaves its letter behind too.
@@ -200,14 +202,15 @@ fn letters(evidence: &Evidence, findings: &mut Findings) {
             (Status::Scheduled | Status::Pending, true)
                 if outsiders.contains(&stored.payment.id) => {}
             (Status::Scheduled | Status::Pending, true) if !failed_before(evidence, stored) => {
-                findings.found(Violation::LetterWithoutFailure, reference);
+                findings.found(Violation::DeadLetterWithoutFailure, reference);
             }
             (Status::Scheduled | Status::Pending, _) => {}
         }
     }
     let removed = outside::removed(evidence);
-    for payment in buried.into_iter().filter(|id| !removed.contains(id.to_string().as_str())) {
-        findings.found(Violation::LetterWithoutFailure, || {
+    for payment in dead_lettered.into_iter().filter(|id| !removed.contains(id.to_string().as_str()))
+    {
+        findings.found(Violation::DeadLetterWithoutFailure, || {
             format!("{payment} is no payment of the table")
         });
     }

@@ -19,7 +19,7 @@ pub struct Evidence {
     /// The table's stream from its beginning, in its order.
     pub stream: Vec<Change>,
     /// The dead-letter queue.
-    pub letters: Vec<Letter>,
+    pub letters: Vec<DeadLetterEvidence>,
     /// Payments of which the payments queue or the confirmations queue holds a message.
     pub queued: HashSet<String>,
     /// Payments that came into the queue behind later ones of their account, because SQS took
@@ -78,7 +78,7 @@ pub struct Change {
 
 /// One dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetterEvidence {
     /// The payment it is about, if it could be read.
     pub payment: Option<PaymentId>,
     /// Its reason's code; `redriven` for a message that SQS moved there itself.

@@ -39,9 +39,9 @@ pub enum Violation {
     /// Settled before a payment of the same account that was due before it.
     OutOfOrder,
     /// FAILED without a dead letter.
-    FailedWithoutLetter,
+    FailedWithoutDeadLetter,
     /// A dead letter of a payment that neither FAILED nor was PROCESSED later.
-    LetterWithoutFailure,
+    DeadLetterWithoutFailure,
     /// SQS gave a message up by itself.
     GivenUpByQueue,
     /// Money moved before the payment's day had begun at the bank.

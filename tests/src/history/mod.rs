@@ -30,7 +30,7 @@ mod stream;
 mod tests;
 
 pub use check::{Expect, check};
-pub use evidence::{Change, Evidence, Letter, Settled};
+pub use evidence::{Change, DeadLetterEvidence, Evidence, Settled};
 pub use findings::{Balance, Findings, Violation};
 pub use queues::{Depth, Queues};
 pub use read::read;

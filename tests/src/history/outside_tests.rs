@@ -4,11 +4,11 @@ use domain::{Failure, FailureCode, Status};
 use jiff::tz::TimeZone;
 
 use super::tests::{change, good, only, payment, settled, spoilt, stored};
-use super::{Change, Evidence, Expect, Letter, Violation, check};
+use super::{Change, DeadLetterEvidence, Evidence, Expect, Violation, check};
 
 /// A letter about one of the payments.
-fn letter(number: u8, code: &str) -> Letter {
-    Letter { payment: Some(payment(number).id), code: code.to_owned() }
+fn letter(number: u8, code: &str) -> DeadLetterEvidence {
+    DeadLetterEvidence { payment: Some(payment(number).id), code: code.to_owned() }
 }
 
 #[test]

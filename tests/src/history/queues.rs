@@ -10,7 +10,7 @@ use domain::PaymentId;
 use serde_json::Value;
 use shared::aws::Aws;
 
-use super::evidence::Letter;
+use super::evidence::DeadLetterEvidence;
 
 /// The code of a dead letter that no service wrote: SQS moved the message by itself.
 pub(super) const REDRIVEN: &str = "redriven";
@@ -53,7 +53,7 @@ impl Queues {
     ///
     /// # Errors
     /// The queue cannot be read.
-    pub async fn letters(&self, queue: &str) -> anyhow::Result<Vec<Letter>> {
+    pub async fn letters(&self, queue: &str) -> anyhow::Result<Vec<DeadLetterEvidence>> {
         let bodies = self.bodies(queue).await?;
         Ok(bodies.iter().map(|body| letter(body)).collect())
     }
@@ -153,11 +153,11 @@ fn payment_id(body: &Value) -> Option<String> {
     id.map(str::to_owned)
 }
 
-fn letter(body: &str) -> Letter {
+fn letter(body: &str) -> DeadLetterEvidence {
     let body = parsed(body);
     let payment = payment_id(&body).and_then(|id| id.parse::<PaymentId>().ok());
     let code = body["code"].as_str().unwrap_or(REDRIVEN).to_owned();
-    Letter { payment, code }
+    DeadLetterEvidence { payment, code }
 }
 
 #[cfg(test)]
@@ -168,8 +168,14 @@ mod tests {
     fn a_letter_that_no_service_wrote_is_told_from_one_with_a_reason() {
         let id = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
         let written = format!(r#"{{"code":"rejected","payment":{{"PaymentID":"{id}"}}}}"#);
-        assert_eq!(letter(&written), Letter { payment: id.parse().ok(), code: "rejected".into() });
+        assert_eq!(
+            letter(&written),
+            DeadLetterEvidence { payment: id.parse().ok(), code: "rejected".into() }
+        );
         let moved = format!(r#"{{"PaymentID":"{id}"}}"#);
-        assert_eq!(letter(&moved), Letter { payment: id.parse().ok(), code: REDRIVEN.into() });
+        assert_eq!(
+            letter(&moved),
+            DeadLetterEvidence { payment: id.parse().ok(), code: REDRIVEN.into() }
+        );
     }
 }

@@ -3,7 +3,7 @@
 use domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status, TraceKey};
 use shared::payments::StoredPayment;
 
-use super::{Change, Evidence, Expect, Findings, Letter, Settled, Violation, check};
+use super::{Change, DeadLetterEvidence, Evidence, Expect, Findings, Settled, Violation, check};
 
 pub(super) fn payment(number: u8) -> Payment {
     Payment {
@@ -74,7 +74,7 @@ pub(super) fn good() -> Evidence {
         match end {
             Status::Failed => {
                 let code = "rejected".to_owned();
-                evidence.letters.push(Letter { payment: Some(payment.id), code });
+                evidence.letters.push(DeadLetterEvidence { payment: Some(payment.id), code });
             }
             _ => evidence.journal.push(settled(&payment)),
         }
@@ -142,7 +142,7 @@ fn money_that_moved_for_a_failed_payment_is_found_unless_an_operator_is_told() {
     let told = |run: &mut Evidence| {
         moved(run);
         let code = "conflict".to_owned();
-        run.letters.push(Letter { payment: Some(payment(2).id), code });
+        run.letters.push(DeadLetterEvidence { payment: Some(payment(2).id), code });
     };
     spoilt(told, &[]);
 }
@@ -255,18 +255,19 @@ fn what_was_inserted_later_failed_before_or_was_refused_by_the_queue_may_come_la
 
 #[test]
 fn a_failed_payment_without_a_letter_is_found() {
-    spoilt(|run| run.letters.clear(), &[Violation::FailedWithoutLetter]);
+    spoilt(|run| run.letters.clear(), &[Violation::FailedWithoutDeadLetter]);
 }
 
 #[test]
 fn a_letter_of_a_payment_that_never_failed_is_found() {
-    let letter = |number| Letter { payment: Some(payment(number).id), code: "rejected".into() };
-    spoilt(|run| run.letters.push(letter(8)), &[Violation::LetterWithoutFailure]);
+    let letter =
+        |number| DeadLetterEvidence { payment: Some(payment(number).id), code: "rejected".into() };
+    spoilt(|run| run.letters.push(letter(8)), &[Violation::DeadLetterWithoutFailure]);
     let mut evidence = good();
     evidence.letters.push(letter(1));
     evidence.table[1] = stored(&payment(1), Status::Pending);
     evidence.stream.remove(5);
-    only(&check(&evidence, Expect::Open), &[Violation::LetterWithoutFailure]);
+    only(&check(&evidence, Expect::Open), &[Violation::DeadLetterWithoutFailure]);
 }
 
 #[test]

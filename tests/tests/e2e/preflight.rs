@@ -40,10 +40,10 @@ impl Printed {
         findings.filter(|finding| finding["check"] == check).collect()
     }
 
-    /// The checks with this verdict.
-    fn checks(&self, verdict: &str) -> Vec<&str> {
+    /// The checks with this result.
+    fn checks(&self, result: &str) -> Vec<&str> {
         let findings = self.whole["findings"].as_array().unwrap().iter();
-        let with = findings.filter(|finding| finding["verdict"] == verdict);
+        let with = findings.filter(|finding| finding["verdict"] == result);
         with.map(|finding| finding["check"].as_str().unwrap()).collect()
     }
 

@@ -19,12 +19,12 @@ pub(crate) enum Action {
     Resumes(Worker),
     Asks(Worker, Reply),
     Checks(Worker),
-    Posts(Worker, Fate),
+    Posts(Worker, PostOutcome),
     Records(Worker),
     Fails(Worker),
     /// SCHEDULED → FAILED, because message and table differ.
     Withholds(Worker),
-    Buries(Worker),
+    DeadLetters(Worker),
     Deletes(Worker),
     Releases(Worker),
     WorkerCrashes(Worker),
@@ -70,7 +70,7 @@ pub(crate) enum Reply {
 
 /// What becomes of one request to the transaction service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PostOutcome {
     /// Settled, or found settled under its key.
     Settles,
     SettlesUnheard,
@@ -99,11 +99,11 @@ impl Action {
             | Self::Resumes(_)
             | Self::Asks(_, Reply::Heard)
             | Self::Checks(_)
-            | Self::Posts(_, Fate::Settles)
+            | Self::Posts(_, PostOutcome::Settles)
             | Self::Records(_)
             | Self::Fails(_)
             | Self::Withholds(_)
-            | Self::Buries(_)
+            | Self::DeadLetters(_)
             | Self::DayBegins
             | Self::Deletes(_)
             | Self::Releases(_)
@@ -115,7 +115,7 @@ impl Action {
             | Self::OperatorDeletesLetter => Kind::Progress,
             Self::RelayRestarts
             | Self::Asks(_, Reply::Lost)
-            | Self::Posts(_, Fate::SettlesUnheard | Fate::NeverArrives)
+            | Self::Posts(_, PostOutcome::SettlesUnheard | PostOutcome::NeverArrives)
             | Self::WorkerCrashes(_)
             | Self::ConfirmerCrashes
             | Self::OperatorCrashes => Kind::Fault,
@@ -128,7 +128,7 @@ impl Action {
                     Some(_) | None => Kind::Progress,
                 }
             }
-            Self::Posts(_, Fate::Rejects)
+            Self::Posts(_, PostOutcome::Rejects)
             | Self::ClaimGrowsOld(_)
             | Self::ServiceForgetsKey(_)
             | Self::ConfirmerAsks(_)
@@ -278,13 +278,18 @@ fn of_dispatcher(world: &World, worker: Worker, actions: &mut Vec<Action>) {
         }
         Stage::Checking => actions.push(Action::Checks(worker)),
         Stage::Posting => {
-            let fates = [Fate::Settles, Fate::SettlesUnheard, Fate::NeverArrives, Fate::Rejects];
-            actions.extend(fates.map(|fate| Action::Posts(worker, fate)));
+            let outcomes = [
+                PostOutcome::Settles,
+                PostOutcome::SettlesUnheard,
+                PostOutcome::NeverArrives,
+                PostOutcome::Rejects,
+            ];
+            actions.extend(outcomes.map(|outcome| Action::Posts(worker, outcome)));
         }
         Stage::Recording { .. } => actions.push(Action::Records(worker)),
         Stage::Failing(_) => actions.push(Action::Fails(worker)),
         Stage::Withholding { .. } => actions.push(Action::Withholds(worker)),
-        Stage::Burying | Stage::BuryingRaw => actions.push(Action::Buries(worker)),
+        Stage::DeadLettering | Stage::DeadLetteringRaw => actions.push(Action::DeadLetters(worker)),
         Stage::Deleting => actions.push(Action::Deletes(worker)),
         Stage::Releasing => actions.push(Action::Releases(worker)),
     }

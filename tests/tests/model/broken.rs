@@ -158,7 +158,7 @@ fn a_cancel_of_a_replayed_payment_cancels_what_was_settled() {
 
 #[test]
 fn a_letter_deleted_before_its_replay_is_sent_loses_the_payment() {
-    fails(replayed(1), Some(Broken::LetterDeletedBeforeReplay), RESTS_ENDED);
+    fails(replayed(1), Some(Broken::DeadLetterDeletedBeforeReplay), RESTS_ENDED);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use domain::{Event, Status};
 
-use crate::action::{Fate, Reply};
+use crate::action::{PostOutcome, Reply};
 use crate::protocol::Protocol;
 use crate::rules::Broken;
 use crate::world::{Claim, Code, Confirmation, Dispatcher, Job, Settled, Stage, Worker, World};
@@ -81,14 +81,14 @@ impl Protocol {
             None => Stage::Idle,
             Some(job) => match job.claim {
                 Claim::NotTried => Stage::Claiming,
-                Claim::Malformed => Stage::BuryingRaw,
+                Claim::Malformed => Stage::DeadLetteringRaw,
                 // The opening of its day queues it.
                 Claim::Leftover | Claim::Early => Stage::Deleting,
                 Claim::Differs { .. } if self.breaks(Broken::MismatchNotWithheld) => {
-                    Stage::BuryingRaw
+                    Stage::DeadLetteringRaw
                 }
                 Claim::Differs { seen } => Stage::Withholding { seen },
-                Claim::FoundFailed => Stage::Burying,
+                Claim::FoundFailed => Stage::DeadLettering,
                 Claim::Found { seen } => Stage::Resuming { seen },
                 Claim::Mine { attempt } => self.approach(world, job, attempt),
             },
@@ -177,7 +177,7 @@ impl Protocol {
     }
 
     /// One request. The service settles a key at most once while it remembers it.
-    pub(crate) fn post(&self, world: &mut World, worker: Worker, fate: Fate) -> bool {
+    pub(crate) fn post(&self, world: &mut World, worker: Worker, outcome: PostOutcome) -> bool {
         let job = self.head(world, worker);
         let account = self.scenario.accounts[job.payment];
         let overtakes = (0..job.payment).any(|before| {
@@ -194,15 +194,15 @@ impl Protocol {
             job.version
         };
         let known = payment.found(key);
-        let stage = match fate {
-            Fate::NeverArrives => self.after_no_answer(payment.journal.len() as u8),
+        let stage = match outcome {
+            PostOutcome::NeverArrives => self.after_no_answer(payment.journal.len() as u8),
             // What was settled under the key is not rejected.
-            Fate::Rejects if known.is_some() => return false,
-            Fate::Rejects => {
+            PostOutcome::Rejects if known.is_some() => return false,
+            PostOutcome::Rejects => {
                 world.budget.rejections -= 1;
                 Stage::Failing(Code::Rejected)
             }
-            Fate::Settles | Fate::SettlesUnheard => {
+            PostOutcome::Settles | PostOutcome::SettlesUnheard => {
                 let transaction = known.unwrap_or(payment.journal.len() as u8);
                 if known.is_none() {
                     payment.journal.push(Settled {
@@ -213,11 +213,11 @@ impl Protocol {
                     });
                     payment.has_ended = true;
                 }
-                match fate {
-                    Fate::Settles => Stage::Recording { transaction },
-                    Fate::SettlesUnheard | Fate::NeverArrives | Fate::Rejects => {
-                        self.after_no_answer(transaction)
-                    }
+                match outcome {
+                    PostOutcome::Settles => Stage::Recording { transaction },
+                    PostOutcome::SettlesUnheard
+                    | PostOutcome::NeverArrives
+                    | PostOutcome::Rejects => self.after_no_answer(transaction),
                 }
             }
         };
@@ -263,7 +263,7 @@ impl Protocol {
             || self.breaks(Broken::FailWithoutFence);
         world.dispatchers[worker].stage = if fenced && world.write(job.payment, Event::Fail) {
             world.payments[job.payment].failure = Some(code);
-            Stage::Burying
+            Stage::DeadLettering
         } else {
             Stage::Releasing
         };
@@ -282,17 +282,17 @@ impl Protocol {
         let fenced = world.payments[place].attempts == seen;
         world.dispatchers[worker].stage = if fenced && world.write(place, Event::Withhold) {
             world.payments[place].failure = Some(Code::Mismatch);
-            Stage::Burying
+            Stage::DeadLettering
         } else {
             Stage::Releasing
         };
         true
     }
 
-    pub(crate) fn bury(&self, world: &mut World, worker: Worker) -> bool {
+    pub(crate) fn dead_letter(&self, world: &mut World, worker: Worker) -> bool {
         let place = self.head(world, worker).payment;
         let payment = &mut world.payments[place];
-        if world.dispatchers[worker].stage != Stage::BuryingRaw {
+        if world.dispatchers[worker].stage != Stage::DeadLetteringRaw {
             payment.letters += 1;
         } else if !self.breaks(Broken::MalformedDeleted) {
             payment.raw_letter = true;

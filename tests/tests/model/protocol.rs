@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use crate::action::{Action, Fate, Kind};
+use crate::action::{Action, Kind, PostOutcome};
 use crate::properties;
 use crate::rules::{Broken, Day, Scenario};
 use crate::world::{Budget, Confirmer, Dispatcher, Operator, Payment, Relay, Version, World};
@@ -52,11 +52,11 @@ impl Protocol {
             Action::Resumes(worker) => self.resume(&mut world, worker),
             Action::Asks(worker, reply) => self.ask(&mut world, worker, reply),
             Action::Checks(worker) => self.check(&mut world, worker),
-            Action::Posts(worker, fate) => self.post(&mut world, worker, fate),
+            Action::Posts(worker, outcome) => self.post(&mut world, worker, outcome),
             Action::Records(worker) => self.record(&mut world, worker),
             Action::Fails(worker) => self.fail(&mut world, worker),
             Action::Withholds(worker) => self.withhold(&mut world, worker),
-            Action::Buries(worker) => self.bury(&mut world, worker),
+            Action::DeadLetters(worker) => self.dead_letter(&mut world, worker),
             Action::Deletes(worker) => self.delete(&mut world, worker),
             Action::Releases(worker) => self.release(&mut world, worker),
             Action::WorkerCrashes(worker) => {
@@ -172,7 +172,7 @@ impl Model for Protocol {
         self.candidates(world, actions);
         let Budget { faults, rejections, .. } = world.budget;
         actions.retain(|action| match action {
-            Action::Posts(_, Fate::Rejects) => rejections > 0,
+            Action::Posts(_, PostOutcome::Rejects) => rejections > 0,
             other => faults > 0 || other.kind(world) != Kind::Fault,
         });
     }

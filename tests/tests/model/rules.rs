@@ -35,7 +35,7 @@ pub(crate) enum Broken {
     AttemptsUnbounded,
     /// The age of the claim is not looked at: a forgotten key is posted again.
     PostedAfterRetention,
-    /// A worker posts, fails and buries without its heartbeat.
+    /// A worker posts, fails and dead-letters without its heartbeat.
     HeartbeatIgnored,
     /// A lost heartbeat withdraws the right to one message, and the rest goes on.
     RestGoesOnAfterLostHeartbeat,
@@ -58,7 +58,7 @@ pub(crate) enum Broken {
     /// A letter is taken up again only while its payment is still SCHEDULED.
     ReplayNotTakenUp,
     /// The letter is deleted before the replay's message is sent.
-    LetterDeletedBeforeReplay,
+    DeadLetterDeletedBeforeReplay,
     /// INV-14: the date of a payment is not looked at.
     DateIgnored,
     /// INV-16: a message that contradicts the table is dead-lettered, and the payment left

@@ -128,7 +128,7 @@ impl Protocol {
         if self.breaks(Broken::ReplayResetsAttempts) {
             payment.attempts = 0;
         }
-        if self.breaks(Broken::LetterDeletedBeforeReplay) {
+        if self.breaks(Broken::DeadLetterDeletedBeforeReplay) {
             payment.letters -= 1;
         }
         world.operator = Operator::Rescheduled(place);
@@ -190,7 +190,7 @@ impl Protocol {
         let Operator::Sent(place) = world.operator else {
             return false;
         };
-        if !self.breaks(Broken::LetterDeletedBeforeReplay) {
+        if !self.breaks(Broken::DeadLetterDeletedBeforeReplay) {
             world.payments[place].letters -= 1;
         }
         world.operator = Operator::Idle;

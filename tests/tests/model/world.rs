@@ -138,8 +138,8 @@ pub(crate) enum Stage {
     Withholding {
         seen: u8,
     },
-    Burying,
-    BuryingRaw,
+    DeadLettering,
+    DeadLetteringRaw,
     Deleting,
     /// Gives back what is in its hand, the last one first.
     Releasing,

@@ -187,12 +187,12 @@ impl World {
                     let mut items = self.items.lock().unwrap();
                     items.withhold(&reference, &failure, self.now(), self.bug);
                 }
-                self.bury(payment, failure, raw);
+                self.dead_letter(payment, failure, raw);
             }
         }
     }
 
-    fn bury(&self, payment: Payment, failure: Failure, raw: String) {
+    fn dead_letter(&self, payment: Payment, failure: Failure, raw: String) {
         let deduplication = format!("{}-{}-{}", payment.id, failure.code, self.strays);
         let group = payment.account.to_string();
         let (service, at) = ("stream-relay".to_owned(), self.now());

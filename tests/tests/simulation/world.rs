@@ -24,7 +24,7 @@ use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, OutgoingM
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use shared::transaction::TransactionService;
-use tests::history::{Evidence, Letter};
+use tests::history::{DeadLetterEvidence, Evidence};
 use tokio::time::Instant;
 
 use crate::bugs::Bug;
@@ -365,7 +365,7 @@ impl World {
             let letter: shared::queue::DeadLetter = serde_json::from_str(&body).unwrap();
             let payment = letter.payment.as_ref().map(|payment| payment.id);
             let payment = payment.or_else(|| named_in(letter.raw.as_deref()?));
-            Letter { payment, code: letter.failure.code.to_string() }
+            DeadLetterEvidence { payment, code: letter.failure.code.to_string() }
         });
         Evidence {
             inserted: self.inserted,

@@ -11,7 +11,7 @@ use super::table::PutResult;
 use domain::PaymentRef;
 
 /// What a move asks of the two tables. Each call may fail, before or after it had its effect.
-/// [`Tables`](super::Tables) are the real ones; a test puts its own here.
+/// [`PaymentsAndArchive`](super::PaymentsAndArchive) are the real ones; a test puts its own here.
 #[async_trait]
 pub trait ArchiverTables: fmt::Debug + Send + Sync {
     /// The payments, read consistently and whole, that the payments table holds of `wanted`

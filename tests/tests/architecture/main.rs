@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod imports;
+mod words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::Modules;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -105,6 +110,43 @@ fn every_main_is_shorter_than_60_lines_and_no_file_longer_than_500() {
     }
 }
 
+/// The first line and the number of lines of each function. The code is formatted, so that a
+/// function ends with the brace below its first letter.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut functions = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let is_function = code.split("fn ").next().is_some_and(|before| {
+            before.len() < code.len()
+                && before.split(' ').all(|word| {
+                    ["", "pub", "pub(crate)", "pub(super)", "const", "async"].contains(&word)
+                })
+        });
+        let opens = lines[start..].iter().find(|line| line.ends_with([';', '{', '}']));
+        let has_body = opens.is_some_and(|line| line.ends_with('{'));
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let length = lines[start..].iter().position(|line| *line == end);
+        if let Some(length) = length.filter(|_| is_function && has_body) {
+            functions.push((*line, length + 1));
+        }
+    }
+    functions
+}
+
+#[test]
+fn no_function_is_longer_than_70_lines() {
+    let (mut count, mut long) = (0, Vec::new());
+    for (path, text) in repository(&[".rs"]) {
+        let functions = functions(&text);
+        count += functions.len();
+        let too_long = functions.into_iter().filter(|(_, lines)| *lines > 70);
+        long.extend(too_long.map(|(line, lines)| format!("{}: {lines}: {line}", path.display())));
+    }
+    assert!(count > 1_000, "only {count} functions were found");
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
 #[test]
 fn no_file_is_a_place_for_everything() {
     for package in CRATES {
@@ -114,4 +156,52 @@ fn no_file_is_a_place_for_everything() {
             }
         }
     }
+}
+
+#[test]
+fn no_modules_of_a_crate_use_each_other_in_a_circle() {
+    let mut circles = Vec::new();
+    for package in CRATES {
+        let src = root().join(package).join("src");
+        let modules = Modules::read(&src, &sources(&src));
+        circles.extend(modules.circles().into_iter().map(|circle| (package, circle)));
+    }
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+/// All files of the repository with one of these endings, by their paths in it, but for the
+/// list of words itself and what tells of times before.
+fn repository(endings: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let relative = path.strip_prefix(root()).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let apart = ["target", "CHANGELOG.md", "words.rs", "corpus"].contains(&name);
+            if apart || name.starts_with('.') || relative.starts_with("docs/adr") {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push((relative.to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn no_name_is_one_that_the_glossary_forbids() {
+    let wrong = words::wrong_names(&repository(&[".rs"]));
+    assert!(wrong.is_empty(), "{} names:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_prose_has_a_word_that_the_glossary_forbids() {
+    let wrong = words::wrong_prose(&repository(&[".rs", ".md", ".tf", ".env", ".yaml", ".yml"]));
+    assert!(wrong.is_empty(), "{} places:\n{}", wrong.len(), wrong.join("\n"));
 }
