@@ -138,7 +138,8 @@ pub(super) async fn reconcile_day(
     let comparison = compare_day_with(Arc::new(tables), day, Arc::new(enter)).await?;
     let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
     books.close(day, &comparison);
-    let right = books.differences.is_empty();
+    // A dead letter that nobody could read proves nothing.
+    let right = books.differences.is_empty() && books.dead_letters.unread == 0;
     if options.json {
         let settled = with_journal.then_some(books.settled_in_journal);
         let report = json!({
@@ -194,7 +195,9 @@ fn print(
     for NamedDifference { payment, difference } in &books.named {
         println!("  {payment}: {difference}");
     }
-    if books.differences.is_empty() {
+    if books.differences.is_empty() && books.dead_letters.unread > 0 {
+        println!("{day} is not proved: some dead letters could not be read. Run it again.");
+    } else if books.differences.is_empty() {
         println!("{day} is reconciled: nothing differs.");
     } else {
         println!(
