@@ -121,13 +121,15 @@ impl Books {
         for difference in found {
             *match difference {
                 Difference::SettledMoreThanOnce => &mut self.settled_twice,
-                Difference::NotInJournal | Difference::SettlementDiffers => {
-                    &mut self.amounts_differ
-                }
+                Difference::NoTransactionId
+                | Difference::NotInJournal
+                | Difference::SettlementDiffers => &mut self.amounts_differ,
                 Difference::SettledButNotProcessed => &mut self.settled_but_not_processed,
                 Difference::NotEnded => &mut self.lost,
                 Difference::NoDeadLetter => &mut self.failed_without_letter,
-                Difference::NotInTable => &mut self.unknown_settlements,
+                Difference::NotInTable | Difference::UndatedNotOfDay => {
+                    &mut self.unknown_settlements
+                }
             } += 1;
         }
     }

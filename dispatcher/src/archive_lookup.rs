@@ -78,7 +78,8 @@ fn judge(archived: Option<StoredPayment>, payment: &Payment) -> ArchiveResult {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use domain::{AccountId, Amount, BeneficiaryId, PaymentId, PaymentRef, TraceKey};
+    use domain::{AccountId, Amount, PaymentId, PaymentRef, TraceKey};
+    use shared::testing::sample_payment;
 
     fn payment() -> Payment {
         Payment {
@@ -86,11 +87,8 @@ mod tests {
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            ..sample_payment()
         }
     }
 

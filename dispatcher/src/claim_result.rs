@@ -123,7 +123,8 @@ fn contradicted(code: FailureCode, error: &ChangeError) -> ClaimResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, Payment, PaymentId};
+    use shared::testing::sample_payment;
 
     fn made() -> Attempt {
         Attempt {
@@ -141,11 +142,8 @@ mod tests {
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: now,
+            ..sample_payment()
         };
         Err(ChangeError::InStatus(Box::new(StoredPayment {
             payment,

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
 
 use crate::dynamodb::DynamoDb;
 use crate::transactions::{Faults, StartError, TransactionService};
-use sqs_fifo::{Sqs, SqsOptions, StartError as SqsStartError};
+use sqs_fifo::{SnapshotError, Sqs, SqsOptions, StartError as SqsStartError};
 
 /// Where things are to be.
 #[derive(Debug, Clone)]
@@ -70,6 +70,16 @@ pub enum LocalError {
     /// SQS.
     #[error("the local SQS: {0}")]
     Sqs(#[from] SqsStartError),
+    /// The queues could not be kept.
+    #[error("the local SQS: {0}")]
+    Queues(#[from] SnapshotError),
+    /// An earlier build kept its queues in another form.
+    #[error(
+        "{} holds the queues of an earlier build, which this one does not read: finish them with \
+         that build, or remove the file to start with empty queues",
+        .0.display()
+    )]
+    OldQueues(PathBuf),
     /// The transaction service.
     #[error("the local transaction service: {0}")]
     Transactions(#[from] StartError),
@@ -100,7 +110,7 @@ impl Local {
         let listener = bind("SQS", options.sqs_port).await?;
         let kept = match options.queues {
             Queues::InMemory => None,
-            Queues::Kept => Some(options.dir.join("queues.json")),
+            Queues::Kept => Some(kept_queues(&options.dir)?),
         };
         let sqs =
             Sqs::start(listener, SqsOptions { snapshot: kept, ..SqsOptions::default() }).await?;
@@ -119,12 +129,19 @@ impl Local {
     /// Stops all three.
     ///
     /// # Errors
-    /// `DynamoDB` had failed before.
+    /// `DynamoDB` had failed before, or the queues could not be kept.
     pub async fn stop(self) -> Result<(), LocalError> {
         self.transactions.stop().await;
-        self.sqs.stop().await;
-        self.dynamodb.stop().map_err(LocalError::DynamoDb)
+        let queues = self.sqs.stop().await;
+        self.dynamodb.stop().map_err(LocalError::DynamoDb)?;
+        Ok(queues?)
     }
+}
+
+/// The file of the queues in `dir`.
+fn kept_queues(dir: &Path) -> Result<PathBuf, LocalError> {
+    let old = dir.join("queues.jsonl");
+    if old.exists() { Err(LocalError::OldQueues(old)) } else { Ok(dir.join("queues.json")) }
 }
 
 async fn bind(what: &'static str, port: u16) -> Result<TcpListener, LocalError> {

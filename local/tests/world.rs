@@ -9,9 +9,12 @@ use local::{Local, LocalOptions, Queues};
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation as Op;
 
+fn options(dir: &Path, queues: Queues) -> LocalOptions {
+    LocalOptions { queues, ..LocalOptions::passing(dir, Faults::default()) }
+}
+
 async fn start(dir: &Path, queues: Queues) -> Local {
-    let options = LocalOptions { queues, ..LocalOptions::passing(dir, Faults::default()) };
-    Local::start(options).await.unwrap()
+    Local::start(options(dir, queues)).await.unwrap()
 }
 
 /// Whether an operation on `q.fifo` succeeds.
@@ -34,4 +37,16 @@ async fn queues_come_back_where_they_are_kept_and_only_there() {
         local.stop().await.unwrap();
         assert_eq!(folder.path().join("queues.json").exists(), found);
     }
+}
+
+#[tokio::test]
+async fn queues_of_an_earlier_build_are_not_passed_over_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("queues.jsonl");
+    std::fs::write(&old, "").unwrap();
+    let started = Local::start(options(folder.path(), Queues::Kept)).await;
+    let error = started.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("queues.jsonl holds the queues of an earlier build"), "{error}");
+    std::fs::remove_file(&old).unwrap();
+    start(folder.path(), Queues::Kept).await.stop().await.unwrap();
 }

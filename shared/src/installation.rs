@@ -5,22 +5,19 @@
 //! partitions puts payments where nobody looks. So whoever has other values does not start, and
 //! whoever finds them changed, or its clock wrong, ends.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::{BoxError, DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Aws;
 use crate::clock::{Clock, TOLERANCE};
 use crate::config::{Common, Installation, Names};
+use crate::date_header::DateHeader;
 use crate::resources::control::{INSTALLATION, KEY};
 use crate::retry;
 
@@ -166,7 +163,7 @@ impl Agreement {
         let before = self.clock.now();
         let got = self.get(date.clone()).await;
         let after = self.clock.read();
-        if let Some(theirs) = date.seen() {
+        if let Some(theirs) = date.date() {
             if are_apart(theirs, before, after.wall) {
                 return Err(InstallationError::Clock { own: after.wall, theirs });
             }
@@ -265,36 +262,6 @@ fn are_apart(theirs: Timestamp, before: Timestamp, after: Timestamp) -> bool {
 /// that jumps during a call shows a long one.
 fn are_close(before: Timestamp, after: Timestamp) -> bool {
     after.duration_since(before).abs() <= TOLERANCE
-}
-
-/// The `Date` header of an answer, which the SDK keeps to itself.
-#[derive(Debug, Clone, Default)]
-struct DateHeader(Arc<Mutex<Option<Timestamp>>>);
-
-impl DateHeader {
-    fn seen(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intercept for DateHeader {
-    fn name(&self) -> &'static str {
-        "DateHeader"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        // RFC 9110, section 5.6.7.
-        let parser = rfc2822::DateTimeParser::new();
-        let date = date.and_then(|date| parser.parse_timestamp(date.as_bytes()).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

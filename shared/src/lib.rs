@@ -11,6 +11,7 @@
 //! | [`config`] | settings |
 //! | [`dispatch_stop`] | the stored stop of dispatching, and what calls for one |
 //! | [`clock`] | the wall clock |
+//! | [`date_header`] | the time of day where an answer comes from |
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`installation`] | what all services agree on: zone, shards, time of day |
 //! | [`pacer`] | work at an even rate |
@@ -23,6 +24,7 @@ pub mod aws;
 mod aws_http;
 pub mod clock;
 pub mod config;
+pub mod date_header;
 pub mod dead_letters;
 pub mod dispatch_stop;
 pub mod http;

@@ -131,9 +131,12 @@ pub enum DeadLetterEvidence {
 pub enum Difference {
     /// The journal settles it more than once.
     SettledMoreThanOnce,
+    /// It is PROCESSED without a transaction id.
+    NoTransactionId,
     /// It is PROCESSED, and the journal does not settle it.
     NotInJournal,
-    /// It is PROCESSED with an amount, currency or transaction id that the journal does not have.
+    /// It is PROCESSED with an amount, currency, date or transaction id that the journal does not
+    /// have.
     SettlementDiffers,
     /// The journal settles it, and it is not PROCESSED.
     SettledButNotProcessed,
@@ -143,6 +146,8 @@ pub enum Difference {
     NoDeadLetter,
     /// The journal settles it, and no table holds it.
     NotInTable,
+    /// The journal settles it without saying for which day, and it is no payment of this day.
+    UndatedNotOfDay,
 }
 
 impl Difference {
@@ -151,14 +156,18 @@ impl Difference {
     pub const fn words(self) -> &'static str {
         match self {
             Self::SettledMoreThanOnce => "settled more than once in the journal",
+            Self::NoTransactionId => "PROCESSED without a transaction id",
             Self::NotInJournal => "PROCESSED, and not settled in the journal",
             Self::SettlementDiffers => {
-                "PROCESSED with an amount, currency or transaction id that the journal does not have"
+                "PROCESSED with an amount, currency, date or transaction id that the journal does not have"
             }
             Self::SettledButNotProcessed => "settled in the journal, and not PROCESSED",
             Self::NotEnded => "SCHEDULED or PENDING: not ended yet",
             Self::NoDeadLetter => "FAILED, without a dead letter",
             Self::NotInTable => "settled in the journal, and in neither table",
+            Self::UndatedNotOfDay => {
+                "settled in the journal without scheduled_date, and no payment of this day"
+            }
         }
     }
 }
@@ -179,6 +188,10 @@ pub fn differences(
     add(settlement.is_some_and(|one| one.times > 1), Difference::SettledMoreThanOnce);
     match stored.status {
         Status::Processed => {
+            // A journal notices it by itself.
+            let without_id = stored.transaction_id.as_deref().is_none_or(str::is_empty);
+            let unnoticed = without_id && journal == JournalEvidence::NoJournal;
+            add(unnoticed, Difference::NoTransactionId);
             add(journal == JournalEvidence::NotSettled, Difference::NotInJournal);
             let differs = settlement.is_some_and(|settlement| !is_of(settlement, stored));
             add(differs, Difference::SettlementDiffers);
@@ -198,13 +211,15 @@ pub fn differences(
 
 fn is_of(settlement: &JournalSettlement, stored: &StoredPayment) -> bool {
     settlement.amount == stored.payment.amount.minor_units()
+        && settlement.due.is_none_or(|due| due == stored.payment.due)
         && settlement.currency.as_deref().is_none_or(|code| code == stored.payment.currency.code())
         && stored.transaction_id.as_deref() == Some(&*settlement.transaction_id)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{AccountId, Amount, BeneficiaryId, Payment, TraceKey};
+    use crate::testing::sample_payment;
+    use domain::{AccountId, Amount, Payment};
 
     use super::*;
     use crate::payments::DeadLetters;
@@ -217,11 +232,8 @@ mod tests {
                 account: AccountId::parse("ACC").unwrap(),
                 due: "2026-11-23".parse().unwrap(),
                 amount: Amount::from_minor_units(100).unwrap(),
-                currency: "EUR".parse().unwrap(),
-                beneficiary: BeneficiaryId::parse("B").unwrap(),
-                data: None,
-                trace_key: TraceKey::generate(),
                 created_at: now,
+                ..sample_payment()
             },
             status,
             updated_at: now,
@@ -274,7 +286,7 @@ mod tests {
     #[test]
     fn without_a_journal_and_with_unread_dead_letters_only_the_status_is_judged() {
         for (status, expected) in [
-            (Status::Processed, vec![]),
+            (Status::Processed, vec![Difference::NoTransactionId]),
             (Status::Failed, vec![]),
             (Status::Pending, vec![Difference::NotEnded]),
         ] {

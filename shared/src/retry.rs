@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use crate::shutdown::Shutdown;
-
 /// A bounded, growing, jittered series of pauses.
 #[derive(Debug, Clone, Copy)]
 pub struct Preset {
@@ -70,26 +68,6 @@ impl Preset {
     }
 }
 
-/// Repeats `call` under [`NEVER_GIVE_UP`] until it succeeds; `None` once shutdown is asked for. The
-/// call that is under way is dropped then, so it must be safe to abandon. Each failure is reported
-/// to `failed`.
-pub async fn until<T, E, F: Future<Output = Result<T, E>>>(
-    shutdown: &Shutdown,
-    mut call: impl FnMut() -> F,
-    failed: impl Fn(&E),
-) -> Option<T> {
-    let mut pauses = NEVER_GIVE_UP.pauses();
-    loop {
-        match shutdown.unless_requested(call()).await? {
-            Ok(result) => return Some(result),
-            Err(error) => failed(&error),
-        }
-        if shutdown.pause(pauses.next().unwrap_or_default()).await {
-            return None;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,20 +79,6 @@ mod tests {
             assert_eq!(pauses.len(), 6);
             assert!(pauses.iter().sum::<Duration>() < Duration::from_secs(10), "{pauses:?}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_is_repeated_until_it_succeeds_or_shutdown_is_asked_for() {
-        let shutdown = Shutdown::new(Duration::from_secs(1));
-        let mut calls = 0;
-        let call = || {
-            calls += 1;
-            std::future::ready(if calls < 5 { Err("down") } else { Ok(calls) })
-        };
-        assert_eq!(until(&shutdown, call, |_| {}).await, Some(5));
-        let down = || std::future::ready(Err::<(), _>("down"));
-        let ended = until(&shutdown, down, |_| shutdown.request()).await;
-        assert_eq!(ended, None);
     }
 
     #[tokio::test(start_paused = true)]

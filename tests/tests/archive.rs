@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use demo::local_world::World;
 use domain::{
-    AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Failure, FailureCode, Payment,
-    PaymentId, Settlement, Status, TraceKey,
+    AccountId, Amount, Data, DataBlob, DueDate, Failure, FailureCode, Payment, PaymentId,
+    Settlement, Status,
 };
 use operator::archive::{Place, compare_day};
 use shared::payments::archive::{
@@ -19,6 +19,7 @@ use shared::payments::archive::{
     PaymentsAndArchive, archive_day,
 };
 use shared::payments::{Change, DueDay, PaymentStore, PaymentsTable, StoredPayment};
+use shared::testing::sample_payment;
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -52,11 +53,8 @@ impl Bank {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: self.day,
             amount: Amount::from_minor_units(1250).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: jiff::Timestamp::now(),
+            ..sample_payment()
         }
     }
 

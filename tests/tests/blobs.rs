@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use demo::local_world::World;
 use domain::{
     AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Payment,
-    PaymentId, Settlement, Status, TraceKey,
+    PaymentId, Settlement, Status,
 };
 use jiff::Timestamp;
 use shared::payments::{
@@ -15,6 +15,7 @@ use shared::payments::{
     PaymentsError, PaymentsTable, check_size,
 };
 use shared::setup::set_up;
+use shared::testing::sample_payment;
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -63,11 +64,10 @@ fn payment(blob: usize) -> Payment {
         account: AccountId::parse("ACC-000017").unwrap(),
         due: "2026-11-24".parse().unwrap(),
         amount: Amount::from_minor_units(1250).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("BEN-00009").unwrap(),
         data: (blob > 0).then(|| text(&"x".repeat(blob))),
-        trace_key: TraceKey::generate(),
         created_at: Timestamp::now(),
+        ..sample_payment()
     }
 }
 

@@ -9,13 +9,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use demo::local_world::World;
 use domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, FailureCode, Money,
-    Payment, PaymentId, Settlement, Status, TraceKey,
+    AccountId, Amount, BlobDigest, Data, DataBlob, Failure, FailureCode, Money, Payment, PaymentId,
+    Settlement, Status,
 };
 use jiff::Timestamp;
 use shared::payments::{
     ApplyResult, Change, FirstClaim, OperatorDecision, PaymentStore, PaymentsTable, RightVersion,
 };
+use shared::testing::sample_payment;
 use tempfile::TempDir;
 use tests::world::without_services;
 
@@ -85,11 +86,9 @@ impl Bank {
             account: AccountId::parse("ACC-1").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1250).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
             data,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            ..sample_payment()
         };
         self.table.insert(std::slice::from_ref(&payment)).await.unwrap();
         let stored = self.table.get(&payment.reference()).await.unwrap().unwrap();

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
-    TraceKey,
 };
 use shared::payments::archive::{Counters, DayPlan, PaymentsAndArchive, archive_day};
 use shared::payments::{
@@ -15,6 +14,7 @@ use shared::payments::{
 };
 use shared::telemetry::Metrics;
 use shared::telemetry::calls::{READ_UNITS, WRITE_UNITS};
+use shared::testing::sample_payment;
 use tests::world::without_services;
 use tokio::sync::OnceCell;
 
@@ -92,11 +92,9 @@ fn payment(due: DueDate, bytes: usize) -> Payment {
         account: AccountId::parse("ACC-000017").unwrap(),
         due,
         amount: Amount::from_minor_units(1250).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("BEN-00009").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: jiff::Timestamp::now(),
+        ..sample_payment()
     };
     let rest = check_size(&payment).unwrap() + "DataBlob".len();
     if let Some(blob) = bytes.checked_sub(rest) {

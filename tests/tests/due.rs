@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use demo::local_world::World;
-use domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, PaymentRef, Status, TraceKey,
-};
+use domain::{AccountId, Amount, DueDate, Payment, PaymentId, PaymentRef, Status};
 use sha2::{Digest, Sha256};
 use shared::payments::{
     ApplyResult, Change, ChangeError, CursorError, DUE_PAGE, DueDay, DueTable, PaymentStore,
     PaymentsError, PaymentsTable, UPCOMING_PAGE,
 };
 use shared::resources::DUE_INDEX;
+use shared::testing::sample_payment;
 use tempfile::TempDir;
 use tests::world::without_services;
 use tokio::sync::Barrier;
@@ -26,11 +25,8 @@ fn payment(account: u32, due: DueDate) -> Payment {
         account: AccountId::parse(format!("ACC-{account}")).unwrap(),
         due,
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: jiff::Timestamp::now(),
+        ..sample_payment()
     }
 }
 

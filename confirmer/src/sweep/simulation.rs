@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, Failure, FailureCode, KeyQuery, KeyStatus, Outcome,
-    Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, DueDate, Failure, FailureCode, KeyQuery, KeyStatus, Outcome, Payment,
+    PaymentId, PaymentRef, Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,6 +21,7 @@ use shared::queue::{
     ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
 };
 use shared::shutdown::Shutdown;
+use shared::testing::sample_payment;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
@@ -49,11 +50,8 @@ pub(crate) fn stored(account: u32) -> StoredPayment {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: start(),
+            ..sample_payment()
         },
         status: Status::Pending,
         updated_at: start(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use confirmer::{ConfirmerDependencies, ConfirmerLimits, SweepSettings};
 use domain::{
-    AccountId, Amount, BeneficiaryId, BlobDigest, DataBlob, DueDate, Failure, FailureCode,
-    KeyQuery, KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    AccountId, Amount, BlobDigest, DataBlob, DueDate, Failure, FailureCode, KeyQuery, KeyStatus,
+    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,6 +27,7 @@ use shared::queue::{
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use shared::testing::sample_payment;
 use shared::transaction::TransactionService;
 
 /// How long a run goes on: longer than every retry of a call.
@@ -62,11 +63,8 @@ fn payment() -> Payment {
         account: AccountId::parse("ACC").unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: at(),
+        ..sample_payment()
     }
 }
 

@@ -81,14 +81,14 @@ impl Ledger {
         self.expected.insert(payment.id, Expected { amount, planned, found: None });
     }
 
-    /// Enters that a payment has another planned than was planned.
+    /// Enters that a payment ends otherwise than was planned at first.
     pub(super) fn change(&mut self, id: PaymentId, planned: PlannedEnd) {
         if let Some(expected) = self.expected.get_mut(&id) {
             expected.planned = planned;
         }
     }
 
-    /// Payments with this planned.
+    /// How many payments are to end like this.
     pub(super) fn count(&self, planned: PlannedEnd) -> u64 {
         self.expected.values().filter(|expected| expected.planned == planned).count() as u64
     }

@@ -1,5 +1,6 @@
-use domain::{AccountId, Amount, BeneficiaryId, TraceKey};
+use domain::{AccountId, Amount, BeneficiaryId};
 use jiff::Timestamp;
+use shared::testing::sample_payment;
 
 use super::*;
 
@@ -9,11 +10,9 @@ fn payment() -> Payment {
         account: AccountId::parse("ACC-1").unwrap(),
         due: "2026-11-25".parse().unwrap(),
         amount: Amount::from_minor_units(1250).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: Timestamp::UNIX_EPOCH,
+        ..sample_payment()
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum CircuitBreaker {
 pub(crate) enum BreakerChange {
     /// It has opened.
     Opened,
-    /// It stays open, or is open again: the trial has failed.
+    /// It is open again: the trial has failed.
     TrialFailed,
     /// It has closed again.
     Closed,
@@ -86,11 +86,14 @@ impl CircuitBreaker {
         }
     }
 
-    /// Notes that the trial itself failed.
-    pub(crate) fn trial_failed(&mut self) {
+    /// Notes that the trial itself failed. One that a late answer has overtaken decides nothing.
+    pub(crate) fn trial_failed(&mut self) -> Option<BreakerChange> {
         match self {
-            Self::Trial | Self::Resumed => *self = Self::Open,
-            Self::Closed { .. } | Self::Open => {}
+            Self::Trial | Self::Resumed => {
+                *self = Self::Open;
+                Some(BreakerChange::TrialFailed)
+            }
+            Self::Closed { .. } | Self::Open => None,
         }
     }
 
@@ -135,7 +138,7 @@ mod tests {
             CircuitBreaker::Trial,
             "a call from before it opened decided the trial"
         );
-        breaker.trial_failed();
+        assert_eq!(breaker.trial_failed(), Some(BreakerChange::TrialFailed));
         assert_eq!(breaker, CircuitBreaker::Open);
         breaker.reachable();
         assert_eq!(breaker.answered(), Some(BreakerChange::Closed));
@@ -150,7 +153,16 @@ mod tests {
         assert_eq!(breaker.failed(), None);
         assert_eq!(breaker.taken(), Some(BreakerChange::Closed));
         let mut breaker = CircuitBreaker::Resumed;
-        breaker.trial_failed();
+        assert_eq!(breaker.trial_failed(), Some(BreakerChange::TrialFailed));
         assert_eq!(breaker, CircuitBreaker::Open);
+    }
+
+    #[test]
+    fn a_trial_that_fails_after_a_late_answer_has_closed_the_breaker_opens_nothing() {
+        let mut breaker = after(FAILURES);
+        breaker.reachable();
+        assert_eq!(breaker.answered(), Some(BreakerChange::Closed));
+        assert_eq!(breaker.trial_failed(), None);
+        assert_eq!(breaker, CircuitBreaker::NEW);
     }
 }

@@ -144,8 +144,7 @@ impl LimiterState {
             self.limit.restart(now);
         }
         if (kind, health) == (CallKind::Trial, CallHealth::Failed) {
-            self.breaker.trial_failed();
-            return change.or(Some(BreakerChange::TrialFailed));
+            return change.or(self.breaker.trial_failed());
         }
         change
     }

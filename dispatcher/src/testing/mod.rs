@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Failure, FailureCode, Outcome, Payment,
-    PaymentId, RefusalCodes, Status, TraceKey,
+    PaymentId, RefusalCodes, Status,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +20,7 @@ use shared::payments::{DeadLetters, PaymentStore, StoredPayment};
 use shared::queue::{Consumer, DeadLetter, DeadLetterQueue, Producer, ReceivedMessage};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
+use shared::testing::sample_payment;
 use shared::transaction::TransactionService;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -189,11 +190,9 @@ pub(crate) fn payment(account: &str, due: &str) -> Payment {
         account: AccountId::parse(account).unwrap(),
         due: due.parse().unwrap(),
         amount: Amount::from_minor_units(1250).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: noon(),
+        ..sample_payment()
     }
 }
 

@@ -261,11 +261,11 @@ impl QueueApi for DeadLettersQueue {
         _: Duration,
         _: Duration,
     ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        panic!("a dispatcher reads no dead dead_letters")
+        panic!("a dispatcher reads no dead letters")
     }
 
     async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        panic!("a dispatcher deletes no dead dead_letters")
+        panic!("a dispatcher deletes no dead letters")
     }
 
     async fn change_visibility(
@@ -273,7 +273,7 @@ impl QueueApi for DeadLettersQueue {
         _: &[(&str, Duration)],
         _: Visibility,
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        panic!("a dispatcher holds no dead dead_letters")
+        panic!("a dispatcher holds no dead letters")
     }
 
     async fn send(

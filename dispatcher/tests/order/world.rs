@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dispatcher::{CallLimits, DispatcherDependencies, DispatcherLimits};
 use domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, KeyQuery,
-    KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status, TraceKey,
+    KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -26,6 +26,7 @@ use shared::queue::{
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use shared::testing::sample_payment;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
@@ -74,11 +75,9 @@ pub(crate) fn payment(account: &str, number: u8) -> Payment {
         account: AccountId::parse(account).unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse(format!("{account}{number}")).unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        ..sample_payment()
     }
 }
 

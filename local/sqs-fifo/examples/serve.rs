@@ -21,6 +21,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for ((queue, operation), count) in sqs.calls() {
         println!("{count} × {operation} {queue}");
     }
-    sqs.stop().await;
+    sqs.stop().await?;
     Ok(())
 }

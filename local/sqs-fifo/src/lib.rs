@@ -103,19 +103,17 @@ async fn keep(shell: Arc<Shell>, file: Arc<SnapshotFile>) {
             () = tokio::time::sleep(pause) => {}
         }
         let began = Instant::now();
-        write(&shell, Arc::clone(&file)).await;
+        if let Err(error) = write(&shell, Arc::clone(&file)).await {
+            tracing::error!(%error, "the snapshot of the queues could not be written; changes since the last one are lost if this process ends");
+        }
         pause = SNAPSHOT_INTERVAL.max(began.elapsed() * 9);
     }
 }
 
-async fn write(shell: &Shell, file: Arc<SnapshotFile>) {
-    let Some(engine) = shell.copy() else {
-        return;
-    };
+async fn write(shell: &Shell, file: Arc<SnapshotFile>) -> io::Result<()> {
+    let Some(engine) = shell.copy() else { return Ok(()) };
     let written = tokio::task::spawn_blocking(move || file.write(&engine)).await;
-    if let Err(error) = written.map_err(io::Error::other).flatten() {
-        tracing::error!(%error, "the snapshot of the queues could not be written; changes since the last one are lost if this process ends");
-    }
+    written.map_err(io::Error::other).flatten().inspect_err(|_| shell.discard_copy())
 }
 
 /// A running queue service. Dropping it stops it without waiting and without a last snapshot.
@@ -174,12 +172,16 @@ impl Sqs {
 
     /// Ends open long polls at once, finishes what is being answered, writes the snapshot if there
     /// is one, and stops.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// [`SnapshotError::Write`]: the last snapshot that could be written is still there.
+    pub async fn stop(self) -> Result<(), SnapshotError> {
         drop(self.stop);
         self.tasks.close();
         self.tasks.wait().await;
-        if let Some(file) = self.snapshot {
-            write(&self.shell, file).await;
-        }
+        let Some(file) = self.snapshot else { return Ok(()) };
+        let path = file.path().to_owned();
+        let written = write(&self.shell, file).await;
+        written.map_err(|source| SnapshotError::Write { path, source })
     }
 }

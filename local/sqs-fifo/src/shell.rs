@@ -119,6 +119,11 @@ impl Shell {
         std::mem::take(&mut state.called).then(|| state.engine.clone())
     }
 
+    /// The last copy was of no use: the next one is made whatever is called.
+    pub(crate) fn discard_copy(&self) {
+        self.lock().called = true;
+    }
+
     /// Lets all who wait for a queue look at it anew: it is gone.
     pub(crate) fn dismiss(&self, queue: &str) {
         if let Some(notifier) = self.lock().notifiers.remove(queue) {

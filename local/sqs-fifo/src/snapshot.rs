@@ -19,6 +19,15 @@ pub enum SnapshotError {
         #[source]
         source: io::Error,
     },
+    /// The file could not be written.
+    #[error("write the queues to {}", path.display())]
+    Write {
+        /// The snapshot.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Another process keeps its queues in this file.
     #[error("{} is in use by another process; stop it, or use another folder", path.display())]
     InUse {
@@ -68,6 +77,11 @@ impl SnapshotFile {
             Err(source) => return Err(failed(source)),
         };
         Ok((Self { path: path.to_owned(), _lock: lock }, engine))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes another file first, which then takes the place of the snapshot: a process that is

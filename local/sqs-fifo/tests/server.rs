@@ -100,7 +100,7 @@ async fn a_stop_ends_polls_at_once_and_closes_idle_connections() {
     let poll = world.poll(20);
     world.receives_arrived(1).await;
     let begin = Instant::now();
-    world.sqs.stop().await;
+    world.sqs.stop().await.unwrap();
     assert!(poll.await.unwrap().is_empty());
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
     assert!(begin.elapsed() < Duration::from_secs(5));

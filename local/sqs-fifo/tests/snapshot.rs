@@ -37,7 +37,7 @@ fn begin(path: &Path) -> Result<Life, StartError> {
 impl Life {
     /// Stops it in order.
     fn stop(self) {
-        self.runtime.block_on(self.sqs.stop());
+        self.runtime.block_on(self.sqs.stop()).unwrap();
     }
 
     /// Lets it serve until the snapshot is newer than now.
@@ -261,4 +261,20 @@ fn a_snapshot_has_one_service_at_a_time() {
     assert!(refused.source().unwrap().to_string().contains("in use by another process"));
     drop(first);
     begin(&path).unwrap();
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_is_an_error_of_the_stop_and_keeps_the_one_before() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("queues.json");
+    begin(&path).unwrap().stop();
+    let life = begin(&path).unwrap();
+    // Where the new snapshot would be written first.
+    fs::create_dir(folder.path().join("queues.json.new")).unwrap();
+    life.call(Op::CreateQueue, json!({"QueueName": "q.fifo", "Attributes": {"FifoQueue": "true"}}))
+        .unwrap();
+    let stopped = life.runtime.block_on(life.sqs.stop());
+    assert!(matches!(stopped, Err(sqs_fifo::SnapshotError::Write { .. })), "{stopped:?}");
+    fs::remove_dir(folder.path().join("queues.json.new")).unwrap();
+    begin(&path).unwrap().stop();
 }

@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 const BATCH: usize = 500;
 /// Partitions compared at the same time.
 const PARALLEL: usize = 4;
-/// Findings that are named; all of them are counted.
-const MAX_NAMED: usize = 100;
+/// Findings that are named for each place; all of them are counted.
+const MAX_NAMED: u64 = 100;
 
 /// Where a payment lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -98,7 +98,7 @@ pub struct DayComparison {
     pub places: BTreeMap<Place, u64>,
     /// Counts and sums by place, status and currency (of those that could be read).
     pub totals: BTreeMap<(Place, &'static str, &'static str), Total>,
-    /// The first hundred payments that lie wrong.
+    /// The first hundred payments of each place that is wrong.
     pub findings: Vec<Finding>,
 }
 
@@ -129,13 +129,20 @@ impl DayComparison {
         }
     }
 
+    /// Names a payment that was counted. What only waits for the archive hides none of the others.
     fn find(&mut self, reference: String, place: Place) {
-        if self.findings.len() < MAX_NAMED {
+        if self.places.get(&place).is_none_or(|count| *count <= MAX_NAMED) {
             self.findings.push(Finding { reference, place });
         }
     }
 
     fn add(&mut self, other: Self) {
+        for finding in other.findings {
+            let named = self.findings.iter().filter(|named| named.place == finding.place).count();
+            if (named as u64) < MAX_NAMED {
+                self.findings.push(finding);
+            }
+        }
         for (place, count) in other.places {
             *self.places.entry(place).or_default() += count;
         }
@@ -144,8 +151,6 @@ impl DayComparison {
             whole.count += total.count;
             whole.sum += total.sum;
         }
-        let room = MAX_NAMED.saturating_sub(self.findings.len());
-        self.findings.extend(other.findings.into_iter().take(room));
     }
 }
 

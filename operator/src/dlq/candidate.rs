@@ -74,8 +74,13 @@ impl Replay {
             | ReplayPlan::ConfirmAgain(_)
             | ReplayPlan::Close(_) => ReplayState::Planned,
         };
-        let outcome = ReplayOutcome { state, action: plan.as_str(), why: plan.to_string() };
-        Self { work: ReplayWork::of(plan, stored), candidate, outcome }
+        let mut outcome = ReplayOutcome { state, action: plan.as_str(), why: plan.to_string() };
+        let work = ReplayWork::of(plan, stored);
+        // Nothing is done for it, so its dead letter must stay.
+        if work.is_none() && plan.sends() {
+            outcome.fail("the payment was not read from the table".to_owned());
+        }
+        Self { work, candidate, outcome }
     }
 
     /// Nothing could be decided.
@@ -156,5 +161,23 @@ impl ReplayState {
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::PaymentId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_plan_would_send_of_a_payment_that_was_not_read_fails_and_is_never_done() {
+        let reference: PaymentRef =
+            format!("ACC/2026-11-23/{}", PaymentId::generate()).parse().unwrap();
+        let plan = ReplayPlan::SendAgain(domain::Status::Scheduled);
+        let mut replay = Replay::planned(Candidate::named(reference), &plan, None);
+        assert!(replay.planned_message().is_none());
+        replay.outcome.done();
+        assert_eq!(replay.outcome.state, ReplayState::Failed);
     }
 }

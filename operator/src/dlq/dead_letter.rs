@@ -186,7 +186,7 @@ impl DeadLetterMessage {
                 "SQS moved this confirmation here after too many deliveries"
             }
             DeadLetterBody::Unreadable(_) => {
-                "it is no dead dead_letter, no payment and no confirmation"
+                "it is no dead letter of a service, no payment and no confirmation"
             }
         }
     }

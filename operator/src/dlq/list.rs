@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use domain::PaymentId;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
+use shared::shutdown::Shutdown;
 
 use super::dead_letter::DeadLetterMessage;
 use super::options::DlqListOptions;
@@ -23,7 +25,8 @@ const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// The command.
 pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
-    let reader = DeadLetterReader::open(&aws, &common.names).await?;
+    let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+    let reader = DeadLetterReader::open(&aws, &common.names, shutdown).await?;
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let (mut expiring, now) = (Expiring::default(), Timestamp::now());
     let mut failed = None;
@@ -67,12 +70,14 @@ pub(crate) struct DeadLetterPayments {
     pub(crate) unread: u64,
 }
 
-/// Reads every dead letter that can be received, and gives them all back.
+/// Reads every dead letter that can be received, until shutdown is requested, and gives them all
+/// back.
 pub(crate) async fn dead_letter_payments(
     aws: &Aws,
     names: &Names,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<DeadLetterPayments> {
-    let reader = DeadLetterReader::open(aws, names).await?;
+    let reader = DeadLetterReader::open(aws, names, shutdown.clone()).await?;
     let mut payments = HashSet::new();
     while let Some(window) = reader.next().await? {
         let references = window.new.iter().filter_map(|(_, dead_letter)| dead_letter.reference());
@@ -90,7 +95,7 @@ fn is_selected(dead_letter: &DeadLetterMessage, options: &DlqListOptions) -> boo
         && options.account.as_ref().is_none_or(|account| dead_letter.is_of(account))
 }
 
-/// Dead dead letters that SQS deletes before somebody may have read them.
+/// Dead letters that SQS deletes before somebody may have read them.
 #[derive(Debug, Default)]
 struct Expiring {
     /// Within [`SOON`].

@@ -295,6 +295,14 @@ impl ReplayPlan {
             Self::Refuse(_) => "refuse",
         }
     }
+
+    /// Whether a message is sent before the dead letter goes.
+    pub(super) const fn sends(&self) -> bool {
+        match self {
+            Self::Replay { .. } | Self::SendAgain(_) | Self::ConfirmAgain(_) => true,
+            Self::Close(_) | Self::Refuse(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for ReplayPlan {

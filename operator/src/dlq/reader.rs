@@ -113,11 +113,11 @@ struct ReaderState {
 }
 
 impl DeadLetterReader {
-    /// Opens the dead-letter queue.
-    pub(super) async fn open(aws: &Aws, names: &Names) -> anyhow::Result<Self> {
+    /// Opens the dead-letter queue. Reading ends when shutdown is requested.
+    pub(super) async fn open(aws: &Aws, names: &Names, shutdown: Shutdown) -> anyhow::Result<Self> {
         let queue = Consumer::open(aws, names.dead_letter_queue(), RECEIVING).await?;
         let before = count(aws, &names.dead_letter_queue()).await?;
-        Ok(Self::of(queue, before, Shutdown::new(Duration::ZERO).on_signals()?))
+        Ok(Self::of(queue, before, shutdown))
     }
 
     /// Reads from `queue`, of which SQS said this before.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dispatcher::QueryLimiter;
 use domain::PaymentRef;
@@ -12,6 +13,7 @@ use shared::clock::Clock;
 use shared::config::Common;
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{MAX_BATCH, Producer};
+use shared::shutdown::Shutdown;
 use shared::transaction::{TransactionClient, TransactionService};
 use tokio::task::JoinSet;
 
@@ -108,7 +110,8 @@ pub(crate) async fn replay(
         report: ReplayReport::new(mode, options.json),
         began: Timestamp::now(),
     };
-    let reader = DeadLetterReader::open(&aws, names).await?;
+    let signals = Shutdown::new(Duration::ZERO).on_signals()?;
+    let reader = DeadLetterReader::open(&aws, names, signals).await?;
     let run = Arc::new(ReplayRun { replayer, reader, state: Mutex::new(state) });
     let done = match Arc::clone(&run).receive_all().await {
         Ok(()) => run.named_without_dead_letter().await,

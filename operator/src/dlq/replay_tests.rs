@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatcher::CallLimits;
 use domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode,
-    KeyQuery, KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status, TraceKey,
+    AccountId, Amount, AttemptLimits, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery,
+    KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status,
 };
 use shared::config::Receiving;
 use shared::payments::{ApplyResult, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
@@ -16,6 +16,7 @@ use shared::queue::{
     Visibility,
 };
 use shared::shutdown::Shutdown;
+use shared::testing::sample_payment;
 
 use super::super::reader::QueueCounts;
 use super::super::versions::WhichVersion;
@@ -177,11 +178,8 @@ fn failed(number: u64, account: usize, code: FailureCode) -> StoredPayment {
         account: AccountId::parse(format!("ACC-{account}")).unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: now(),
+        ..sample_payment()
     };
     StoredPayment {
         payment,

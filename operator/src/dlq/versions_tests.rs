@@ -1,6 +1,7 @@
-use domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status, TraceKey};
+use domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status};
 use shared::payments::DeadLetters;
 use shared::queue::DeadLetter;
+use shared::testing::sample_payment;
 
 use super::super::dead_letter::DeadLetterBody;
 use super::*;
@@ -11,11 +12,9 @@ fn payment() -> Payment {
         account: AccountId::parse("ACC").unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1250).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("BEN-1").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+        ..sample_payment()
     }
 }
 

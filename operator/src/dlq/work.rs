@@ -119,7 +119,8 @@ fn replay_message(message_id: Option<&str>, payment: &Payment, attempts: u32) ->
 
 #[cfg(test)]
 mod tests {
-    use domain::{AccountId, Amount, BeneficiaryId, TraceKey};
+    use domain::{AccountId, Amount};
+    use shared::testing::sample_payment;
 
     use super::*;
 
@@ -130,11 +131,8 @@ mod tests {
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T12:00:00Z".parse().unwrap(),
+            ..sample_payment()
         };
         let id = |message_id, attempts| match replay_message(Some(message_id), &payment, attempts) {
             ReplayMessage::Payment(_, outgoing) => outgoing.deduplication,

@@ -1,16 +1,12 @@
 //! Whether AWS answers at all, takes the credentials, and what time it is there.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::TableDescription;
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use shared::aws::Aws;
 use shared::config::Names;
+use shared::date_header::DateHeader;
 
 use super::check::{Check, CheckResult};
 use super::format::{cause, time};
@@ -49,40 +45,6 @@ pub(super) struct Connectivity {
     pub(super) payments: Option<TableDescription>,
 }
 
-/// The `Date` header of an answer, which the SDK keeps to itself.
-#[derive(Debug, Clone, Default)]
-struct DateHeader(Arc<Mutex<Option<i64>>>);
-
-impl DateHeader {
-    fn ahead(&self) -> Option<i64> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intercept for DateHeader {
-    fn name(&self) -> &'static str {
-        "DateHeader"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let ahead = date.and_then(|date| seconds_ahead(date, Timestamp::now()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
-        Ok(())
-    }
-}
-
-/// How many seconds the clock that wrote `date` (RFC 9110, section 5.6.7) is ahead of `now`.
-pub(super) fn seconds_ahead(date: &str, now: Timestamp) -> Option<i64> {
-    let date = rfc2822::DateTimeParser::new().parse_timestamp(date.as_bytes()).ok()?;
-    Some(date.as_second() - now.as_second())
-}
-
 /// Asks both services one question.
 pub(super) async fn probe(aws: &Aws, names: &Names) -> Connectivity {
     let (tables, queues) = (aws.dynamodb("reach"), aws.sqs("reach"));
@@ -102,7 +64,7 @@ pub(super) async fn probe(aws: &Aws, names: &Names) -> Connectivity {
     let reached = |service, answered, date: &DateHeader| ServiceReply {
         service,
         answered,
-        ahead: date.ahead(),
+        ahead: date.seconds_ahead(),
     };
     Connectivity {
         dynamodb: reached("DynamoDB", answered(table.as_ref().err(), table_took), &table_date),
@@ -160,14 +122,5 @@ mod tests {
             assert_eq!(result.severity, Severity::NoGo);
             assert!(result.figure.contains("connection refused"), "{result:?}");
         }
-    }
-
-    #[test]
-    fn a_date_header_tells_how_far_its_clock_is_ahead() {
-        let now = "2026-11-24T17:30:43.9Z".parse().unwrap();
-        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:30:43 GMT", now), Some(0));
-        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:31:00 GMT", now), Some(17));
-        assert_eq!(seconds_ahead("Tue, 24 Nov 2026 17:30:00 GMT", now), Some(-43));
-        assert_eq!(seconds_ahead("yesterday", now), None);
     }
 }

@@ -6,11 +6,11 @@ use dispatcher::CallLimits;
 use domain::{KeyQuery, KeyStatus};
 use indicatif::HumanCount;
 use jiff::Timestamp;
+use shared::date_header::{parse_date, seconds_ahead};
 use shared::http::chain;
 use shared::transaction::{TransactionClient, TransactionService, TransactionSettings};
 
 use super::check::{Check, CheckResult};
-use super::connectivity::seconds_ahead;
 use super::format::{several, time};
 use super::load::BatchLoad;
 
@@ -58,7 +58,7 @@ async fn ahead(settings: &TransactionSettings) -> reqwest::Result<Option<i64>> {
         .build()?;
     let answer = client.head(settings.url.clone()).send().await?;
     let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
-    Ok(date.and_then(|date| seconds_ahead(date, Timestamp::now())))
+    Ok(date.and_then(parse_date).map(|date| seconds_ahead(date, Timestamp::now())))
 }
 
 /// Whether it answers in time.

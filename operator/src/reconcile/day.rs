@@ -21,6 +21,7 @@ use shared::queue::{MessageCount, SqsQueue};
 use shared::reconciliation::{
     DeadLetterEvidence, Difference, JournalEvidence, JournalSettlements, differences,
 };
+use shared::shutdown::Shutdown;
 use shared::telemetry::Metrics;
 
 use super::ReconcileOptions;
@@ -42,6 +43,8 @@ struct NamedDifference {
 struct DayBooks {
     journal: Option<JournalSettlements>,
     dead_letters: DeadLetterPayments,
+    /// How many payments were scheduled for the day, where the caller knows.
+    expected: Option<u64>,
     by_status: BTreeMap<&'static str, u64>,
     settled_in_journal: u64,
     differences: BTreeMap<&'static str, u64>,
@@ -81,10 +84,17 @@ impl DayBooks {
     fn close(&mut self, day: DueDate, comparison: &DayComparison) {
         let remaining = self.journal.take().unwrap_or_default();
         for (key, settlement) in remaining.remaining() {
-            if settlement.due == Some(day) {
-                self.settled_in_journal += 1;
-                self.differ(key.to_owned(), Difference::NotInTable.words(), 1);
-            }
+            let difference = match settlement.due {
+                Some(due) if due == day => Difference::NotInTable,
+                Some(_) => continue,
+                None => Difference::UndatedNotOfDay,
+            };
+            self.settled_in_journal += 1;
+            self.differ(key.to_owned(), difference.words(), 1);
+        }
+        if self.expected.is_some_and(|expected| expected != comparison.count()) {
+            *self.differences.entry("the number of payments is not --expect-count").or_default() +=
+                1;
         }
         // PROCESSED and not archived yet is no difference: the archive comes later.
         let wrong = |place: &Place| !place.is_right() && *place != Place::Waiting;
@@ -97,6 +107,12 @@ impl DayBooks {
                 self.named.push(NamedDifference { payment, difference });
             }
         }
+    }
+
+    /// Whether nothing differs, and everything could be read: a dead letter that nobody could read
+    /// proves nothing.
+    fn is_proved(&self) -> bool {
+        self.differences.is_empty() && self.dead_letters.unread == 0
     }
 }
 
@@ -121,10 +137,12 @@ pub(super) async fn reconcile_day(
         payments: messages(&aws, names.payments_queue()).await?,
         confirmations: messages(&aws, names.confirmations_queue()).await?,
     };
-    let dead_letters = dead_letter_payments(&aws, names).await?;
+    let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+    let dead_letters = dead_letter_payments(&aws, names, &shutdown).await?;
     let books = Arc::new(Mutex::new(DayBooks {
         journal,
         dead_letters,
+        expected: options.expect_count,
         by_status: BTreeMap::new(),
         settled_in_journal: 0,
         differences: BTreeMap::new(),
@@ -135,11 +153,12 @@ pub(super) async fn reconcile_day(
     let enter = move |stored: &StoredPayment| {
         entered.lock().unwrap_or_else(PoisonError::into_inner).enter(stored);
     };
-    let comparison = compare_day_with(Arc::new(tables), day, Arc::new(enter)).await?;
+    let comparison = compare_day_with(Arc::new(tables), day, Arc::new(enter));
+    let comparison = shutdown.unless_requested(comparison).await;
+    let comparison = comparison.context("interrupted: nothing is proved")??;
     let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
     books.close(day, &comparison);
-    // A dead letter that nobody could read proves nothing.
-    let right = books.differences.is_empty() && books.dead_letters.unread == 0;
+    let right = books.is_proved();
     if options.json {
         let settled = with_journal.then_some(books.settled_in_journal);
         let report = json!({
@@ -195,10 +214,10 @@ fn print(
     for NamedDifference { payment, difference } in &books.named {
         println!("  {payment}: {difference}");
     }
-    if books.differences.is_empty() && books.dead_letters.unread > 0 {
-        println!("{day} is not proved: some dead letters could not be read. Run it again.");
-    } else if books.differences.is_empty() {
+    if books.is_proved() {
         println!("{day} is reconciled: nothing differs.");
+    } else if books.differences.is_empty() {
+        println!("{day} is not proved: some dead letters could not be read. Run it again.");
     } else {
         println!(
             "{day} IS NOT RECONCILED: docs/runbooks/dead-letters.md says what to do with a payment."
@@ -216,4 +235,45 @@ async fn messages(aws: &Aws, queue: String) -> anyhow::Result<u64> {
     let context = format!("counting the messages of {queue}");
     let queue = SqsQueue::open(aws, queue, Duration::ZERO, "count").await?;
     queue.messages().await.context(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn books(journal: &str, unread: u64, expected: Option<u64>) -> DayBooks {
+        let mut books = DayBooks {
+            journal: Some(JournalSettlements::read(journal.as_bytes()).unwrap()),
+            dead_letters: DeadLetterPayments { payments: HashSet::new(), unread },
+            expected,
+            by_status: BTreeMap::new(),
+            settled_in_journal: 0,
+            differences: BTreeMap::new(),
+            named: Vec::new(),
+        };
+        books.close("2026-11-23".parse().unwrap(), &DayComparison::default());
+        books
+    }
+
+    #[test]
+    fn a_day_is_proved_only_when_all_was_read_and_counted_and_no_settlement_is_left_over() {
+        let line =
+            |date| format!(r#"{{"idempotency_key":"k","transaction_id":"T","amount":1{date}}}"#);
+        let (undated, dated) = (line(""), line(r#","scheduled_date":"2026-11-23""#));
+        let another = line(r#","scheduled_date":"2026-11-24""#);
+        for (journal, unread, expected, proved) in [
+            ("", 0, None, true),
+            ("", 0, Some(0), true),
+            ("", 0, Some(1), false),
+            ("", 1, None, false),
+            (&*undated, 0, None, false),
+            (&*dated, 0, None, false),
+            (&*another, 0, None, true),
+        ] {
+            let books = books(journal, unread, expected);
+            assert_eq!(books.is_proved(), proved, "{journal} {unread} {expected:?}: {books:?}");
+        }
+    }
 }

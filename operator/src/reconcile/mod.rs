@@ -39,6 +39,10 @@ pub struct ReconcileOptions {
     /// scheduled_date.
     #[arg(long, value_name = "FILE", requires = "date")]
     pub journal: Option<PathBuf>,
+    /// How many payments were scheduled for the day. Without it a payment that no table and no
+    /// journal holds leaves no trace.
+    #[arg(long, value_name = "N", requires = "date")]
+    pub expect_count: Option<u64>,
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -48,9 +52,10 @@ const HELP: &str = "\
 With --date the command reads every payment of the day in the payments table and in the archive, the \
 dead letters, the number of messages in both queues and, with --journal, the journal. Each payment \
 must be in exactly one table and have ended: PROCESSED, settled once in the journal with the same \
-amount, currency and transaction id; CANCELLED, and not settled; or FAILED, not settled and with a \
-dead letter. Each settlement of the day must be a payment's. Dead letters are hidden from others \
-while the command reads them.
+amount, currency, date and transaction id; CANCELLED, and not settled; or FAILED, not settled and \
+with a dead letter. Each settlement of the day must be a payment's; so must each without a \
+scheduled_date, so give a journal without dates for this day alone. The command hides dead letters \
+from others while it reads them, and proves nothing when it could not read all.
 
 Without --date it reads the payments table and the archive whole, twice, and checks that no two \
 payments have one transaction id; both readings cost read units (--json says how many). A payment \

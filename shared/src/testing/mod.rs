@@ -4,4 +4,4 @@
 
 mod payments;
 
-pub use payments::longest_payment;
+pub use payments::{longest_payment, sample_payment};

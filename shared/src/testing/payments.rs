@@ -2,18 +2,30 @@
 
 use domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
 
+/// A payment of 12.50 EUR, due on 2026-11-23, without a blob, under an id of its own.
+#[must_use]
+pub fn sample_payment() -> Payment {
+    Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse("ACC-1").unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1250).unwrap(),
+        currency: "EUR".parse().unwrap(),
+        beneficiary: BeneficiaryId::parse("B").unwrap(),
+        data: None,
+        trace_key: TraceKey::generate(),
+        created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+    }
+}
+
 /// A payment without a blob in which everything else is as long as it may be.
 #[must_use]
 pub fn longest_payment() -> Payment {
     Payment {
-        id: PaymentId::generate(),
         account: AccountId::parse("A".repeat(64)).unwrap(),
-        due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(Amount::MAX).unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: BeneficiaryId::parse("B".repeat(64)).unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: "2026-11-23T01:00:00.123Z".parse().unwrap(),
+        ..sample_payment()
     }
 }

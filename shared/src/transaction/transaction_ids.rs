@@ -133,7 +133,8 @@ impl TransactionService for UniqueTransactionIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AccountId, Amount, BeneficiaryId, Settlement, TraceKey};
+    use crate::testing::sample_payment;
+    use domain::{AccountId, Amount, Settlement};
 
     /// A service that gives one transaction id for everything.
     #[derive(Debug)]
@@ -161,11 +162,8 @@ mod tests {
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            ..sample_payment()
         }
     }
 

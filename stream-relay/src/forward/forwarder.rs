@@ -117,8 +117,9 @@ async fn pause(
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, Failure, Payment, PaymentId};
     use shared::queue::QueueCallError;
+    use shared::testing::sample_payment;
     use std::sync::Mutex;
 
     fn forwarder(queues: Arc<dyn RelayQueues>) -> Forwarder {
@@ -132,11 +133,8 @@ mod tests {
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            ..sample_payment()
         }
     }
 

@@ -35,7 +35,8 @@ pub(crate) fn spread(mut due: Vec<PaymentToQueue>, partitions: usize) -> Vec<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AccountId, Amount, BeneficiaryId, PaymentId, TraceKey};
+    use domain::{AccountId, Amount, PaymentId};
+    use shared::testing::sample_payment;
 
     fn payment(account: u32) -> Payment {
         Payment {
@@ -43,11 +44,8 @@ mod tests {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: "2026-11-23".parse().unwrap(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            ..sample_payment()
         }
     }
 

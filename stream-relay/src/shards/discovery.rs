@@ -14,7 +14,7 @@ use crate::shards::source::{ShardSource, StreamError};
 /// How often the stream is asked for new shards (`DynamoDB` splits them every few hours).
 const DISCOVERY: Duration = Duration::from_secs(10);
 /// The first pause before a stream that did not answer is asked again.
-const WRITE_RETRY: Duration = Duration::from_secs(1);
+const LIST_RETRY: Duration = Duration::from_secs(1);
 
 /// The stream's shards, and when it said so.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ impl ShardList {
 fn pause_before(refusals: u32) -> Duration {
     match refusals {
         0 => Duration::ZERO,
-        _ => WRITE_RETRY.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
+        _ => LIST_RETRY.saturating_mul(2_u32.saturating_pow(refusals - 1)).min(DISCOVERY),
     }
 }
 

@@ -21,13 +21,14 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey};
+use domain::{AccountId, Amount, DueDate, Payment, PaymentId, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::payments::DueTable;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use shared::testing::sample_payment;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -200,11 +201,8 @@ impl Bank {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: self.today(),
             amount: Amount::from_minor_units(1).unwrap(),
-            currency: "EUR".parse().unwrap(),
-            beneficiary: BeneficiaryId::parse("B").unwrap(),
-            data: None,
-            trace_key: TraceKey::generate(),
             created_at: self.clock.now(),
+            ..sample_payment()
         }
     }
 

@@ -1,5 +1,6 @@
-use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, Status, TraceKey};
+use domain::{AccountId, Amount, DueDate, Payment, PaymentId, Status};
 use proptest::prelude::*;
+use shared::testing::sample_payment;
 
 use super::*;
 
@@ -13,11 +14,8 @@ fn stored(status: Status, attempts: u32, created: &str) -> StoredPayment {
         account: AccountId::parse("ACC-1").unwrap(),
         due: "2026-11-24".parse::<DueDate>().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: at(created),
+        ..sample_payment()
     };
     StoredPayment {
         updated_at: at("09:00:00"),

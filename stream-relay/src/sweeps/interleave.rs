@@ -54,7 +54,7 @@ enum MainCursor {
     After(PaymentRef),
     /// Behind this account.
     Past(AccountId),
-    ShardReadEnd,
+    End,
 }
 
 impl InterleavedDay {
@@ -93,8 +93,7 @@ impl InterleavedDay {
     /// [`PaymentsError`] when a call fails.
     pub(crate) async fn next(&mut self) -> Result<Option<DuePayments>, PaymentsError> {
         loop {
-            if self.place.at != MainCursor::ShardReadEnd && self.place.deferred.len() < MAX_DEFERRED
-            {
+            if self.place.at != MainCursor::End && self.place.deferred.len() < MAX_DEFERRED {
                 if let Some(found) = self.next_of_day().await? {
                     return Ok(Some(found));
                 }
@@ -110,14 +109,12 @@ impl InterleavedDay {
         let (table, day, scheduled) = (&self.table, self.day, Status::Scheduled);
         let at = &self.place.at;
         let rest = self.rest.get_or_insert_with(|| match at {
-            MainCursor::Start | MainCursor::ShardReadEnd => {
-                DueDay::new(Arc::clone(table), day, scheduled)
-            }
+            MainCursor::Start | MainCursor::End => DueDay::new(Arc::clone(table), day, scheduled),
             MainCursor::After(last) => DueDay::after(Arc::clone(table), day, scheduled, last),
             MainCursor::Past(account) => DueDay::past(Arc::clone(table), day, scheduled, account),
         });
         let Some(found) = rest.next().await? else {
-            (self.place.at, self.rest) = (MainCursor::ShardReadEnd, None);
+            (self.place.at, self.rest) = (MainCursor::End, None);
             return Ok(None);
         };
         if let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) {
@@ -157,7 +154,7 @@ impl std::fmt::Display for DayCursor {
             MainCursor::Start => write!(f, "#")?,
             MainCursor::After(last) => write!(f, "{}#{}", last.account, last.id)?,
             MainCursor::Past(account) => write!(f, "{account}#")?,
-            MainCursor::ShardReadEnd => write!(f, "$")?,
+            MainCursor::End => write!(f, "$")?,
         }
         self.deferred
             .iter()
@@ -174,7 +171,7 @@ impl DayCursor {
         };
         let mut parts = text.split(SEPARATOR);
         let at = match parts.next()? {
-            "$" => MainCursor::ShardReadEnd,
+            "$" => MainCursor::End,
             "#" => MainCursor::Start,
             past if past.ends_with('#') => {
                 MainCursor::Past(AccountId::parse(past.strip_suffix('#')?).ok()?)

@@ -2,8 +2,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use async_trait::async_trait;
-use domain::{Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+use domain::{Amount, Payment, PaymentId};
 use shared::payments::{Cursor, StoredPayment};
+use shared::testing::sample_payment;
 
 use super::*;
 
@@ -79,11 +80,8 @@ impl DueTable for Index {
                 account: reference.account.clone(),
                 due: reference.due,
                 amount: Amount::from_minor_units(1).unwrap(),
-                currency: "EUR".parse().unwrap(),
-                beneficiary: BeneficiaryId::parse("B").unwrap(),
-                data: None,
-                trace_key: TraceKey::generate(),
                 created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+                ..sample_payment()
             },
             status: Status::Scheduled,
             updated_at: "2026-11-23T01:00:00Z".parse().unwrap(),

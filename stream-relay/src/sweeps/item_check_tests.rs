@@ -1,6 +1,5 @@
-use domain::{
-    AccountId, Amount, BeneficiaryId, Failure, FailureCode, Payment, PaymentId, TraceKey,
-};
+use domain::{AccountId, Amount, Failure, FailureCode, Payment, PaymentId};
+use shared::testing::sample_payment;
 
 use super::*;
 
@@ -14,11 +13,8 @@ fn stored() -> StoredPayment {
         account: AccountId::parse("ACC-1").unwrap(),
         due: "2026-11-24".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: now(),
+        ..sample_payment()
     };
     StoredPayment {
         updated_at: now(),

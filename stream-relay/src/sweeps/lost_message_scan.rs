@@ -35,7 +35,7 @@ use crate::sweeps::sweep_leases::{SCAN, SweepLeases};
 /// How long the queue's number of messages may lag behind what was sent, with some to spare.
 const COUNT_LAG: Duration = Duration::from_secs(120);
 /// Pause after a scan that failed.
-const WRITE_RETRY: Duration = Duration::from_secs(60);
+const SCAN_RETRY: Duration = Duration::from_secs(60);
 
 /// Scans for one relay.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl LostMessageScan {
             Ok(lease) => lease,
             Err(LeaseError::TakenByAnother { .. }) => return,
             Err(error) => {
-                self.schedule.barred = Some(Instant::now() + WRITE_RETRY);
+                self.schedule.barred = Some(Instant::now() + SCAN_RETRY);
                 return events::lease_failed(&key, &error);
             }
         };
@@ -169,7 +169,7 @@ impl LostMessageScan {
                 self.schedule.wanted = None;
                 events::scanned(coverage.as_str());
             }
-            Err(ShutdownRequested) => self.schedule.barred = Some(Instant::now() + WRITE_RETRY),
+            Err(ShutdownRequested) => self.schedule.barred = Some(Instant::now() + SCAN_RETRY),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Each rule, broken once.
 
-use domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status, TraceKey};
+use domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status};
 use shared::payments::StoredPayment;
+use shared::testing::sample_payment;
 
 use super::{Change, DeadLetterEvidence, Evidence, Expect, Findings, Settled, Violation, check};
 
@@ -11,11 +12,9 @@ pub(super) fn payment(number: u8) -> Payment {
         account: AccountId::parse("ACC-1").unwrap(),
         due: "2026-11-24".parse().unwrap(),
         amount: "1250".parse().unwrap(),
-        currency: "EUR".parse().unwrap(),
         beneficiary: domain::BeneficiaryId::parse("BEN-1").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: "2026-11-24T00:00:00Z".parse().unwrap(),
+        ..sample_payment()
     }
 }
 

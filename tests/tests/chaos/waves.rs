@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId, TraceKey};
+use domain::{AccountId, Amount, BeneficiaryId, DueDate, Payment, PaymentId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::payments::InsertResult;
+use shared::testing::sample_payment;
 use tests::chance::Chance;
 use tokio::time::Instant;
 
@@ -53,8 +54,7 @@ pub(crate) fn payment(chance: &mut Chance, accounts: u32) -> anyhow::Result<Paym
         amount: Amount::from_minor_units(i64::try_from(chance.below(1_000_000))? + 1)?,
         currency: "EUR".parse()?,
         beneficiary: BeneficiaryId::parse(format!("BEN-{:05}", chance.below(10_000)))?,
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: now,
+        ..sample_payment()
     })
 }

@@ -4,10 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use domain::{
-    AccountId, Amount, BeneficiaryId, DueDate, FailureCode, Payment, PaymentId, Settlement, Status,
-    TraceKey,
-};
+use domain::{AccountId, Amount, DueDate, FailureCode, Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use local::transactions::{Faults, Journal};
@@ -15,6 +12,7 @@ use serde_json::Value;
 use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{Change, InsertResult, PaymentStore, PaymentsTable};
 use shared::queue::{Confirmation, ConfirmationSource, Dispatch, Producer, ReportedResult};
+use shared::testing::sample_payment;
 
 use crate::failures::letters;
 use crate::flow::{DUEFLOW, Flow, PATIENCE, stop};
@@ -29,11 +27,8 @@ fn payment(account: u32) -> Payment {
         account: AccountId::parse(format!("ACC-{account}")).unwrap(),
         due: yesterday(),
         amount: Amount::from_minor_units(i64::from(account) + 100).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: Timestamp::now(),
+        ..sample_payment()
     }
 }
 

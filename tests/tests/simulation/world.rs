@@ -11,7 +11,7 @@ use confirmer::{ConfirmerLimits, SweepSettings};
 use dispatcher::{CallLimits, DispatcherLimits};
 use domain::{
     AccountId, Amount, AttemptLimits, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId,
-    PaymentRef, Status, TraceKey,
+    PaymentRef, Status,
 };
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,7 @@ use shared::payments::{DueTable, PaymentsError, StoredPayment};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, OutgoingMessage, Producer};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
+use shared::testing::sample_payment;
 use shared::transaction::TransactionService;
 use tests::history::{DeadLetterEvidence, Evidence};
 use tokio::time::Instant;
@@ -192,12 +193,11 @@ impl World {
             account: AccountId::parse(format!("ACC-{account}")).unwrap(),
             due: "2026-11-24".parse::<DueDate>().unwrap(),
             amount: Amount::from_minor_units(i64::try_from(self.inserted).unwrap()).unwrap(),
-            currency: "EUR".parse().unwrap(),
             beneficiary: BeneficiaryId::parse("BEN").unwrap(),
             // Of each three, one is large.
             data: self.inserted.is_multiple_of(3).then(|| large(self.inserted)),
-            trace_key: TraceKey::generate(),
             created_at: now,
+            ..sample_payment()
         }
     }
 

@@ -55,7 +55,7 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sqs = Sqs::start(listener, SqsOptions::default()).await.unwrap();
     tokio::time::timeout(LONGEST, run(At::new(&sqs.endpoint()))).await.unwrap();
-    sqs.stop().await;
+    sqs.stop().await.unwrap();
     let Ok(endpoint) = std::env::var(OTHER) else {
         return;
     };

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use domain::{AccountId, Amount, BeneficiaryId, Failure, Payment, PaymentId, Settlement, TraceKey};
+use domain::{AccountId, Amount, Failure, Payment, PaymentId, Settlement};
 use shared::queue::DeadLetter;
+use shared::testing::sample_payment;
 
 use super::*;
 
@@ -18,11 +19,8 @@ fn payment() -> Payment {
         account: AccountId::parse("ACC").unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: now(),
+        ..sample_payment()
     }
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatcher::CallLimits;
 use domain::{
-    Amount, BeneficiaryId, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery, Outcome, Payment,
-    Status, TraceKey,
+    Amount, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery, Outcome, Payment, Status,
 };
 use jiff::Timestamp;
 use shared::config::Receiving;
@@ -14,6 +13,7 @@ use shared::queue::{
     Consumer, DeadLetter, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
 };
 use shared::shutdown::Shutdown;
+use shared::testing::sample_payment;
 
 use super::super::reader::{DeadLetterReader, QueueCounts};
 use super::*;
@@ -34,11 +34,8 @@ fn rejected() -> StoredPayment {
         account: AccountId::parse("ACC").unwrap(),
         due: "2026-11-23".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
-        currency: "EUR".parse().unwrap(),
-        beneficiary: BeneficiaryId::parse("B").unwrap(),
-        data: None,
-        trace_key: TraceKey::generate(),
         created_at: now(),
+        ..sample_payment()
     };
     StoredPayment {
         payment,
