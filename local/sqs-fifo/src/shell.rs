@@ -173,3 +173,22 @@ impl Shell {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Limits;
+
+    #[tokio::test]
+    async fn a_copy_that_was_of_no_use_is_made_again_without_another_call() {
+        let engine = Engine::new("region", "account", Limits::default(), 1);
+        let clock = Clock::start(engine.now());
+        let shell = Shell::new(engine, clock, String::new(), String::new());
+        assert!(shell.copy().is_none(), "nothing was called");
+        shell.run(|_, _| Ok(())).unwrap();
+        assert!(shell.copy().is_some());
+        assert!(shell.copy().is_none());
+        shell.discard_copy();
+        assert!(shell.copy().is_some());
+    }
+}
