@@ -139,6 +139,7 @@ mod tests {
     #[test]
     fn empty_and_overlong_ids_are_refused() {
         assert_eq!(AccountId::parse(""), Err(IdError::Empty));
+        assert!(AccountId::parse("x".repeat(64)).is_ok());
         assert_eq!(AccountId::parse("x".repeat(65)), Err(IdError::TooLong { length: 65 }));
     }
 

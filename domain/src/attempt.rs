@@ -236,6 +236,12 @@ mod tests {
     }
 
     #[test]
+    fn the_next_attempt_has_the_next_number_and_is_one_of_the_same_payment() {
+        let attempt = Attempt { number: 7, before_replay: 3, not_done: 2, claimed_at: at(0) };
+        assert_eq!(attempt.next(), Attempt { number: 8, ..attempt });
+    }
+
+    #[test]
     fn nothing_is_submitted_once_the_key_may_be_forgotten() {
         let last = 86_400 / 4 * 3;
         for number in [1, 2, 20, 21] {

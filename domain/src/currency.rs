@@ -196,9 +196,16 @@ mod tests {
 
     #[test]
     fn a_new_currency_is_payable_from_its_first_day_on() {
-        for (code, before, first) in
-            [("XCG", "2025-03-30", "2025-03-31"), ("ZWG", "2024-06-24", "2024-06-25")]
-        {
+        for (code, before, first) in [
+            ("BYN", "2016-06-30", "2016-07-01"),
+            ("MRU", "2017-12-31", "2018-01-01"),
+            ("SLE", "2022-06-30", "2022-07-01"),
+            ("STN", "2017-12-31", "2018-01-01"),
+            ("VED", "2021-09-30", "2021-10-01"),
+            ("VES", "2018-08-19", "2018-08-20"),
+            ("XCG", "2025-03-30", "2025-03-31"),
+            ("ZWG", "2024-06-24", "2024-06-25"),
+        ] {
             let currency: Currency = code.parse().unwrap();
             assert!(currency.is_payable_on(day(first)), "{code} on {first}");
             let error = currency.check_payable_on(day(before)).unwrap_err().to_string();

@@ -177,8 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn a_log_shows_how_large_a_blob_is_and_nothing_of_it() {
+        assert_eq!(format!("{:?}", DataBlob::new("secret").unwrap()), "DataBlob(6 bytes)");
+    }
+
+    #[test]
     fn a_blob_larger_than_any_payment_is_refused() {
-        assert!(DataBlob::new("x".repeat(MAX_PAYMENT_BYTES)).is_ok());
+        let largest = "x".repeat(MAX_PAYMENT_BYTES);
+        assert_eq!(DataBlob::new(largest.clone()).unwrap().as_str(), largest);
         let error = DataBlob::new("x".repeat(MAX_PAYMENT_BYTES + 1)).unwrap_err();
         assert!(error.to_string().contains("8193 bytes"), "{error}");
     }

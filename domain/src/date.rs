@@ -108,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn midnight_utc_is_counted_from_1970_on() {
+        let millis = |day: &str| day.parse::<DueDate>().unwrap().utc_midnight_millis();
+        assert_eq!(millis("1970-01-02"), 86_400_000);
+        assert_eq!(millis("2026-11-23"), 1_795_392_000_000);
+        assert_eq!(millis("1969-12-31"), 0);
+    }
+
+    #[test]
     fn days_before_follow_the_calendar() {
         let day: DueDate = "2028-03-01".parse().unwrap();
         assert_eq!(day.days_before(0), day);

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn codes_read_back() {
         for code in FailureCode::ALL {
-            assert_eq!(code.as_str().parse(), Ok(code));
+            assert_eq!(code.to_string().parse(), Ok(code));
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }

@@ -141,6 +141,7 @@ mod tests {
             let amount = Amount::from_minor_units(amount).unwrap();
             Money { amount, currency: currency.parse().unwrap() }.to_string()
         };
+        assert_eq!(Amount::from_minor_units(1_250).unwrap().to_string(), "1250");
         assert_eq!(shown(1_250, "EUR"), "12.50 EUR");
         assert_eq!(shown(5, "EUR"), "0.05 EUR");
         assert_eq!(shown(1_250, "JPY"), "1250 JPY");

@@ -233,6 +233,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_certain_with_a_code_and_uncertain_without() {
+        let codes = crate::RefusalCodes::parse("").unwrap();
+        let (code, reason) = (codes.take("limit").unwrap(), "422 limit".to_owned());
+        let certain = ServiceRefusal { code: Some(&code), reason: "422 limit" };
+        let rejected = Outcome::Rejected { code: code.clone(), reason: reason.clone() };
+        assert_eq!(rejected.refused(), Some(certain));
+        let refused = Outcome::Refused { code: code.clone(), reason: reason.clone() };
+        assert_eq!(refused.refused(), Some(certain));
+        let uncertain = Outcome::Unknown { doubt: UnknownCause::Refusal, reason: reason.clone() };
+        assert_eq!(uncertain.refused(), Some(ServiceRefusal { code: None, ..certain }));
+        let lost = Outcome::Unknown { doubt: UnknownCause::Lost, reason };
+        assert_eq!(lost.refused(), None);
+        assert_eq!(Outcome::Accepted.refused(), None);
+    }
+
+    #[test]
     fn an_unknown_outcome_is_never_a_failure() {
         for doubt in [
             UnknownCause::Lost,

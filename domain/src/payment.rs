@@ -181,6 +181,12 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_key_reads_back_as_written() {
+        let trace_key = example().trace_key;
+        assert_eq!(TraceKey::parse(&trace_key.to_string()).unwrap(), trace_key);
+    }
+
+    #[test]
     fn an_instruction_is_the_same_only_if_everything_that_is_paid_is() {
         let blob = |text| Data::Whole(DataBlob::new(text).unwrap());
         let beside = |text| Data::Beside(BlobDigest::of(&DataBlob::new(text).unwrap()));

@@ -99,7 +99,25 @@ mod tests {
     #[test]
     fn a_reference_reads_back_as_written() {
         let text = "ACC-1/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
-        assert_eq!(text.parse::<PaymentRef>().unwrap().to_string(), text);
+        let reference: PaymentRef = text.parse().unwrap();
+        assert_eq!(reference.to_string(), text);
+        assert_eq!(String::from(reference), text);
+    }
+
+    #[test]
+    fn fingerprints_tell_items_apart_by_each_part_of_their_key() {
+        let id = "019ab1f4-5c1e-7d3a-8b2f-0123456789ab";
+        let other = "019ab1f4-5c1e-7d3a-8b2f-0123456789ac";
+        let fingerprint = |text: String| text.parse::<PaymentRef>().unwrap().fingerprint();
+        let fingerprints: std::collections::BTreeSet<_> = [
+            format!("ACC-1/2026-11-23/{id}"),
+            format!("ACC-2/2026-11-23/{id}"),
+            format!("ACC-1/2026-11-24/{id}"),
+            format!("ACC-1/2026-11-23/{other}"),
+        ]
+        .map(fingerprint)
+        .into();
+        assert_eq!(fingerprints.len(), 4);
     }
 
     #[test]

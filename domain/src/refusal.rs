@@ -107,7 +107,7 @@ mod tests {
     fn a_code_has_the_contracts_form_or_is_on_the_list() {
         let form = RefusalCodes::parse("").unwrap();
         for code in ["limit", "rejected_by_bank", "e42"] {
-            assert_eq!(form.take(code).unwrap().as_str(), code);
+            assert_eq!(form.take(code).unwrap().to_string(), code);
         }
         let long = "a".repeat(65);
         for code in ["", "Limit", "4xx", "_x", "a b", "a-b", "é", "bad request", &long] {

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn names_read_back() {
         for status in Status::ALL {
-            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(status.to_string().parse(), Ok(status));
         }
         assert!("scheduled".parse::<Status>().is_err());
     }
