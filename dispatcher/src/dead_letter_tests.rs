@@ -87,7 +87,8 @@ async fn work_while_answers_become_distrusted(
     let distrust = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         for _ in 0..5 {
-            let permit = dispatcher.receiver.limiter.acquire(CallPurpose::Submit).await.unwrap();
+            let permit =
+                dispatcher.receiver.conditions.limiter.acquire(CallPurpose::Submit).await.unwrap();
             let answer = ObservedAnswer::OutOfContract { account: &queued.account, words: "400" };
             let _ = permit.ended(CallHealth::Answered, Some(answer));
         }

@@ -195,7 +195,7 @@ async fn waiting_while_the_clock_jumps(
     dispatcher.hold(&payment, Status::Pending, 1);
     dispatcher.guard_the_clock();
     let job = dispatcher.job(&payment).await;
-    let (attempts, limiter) = (dispatcher.attempts(), &dispatcher.receiver.limiter);
+    let (attempts, limiter) = (dispatcher.attempts(), &dispatcher.receiver.conditions.limiter);
     let mut under_way = Vec::new();
     for _ in 0..CALLS {
         under_way.push(limiter.acquire(CallPurpose::Submit).await.unwrap());

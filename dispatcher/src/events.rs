@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{Failure, KeyStatus, Outcome, Payment};
 use shared::dispatch_stop::{DispatchStop, StopCause, StopError, StopTrigger};
+use shared::queue::BacklogReport;
 use shared::telemetry::Metric;
 
 const CLAIMS: Metric = Metric::counter(
@@ -69,6 +70,7 @@ const ERRORS: Metric =
             "fail",
             "dead_letter",
             "record",
+            "depth",
         ],
     );
 const VISIBILITY_LOST: Metric = Metric::counter(
@@ -116,6 +118,10 @@ const STOP_ERRORS: Metric = Metric::counter(
     "dueflow_dispatcher_stop_errors_total",
     "Failed calls to read or store the dispatch stop",
 );
+const BEHIND: Metric = Metric::gauge(
+    "dueflow_dispatcher_waiting_for_confirmer",
+    "1 while nothing is received because too many settlements wait for the confirmer, else 0",
+);
 const LIMIT: Metric = Metric::gauge(
     "dueflow_dispatcher_concurrency_limit",
     "Most concurrent calls to the transaction service",
@@ -144,6 +150,7 @@ pub const METRICS: &[Metric] = &[
     STOPPED,
     STOPS,
     STOP_ERRORS,
+    BEHIND,
     LIMIT,
     IN_HAND,
 ];
@@ -276,6 +283,28 @@ fn found_label(found: &KeyStatus) -> (&'static str, Option<&str>) {
         KeyStatus::Rejected { reason } => ("rejected", Some(reason)),
         KeyStatus::Nothing => ("not_found", None),
         KeyStatus::NoAnswer { reason, .. } => ("no_answer", Some(reason)),
+    }
+}
+
+/// Whether the confirmer keeps up with the settlements.
+#[derive(Debug)]
+pub(crate) struct SettlementLag;
+
+impl BacklogReport for SettlementLag {
+    fn in_step(&self, in_step: bool) {
+        BEHIND.set(if in_step { 0.0 } else { 1.0 });
+        if in_step {
+            tracing::info!("the confirmer has caught up: payments are received again");
+        } else {
+            tracing::info!(
+                "too many settlements wait for the confirmer: no payment is received until it has caught up"
+            );
+        }
+    }
+
+    fn unread(&self, error: &dyn std::error::Error) {
+        ERRORS.add_for("depth", 1);
+        tracing::warn!(%error, "the depth of the queue of confirmations could not be read: it stops nothing meanwhile");
     }
 }
 

@@ -43,6 +43,7 @@ mod visibility_tests;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use calls::queries::QueryLimiter;
 pub use calls::settings::CallLimits;
@@ -55,7 +56,10 @@ use shared::config::{Common, Names};
 use shared::dispatch_stop::{DispatchStops, StopTable, process_name};
 use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable};
-use shared::queue::{Consumer, DeadLetterQueue, Producer, QueueError};
+use shared::queue::{
+    BacklogLimits, BacklogMonitor, Consumer, DeadLetterQueue, MessageCount, Producer, QueueError,
+    SentMessages, SqsQueue,
+};
 use shared::service::Service;
 use shared::shutdown::{DrainExceeded, Shutdown};
 use shared::telemetry::admin::Readiness;
@@ -75,7 +79,8 @@ use crate::calls::limiter::CallLimiter;
 use crate::calls::stop_monitor::StopMonitor;
 use crate::claimer::Claimer;
 use crate::closing::MessageCloser;
-use crate::receiver::PaymentReceiver;
+use crate::events::SettlementLag;
+use crate::receiver::{PaymentReceiver, ReceiveConditions};
 use crate::recorder::{DispatchedPayment, Recorder};
 
 /// The service as executables know it.
@@ -84,6 +89,12 @@ pub const SERVICE: Service = Service {
     about: "Claims queued payments and submits them to the transaction service.",
     metrics: METRICS,
 };
+
+/// Most settlements that may wait for the confirmer before more payments are received: a payment
+/// that is settled and not yet PROCESSED is PENDING for everybody who looks. Half a second of the
+/// 2,000 confirmations a second that the product is built for may always wait, which is more than
+/// SQS's counts are off by.
+const UNCONFIRMED: BacklogLimits = BacklogLimits { longest: Duration::from_secs(3), always: 1_000 };
 
 /// Why the dispatcher ended other than by shutdown.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +126,8 @@ pub struct DispatcherDependencies {
     pub payments: Consumer,
     /// Settlements for the confirmer.
     pub confirmations: Producer,
+    /// The same queue, for its depth.
+    pub unconfirmed: Arc<dyn MessageCount>,
     /// Payments that FAILED, and messages that cannot be paid.
     pub dead_letters: DeadLetterQueue,
     /// The transaction service.
@@ -139,6 +152,8 @@ impl DispatcherDependencies {
     ) -> Result<Self, DispatcherError> {
         let names: &Names = &common.names;
         let dead_letters = Producer::open(aws, names.dead_letter_queue()).await?;
+        let queue = names.confirmations_queue();
+        let confirmations = Arc::new(SqsQueue::open(aws, queue, Duration::ZERO, "send").await?);
         Ok(Self {
             store: Arc::new(PaymentsTable::new(
                 aws.dynamodb("payments"),
@@ -152,7 +167,8 @@ impl DispatcherDependencies {
             )),
             zone: config.zone.clone(),
             payments: Consumer::open(aws, names.payments_queue(), config.receiving).await?,
-            confirmations: Producer::open(aws, names.confirmations_queue()).await?,
+            confirmations: Producer::new(Arc::clone(&confirmations) as _),
+            unconfirmed: confirmations,
             dead_letters: DeadLetterQueue::new(dead_letters, SERVICE.name),
             transactions: Arc::new(TransactionClient::new(&config.transaction)?),
             stops: Arc::new(StopTable::new(aws.dynamodb("control"), names.control_table())),
@@ -181,7 +197,12 @@ pub async fn run(
         confirmations: dependencies.confirmations.clone(),
         payments: dependencies.payments.clone(),
         recording: readiness.watch("recording settlements"),
+        sent: SentMessages::default(),
     };
+    let (queue, sent) = (Arc::clone(&dependencies.unconfirmed), recording.sent.clone());
+    let (monitor, in_step) = BacklogMonitor::new(queue, UNCONFIRMED, sent, SettlementLag);
+    let mut loops = JoinSet::new();
+    loops.spawn(monitor.run(shutdown.clone()));
     let mut recording = tokio::spawn(recording.run(to_record));
     let transactions = Arc::clone(&dependencies.transactions);
     let mut probing = tokio::spawn(probe(transactions, limiter.clone(), shutdown.clone()));
@@ -189,11 +210,11 @@ pub async fn run(
     let clock = dependencies.clock.clone();
     let monitor = StopMonitor::new(stops, limiter.clone(), clock, name, limits.stop_check);
     let mut monitoring = tokio::spawn(monitor.run(readiness.clone(), shutdown.clone()));
-    let mut receivers = JoinSet::new();
+    let conditions = ReceiveConditions { limiter, in_step };
     let receiver =
-        receiver(&limits, dependencies, limiter, recorder, &tasks, &readiness, &shutdown);
+        receiver(&limits, dependencies, conditions, recorder, &tasks, &readiness, &shutdown);
     for _ in 0..limits.receivers {
-        receivers.spawn(receiver.clone().run(shutdown.clone()));
+        loops.spawn(receiver.clone().run(shutdown.clone()));
     }
     // Each task holds its own sender; the recorder ends with the last of them.
     drop(receiver);
@@ -201,7 +222,7 @@ pub async fn run(
         // First: the monitor ends on shutdown, and is awaited once only.
         biased;
         () = shutdown.requested() => {}
-        Some(ended) = receivers.join_next() => ended?,
+        Some(ended) = loops.join_next() => ended?,
         // Without it the first outage would be for ever.
         ended = &mut probing => ended?,
         // Without it no stop would hold, and none would end.
@@ -212,7 +233,7 @@ pub async fn run(
     }
     shutdown
         .drain(async {
-            while let Some(ended) = receivers.join_next().await {
+            while let Some(ended) = loops.join_next().await {
                 ended?;
             }
             tasks.close();
@@ -229,7 +250,7 @@ pub async fn run(
 fn receiver(
     limits: &DispatcherLimits,
     dependencies: DispatcherDependencies,
-    limiter: CallLimiter,
+    conditions: ReceiveConditions,
     recorder: mpsc::Sender<DispatchedPayment>,
     tasks: &TaskTracker,
     readiness: &Readiness,
@@ -248,7 +269,7 @@ fn receiver(
     let attempts = AttemptRunner {
         store,
         transactions,
-        limiter: limiter.clone(),
+        limiter: conditions.limiter.clone(),
         archive,
         limits: limits.attempts,
         clock: clock.clone(),
@@ -261,7 +282,7 @@ fn receiver(
         claiming: readiness.watch("claiming payments"),
     };
     let permits = Arc::new(Semaphore::new(limits.calls.most));
-    PaymentReceiver { queue: payments, claimer, limiter, clock, permits, receiving }
+    PaymentReceiver { queue: payments, claimer, conditions, clock, permits, receiving }
 }
 
 /// The executable: settings, connections, then [`run`].

@@ -1,11 +1,11 @@
 //! Receives payments: never more than may be in hand, nothing while the transaction service is
-//! down or dispatching is stopped.
+//! down, dispatching is stopped, or the confirmer is behind.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::Clock;
-use shared::queue::{Consumer, MAX_BATCH};
+use shared::queue::{Consumer, InStep, MAX_BATCH};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -21,12 +21,28 @@ use crate::job::InHandMessage;
 /// a minute or so.
 const CLOCK_PAUSE: Duration = Duration::from_secs(5);
 
+/// What must allow it before anything is received.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiveConditions {
+    pub(crate) limiter: CallLimiter,
+    /// The confirmer keeps up with the settlements.
+    pub(crate) in_step: InStep,
+}
+
+impl ReceiveConditions {
+    /// Waits until payments may be received. Dropping it is safe.
+    async fn met(&self) {
+        self.in_step.wait().await;
+        self.limiter.until_receivable().await;
+    }
+}
+
 /// A receiver of payments. Cloned for each receive loop.
 #[derive(Debug, Clone)]
 pub(crate) struct PaymentReceiver {
     pub(crate) queue: Consumer,
     pub(crate) claimer: Claimer,
-    pub(crate) limiter: CallLimiter,
+    pub(crate) conditions: ReceiveConditions,
     pub(crate) clock: Clock,
     /// One permit for each payment that may be in hand.
     pub(crate) permits: Arc<Semaphore>,
@@ -38,7 +54,7 @@ impl PaymentReceiver {
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         loop {
-            if shutdown.unless_requested(self.limiter.until_receivable()).await.is_none() {
+            if shutdown.unless_requested(self.conditions.met()).await.is_none() {
                 return;
             }
             if self.clock.sure().is_none() {
@@ -64,7 +80,7 @@ impl PaymentReceiver {
                         Some(InHandMessage { delivery, permit })
                     });
                     let received: Vec<_> = received.collect();
-                    if self.limiter.is_stopped() {
+                    if self.conditions.limiter.is_stopped() {
                         // The receive was under way already. Nothing is claimed, so it costs no
                         // attempt.
                         self.claimer.give_back_at_once(received).await;

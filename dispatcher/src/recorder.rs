@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::{Money, Settlement};
 use shared::queue::{
     Confirmation, ConfirmationSource, Consumer, MAX_BATCH, OutgoingMessage, Producer,
-    ReportedResult,
+    ReportedResult, SentMessages,
 };
 use shared::telemetry::admin::Calls;
 use tokio::sync::{Semaphore, mpsc};
@@ -48,6 +48,8 @@ pub(crate) struct Recorder {
     pub(crate) confirmations: Producer,
     pub(crate) payments: Consumer,
     pub(crate) recording: Calls,
+    /// Settlements in the confirmer's queue.
+    pub(crate) sent: SentMessages,
 }
 
 impl Recorder {
@@ -105,7 +107,9 @@ impl Recorder {
             }
         }
         self.payments.acknowledge(done).await;
-        events::recorded(messages.len() - unsent.len());
+        let recorded = messages.len() - unsent.len();
+        self.sent.add(recorded);
+        events::recorded(recorded);
         if !open.is_empty() {
             let count = open.len();
             self.payments.retry_later(open).await;

@@ -121,6 +121,13 @@ data "aws_iam_policy_document" "dispatcher" {
     actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
     resources = [aws_sqs_queue.confirmations.arn, aws_sqs_queue.payments_dlq.arn]
   }
+
+  # While many settlements wait for the confirmer, nothing is received.
+  statement {
+    sid       = "CountConfirmations"
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.confirmations.arn]
+  }
 }
 
 data "aws_iam_policy_document" "confirmer" {

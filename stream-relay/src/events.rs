@@ -2,6 +2,7 @@
 
 use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
+use shared::queue::BacklogReport;
 use shared::telemetry::Metric;
 
 use crate::labels::{SkipReason, SweepSkipReason};
@@ -28,6 +29,14 @@ const PAGES: Metric =
 const READ_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_read_errors_total",
     "Calls to DynamoDB Streams that failed",
+);
+const BEHIND: Metric = Metric::gauge(
+    "dueflow_stream_relay_waiting_for_dispatchers",
+    "1 while young records are held back because many payments wait in the queue, else 0",
+);
+const DEPTH_ERRORS: Metric = Metric::counter(
+    "dueflow_stream_relay_queue_depth_errors_total",
+    "Failed calls that ask how many payments the queue holds",
 );
 const SEND_ERRORS: Metric = Metric::counter(
     "dueflow_stream_relay_send_errors_total",
@@ -109,6 +118,8 @@ pub const METRICS: &[Metric] = &[
     PAGES,
     READ_ERRORS,
     SEND_ERRORS,
+    BEHIND,
+    DEPTH_ERRORS,
     GAPS,
     CHECKPOINTS,
     LEASES_LOST,
@@ -197,6 +208,28 @@ pub(crate) fn read_failed(shard: &str, error: &dyn std::error::Error) {
 pub(crate) fn lease_failed(lease: &str, error: &dyn std::error::Error) {
     LEASE_ERRORS.add(1);
     tracing::warn!(lease, %error, "a call to the table of leases failed: it is tried again");
+}
+
+/// Whether the dispatchers keep up with what is queued.
+#[derive(Debug)]
+pub(crate) struct DispatchLag;
+
+impl BacklogReport for DispatchLag {
+    fn in_step(&self, in_step: bool) {
+        BEHIND.set(if in_step { 0.0 } else { 1.0 });
+        if in_step {
+            tracing::info!("the dispatchers have caught up: the stream is read on");
+        } else {
+            tracing::info!(
+                "many payments wait for the dispatchers: records that are younger than four minutes wait in the stream"
+            );
+        }
+    }
+
+    fn unread(&self, error: &dyn std::error::Error) {
+        DEPTH_ERRORS.add(1);
+        tracing::warn!(%error, "the depth of the queue of payments could not be read: it holds nothing back meanwhile");
+    }
 }
 
 pub(crate) fn send_failed(error: &dyn std::error::Error) {

@@ -36,15 +36,19 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Names;
 use shared::payments::{DueTable, PaymentStore, PaymentsTable};
-use shared::queue::{DeadLetterQueue, Producer, SqsQueue};
+use shared::queue::{
+    BacklogMonitor, DeadLetterQueue, InStep, MessageCount, Producer, SentMessages, SqsQueue,
+};
 use shared::service::Service;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::events::DispatchLag;
 use crate::forward::dead_letter::DeadLetterWriter;
 use crate::forward::forwarder::Forwarder;
+use crate::forward::pacing::{Pacing, UNDISPATCHED};
 use crate::forward::queues::{RelayQueues, SqsQueues};
 use crate::leases::dynamodb::DynamoDbLeases;
 use crate::leases::table::LeaseTable;
@@ -126,6 +130,8 @@ impl Deps {
         self,
         config: &RelayConfig,
         readiness: &Readiness,
+        sent: SentMessages,
+        dispatchers: InStep,
     ) -> (Relay, DayOpener, SweepRunner) {
         let Self { source, leases, queues, table, store, due_shards, clock } = self;
         let dead_letters = DeadLetterWriter::new(Arc::clone(&queues), store, clock.clone());
@@ -136,9 +142,11 @@ impl Deps {
             due_shards,
             sends: config.sends,
             sending: readiness.watch("queueing payments"),
+            sent,
         };
         let due_index =
             DueIndex { table, forwarder: forwarder.clone(), dead_letters: dead_letters.clone() };
+        let pacing = Pacing { dispatchers, clock: clock.clone() };
         let (sweeps, requests) = GapRecoveryQueue::open();
         let (sweep_lease_sender, sweep_leases) = watch::channel(Default::default());
         let (stream, name) = (source.name().to_owned(), config.name.clone());
@@ -174,6 +182,7 @@ impl Deps {
             leases,
             forwarder,
             dead_letters,
+            pacing,
             sweeps,
             checkpoint_interval,
             reading,
@@ -195,9 +204,14 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RelayError> {
-    let (mut relay, opener, sweeper) = deps.into_parts(config, &readiness);
+    let sent = SentMessages::default();
+    let queue = Arc::clone(&deps.queues) as Arc<dyn MessageCount>;
+    let (monitor, dispatchers) =
+        BacklogMonitor::new(queue, UNDISPATCHED, sent.clone(), DispatchLag);
+    let (mut relay, opener, sweeper) = deps.into_parts(config, &readiness, sent, dispatchers);
     // In a set, so that they end with this call, however that ends.
     let mut sweeping = JoinSet::new();
+    sweeping.spawn(monitor.run(shutdown.clone()));
     sweeping.spawn(opener.run(shutdown.clone()));
     sweeping.spawn(sweeper.run(shutdown.clone()));
     let relaying = async {

@@ -17,7 +17,7 @@ use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
 use shared::payments::archive::ArchiveLookup;
 use shared::payments::{DeadLetters, PaymentStore, StoredPayment};
-use shared::queue::{Consumer, DeadLetter, DeadLetterQueue, Producer, ReceivedMessage};
+use shared::queue::{Consumer, DeadLetter, DeadLetterQueue, InStep, Producer, ReceivedMessage};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
 use shared::testing::sample_payment;
@@ -36,7 +36,7 @@ use crate::claimer::Claimer;
 use crate::closing::MessageCloser;
 use crate::in_hand::InHandPermit;
 use crate::job::{InHandMessage, Job, sort};
-use crate::receiver::PaymentReceiver;
+use crate::receiver::{PaymentReceiver, ReceiveConditions};
 use crate::recorder::DispatchedPayment;
 use ports::{DeadLettersQueue, PaymentsQueue};
 
@@ -240,7 +240,8 @@ fn receiver(ports: &Arc<TestPorts>, recorder: mpsc::Sender<DispatchedPayment>) -
         AccountWorker { attempts, closer, recorder, shutdown: Shutdown::new(Duration::ZERO) };
     let claimer = Claimer { account_worker, tasks: TaskTracker::new(), claiming: Calls::default() };
     let permits = Arc::new(Semaphore::new(100));
-    PaymentReceiver { queue, claimer, limiter, clock, permits, receiving: Calls::default() }
+    let conditions = ReceiveConditions { limiter, in_step: InStep::always() };
+    PaymentReceiver { queue, claimer, conditions, clock, permits, receiving: Calls::default() }
 }
 
 /// A rejection in the contract's words.

@@ -6,6 +6,8 @@
 
 mod answer;
 mod api;
+mod backlog;
+mod backlog_monitor;
 mod consumer;
 mod dead_letter;
 mod deduplication;
@@ -21,6 +23,8 @@ pub use api::{
     MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, QueueCallErrorClass,
     ReceivedMessage, RefusedEntry, Visibility,
 };
+pub use backlog::BacklogLimits;
+pub use backlog_monitor::{BacklogMonitor, BacklogReport, InStep, SentMessages};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, MAX_RAW_BYTES};
 pub use deduplication::{ConfirmationSource, DeadLetterSource, DeduplicationId, Dispatch};

@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use domain::DueDate;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
-use shared::queue::{OutgoingMessage, SendError};
+use shared::queue::{OutgoingMessage, SendError, SentMessages};
 use shared::retry;
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
@@ -30,6 +30,8 @@ pub(crate) struct Forwarder {
     pub(crate) due_shards: u16,
     pub(crate) sends: usize,
     pub(crate) sending: Calls,
+    /// Payments in the queue.
+    pub(crate) sent: SentMessages,
 }
 
 impl Forwarder {
@@ -73,9 +75,13 @@ impl Forwarder {
         let mut partitions = JoinSet::new();
         for messages in spread(due, self.sends) {
             let (queues, shutdown) = (Arc::clone(&self.queues), shutdown.clone());
-            let sending = self.sending.clone();
-            partitions
-                .spawn(async move { send_all(&*queues, messages, &sending, &shutdown).await });
+            let (sending, sent) = (self.sending.clone(), self.sent.clone());
+            partitions.spawn(async move {
+                let count = messages.len();
+                send_all(&*queues, messages, &sending, &shutdown).await?;
+                sent.add(count);
+                Ok(())
+            });
         }
         let mut all = Ok(());
         while let Some(ended) = partitions.join_next().await {
@@ -118,13 +124,14 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use domain::{AccountId, Amount, Failure, Payment, PaymentId};
-    use shared::queue::QueueCallError;
+    use shared::queue::{MessageCount, QueueCallError};
     use shared::testing::sample_payment;
     use std::sync::Mutex;
 
     fn forwarder(queues: Arc<dyn RelayQueues>) -> Forwarder {
         let (clock, zone, sending) = (Clock::system(), TimeZone::UTC, Calls::default());
-        Forwarder { queues, clock, zone, sends: 4, sending, due_shards: 16 }
+        let sent = SentMessages::default();
+        Forwarder { queues, clock, zone, sends: 4, sending, sent, due_shards: 16 }
     }
 
     fn payment() -> Payment {
@@ -168,8 +175,11 @@ mod tests {
         ) -> Result<(), SendError> {
             Ok(())
         }
+    }
 
-        async fn queued(&self) -> Result<u64, QueueCallError> {
+    #[async_trait]
+    impl MessageCount for Queue {
+        async fn messages(&self) -> Result<u64, QueueCallError> {
             Ok(0)
         }
     }

@@ -1,6 +1,5 @@
 //! Where the relay puts things: the queue of payments and the dead-letter queue.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,9 +13,10 @@ use shared::queue::{
 #[derive(Debug)]
 pub(crate) struct ShutdownRequested;
 
-/// The two queues. Each call returns within a bound of time of its own.
+/// The two queues; the count is of the queue of payments. Each call returns within a bound of time
+/// of its own.
 #[async_trait]
-pub(crate) trait RelayQueues: Debug + Send + Sync {
+pub(crate) trait RelayQueues: MessageCount {
     /// Queues payments in order; returns once all are acknowledged. What [`SendError`] lists may
     /// have arrived all the same, and nothing behind the first of them was tried.
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), SendError>;
@@ -30,10 +30,6 @@ pub(crate) trait RelayQueues: Debug + Send + Sync {
         raw: String,
         failure: Failure,
     ) -> Result<(), SendError>;
-
-    /// How many messages the queue of payments holds, visible or not. Approximate: what was
-    /// sent or deleted within the last minute may not be counted yet.
-    async fn queued(&self) -> Result<u64, QueueCallError>;
 }
 
 /// The queues at SQS.
@@ -66,8 +62,11 @@ impl RelayQueues for SqsQueues {
             None => self.dead_letters.send_unreadable(source, raw, failure).await,
         }
     }
+}
 
-    async fn queued(&self) -> Result<u64, QueueCallError> {
+#[async_trait]
+impl MessageCount for SqsQueues {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         self.counted.messages().await
     }
 }

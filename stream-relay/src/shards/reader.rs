@@ -14,6 +14,7 @@ use crate::events;
 use crate::forward::dead_letter::{DeadLetterWriter, PageTasks};
 use crate::forward::drain::{drain, publish};
 use crate::forward::forwarder::Forwarder;
+use crate::forward::pacing::Pacing;
 use crate::forward::progress::Progress;
 use crate::forward::queues::ShutdownRequested;
 use crate::forward::record::written_at;
@@ -62,6 +63,7 @@ pub(crate) struct Reader {
     pub(crate) leases: Arc<dyn LeaseTable>,
     pub(crate) forwarder: Forwarder,
     pub(crate) dead_letters: DeadLetterWriter,
+    pub(crate) pacing: Pacing,
     pub(crate) sweeps: GapRecoveryRequester,
     pub(crate) checkpoint_interval: Duration,
     /// Whether the stream's pages come. Of all shards together: one that cannot be read goes to
@@ -185,7 +187,7 @@ impl Reader {
         Err(ReadInterruption::ShutdownRequested)
     }
 
-    /// Queues the payments of a page, then starts to dead-letter what is unfit.
+    /// Queues the payments of a page once the dispatchers can work on them, then starts to dead-letter what is unfit.
     async fn forward(
         &self,
         page: u64,
@@ -195,6 +197,10 @@ impl Reader {
     ) -> Result<(), ShutdownRequested> {
         let (due, unfit) = self.forwarder.sort(records);
         let count = due.len();
+        if count > 0 {
+            let held = self.pacing.wait(records.first().and_then(written_at));
+            reading.unless_requested(held).await.ok_or(ShutdownRequested)?;
+        }
         self.forwarder.send(due, reading).await?;
         events::forwarded(count);
         for record in unfit {

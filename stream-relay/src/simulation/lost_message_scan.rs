@@ -30,9 +30,10 @@ fn a_standing_backlog_is_not_doubled_however_often_it_is_looked_at() {
         pass(12 * 3600).await;
         let doubled = bank.queues.count() - 3_000;
         assert!(doubled <= 1_000, "{doubled} were doubled");
-        let scans = bank.queues.counted();
-        let expected = 12 * 3600 / SCAN_INTERVAL.as_secs() as usize;
-        assert!(scans.abs_diff(expected) < expected / 4, "{scans} scans");
+        // Once for each scan, and once for the pacing when a scan has sent something.
+        let counted = bank.queues.counted();
+        let scans = 12 * 3600 / SCAN_INTERVAL.as_secs() as usize;
+        assert!((scans * 3 / 4..scans * 2).contains(&counted), "counted {counted} times");
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Failure, Payment};
-use shared::queue::{OutgoingMessage, QueueCallError, SendError};
+use shared::queue::{MessageCount, OutgoingMessage, QueueCallError, SendError};
 use tokio::time::Instant;
 
 use super::FaultInjector;
@@ -191,8 +191,11 @@ impl RelayQueues for FakeQueues {
         }
         Ok(())
     }
+}
 
-    async fn queued(&self) -> Result<u64, QueueCallError> {
+#[async_trait]
+impl MessageCount for FakeQueues {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
         self.faults.delay().await;
         self.counted.fetch_add(1, Ordering::Relaxed);
         if self.faults.fails() {

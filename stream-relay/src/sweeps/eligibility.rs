@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use shared::payments::StoredPayment;
 use shared::queue::Dispatch;
 
+use crate::forward::pacing::LONGEST_HOLD;
 use crate::sweeps::gap_request::LostRecords;
 
 /// How far the clocks of writers, relays and the stream may be apart. Within it of a limit a
@@ -18,6 +19,9 @@ pub(crate) const CLOCK_MARGIN: Duration = Duration::from_secs(15 * 60);
 /// the stream has brought it. Longer than the five minutes for which SQS would drop the message
 /// that replaces a lost one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// What was held back has as long again to be sent before it counts as lost.
+const _: () = assert!(LONGEST_HOLD.as_secs() * 2 < PATIENCE.as_secs());
 
 /// How old a payment is at least before it is queued again regardless of the number of messages:
 /// longer than it waits on an ordinary day, whose payments leave within half an hour.

@@ -219,7 +219,7 @@ async fn scan_days(
     scanning: &Shutdown,
 ) -> Result<MessageCoverage, ShutdownRequested> {
     // Counted first: what is claimed meanwhile makes the queue look too long and never too short.
-    let counting = scanning.unless_requested(due_index.forwarder.queues.queued());
+    let counting = scanning.unless_requested(due_index.forwarder.queues.messages());
     let queued = match counting.await.ok_or(ShutdownRequested)? {
         Ok(queued) => queued,
         Err(error) => {

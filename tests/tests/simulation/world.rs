@@ -309,6 +309,7 @@ impl World {
                 zone: if self.bug == Bug::AheadOfTheBank { ahead() } else { TimeZone::UTC },
                 payments: consumer,
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
+                unconfirmed: self.queue(CONFIRMATIONS, &life),
                 dead_letters: DeadLetterQueue::new(letters, "dispatcher"),
                 transactions,
                 stops: Arc::clone(&self.stops) as Arc<dyn DispatchStops>,
