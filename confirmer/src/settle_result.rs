@@ -128,10 +128,12 @@ mod tests {
         let refused = ReportedResult::Rejected(Failure::new(FailureCode::Refused, "x"));
         for contradiction in [
             judged(Some(archived.clone()), settled("T2")),
-            judged(Some(archived), refused),
+            judged(Some(archived), refused.clone()),
             judged(None, settled("T")),
         ] {
             assert!(matches!(contradiction, SettleResult::Conflict { .. }), "{contradiction:?}");
         }
+        assert_eq!(words(&settled("T2")), "settled as T2");
+        assert_eq!(words(&refused), "rejected with x");
     }
 }

@@ -124,6 +124,14 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_no_event_is_told_by_its_kind_and_place() {
+        let reason = |body: &str| read(body.as_bytes(), EchoPolicy::Required).unwrap_err();
+        assert_eq!(reason("{"), "the body ends early: line 1, column 1");
+        assert_eq!(reason("{}\n}"), "the body is no event: line 1, column 2");
+        assert_eq!(reason("no"), "the body is no JSON: line 1, column 2");
+    }
+
+    #[test]
     fn only_the_setting_lets_a_settlement_name_no_amount() {
         let silent = SETTLED.replace(r#""amount":1250,"currency":"EUR","#, "");
         assert!(read(silent.as_bytes(), EchoPolicy::Required).is_err());

@@ -50,6 +50,12 @@ impl CallbackServer {
         Ok(Self { listener, secrets: settings.secrets.clone(), echo })
     }
 
+    /// Where it listens.
+    #[cfg(test)]
+    pub(super) fn address(&self) -> io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// Puts what callbacks say into `confirmations` until shutdown; then finishes the
     /// requests in hand.
     pub(crate) async fn serve(self, confirmations: Producer, clock: Clock, shutdown: Shutdown) {

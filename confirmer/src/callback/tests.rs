@@ -1,6 +1,7 @@
 //! Callbacks as a sender makes them, signed by another implementation of the scheme.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -19,10 +20,14 @@ use shared::queue::{
     Confirmation, OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage,
     RefusedEntry, Visibility,
 };
+use shared::shutdown::Shutdown;
 use shared::transaction::EchoPolicy;
 use standardwebhooks::Webhook;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::CallbackServer;
 use super::CallbackSettings;
 use super::handler::CallbackHandler;
 use super::replay_cache::ReplayCache;
@@ -134,6 +139,21 @@ impl HttpBody for NeverEnding {
     }
 }
 
+/// A body whose sender goes away.
+struct BreaksOff;
+
+impl HttpBody for BreaksOff {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
+
 /// A callback that can be spoilt.
 #[derive(Clone)]
 struct SignedCallback {
@@ -240,6 +260,8 @@ async fn a_missing_or_unreadable_header_is_refused() {
             "{timestamp}"
         );
     }
+    let longest = SignedCallback::new(&"m".repeat(255), 1, 0);
+    assert_eq!(receiver.take(&longest).await, CallbackResponse::Accepted);
     let long = SignedCallback::new(&"m".repeat(256), 1, 0);
     assert_eq!(receiver.take(&long).await, CallbackResponse::Unsigned(SignatureError::Header));
 }
@@ -327,7 +349,11 @@ async fn a_body_that_is_too_long_or_never_ends_is_refused() {
     let receiver = TestHandler::new(&[1]);
     let callback = SignedCallback::with_body("msg_1", 1, 0, &" ".repeat(64 * 1024 + 1));
     assert_eq!(receiver.take(&callback).await, CallbackResponse::TooLarge);
+    let longest = SignedCallback::with_body("msg_1", 1, 0, &" ".repeat(64 * 1024));
+    assert!(matches!(receiver.take(&longest).await, CallbackResponse::Malformed(_)));
     let request = SignedCallback::new("msg_1", 1, 0).request().map(|_| Body::new(NeverEnding));
+    assert_eq!(receiver.handler.take(request).await, CallbackResponse::TooSlow);
+    let request = SignedCallback::new("msg_1", 1, 0).request().map(|_| Body::new(BreaksOff));
     assert_eq!(receiver.handler.take(request).await, CallbackResponse::TooSlow);
 }
 
@@ -340,6 +366,69 @@ async fn only_a_post_to_the_one_path_is_taken() {
     let mut request = SignedCallback::new("msg_1", 1, 0).request();
     *request.uri_mut() = "/metrics".parse().unwrap();
     assert_eq!(receiver.handler.take(request).await, CallbackResponse::NoSuchPath);
+}
+
+#[tokio::test]
+async fn a_callback_over_a_connection_is_answered_with_its_status_and_shutdown_ends_the_server() {
+    let TestHandler { handler, queue } = TestHandler::new(&[1]);
+    let settings = CallbackSettings {
+        address: "127.0.0.1:0".parse().unwrap(),
+        address_file: None,
+        secrets: handler.secrets.to_vec(),
+    };
+    let server = CallbackServer::open(&settings, EchoPolicy::Required).await.unwrap();
+    let address = server.address().unwrap();
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    let serving =
+        tokio::spawn(server.serve(handler.confirmations, Clock::new(now), shutdown.clone()));
+    let signed = SignedCallback::new("msg_1", 1, 0);
+    for status in ["204 No Content", "409 Conflict"] {
+        let answer = post(address, &signed).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    let answer = post(address, &SignedCallback::new("msg_2", 2, 0)).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(queue.sent.lock().unwrap().len(), 1);
+    shutdown.request();
+    serving.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+}
+
+/// What comes back over a connection that is closed after it.
+async fn post(address: SocketAddr, callback: &SignedCallback) -> String {
+    let SignedCallback { id, timestamp, signature, body } = callback;
+    let request = format!(
+        "POST /v1/confirmations HTTP/1.1\r\nhost: confirmer\r\nconnection: close\r\n\
+         webhook-id: {id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[test]
+fn only_what_its_sender_can_mend_is_logged_with_a_reason() {
+    let refusal = |answer: CallbackResponse| answer.refusal();
+    for unspoilt in [
+        CallbackResponse::Accepted,
+        CallbackResponse::Again,
+        CallbackResponse::UnderWay,
+        CallbackResponse::NotQueued,
+    ] {
+        assert_eq!(unspoilt.refusal(), None);
+    }
+    let malformed = CallbackResponse::Malformed("amount: missing".to_owned());
+    assert_eq!(refusal(malformed).as_deref(), Some("amount: missing"));
+    let unsigned = CallbackResponse::Unsigned(SignatureError::Timestamp);
+    assert_eq!(refusal(unsigned), Some(SignatureError::Timestamp.to_string()));
+    assert!(refusal(CallbackResponse::TooLarge).unwrap().contains("64 KiB"));
+    assert!(refusal(CallbackResponse::TooSlow).unwrap().contains("5 seconds"));
+    assert!(refusal(CallbackResponse::NoSuchPath).unwrap().contains("/v1/confirmations"));
+    assert!(refusal(CallbackResponse::NoSuchMethod).unwrap().contains("POST"));
 }
 
 #[test]
