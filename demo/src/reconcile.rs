@@ -85,7 +85,8 @@ pub async fn reconcile(
             books.enter(&stored, settlement.as_ref(), dead_letters);
             match stored.status {
                 Status::Processed => {
-                    times.processed(stored.payment.created_at, stored.updated_at);
+                    let claimed = stored.claimed_at.unwrap_or(stored.updated_at);
+                    times.processed(stored.payment.created_at, claimed, stored.updated_at);
                 }
                 Status::Failed | Status::Cancelled => times.ended_at(stored.updated_at),
                 Status::Scheduled | Status::Pending => {}

@@ -8,7 +8,7 @@ use shared::telemetry::Samples;
 use shared::telemetry::calls::{READ_UNITS, SQS_REQUESTS, WRITE_UNITS};
 
 use super::reconcile::Books;
-use super::timing::Timing;
+use super::timing::{PendingTiming, Timing};
 use crate::local_world::Usage;
 
 /// What one process used.
@@ -113,6 +113,11 @@ impl fmt::Display for Report {
             f,
             "time       from insertion to PROCESSED: p50 {} ms, p95 {} ms, p99 {} ms",
             timing.p50_ms, timing.p95_ms, timing.p99_ms
+        )?;
+        let PendingTiming { p50_ms, p95_ms, p99_ms, most } = timing.pending;
+        writeln!(
+            f,
+            "pending    from claim to PROCESSED: p50 {p50_ms} ms, p95 {p95_ms} ms, p99 {p99_ms} ms; {most} at the same time at most",
         )?;
         writeln!(
             f,
