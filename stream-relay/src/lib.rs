@@ -28,9 +28,10 @@ use std::time::Duration;
 
 pub use config::RelayConfig;
 pub use events::METRICS;
-pub use leases::relay_status::{HEARTBEAT_INTERVAL, RelayStatus, ShardLease};
-pub use leases::table::{Checkpoint, LeaseError};
+pub use leases::table::LeaseError;
 pub use relay::RelayError;
+pub use shards::position::Checkpoint;
+pub use shards::relay_status::{HEARTBEAT_INTERVAL, RelayStatus, ShardLease};
 pub use shards::source::{Page, Shard, ShardSource, StreamError};
 use shared::aws::Aws;
 use shared::clock::Clock;

@@ -14,7 +14,8 @@ use crate::events;
 use crate::leases::assignment::{ShardAssignment, next_change};
 use crate::leases::keys::lease_key;
 use crate::leases::liveness::CounterLiveness;
-use crate::leases::table::{Checkpoint, EXPIRY, Lease, LeaseEntries, LeaseError, RENEWAL};
+use crate::leases::position::StoredPosition;
+use crate::leases::table::{EXPIRY, Lease, LeaseEntries, LeaseError, RENEWAL};
 use crate::shards::discovery::ShardList;
 use crate::shards::parents::readable;
 use crate::shards::reader::{Reader, ShardReadEnd};
@@ -265,7 +266,7 @@ impl Relay {
         let lease_of = |shard: &str| leases.get(lease_key(stream, shard).as_str()).copied();
         let finished = |shard: &&Shard| {
             lease_of(&shard.id)
-                .is_some_and(|lease| lease.position.checkpoint == Checkpoint::ShardEnd)
+                .is_some_and(|lease| lease.position.checkpoint == StoredPosition::END)
         };
         let finished = self
             .shard_list
@@ -343,7 +344,7 @@ impl Relay {
                 }
                 continue;
             }
-            if lease.position.checkpoint == Checkpoint::ShardEnd {
+            if lease.position.checkpoint == StoredPosition::END {
                 self.forget(&lease.key, lease.counter).await;
             } else if self.holder(lease, now).is_none_or(|holder| holder == self.name) {
                 self.write_off(shard.to_owned(), lease, shutdown).await;

@@ -8,16 +8,15 @@ use tokio::sync::watch;
 use crate::forward::dead_letter::PageTasks;
 use crate::forward::progress::Progress;
 use crate::forward::queues::ShutdownRequested;
-use crate::leases::table::Position;
 
 /// How long one that must stop waits for open dead letters. Those that are not done then are written
 /// by the relay that goes on, because the position stands before them.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits for what is open; once reading must stop, not for long.
-pub(crate) async fn drain(
+pub(crate) async fn drain<P>(
     open: &mut PageTasks,
-    progress: &mut Progress,
+    progress: &mut Progress<P>,
     reading: &Shutdown,
 ) -> Result<(), ShutdownRequested> {
     let patience = async {
@@ -42,7 +41,7 @@ pub(crate) async fn drain(
 }
 
 /// Passes the position on to the lease renewal.
-pub(crate) fn publish(progress: &Progress, position: &watch::Sender<Position>) {
+pub(crate) fn publish<P: Clone + PartialEq>(progress: &Progress<P>, position: &watch::Sender<P>) {
     position.send_if_modified(|published| {
         let moved = published != progress.position();
         if moved {

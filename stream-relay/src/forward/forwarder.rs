@@ -15,10 +15,19 @@ use shared::telemetry::admin::Calls;
 use tokio::task::JoinSet;
 
 use crate::events;
-use crate::forward::dead_letter::UnfitItem;
+use crate::forward::dead_letter::{DeadLetterWriter, PageTasks, UnfitItem};
 use crate::forward::partition::{PaymentToQueue, spread};
 use crate::forward::queues::{RelayQueues, ShutdownRequested};
 use crate::forward::record::{RecordAction, RecordFault, RecordRules, classify, record_json};
+
+/// What a page holds for the queues.
+#[derive(Debug, Default)]
+pub(crate) struct SortedPage {
+    /// Due now, in order.
+    pub(crate) due: Vec<PaymentToQueue>,
+    /// What must not be paid.
+    pub(crate) unfit: Vec<UnfitItem>,
+}
 
 /// Queues what is due.
 #[derive(Debug, Clone)]
@@ -41,14 +50,13 @@ impl Forwarder {
     }
 
     /// What of `records` is due now, and what must not be paid.
-    pub(crate) fn sort(&self, records: &[Record]) -> (Vec<PaymentToQueue>, Vec<UnfitItem>) {
+    pub(crate) fn sort(&self, records: &[Record]) -> SortedPage {
         let standard =
             RecordRules { today: self.today(), shards: self.due_shards, now: self.clock.now() };
-        let mut due = Vec::with_capacity(records.len());
-        let mut unfit = Vec::new();
+        let mut sorted = SortedPage::default();
         for record in records {
             match classify(record, standard) {
-                RecordAction::Forward(payment) => due.push(PaymentToQueue::first(*payment)),
+                RecordAction::Forward(payment) => sorted.due.push(PaymentToQueue::first(*payment)),
                 RecordAction::Skip(why) => events::skipped(why),
                 RecordAction::Removed(reference) => events::removed(&reference),
                 RecordAction::DeadLetter(fault) => {
@@ -58,11 +66,29 @@ impl Forwarder {
                     events::unfit(&source, fault.failure.code, fault.attribute);
                     let RecordFault { failure, payment, mark, .. } = *fault;
                     let raw = record_json(record).to_string();
-                    unfit.push(UnfitItem { source, raw, failure, payment, mark });
+                    sorted.unfit.push(UnfitItem { source, raw, failure, payment, mark });
                 }
             }
         }
-        (due, unfit)
+        sorted
+    }
+
+    /// Queues what is due and returns how many once all are queued. What is unfit begins to be
+    /// dead-lettered then: it is `open`, as a part of `page`.
+    pub(crate) async fn forward(
+        &self,
+        sorted: SortedPage,
+        dead_letters: &DeadLetterWriter,
+        page: u64,
+        open: &mut PageTasks,
+        shutdown: &Shutdown,
+    ) -> Result<usize, ShutdownRequested> {
+        let count = sorted.due.len();
+        self.send(sorted.due, shutdown).await?;
+        for item in sorted.unfit {
+            dead_letters.start(item, page, open, shutdown).await?;
+        }
+        Ok(count)
     }
 
     /// Returns once SQS has acknowledged every payment of `due`. It tries until then; only

@@ -15,9 +15,9 @@ use shared::resources::lease::KEY;
 
 use crate::events;
 use crate::leases::keys::{heartbeat_key, sweep_lease_prefix};
+use crate::leases::position::StoredPosition;
 use crate::leases::table::{
-    Checkpoint, Lease, LeaseEntries, LeaseError, LeaseTable, Position, RelayHeartbeat,
-    existing_lease,
+    Lease, LeaseEntries, LeaseError, LeaseTable, RelayHeartbeat, existing_lease,
 };
 
 const OWNER: &str = "LeaseOwner";
@@ -47,45 +47,6 @@ impl DynamoDbLeases {
             .table_name(&self.table)
             .key(KEY, text(key))
             .expression_attribute_values(":now", text(&format!("{:.3}", Timestamp::now())))
-    }
-
-    /// Writes `next` over `before`, whose counter must still be there. What is found instead
-    /// decides: `next` itself was written before by a call whose answer was lost.
-    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
-        let mut set = format!("SET {COUNTER} = :next, {CHECKPOINT} = :to, {UPDATED_AT} = :now");
-        let mut update = self.update(&next.key);
-        if let Some(owner) = &next.owner {
-            set.push_str(&format!(", {OWNER} = :owner"));
-            update = update.expression_attribute_values(":owner", text(owner));
-        }
-        if let Some(read_up_to) = next.position.read_up_to {
-            set.push_str(&format!(", {READ_UP_TO} = :read"));
-            update = update.expression_attribute_values(":read", text(&read_up_to.to_string()));
-        }
-        if next.owner.is_none() {
-            set.push_str(&format!(" REMOVE {OWNER}"));
-        }
-        let update = match before {
-            None => update.condition_expression(format!("attribute_not_exists({KEY})")),
-            Some(before) => update
-                .condition_expression(format!("{COUNTER} = :before"))
-                .expression_attribute_values(":before", number(before.counter)),
-        };
-        let written = update
-            .update_expression(set)
-            .expression_attribute_values(":next", number(next.counter))
-            .expression_attribute_values(":to", text(next.position.checkpoint.as_str()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = written else { return Ok(next) };
-        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
-            error.as_service_error()
-        else {
-            return Err(LeaseError::Write(Box::new(error)));
-        };
-        let found = failed.item().map(|item| lease_from(item).ok_or_else(|| form(item)));
-        existing_lease(found.transpose()?, &next, &self.name)
     }
 }
 
@@ -127,20 +88,45 @@ impl LeaseTable for DynamoDbLeases {
         }
     }
 
-    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
-        let next = Lease::taken(key, seen, &self.name);
-        self.write(seen, next).await
+    fn relay(&self) -> &str {
+        &self.name
     }
 
-    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
-        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
-        self.write(Some(lease), next).await
-    }
-
-    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
-        let counter = lease.counter + 1;
-        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
-        self.write(Some(lease), next).await
+    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
+        let mut set = format!("SET {COUNTER} = :next, {CHECKPOINT} = :to, {UPDATED_AT} = :now");
+        let mut update = self.update(&next.key);
+        if let Some(owner) = &next.owner {
+            set.push_str(&format!(", {OWNER} = :owner"));
+            update = update.expression_attribute_values(":owner", text(owner));
+        }
+        if let Some(read_up_to) = next.position.read_up_to {
+            set.push_str(&format!(", {READ_UP_TO} = :read"));
+            update = update.expression_attribute_values(":read", text(&read_up_to.to_string()));
+        }
+        if next.owner.is_none() {
+            set.push_str(&format!(" REMOVE {OWNER}"));
+        }
+        let update = match before {
+            None => update.condition_expression(format!("attribute_not_exists({KEY})")),
+            Some(before) => update
+                .condition_expression(format!("{COUNTER} = :before"))
+                .expression_attribute_values(":before", number(before.counter)),
+        };
+        let written = update
+            .update_expression(set)
+            .expression_attribute_values(":next", number(next.counter))
+            .expression_attribute_values(":to", text(&next.position.checkpoint))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = written else { return Ok(next) };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
+            error.as_service_error()
+        else {
+            return Err(LeaseError::Write(Box::new(error)));
+        };
+        let found = failed.item().map(|item| lease_from(item).ok_or_else(|| form(item)));
+        existing_lease(found.transpose()?, &next, &self.name)
     }
 
     async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError> {
@@ -203,8 +189,8 @@ fn lease_from(item: &Item) -> Option<Lease> {
         key: text_of(item, KEY)?,
         owner: text_of(item, OWNER),
         counter: counter_of(item)?,
-        position: Position {
-            checkpoint: Checkpoint::from_text(&text_of(item, CHECKPOINT)?),
+        position: StoredPosition {
+            checkpoint: text_of(item, CHECKPOINT)?,
             read_up_to: text_of(item, READ_UP_TO).and_then(|at| at.parse().ok()),
         },
     })

@@ -5,6 +5,6 @@ pub(crate) mod assignment;
 pub(crate) mod dynamodb;
 pub(crate) mod keys;
 pub(crate) mod liveness;
-pub(crate) mod relay_status;
+pub(crate) mod position;
 pub(crate) mod renewal;
 pub(crate) mod table;

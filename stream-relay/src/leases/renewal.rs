@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::events;
-use crate::leases::table::{Lease, LeaseError, LeaseTable, Position, RENEWAL, WRITE_RETRY};
+use crate::leases::position::{LeasePosition, StoredPosition};
+use crate::leases::table::{Lease, LeaseError, LeaseTable, RENEWAL, WRITE_RETRY};
 
 /// Whether the last position of a lease is in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +21,10 @@ pub(crate) enum FinalWrite {
 /// Writes the position down every `interval` if it changed, and at least every [`RENEWAL`],
 /// until the reader drops its end of `position`; then once more, and gives the lease up.
 /// When the lease is lost it asks `reader` to stop.
-pub(crate) async fn renew_until_done(
+pub(crate) async fn renew_until_done<P: LeasePosition>(
     leases: &dyn LeaseTable,
     mut lease: Lease,
-    mut position: watch::Receiver<Position>,
+    mut position: watch::Receiver<P>,
     interval: Duration,
     reader: &Shutdown,
 ) -> FinalWrite {
@@ -31,7 +32,7 @@ pub(crate) async fn renew_until_done(
     let mut wait = interval;
     loop {
         let ended = tokio::time::timeout(wait, closed(&mut position)).await.is_ok();
-        let reached = position.borrow_and_update().clone();
+        let reached = position.borrow_and_update().to_stored();
         if ended {
             return give_up(leases, lease, reached).await;
         }
@@ -58,13 +59,17 @@ pub(crate) async fn renew_until_done(
     }
 }
 
-async fn closed(position: &mut watch::Receiver<Position>) {
+async fn closed<P>(position: &mut watch::Receiver<P>) {
     while position.changed().await.is_ok() {}
 }
 
 /// The last write of a reader is tried a few times. If it fails, the lease expires by itself,
 /// and what was read since the last position is read again.
-async fn give_up(leases: &dyn LeaseTable, mut lease: Lease, position: Position) -> FinalWrite {
+async fn give_up(
+    leases: &dyn LeaseTable,
+    mut lease: Lease,
+    position: StoredPosition,
+) -> FinalWrite {
     let mut pauses = retry::QUEUE_ENTRIES.pauses();
     loop {
         match leases.give_up(&lease, position.clone()).await {

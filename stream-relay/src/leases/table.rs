@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use jiff::Timestamp;
+use crate::leases::position::StoredPosition;
 
 /// How long a counter must stand still before its writer counts as dead.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(10);
@@ -24,53 +24,6 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(10);
 pub(crate) const RENEWAL: Duration = Duration::from_secs(3);
 /// Longest pause before a write that failed is made again.
 pub(crate) const WRITE_RETRY: Duration = Duration::from_millis(500);
-
-/// How far a shard is read: every record up to here is acknowledged by SQS (INV-3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Checkpoint {
-    /// Nothing is read yet.
-    TrimHorizon,
-    /// Read up to and with this sequence number.
-    After(String),
-    /// Read to its end; its children may start.
-    ShardEnd,
-}
-
-impl Checkpoint {
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::TrimHorizon => "TRIM_HORIZON",
-            Self::After(sequence) => sequence,
-            Self::ShardEnd => "SHARD_END",
-        }
-    }
-
-    pub(crate) fn from_text(text: &str) -> Self {
-        match text {
-            "TRIM_HORIZON" => Self::TrimHorizon,
-            "SHARD_END" => Self::ShardEnd,
-            sequence => Self::After(sequence.to_owned()),
-        }
-    }
-}
-
-/// How far the holder of a lease has come. It is written with every renewal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// The place: in a shard, or in a day.
-    pub(crate) checkpoint: Checkpoint,
-    /// Of a shard: when the last record up to there was written, by the stream's clock. Of a day:
-    /// when its opening began. Absent where nothing was read yet, or by a release that did not
-    /// note it.
-    pub(crate) read_up_to: Option<Timestamp>,
-}
-
-impl Position {
-    /// A place without a time.
-    pub(crate) fn at(checkpoint: Checkpoint) -> Self {
-        Self { checkpoint, read_up_to: None }
-    }
-}
 
 /// A lease as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,18 +35,17 @@ pub(crate) struct Lease {
     /// Grows with every write.
     pub(crate) counter: u64,
     /// How far its holders have come.
-    pub(crate) position: Position,
+    pub(crate) position: StoredPosition,
 }
 
 impl Lease {
     /// The next write of `name`, which takes the lease that was `seen` under `key`.
     pub(crate) fn taken(key: &str, seen: Option<&Self>, name: &str) -> Self {
-        let start = || Position::at(Checkpoint::TrimHorizon);
         Self {
             key: key.to_owned(),
             owner: Some(name.to_owned()),
             counter: seen.map_or(0, |lease| lease.counter) + 1,
-            position: seen.map_or_else(start, |lease| lease.position.clone()),
+            position: seen.map_or_else(StoredPosition::start, |lease| lease.position.clone()),
         }
     }
 }
@@ -147,19 +99,35 @@ pub(crate) trait LeaseTable: Debug + Send + Sync {
     /// not understand is logged and left out.
     async fn all(&self, stream: &str) -> Result<LeaseEntries, LeaseError>;
 
+    /// The relay that uses it.
+    fn relay(&self) -> &str;
+
+    /// Writes `next` over `before`, whose counter must still be there (`None`: no item). What is
+    /// found instead decides ([`existing_lease`]).
+    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError>;
+
     /// Makes the lease this relay's, if it still is as `seen` (`None`: not there yet). The
     /// position stays. If it was taken by this very call before, whose answer was lost, that
     /// is a success. [`LeaseError::TakenByAnother`] when somebody was faster.
-    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError>;
+    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
+        self.write(seen, Lease::taken(key, seen, self.relay())).await
+    }
 
     /// Writes how far the holder has come, which also renews the lease. Returns it as it is
     /// then: with an older position if that is what an earlier write left whose answer was
     /// lost. [`LeaseError::TakenByAnother`] when another relay has it.
-    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
+    async fn renew(&self, lease: &Lease, position: StoredPosition) -> Result<Lease, LeaseError> {
+        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
+        self.write(Some(lease), next).await
+    }
 
     /// The same, and gives the lease up, so that another relay takes it without waiting. The
     /// lease that is returned has an owner still if an earlier write was found instead.
-    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError>;
+    async fn give_up(&self, lease: &Lease, position: StoredPosition) -> Result<Lease, LeaseError> {
+        let counter = lease.counter + 1;
+        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
+        self.write(Some(lease), next).await
+    }
 
     /// Writes the heartbeat.
     async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError>;
@@ -198,15 +166,6 @@ pub enum LeaseError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn positions_read_back_as_written() {
-        for checkpoint in
-            [Checkpoint::TrimHorizon, Checkpoint::After("100".to_owned()), Checkpoint::ShardEnd]
-        {
-            assert_eq!(Checkpoint::from_text(checkpoint.as_str()), checkpoint);
-        }
-    }
 
     #[test]
     fn a_lease_outlives_two_failed_renewals_however_slow() {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription, StreamStatus};
 
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 use crate::shards::source::{Page, Shard, ShardSource, StreamError};
 
 /// The stream of one table.

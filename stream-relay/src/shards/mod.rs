@@ -3,5 +3,7 @@
 pub(crate) mod discovery;
 pub(crate) mod dynamodb;
 pub(crate) mod parents;
+pub(crate) mod position;
 pub(crate) mod reader;
+pub(crate) mod relay_status;
 pub(crate) mod source;

@@ -18,8 +18,10 @@ use crate::forward::pacing::Pacing;
 use crate::forward::progress::Progress;
 use crate::forward::queues::ShutdownRequested;
 use crate::forward::record::written_at;
+use crate::leases::position::LeasePosition;
 use crate::leases::renewal::renew_until_done;
-use crate::leases::table::{Checkpoint, Lease, LeaseTable, Position};
+use crate::leases::table::{Lease, LeaseTable};
+use crate::shards::position::{Checkpoint, ShardPosition};
 use crate::shards::source::{MAX_PAGE, Page, ShardSource, StreamError};
 use crate::sweeps::gap_request::{GapRecoveryRequester, LostRecords, RecoveryTicket};
 
@@ -83,7 +85,7 @@ impl Reader {
     /// gives the lease up.
     pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> ShardReadEnd {
         tracing::info!(shard, from = ?lease.position, "reading a shard");
-        let (position, kept) = watch::channel(lease.position.clone());
+        let (position, kept) = watch::channel(ShardPosition::from_stored(&lease.position));
         let (end, _) = tokio::join!(
             Box::pin(self.read_on(shard, position, reading)),
             renew_until_done(&*self.leases, lease, kept, self.checkpoint_interval, reading),
@@ -99,9 +101,10 @@ impl Reader {
         lease: Lease,
         reading: &Shutdown,
     ) -> ShardReadEnd {
-        events::gap(shard, lease.position.checkpoint.as_str());
-        let (position, kept) = watch::channel(lease.position.clone());
-        let ticket = self.sweeps.ask(LostRecords { since: lease.position.read_up_to, until: None });
+        let left = ShardPosition::from_stored(&lease.position);
+        events::gap(shard, left.checkpoint.as_str());
+        let ticket = self.sweeps.ask(LostRecords { since: left.read_up_to, until: None });
+        let (position, kept) = watch::channel(left);
         let (end, _) = tokio::join!(
             async move {
                 if ticket.complete(reading).await {
@@ -120,7 +123,7 @@ impl Reader {
     async fn read_on(
         &self,
         shard: &str,
-        position: watch::Sender<Position>,
+        position: watch::Sender<ShardPosition>,
         reading: &Shutdown,
     ) -> ShardReadEnd {
         let mut progress = Progress::at(position.borrow().clone());
@@ -149,8 +152,8 @@ impl Reader {
     async fn read_pages(
         &self,
         shard: &str,
-        position: &watch::Sender<Position>,
-        progress: &mut Progress,
+        position: &watch::Sender<ShardPosition>,
+        progress: &mut Progress<ShardPosition>,
         open: &mut PageTasks,
         reading: &Shutdown,
     ) -> Result<(), ReadInterruption> {
@@ -168,7 +171,7 @@ impl Reader {
             }
             let Some(next) = next else {
                 self.forward(number, &records, open, reading).await?;
-                let end = Position { checkpoint: Checkpoint::ShardEnd, ..at };
+                let end = ShardPosition { checkpoint: Checkpoint::ShardEnd, ..at };
                 progress.read(number, end, open.len() - before);
                 return Ok(());
             };
@@ -187,7 +190,8 @@ impl Reader {
         Err(ReadInterruption::ShutdownRequested)
     }
 
-    /// Queues the payments of a page once the dispatchers can work on them, then starts to dead-letter what is unfit.
+    /// Queues the payments of a page once the dispatchers can work on them, then starts to
+    /// dead-letter what is unfit.
     async fn forward(
         &self,
         page: u64,
@@ -195,17 +199,14 @@ impl Reader {
         open: &mut PageTasks,
         reading: &Shutdown,
     ) -> Result<(), ShutdownRequested> {
-        let (due, unfit) = self.forwarder.sort(records);
-        let count = due.len();
-        if count > 0 {
+        let sorted = self.forwarder.sort(records);
+        if !sorted.due.is_empty() {
             let held = self.pacing.wait(records.first().and_then(written_at));
             reading.unless_requested(held).await.ok_or(ShutdownRequested)?;
         }
-        self.forwarder.send(due, reading).await?;
-        events::forwarded(count);
-        for record in unfit {
-            self.dead_letters.start(record, page, open, reading).await?;
-        }
+        let queued =
+            self.forwarder.forward(sorted, &self.dead_letters, page, open, reading).await?;
+        events::forwarded(queued);
         Ok(())
     }
 
@@ -213,7 +214,7 @@ impl Reader {
     async fn fetch(
         &self,
         shard: &str,
-        position: &Position,
+        position: &ShardPosition,
         mut iterator: Option<String>,
         pause: Duration,
         reading: &Shutdown,
@@ -275,13 +276,13 @@ impl Reader {
 }
 
 /// The position after a page: its last record, or where it was before if it is empty.
-fn end_of(records: &[Record], after_gap: bool, before: Position) -> Position {
+fn end_of(records: &[Record], after_gap: bool, before: ShardPosition) -> ShardPosition {
     let Some(last) = records.last() else {
         let checkpoint = if after_gap { Checkpoint::TrimHorizon } else { before.checkpoint };
-        return Position { checkpoint, ..before };
+        return ShardPosition { checkpoint, ..before };
     };
     let sequence = last.dynamodb().and_then(|change| change.sequence_number());
-    Position {
+    ShardPosition {
         checkpoint: sequence.map_or(before.checkpoint, |at| Checkpoint::After(at.to_owned())),
         read_up_to: written_at(last).or(before.read_up_to),
     }

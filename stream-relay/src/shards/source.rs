@@ -10,7 +10,7 @@ use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_dynamodbstreams::types::Record;
 
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 
 /// Most records in one page (`DynamoDB` Streams API reference).
 pub(crate) const MAX_PAGE: usize = 1000;

@@ -12,7 +12,8 @@ use super::day_opening::before_midnight;
 use super::stream::image;
 use super::table::new;
 use super::{Bank, OPENING_DELAY, pass, simulate, until};
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
+use crate::sweeps::day_position::OpenedUpTo;
 
 fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -220,7 +221,7 @@ fn a_relay_whose_zone_is_a_day_ahead_does_not_keep_the_right_one_from_opening_th
         let zone = TimeZone::posix("<+24>-24").unwrap();
         let (stream, table) = (Arc::clone(&bank.stream) as _, Arc::clone(&bank.table) as _);
         let wrong = bank.relay_in("wrong", stream, table, zone);
-        let opened = || bank.leases.opening(next) == Some(Checkpoint::ShardEnd);
+        let opened = || bank.leases.opening(next) == Some(OpenedUpTo::End);
         until(Duration::from_secs(120), "the wrong relay has not opened the day", opened).await;
         wrong.stop().await;
         // The messages of the wrong relay are released or dropped by the dispatchers.

@@ -7,7 +7,7 @@ use domain::{DueDate, Payment, Status};
 use jiff::tz::TimeZone;
 
 use super::{Bank, OPENING_DELAY, pass, simulate, until};
-use crate::leases::table::Checkpoint;
+use crate::sweeps::day_position::OpenedUpTo;
 
 const DAY: u64 = 24 * 3600;
 
@@ -76,7 +76,7 @@ async fn two_midnights(zone: &str, day: &str, hours: u64) {
     }
     for opened in [day, next] {
         assert_eq!(bank.sent_of(opened), 50, "{opened} was not opened once");
-        assert_eq!(bank.leases.opening(opened), Some(Checkpoint::ShardEnd));
+        assert_eq!(bank.leases.opening(opened), Some(OpenedUpTo::End));
     }
     assert_eq!(bank.queued_of(next.days_after(1)), 0, "a later day was touched");
     bank.assert_order_of_days();
@@ -131,7 +131,7 @@ fn an_opening_whose_relay_dies_is_finished_by_another_and_nothing_is_sent_from_t
             let patience = Duration::from_secs(60);
             until(patience, "not finished", || bank.queues.len() == PAYMENTS).await;
             pass(30).await;
-            assert_eq!(bank.leases.opening(tomorrow), Some(Checkpoint::ShardEnd));
+            assert_eq!(bank.leases.opening(tomorrow), Some(OpenedUpTo::End));
             bank.assert_order_of_days();
             // What was handed on within a second before each death, in pages of 1,000.
             let twice = bank.sent_of(tomorrow) - PAYMENTS;
@@ -243,7 +243,7 @@ fn days_that_began_while_no_relay_ran_are_opened_the_oldest_first() {
         // Longer than the window of seven days.
         pass(15 * DAY).await;
         let _relay = bank.relay("after");
-        let open = || bank.leases.opening(bank.today()) == Some(Checkpoint::ShardEnd);
+        let open = || bank.leases.opening(bank.today()) == Some(OpenedUpTo::End);
         until(Duration::from_secs(60), "not opened", open).await;
         let queued = bank.payments.iter().filter(|payment| bank.queued(payment)).count();
         assert_eq!(queued, 15 * 60);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::table::FakeTable;
 use super::{Bank, pass, simulate, until};
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 
 /// A bank whose relay ended, was away, and missed what was inserted meanwhile.
 async fn with_a_gap(bank: &mut Bank) {

@@ -10,10 +10,12 @@ use domain::DueDate;
 
 use super::FaultInjector;
 use crate::leases::keys::{heartbeat_key, sweep_lease_key, sweep_lease_prefix};
+use crate::leases::position::{LeasePosition, StoredPosition};
 use crate::leases::table::{
-    Checkpoint, Lease, LeaseEntries, LeaseError, LeaseTable, Position, RelayHeartbeat,
-    existing_lease,
+    Lease, LeaseEntries, LeaseError, LeaseTable, RelayHeartbeat, existing_lease,
 };
+use crate::shards::position::{Checkpoint, ShardPosition};
+use crate::sweeps::day_position::{DayPosition, OpenedUpTo};
 
 fn is_shard(lease: &Lease) -> bool {
     !lease.key.starts_with(&sweep_lease_prefix("stream"))
@@ -44,7 +46,7 @@ impl LeaseStore {
             .leases
             .values()
             .filter(|lease| is_shard(lease))
-            .filter(|lease| lease.position.checkpoint != Checkpoint::ShardEnd);
+            .filter(|lease| lease.position.checkpoint != StoredPosition::END);
         open.map(|lease| (lease.key.clone(), lease.owner.clone())).collect()
     }
 
@@ -62,14 +64,14 @@ impl LeaseStore {
 
     pub(super) fn checkpoint(&self, shard: &str) -> Checkpoint {
         let items = self.items.lock().unwrap();
-        items.leases[&format!("stream/{shard}")].position.checkpoint.clone()
+        ShardPosition::from_stored(&items.leases[&format!("stream/{shard}")].position).checkpoint
     }
 
     /// Every shard is read from its beginning again.
     pub(super) fn forget_positions(&self) {
         let mut items = self.items.lock().unwrap();
         for lease in items.leases.values_mut().filter(|lease| is_shard(lease)) {
-            lease.position = Position::at(Checkpoint::TrimHorizon);
+            lease.position = StoredPosition::start();
         }
     }
 
@@ -87,10 +89,10 @@ impl LeaseStore {
     }
 
     /// How far the opening of a day has come; `None` before it began.
-    pub(super) fn opening(&self, day: DueDate) -> Option<Checkpoint> {
+    pub(super) fn opening(&self, day: DueDate) -> Option<OpenedUpTo> {
         let items = self.items.lock().unwrap();
         let lease = items.leases.get(&sweep_lease_key("stream", &day.to_string()))?;
-        Some(lease.position.checkpoint.clone())
+        Some(DayPosition::from_stored(&lease.position).opened)
     }
 
     fn failure() -> LeaseError {
@@ -130,21 +132,6 @@ impl RelayLeases {
     pub(super) fn new(store: Arc<LeaseStore>, name: &str) -> Self {
         Self { store, name: name.to_owned() }
     }
-
-    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
-        let before = before.map(|lease| lease.counter);
-        let name = self.name.clone();
-        self.store
-            .call(move |items| {
-                let found = items.leases.get(&next.key);
-                if found.map(|lease| lease.counter) != before {
-                    return existing_lease(found.cloned(), &next, &name);
-                }
-                items.leases.insert(next.key.clone(), next.clone());
-                Ok(next)
-            })
-            .await
-    }
 }
 
 #[async_trait]
@@ -162,20 +149,23 @@ impl LeaseTable for RelayLeases {
             .await
     }
 
-    async fn take(&self, key: &str, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
-        let next = Lease::taken(key, seen, &self.name);
-        self.write(seen, next).await
+    fn relay(&self) -> &str {
+        &self.name
     }
 
-    async fn renew(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
-        let next = Lease { counter: lease.counter + 1, position, ..lease.clone() };
-        self.write(Some(lease), next).await
-    }
-
-    async fn give_up(&self, lease: &Lease, position: Position) -> Result<Lease, LeaseError> {
-        let counter = lease.counter + 1;
-        let next = Lease { counter, position, owner: None, key: lease.key.clone() };
-        self.write(Some(lease), next).await
+    async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
+        let before = before.map(|lease| lease.counter);
+        let name = self.name.clone();
+        self.store
+            .call(move |items| {
+                let found = items.leases.get(&next.key);
+                if found.map(|lease| lease.counter) != before {
+                    return existing_lease(found.cloned(), &next, &name);
+                }
+                items.leases.insert(next.key.clone(), next.clone());
+                Ok(next)
+            })
+            .await
     }
 
     async fn write_heartbeat(&self, stream: &str) -> Result<(), LeaseError> {
@@ -231,7 +221,7 @@ fn a_write_whose_answer_was_lost_is_a_success_when_it_is_made_again() {
     super::simulate(0, || async {
         let store = Arc::new(LeaseStore::new(Arc::new(FaultInjector::new(0))));
         let [a, b] = ["a", "b"].map(|name| RelayLeases::new(Arc::clone(&store), name));
-        let after = |text: &str| Position::at(Checkpoint::After(text.to_owned()));
+        let after = |text: &str| StoredPosition { checkpoint: text.to_owned(), read_up_to: None };
         let taken = a.take("stream/s", None).await.unwrap();
         assert_eq!(a.take("stream/s", None).await.unwrap(), taken);
         let renewed = a.renew(&taken, after("1")).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bank, pass, simulate, until};
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 
 /// The issue: such a record delays its shard at most so long.
 const DELAY: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bank, pass, simulate, until};
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 
 #[test]
 fn the_position_stays_before_a_page_that_is_not_queued_also_when_the_relay_ends() {

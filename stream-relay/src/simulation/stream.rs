@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::FaultInjector;
 use super::table::SHARDS;
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 use crate::shards::source::Shard;
 use crate::shards::source::{Page, ShardSource, StreamError};
 

@@ -16,7 +16,7 @@ use super::day_opening::before_midnight;
 use super::stream::FakeStream;
 use super::{Bank, pass, simulate, until};
 use crate::RelayError;
-use crate::leases::table::Checkpoint;
+use crate::shards::position::Checkpoint;
 use crate::shards::source::Shard;
 use crate::shards::source::{Page, ShardSource, StreamError};
 

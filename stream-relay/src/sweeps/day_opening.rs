@@ -22,12 +22,14 @@ use crate::forward::forwarder::Forwarder;
 use crate::forward::progress::Progress;
 use crate::forward::queues::ShutdownRequested;
 use crate::leases::keys::sweep_lease_key;
+use crate::leases::position::LeasePosition;
 use crate::leases::renewal::{FinalWrite, renew_until_done};
-use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
+use crate::leases::table::{Lease, LeaseError, LeaseTable};
+use crate::sweeps::day_position::{DayPosition, OpenedUpTo};
 use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::opens;
 use crate::sweeps::interleave::InterleavedDay;
-use crate::sweeps::sweep_leases::{SweepLeases, is_early};
+use crate::sweeps::sweep_leases::SweepLeases;
 
 /// How long one relay tries to read a page before another may try.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -122,9 +124,9 @@ impl DayOpener {
                 return OpeningResult::Unfinished;
             }
         };
-        let lease = self.restarted(day, lease);
-        tracing::info!(%day, from = lease.position.checkpoint.as_str(), "a day is being opened");
-        let (position, kept) = watch::channel(lease.position.clone());
+        tracing::info!(%day, from = lease.position.checkpoint, "a day is being opened");
+        let start = self.start(day, DayPosition::from_stored(&lease.position));
+        let (position, kept) = watch::channel(start);
         let opening = shutdown.child();
         let (opened, kept) = tokio::join!(
             Box::pin(self.queue_day(day, position, &opening)),
@@ -141,17 +143,15 @@ impl DayOpener {
         }
     }
 
-    /// The lease of a day as its opening goes on with it: from the beginning, if somebody began
-    /// before the day did.
-    fn restarted(&self, day: DueDate, lease: Lease) -> Lease {
+    /// Where the opening of a day goes on: at the beginning, if somebody began before the day did.
+    fn start(&self, day: DueDate, mut position: DayPosition) -> DayPosition {
         let Forwarder { clock, zone, .. } = &self.due_index.forwarder;
-        let mut position = lease.position;
-        if is_early(&position, day, zone) {
+        if position.is_early(day, zone) {
             events::opened_early(&day.to_string());
-            position = Position::at(Checkpoint::TrimHorizon);
+            position = DayPosition { opened: OpenedUpTo::Nothing, begun: None };
         }
-        position.read_up_to = position.read_up_to.or_else(|| Some(clock.now()));
-        Lease { position, ..lease }
+        position.begun = position.begun.or_else(|| Some(clock.now()));
+        position
     }
 
     /// Hands on the rest of a day, behind the position, which follows what SQS has
@@ -159,12 +159,12 @@ impl DayOpener {
     async fn queue_day(
         &self,
         day: DueDate,
-        position: watch::Sender<Position>,
+        position: watch::Sender<DayPosition>,
         opening: &Shutdown,
     ) -> Result<OpeningResult, ShutdownRequested> {
         let mut progress = Progress::at(position.borrow().clone());
         let mut open = PageTasks::new();
-        let rest = self.rest(day, &progress.position().checkpoint);
+        let rest = self.rest(day, &progress.position().opened);
         let read = match rest {
             Some(rest) => self.read(day, rest, &position, &mut progress, &mut open, opening).await,
             None => Ok(()),
@@ -177,18 +177,18 @@ impl DayOpener {
         }
         publish(&progress, &position);
         read?;
-        match progress.position().checkpoint {
-            Checkpoint::ShardEnd => Ok(OpeningResult::Opened),
-            Checkpoint::TrimHorizon | Checkpoint::After(_) => Ok(OpeningResult::Unfinished),
+        match progress.position().opened {
+            OpenedUpTo::End => Ok(OpeningResult::Opened),
+            OpenedUpTo::Nothing | OpenedUpTo::Place(_) => Ok(OpeningResult::Unfinished),
         }
     }
 
     /// What of the day lies behind a position; `None` when it is open.
-    fn rest(&self, day: DueDate, from: &Checkpoint) -> Option<InterleavedDay> {
+    fn rest(&self, day: DueDate, from: &OpenedUpTo) -> Option<InterleavedDay> {
         match from {
-            Checkpoint::ShardEnd => None,
-            Checkpoint::TrimHorizon => Some(self.due_index.scheduled(day)),
-            Checkpoint::After(place) => Some(self.due_index.scheduled_behind(day, place)),
+            OpenedUpTo::End => None,
+            OpenedUpTo::Nothing => Some(self.due_index.scheduled(day)),
+            OpenedUpTo::Place(place) => Some(self.due_index.scheduled_behind(day, place)),
         }
     }
 
@@ -196,13 +196,13 @@ impl DayOpener {
         &self,
         day: DueDate,
         mut rest: InterleavedDay,
-        position: &watch::Sender<Position>,
-        progress: &mut Progress,
+        position: &watch::Sender<DayPosition>,
+        progress: &mut Progress<DayPosition>,
         open: &mut PageTasks,
         opening: &Shutdown,
     ) -> Result<(), ShutdownRequested> {
         let start = day.start(&self.due_index.forwarder.zone);
-        let begun = progress.position().read_up_to;
+        let begun = progress.position().begun;
         let mut pauses = retry::NEVER_GIVE_UP.pauses();
         let mut since = Instant::now();
         let mut page = 0;
@@ -210,8 +210,7 @@ impl DayOpener {
             match opening.unless_requested(rest.next()).await.ok_or(ShutdownRequested)? {
                 Ok(Some(found)) => {
                     (pauses, page) = (retry::NEVER_GIVE_UP.pauses(), page + 1);
-                    let checkpoint = Checkpoint::After(rest.place());
-                    let end = Position { checkpoint, read_up_to: begun };
+                    let end = DayPosition { opened: OpenedUpTo::Place(rest.place()), begun };
                     let found = self.due_index.filter_items(day, found);
                     let before = open.len();
                     let which = |stored: &_| opens(stored, start);
@@ -225,7 +224,7 @@ impl DayOpener {
                     since = Instant::now();
                 }
                 Ok(None) => {
-                    let end = Position { checkpoint: Checkpoint::ShardEnd, read_up_to: begun };
+                    let end = DayPosition { opened: OpenedUpTo::End, begun };
                     progress.read(page + 1, end, 0);
                     return Ok(());
                 }

@@ -11,7 +11,7 @@ use shared::shutdown::Shutdown;
 
 use crate::events;
 use crate::forward::dead_letter::{DeadLetterWriter, PageTasks, UnfitItem};
-use crate::forward::forwarder::Forwarder;
+use crate::forward::forwarder::{Forwarder, SortedPage};
 use crate::forward::partition::PaymentToQueue;
 use crate::forward::queues::ShutdownRequested;
 use crate::forward::record::{ItemToFail, ObservedStatus};
@@ -96,12 +96,12 @@ impl DueIndex {
         open: &mut PageTasks,
         shutdown: &Shutdown,
     ) -> Result<usize, ShutdownRequested> {
-        let mut due = Vec::with_capacity(found.len());
+        let mut sorted = SortedPage::default();
         for (reference, stored) in found {
             match stored {
                 Ok(stored) => {
                     if let Some(dispatch) = which(&stored) {
-                        due.push(PaymentToQueue { payment: stored.payment, dispatch });
+                        sorted.due.push(PaymentToQueue { payment: stored.payment, dispatch });
                     }
                 }
                 Err(error) => {
@@ -112,13 +112,10 @@ impl DueIndex {
                     let failure = Failure::new(FailureCode::MalformedRecord, reason);
                     let raw = reference.to_string();
                     let mark = Some(ItemToFail { reference, seen: ObservedStatus::Scheduled(0) });
-                    let unfit = UnfitItem { source, raw, failure, payment: None, mark };
-                    self.dead_letters.start(unfit, page, open, shutdown).await?;
+                    sorted.unfit.push(UnfitItem { source, raw, failure, payment: None, mark });
                 }
             }
         }
-        let count = due.len();
-        self.forwarder.send(due, shutdown).await?;
-        Ok(count)
+        self.forwarder.forward(sorted, &self.dead_letters, page, open, shutdown).await
     }
 }

@@ -25,10 +25,12 @@ use crate::events;
 use crate::forward::partition::PaymentToQueue;
 use crate::forward::queues::ShutdownRequested;
 use crate::leases::keys::sweep_lease_key;
+use crate::leases::position::LeasePosition;
 use crate::leases::renewal::renew_until_done;
-use crate::leases::table::{Checkpoint, Lease, LeaseError, LeaseTable, Position};
+use crate::leases::table::{LeaseError, LeaseTable};
 use crate::sweeps::due_index::DueIndex;
 use crate::sweeps::eligibility::{FEW, LONG, MessageCoverage, PATIENCE, message_coverage, waits};
+use crate::sweeps::last_scan::LastScan;
 use crate::sweeps::small_accounts::SmallestAccounts;
 use crate::sweeps::sweep_leases::{SCAN, SweepLeases};
 
@@ -113,9 +115,10 @@ impl LostMessageScan {
             return false;
         }
         let Some(seen) = sweep_leases.free(&self.stream, SCAN, &self.name) else { return false };
+        let last = seen.map_or(LastScan(None), |lease| LastScan::from_stored(&lease.position));
         let pause = self.interval.mul_f64(0.75 + self.schedule.jitter / 2.0);
         self.schedule.wanted.is_some_and(|from| from <= now)
-            || is_scan_due(seen.and_then(last_scan), self.clock.now(), pause)
+            || last.is_over_for(pause, self.clock.now())
     }
 
     /// One scan of the days that have been open for a while.
@@ -133,7 +136,7 @@ impl LostMessageScan {
                 return events::lease_failed(&key, &error);
             }
         };
-        let (position, kept) = watch::channel(lease.position.clone());
+        let (position, kept) = watch::channel(LastScan::from_stored(&lease.position));
         let scanning = shutdown.child();
         let scan = async {
             let started = self.clock.now();
@@ -154,7 +157,7 @@ impl LostMessageScan {
                 state.old = state.begun;
             }
             if coverage.is_ok() {
-                position.send_replace(Position::at(Checkpoint::After(started.to_string())));
+                position.send_replace(LastScan(Some(started)));
             }
             drop(position);
             coverage
@@ -377,18 +380,4 @@ async fn walk(
         }
     }
     Ok(total)
-}
-
-fn last_scan(lease: &Lease) -> Option<Timestamp> {
-    match &lease.position.checkpoint {
-        Checkpoint::After(time) => time.parse().ok(),
-        Checkpoint::TrimHorizon | Checkpoint::ShardEnd => None,
-    }
-}
-
-/// Whether a `pause` has passed since the last scan. A scan in the future is none: a clock was
-/// wrong then.
-fn is_scan_due(last: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
-    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
-    last.is_none_or(|last| now.duration_since(last).abs() >= pause)
 }

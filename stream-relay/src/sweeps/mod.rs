@@ -3,12 +3,14 @@
 //! carries any more. All of them read the index `due`.
 
 pub(crate) mod day_opening;
+pub(crate) mod day_position;
 mod due_index;
 mod eligibility;
 pub(crate) mod gap_recovery;
 pub(crate) mod gap_request;
 mod interleave;
 mod item_check;
+mod last_scan;
 pub(crate) mod lost_message_scan;
 mod small_accounts;
 mod sweep_leases;

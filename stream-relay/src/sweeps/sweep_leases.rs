@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use crate::leases::keys::{sweep_lease_key, sweep_lease_prefix};
-use crate::leases::table::{Checkpoint, EXPIRY, Lease, Position};
+use crate::leases::position::LeasePosition;
+use crate::leases::table::{EXPIRY, Lease};
+use crate::sweeps::day_position::{DayPosition, OpenedUpTo};
 use crate::sweeps::unopened_days::DayStates;
 
 /// The lost-message scan in its lease's key.
@@ -46,10 +48,11 @@ impl SweepLeases {
     pub(super) fn days(&self, stream: &str, today: DueDate, zone: &TimeZone) -> DayStates {
         let mut days = DayStates::default();
         for (day, lease, _) in self.each_day(stream).filter(|(day, ..)| *day <= today) {
-            match lease.position.checkpoint {
-                _ if is_early(&lease.position, day, zone) => continue,
-                Checkpoint::ShardEnd => days.opened.insert(day),
-                Checkpoint::TrimHorizon | Checkpoint::After(_) => days.begun.insert(day),
+            let position = DayPosition::from_stored(&lease.position);
+            match position.opened {
+                _ if position.is_early(day, zone) => continue,
+                OpenedUpTo::End => days.opened.insert(day),
+                OpenedUpTo::Nothing | OpenedUpTo::Place(_) => days.begun.insert(day),
             };
         }
         days
@@ -65,7 +68,8 @@ impl SweepLeases {
         today: DueDate,
     ) -> Vec<DueDate> {
         let old = |(day, lease, still): (DueDate, &Lease, Duration)| {
-            let open = lease.position.checkpoint == Checkpoint::ShardEnd && still >= patience;
+            let position = DayPosition::from_stored(&lease.position);
+            let open = position.opened == OpenedUpTo::End && still >= patience;
             (open && day <= today).then_some(day)
         };
         let mut days: Vec<_> = self.each_day(stream).filter_map(old).collect();
@@ -82,12 +86,6 @@ impl SweepLeases {
     }
 }
 
-/// Whether a day was begun before it began: its opening counts for nothing then. Releases that
-/// did not note the time are believed.
-pub(super) fn is_early(position: &Position, day: DueDate, zone: &TimeZone) -> bool {
-    position.read_up_to.is_some_and(|begun| begun < day.start(zone))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,8 +97,8 @@ mod tests {
     /// Days that are open, each with the time at which its opening began.
     fn open(days: &[(&str, Option<&str>)]) -> SweepLeases {
         let lease = |(day, begun): &(&str, Option<&str>)| {
-            let read_up_to = begun.map(|at| at.parse().unwrap());
-            let position = Position { checkpoint: Checkpoint::ShardEnd, read_up_to };
+            let begun = begun.map(|at| at.parse().unwrap());
+            let position = DayPosition { opened: OpenedUpTo::End, begun }.to_stored();
             (Lease { key: sweep_lease_key("s", day), owner: None, counter: 1, position }, EXPIRY)
         };
         SweepLeases { asked_at: Some(Instant::now()), seen: days.iter().map(lease).collect() }

@@ -7,7 +7,9 @@ use shared::aws::Aws;
 use shared::config::Names;
 
 use crate::leases::dynamodb::DynamoDbLeases;
-use crate::leases::table::{Checkpoint, LeaseError, LeaseTable, RENEWAL};
+use crate::leases::position::LeasePosition;
+use crate::leases::table::{LeaseError, LeaseTable, RENEWAL};
+use crate::shards::position::{Checkpoint, ShardPosition};
 
 /// How often a relay writes its heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = RENEWAL;
@@ -45,8 +47,8 @@ impl RelayStatus {
         let relays = entries.relays.into_iter().map(|sign| (sign.relay, sign.counter)).collect();
         let shards = entries.leases.into_iter().map(|lease| {
             let shard = lease.key.rsplit('/').next().unwrap_or_default().to_owned();
-            let (owner, counter, checkpoint) =
-                (lease.owner, lease.counter, lease.position.checkpoint);
+            let ShardPosition { checkpoint, .. } = ShardPosition::from_stored(&lease.position);
+            let (owner, counter) = (lease.owner, lease.counter);
             (shard, ShardLease { owner, counter, checkpoint })
         });
         Ok(Self { relays, shards: shards.collect() })
