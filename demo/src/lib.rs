@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`local_world`] | the outside world and the services as processes of this machine |
+//! | `announcement` | what a run is about to do, and how long it takes |
 //! | `run` | one run, from an empty folder to the report |
 //! | `day` | a bank's day in fast motion |
 //! | `generate` | the payments of a run |
@@ -11,6 +12,7 @@
 //! | `reconcile` | the table and the dead letters against the transaction service's journal |
 //! | `timing`, `report` | what is printed at the end |
 
+mod announcement;
 mod day;
 mod generate;
 mod live;
@@ -30,4 +32,4 @@ pub use options::DemoOptions;
 pub use reconcile::{Books, read_dead_letters, reconcile};
 pub use report::{Cost, ProcessReport, Report};
 pub use run::run;
-pub use timing::{Times, Timing};
+pub use timing::{PendingTiming, Times, Timing};

@@ -17,6 +17,7 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::Metrics;
 use tokio::time::Instant;
 
+use super::announcement::announcement;
 use super::day::Day;
 use super::generate::{Plan, schedule};
 use super::live::look;
@@ -66,6 +67,7 @@ async fn run_in(
     options: &DemoOptions,
 ) -> anyhow::Result<bool> {
     let metrics = Metrics::install(&[])?;
+    eprintln!("{}", announcement(options));
     eprintln!("Starting DynamoDB, SQS and a transaction service in {}", folder.display());
     let local = LocalOptions::passing(folder, options.faults.faults());
     let world = World::start(local, names, executable).await?;
