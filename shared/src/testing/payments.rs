@@ -1,6 +1,7 @@
 //! Sample payments.
 
-use domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, TraceKey};
+use crate::payments::{DeadLetters, StoredPayment};
+use domain::{AccountId, Amount, BeneficiaryId, Payment, PaymentId, Status, TraceKey};
 
 /// A payment of 12.50 EUR, due on 2026-11-23, without a blob, under an id of its own.
 #[must_use]
@@ -27,5 +28,23 @@ pub fn longest_payment() -> Payment {
         beneficiary: BeneficiaryId::parse("B".repeat(64)).unwrap(),
         created_at: "2026-11-23T01:00:00.123Z".parse().unwrap(),
         ..sample_payment()
+    }
+}
+
+/// A payment as the table holds it once it is inserted.
+#[must_use]
+pub fn scheduled(payment: Payment) -> StoredPayment {
+    StoredPayment {
+        updated_at: payment.created_at,
+        payment,
+        status: Status::Scheduled,
+        attempts: 0,
+        attempts_before: 0,
+        not_done: 0,
+        claimed_at: None,
+        transaction_id: None,
+        settled_at: None,
+        failure: None,
+        dead_letters: DeadLetters::default(),
     }
 }

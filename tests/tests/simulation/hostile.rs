@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, StreamRecord};
-use domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId, Status};
+use domain::{Amount, BeneficiaryId, Failure, Payment, PaymentId};
 use jiff::{SignedDuration, Timestamp};
-use shared::payments::{DeadLetters, StoredPayment};
+use shared::payments::StoredPayment;
 use shared::queue::{DeadLetter, Dispatch, OutgoingMessage};
+use shared::testing::scheduled;
 use stream_relay::fuzzing::{ClassifiedRecord, classify};
 
 use crate::bugs::Bug;
@@ -129,7 +130,7 @@ impl World {
     /// An unconditional put over whatever is there.
     fn put(&mut self, payment: Payment) -> Option<Unread> {
         self.overtaken.insert(payment.id.to_string());
-        let stored = new(payment.clone());
+        let stored = scheduled(payment.clone());
         let record = record(OperationType::Modify, &stored, None);
         self.items.lock().unwrap().put_over(stored);
         Some(Unread { record, payment })
@@ -138,7 +139,7 @@ impl World {
     fn delete(&mut self, payment: &Payment) -> Option<Unread> {
         self.overtaken.insert(payment.id.to_string());
         self.items.lock().unwrap().delete(payment)?;
-        let stored = new(payment.clone());
+        let stored = scheduled(payment.clone());
         let record = record(OperationType::Remove, &stored, None);
         Some(Unread { record, payment: payment.clone() })
     }
@@ -160,7 +161,7 @@ impl World {
         wrong: Option<(&'static str, String)>,
     ) -> Option<Unread> {
         self.overtaken.insert(payment.id.to_string());
-        let stored = new(payment.clone());
+        let stored = scheduled(payment.clone());
         let record = record(OperationType::Insert, &stored, wrong.as_ref());
         let mut items = self.items.lock().unwrap();
         if wrong.is_some_and(|(name, _)| name.starts_with("Due")) {
@@ -199,23 +200,6 @@ impl World {
         let letter = DeadLetter { failure, service, at, payment: Some(payment), raw: Some(raw) };
         let body = serde_json::to_string(&letter).unwrap();
         self.sqs.send(DEAD_LETTERS, &OutgoingMessage { group, deduplication, body });
-    }
-}
-
-/// A payment as its writer puts it.
-pub(crate) fn new(payment: Payment) -> StoredPayment {
-    StoredPayment {
-        updated_at: payment.created_at,
-        payment,
-        status: Status::Scheduled,
-        attempts: 0,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: None,
-        settled_at: None,
-        failure: None,
-        dead_letters: DeadLetters::default(),
     }
 }
 

@@ -9,8 +9,8 @@
 //! |---|---|
 //! | `life` | one life of a process: it runs, stands still, or is dead |
 //! | `faults` | what goes wrong with a call |
-//! | `queue` | SQS FIFO: the engine of crate `local`, behind the services' own port |
-//! | `table` | the payments table: conditional writes in memory |
+//! | `queue` | SQS FIFO: the double of `shared`, with bugs planted in it |
+//! | `table` | the payments table: the double of `shared`, with bugs planted in it |
 //! | `service` | the transaction service: keys, a journal, rejections |
 //! | `world` | all of it together, and the processes |
 //! | `script` | what happens when: drawn from the seed |

@@ -113,8 +113,9 @@ fn play(plan: &[(u8, Mood)]) -> Played {
         let mut world = World::new(1, script, Bug::None);
         let payments: Vec<_> = plan.iter().map(|(account, _)| world.insert_one(*account)).collect();
         let unread = payments.iter().zip(plan).filter(|(_, (_, mood))| *mood == Mood::BlobUnread);
-        let unread = unread.map(|(payment, _)| payment.id);
-        world.items.lock().unwrap().left_out.extend(unread);
+        for (payment, _) in unread {
+            world.items.lock().unwrap().table.leave_out_blob(payment.id);
+        }
         let moods = payments.iter().zip(plan).map(|(payment, (_, mood))| (payment.id, *mood));
         let service = Arc::new(Moody {
             moods: moods.collect(),

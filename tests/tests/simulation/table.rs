@@ -1,20 +1,20 @@
-//! The payments table: conditional writes in memory, each as `DynamoDB` would make it.
+//! The payments table in memory, as lives of processes reach it, with bugs planted in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    BlobDigest, Data, DataBlob, DueDate, Failure, Money, Payment, PaymentId, PaymentRef,
-    Settlement, Status, transition,
+    BlobDigest, DataBlob, DueDate, Failure, Money, Payment, PaymentRef, Settlement, Status,
 };
 use jiff::Timestamp;
 use shared::payments::{
-    ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
-    FirstClaim, PaymentStore, PaymentsError, StoredPayment, refused_change,
+    ApplyResult, BlobError, Change, ChangeError, Cursor, DuePayments, DueTable, FirstClaim,
+    PaymentStore, PaymentsError, StoredPayment,
 };
+use shared::testing::PaymentsInMemory;
 use tests::history;
 
 use crate::bugs::Bug;
@@ -28,11 +28,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// The items, and every change of them in order.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
-    pub(crate) items: BTreeMap<PaymentId, StoredPayment>,
-    /// The blobs that lie in items of their own.
-    blobs: BTreeMap<PaymentId, DataBlob>,
-    /// Payments whose blobs the next read leaves out.
-    pub(crate) left_out: BTreeSet<PaymentId>,
+    pub(crate) table: PaymentsInMemory,
     pub(crate) stream: Vec<history::Change>,
     /// Places in the stream of what others wrote.
     pub(crate) foreign: HashSet<usize>,
@@ -116,105 +112,32 @@ impl Owned {
             }
         }
     }
-
-    /// Whether the item meets the change's own conditions beside the status.
-    fn fits(&self, stored: &StoredPayment, bug: Bug) -> bool {
-        let same =
-            |payment: &Payment| bug == Bug::AnyVersion || stored.payment.same_instruction(payment);
-        match self {
-            Self::Claim(payment) => stored.attempts == 0 && same(payment),
-            Self::ClaimAgain(payment, seen) | Self::Resume(payment, seen) => {
-                stored.attempts == *seen && same(payment)
-            }
-            Self::Fail(_, _, made)
-            | Self::Replay(_, made, _)
-            | Self::WithholdReplayed(_, _, made)
-            | Self::NotDone(_, made, _)
-            | Self::DeadLettered(_, made, _) => stored.attempts == *made,
-            Self::Cancel(_) | Self::Withhold(..) => stored.attempts == 0,
-            Self::Settle(_, _, money) => money.is_none_or(|money| {
-                (stored.payment.amount, stored.payment.currency) == (money.amount, money.currency)
-            }),
-            Self::Refuse(..) => true,
-        }
-    }
-
-    fn write(self, stored: &mut StoredPayment, now: Timestamp) {
-        match self {
-            Self::Claim(_) => {
-                stored.attempts += 1;
-                stored.claimed_at = Some(now);
-            }
-            Self::ClaimAgain(..) | Self::Resume(..) => stored.attempts += 1,
-            Self::Settle(_, settlement, _) => {
-                stored.transaction_id = Some(settlement.transaction_id);
-                stored.settled_at = Some(settlement.settled_at);
-            }
-            Self::Fail(_, failure, _)
-            | Self::Refuse(_, failure)
-            | Self::Withhold(_, failure)
-            | Self::WithholdReplayed(_, failure, _) => {
-                stored.failure = Some(failure);
-                stored.dead_letters.last = None;
-            }
-            Self::NotDone(_, _, count) => stored.not_done = count,
-            Self::DeadLettered(_, _, count) => {
-                stored.dead_letters = DeadLetters { count, last: Some(now) };
-            }
-            Self::Replay(_, made, first) => {
-                stored.failure = None;
-                stored.not_done = 0;
-                stored.attempts_before = made;
-                match first {
-                    FirstClaim::Stays => {}
-                    FirstClaim::StartsAnew => stored.claimed_at = Some(now),
-                }
-            }
-            Self::Cancel(_) => {}
-        }
-    }
 }
 
 impl Items {
-    /// Inserts a payment, with a blob beside it if it has one; returns it as its message
-    /// carries it.
-    pub(crate) fn insert(&mut self, mut payment: Payment) -> Payment {
-        if let Some(Data::Whole(blob)) = payment.data.take() {
-            payment.data = Some(Data::Beside(BlobDigest::of(&blob)));
-            self.blobs.insert(payment.id, blob);
-        }
-        let inserted = payment.clone();
-        let stored = StoredPayment {
-            updated_at: payment.created_at,
-            payment,
-            status: Status::Scheduled,
-            attempts: 0,
-            attempts_before: 0,
-            not_done: 0,
-            claimed_at: None,
-            transaction_id: None,
-            settled_at: None,
-            failure: None,
-            dead_letters: DeadLetters::default(),
-        };
-        self.record(&stored);
-        self.items.insert(stored.payment.id, stored);
+    /// Inserts a payment; returns it as its message carries it.
+    pub(crate) fn insert(&mut self, payment: Payment) -> Payment {
+        let inserted = self.table.insert(payment);
+        self.record(&inserted.reference());
         inserted
     }
 
     /// Another program's put, whatever is there.
     pub(crate) fn put_over(&mut self, stored: StoredPayment) {
         self.foreign.insert(self.stream.len());
-        self.record(&stored);
-        self.items.insert(stored.payment.id, stored);
+        let reference = stored.payment.reference();
+        self.table.put(stored);
+        self.record(&reference);
     }
 
     /// Another program's delete, if the payment is there.
     pub(crate) fn delete(&mut self, payment: &Payment) -> Option<()> {
-        let stored = self.items.remove(&payment.id)?;
+        let reference = payment.reference();
+        self.table.stored(&reference)?;
         self.foreign.insert(self.stream.len());
-        self.record(&stored);
+        self.record(&reference);
         self.stream.last_mut()?.status = None;
+        self.table.remove(&reference);
         Some(())
     }
 
@@ -226,12 +149,13 @@ impl Items {
         now: Timestamp,
         bug: Bug,
     ) {
-        let change = Owned::Withhold(payment.clone(), failure.clone());
         // Refused is as good: it has ended, or was claimed before.
-        drop(self.apply(change, now, bug));
+        drop(self.apply(&Change::Withhold(payment, failure), now, bug));
     }
 
-    fn record(&mut self, stored: &StoredPayment) {
+    /// Writes down what lies there now.
+    fn record(&mut self, reference: &PaymentRef) {
+        let stored = self.table.stored(reference).unwrap();
         let payment = &stored.payment;
         self.stream.push(history::Change {
             payment: payment.id.to_string(),
@@ -240,56 +164,57 @@ impl Items {
             status: Some(stored.status),
             attempts: Some(stored.attempts),
             instruction: format!("{} {} {}", payment.amount, payment.currency, payment.beneficiary),
-            transaction_id: stored.transaction_id.clone(),
+            transaction_id: stored.transaction_id,
         });
     }
 
     /// Makes a payment that was just inserted one that was due so many days ago, and claims it.
     pub(crate) fn forget(&mut self, payment: &Payment, days: u16, now: Timestamp) {
         let due = payment.due.days_before(days);
-        if let Some(stored) = self.items.get_mut(&payment.id) {
-            stored.payment.due = due;
-        }
+        let mut stored = self.table.remove(&payment.reference()).unwrap();
+        stored.payment.due = due;
         self.stream.iter_mut().for_each(|change| change.due = Some(due));
-        let claim = Owned::Claim(Payment { due, ..payment.clone() });
-        drop(self.apply(claim, now, Bug::None));
+        self.table.put(stored.clone());
+        drop(self.apply(&Change::Claim(&stored.payment), now, Bug::None));
     }
 
     /// A payment's owner withdraws it, if it was never attempted.
     pub(crate) fn cancel(&mut self, reference: &PaymentRef, now: Timestamp) {
         // Refused is as good: it was claimed before.
-        drop(self.apply(Owned::Cancel(reference.clone()), now, Bug::None));
+        drop(self.apply(&Change::Cancel(reference), now, Bug::None));
     }
 
     fn apply(
         &mut self,
-        change: Owned,
+        change: &Change<'_>,
         now: Timestamp,
         bug: Bug,
     ) -> Result<ApplyResult, ChangeError> {
-        let borrowed = change.borrowed();
-        let Some(stored) = self.items.get(&borrowed.reference().id).cloned() else {
-            return Err(ChangeError::Missing);
+        let reference = change.reference();
+        let stored = self.table.stored(&reference);
+        let result = match (bug, change, &stored) {
+            (Bug::ForgetsWithheld, Change::Withhold(..), Some(_)) => return Ok(ApplyResult::Now),
+            (Bug::UnconditionalClaim, Change::Claim(_), Some(stored)) => {
+                let status = Status::Scheduled;
+                self.table.put(StoredPayment { status, ..stored.clone() });
+                let claim = Change::ClaimAgain(&stored.payment, stored.attempts);
+                self.table.change(&claim, now)
+            }
+            (Bug::AnyVersion, change, Some(StoredPayment { payment, .. })) => {
+                let any = match change {
+                    Change::Claim(_) => Change::Claim(payment),
+                    Change::ClaimAgain(_, seen) => Change::ClaimAgain(payment, *seen),
+                    Change::Resume(_, seen) => Change::Resume(payment, *seen),
+                    other => other.clone(),
+                };
+                self.table.change(&any, now)
+            }
+            _ => self.table.change(change, now),
         };
-        let event = borrowed.event();
-        let unconditional = bug == Bug::UnconditionalClaim && matches!(change, Owned::Claim(_));
-        if bug == Bug::ForgetsWithheld && matches!(change, Owned::Withhold(..)) {
-            return Ok(ApplyResult::Now);
+        if result == Ok(ApplyResult::Now) {
+            self.record(&reference);
         }
-        let (_, target) = event.edge();
-        let allowed = transition(stored.status, event).is_ok() && change.fits(&stored, bug);
-        if !allowed && !unconditional {
-            return refused_change(&borrowed, stored);
-        }
-        let mut next = stored;
-        if next.status != target {
-            next.updated_at = now;
-        }
-        next.status = target;
-        change.write(&mut next, now);
-        self.record(&next);
-        self.items.insert(next.payment.id, next);
-        Ok(ApplyResult::Now)
+        result
     }
 }
 
@@ -318,14 +243,14 @@ impl PaymentStore for Table {
         let changes: Vec<_> = changes.iter().map(Owned::of).collect();
         let apply = move || {
             let mut items = items.lock().unwrap();
-            changes.into_iter().map(|change| items.apply(change, now, bug)).collect()
+            changes.iter().map(|change| items.apply(&change.borrowed(), now, bug)).collect()
         };
         self.faults.call(&self.life, LIMIT, apply).await.ok_or_else(lost)
     }
 
     async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        let (items, id) = (Arc::clone(&self.items), reference.id);
-        let get = move || items.lock().unwrap().items.get(&id).cloned();
+        let (items, reference) = (Arc::clone(&self.items), reference.clone());
+        let get = move || items.lock().unwrap().table.stored(&reference);
         self.faults.call(&self.life, LIMIT, get).await.ok_or_else(lost)
     }
 
@@ -335,16 +260,10 @@ impl PaymentStore for Table {
     ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
         let (items, wanted) = (Arc::clone(&self.items), wanted.to_vec());
         let read = move || {
-            let mut items = items.lock().unwrap();
-            let blob = |(reference, digest): &(PaymentRef, BlobDigest)| {
-                if items.left_out.remove(&reference.id) {
-                    return Err(BlobError::Unread);
-                }
-                let blob = items.blobs.get(&reference.id).ok_or(BlobError::Missing)?;
-                let same = BlobDigest::of(blob) == *digest;
-                if same { Ok(blob.clone()) } else { Err(BlobError::Differs) }
-            };
-            wanted.iter().map(blob).collect()
+            let table = &items.lock().unwrap().table;
+            let read =
+                |(reference, digest): &(PaymentRef, BlobDigest)| table.blob(reference, *digest);
+            wanted.iter().map(read).collect()
         };
         self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)
     }
@@ -359,23 +278,13 @@ impl DueTable for Table {
     async fn due_page(
         &self,
         day: DueDate,
-        _shard: u16,
+        shard: u16,
         status: Status,
-        _cursor: Option<Cursor>,
+        cursor: Option<Cursor>,
     ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
         let items = Arc::clone(&self.items);
-        let read = move || {
-            let items = items.lock().unwrap();
-            let due = items
-                .items
-                .values()
-                .filter(|stored| stored.status == status && stored.payment.due == day);
-            let mut page: Vec<_> = due.map(|stored| stored.payment.reference()).collect();
-            page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
-            page
-        };
-        let page = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
-        Ok((page, None))
+        let read = move || items.lock().unwrap().table.page(day, shard, status, cursor.as_ref());
+        self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)
     }
 
     async fn days_page(
@@ -384,13 +293,9 @@ impl DueTable for Table {
         _cursor: Option<Cursor>,
     ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
         let (items, bug) = (Arc::clone(&self.items), self.bug);
-        let read = move || {
-            let items = items.lock().unwrap();
-            if bug == Bug::OldDaysUnseen {
-                return BTreeSet::new();
-            }
-            let open = items.items.values().filter(|stored| stored.status == status);
-            open.map(|stored| stored.payment.due).collect()
+        let read = move || match bug {
+            Bug::OldDaysUnseen => BTreeSet::new(),
+            _ => items.lock().unwrap().table.days(status),
         };
         let days = self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)?;
         Ok((days, None))
@@ -398,12 +303,7 @@ impl DueTable for Table {
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         let (items, references) = (Arc::clone(&self.items), references.to_vec());
-        let read = move || {
-            let items = items.lock().unwrap();
-            let stored = |asked: PaymentRef| Some((items.items.get(&asked.id)?.clone(), asked));
-            let found = references.into_iter().filter_map(stored);
-            found.map(|(stored, asked)| (asked, Ok(stored))).collect()
-        };
+        let read = move || items.lock().unwrap().table.many(&references);
         self.faults.call(&self.life, LIMIT, read).await.ok_or_else(lost)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use confirmer::{ConfirmerLimits, SweepSettings};
 use dispatcher::{CallLimits, DispatcherLimits};
 use domain::{
@@ -18,12 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{DispatchStops, StopInMemory, StopLimits};
-use shared::payments::archive::ArchiveLookup;
-use shared::payments::{DueTable, PaymentsError, StoredPayment};
+use shared::payments::{DueTable, StoredPayment};
 use shared::queue::{Confirmation, Consumer, DeadLetterQueue, Dispatch, OutgoingMessage, Producer};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::testing::sample_payment;
+use shared::testing::{PaymentsInMemory, sample_payment};
 use shared::transaction::TransactionService;
 use tests::history::{DeadLetterEvidence, Evidence};
 use tokio::time::Instant;
@@ -109,7 +107,7 @@ impl World {
             faults: Faults::new(seed, script.faults, script.spoilt),
             books: Arc::new(Mutex::new(Books::new(script.retention))),
             script,
-            sqs: Sqs::new(seed, &[PAYMENTS, CONFIRMATIONS, DEAD_LETTERS]),
+            sqs: Sqs::new(&[PAYMENTS, CONFIRMATIONS, DEAD_LETTERS]),
             items: Arc::default(),
             stops: Arc::default(),
             began: Instant::now(),
@@ -230,7 +228,8 @@ impl World {
         let items = self.items.lock().unwrap();
         let today = self.today();
         // Only what its keys of the index lead to, and on its day.
-        let waiting = items.items.values().filter(|stored| {
+        let all = items.table.all();
+        let waiting = all.iter().filter(|stored| {
             stored.status == Status::Scheduled
                 && stored.payment.due <= today
                 && !items.hidden.contains(&stored.payment.id)
@@ -247,21 +246,22 @@ impl World {
     }
 
     fn queue(&self, name: &'static str, life: &Life) -> Arc<Queue> {
-        let (sqs, life, faults) = (self.sqs.clone(), life.clone(), self.faults.clone());
+        let (queue, life, faults) = (self.sqs.queue(name), life.clone(), self.faults.clone());
         let bug = if name == PAYMENTS { self.bug } else { Bug::None };
         let (items, books) = (Arc::clone(&self.items), Arc::clone(&self.books));
         let left = Arc::clone(&self.left);
         // Looked at before a message is deleted.
         let deleting: Deleting = Arc::new(move |body| {
             let Ok(payment) = serde_json::from_str::<Payment>(body) else { return };
-            let status = items.lock().unwrap().items.get(&payment.id).map(|stored| stored.status);
+            let stored = items.lock().unwrap().table.stored(&payment.reference());
+            let status = stored.map(|stored| stored.status);
             let key = payment.id.to_string();
             let open = matches!(status, Some(Status::Scheduled | Status::Pending));
             if open && !books.lock().unwrap().journal.iter().any(|settled| settled.key == key) {
                 left.lock().unwrap().insert(key);
             }
         });
-        Arc::new(Queue { sqs, name, life, faults, bug, deleting })
+        Arc::new(Queue { queue, life, faults, bug, deleting })
     }
 
     /// Starts the process `index`: a dispatcher or a confirmer.
@@ -305,7 +305,8 @@ impl World {
         if index < DISPATCHERS {
             let deps = dispatcher::DispatcherDependencies {
                 store: table,
-                archive: Arc::new(Empty),
+                // No day is over in a simulation.
+                archive: Arc::new(PaymentsInMemory::default()),
                 zone: if self.bug == Bug::AheadOfTheBank { ahead() } else { TimeZone::UTC },
                 payments: consumer,
                 confirmations: Producer::new(self.queue(CONFIRMATIONS, &life)),
@@ -322,7 +323,8 @@ impl World {
             let deps = confirmer::ConfirmerDependencies {
                 due: Arc::clone(&table) as Arc<dyn DueTable>,
                 store: table,
-                archive: Arc::new(Empty),
+                // No day is over in a simulation.
+                archive: Arc::new(PaymentsInMemory::default()),
                 confirmations: consumer,
                 reports: Producer::new(self.queue(CONFIRMATIONS, &life)),
                 payments: Producer::new(self.queue(PAYMENTS, &life)),
@@ -354,9 +356,10 @@ impl World {
         use Status::{Pending, Scheduled};
         let items = self.items.lock().unwrap();
         let today = self.today();
-        let due = items.items.values().filter(|stored| stored.payment.due <= today);
+        let all = items.table.all();
+        let mut due = all.iter().filter(|stored| stored.payment.due <= today);
         let open = |stored: &StoredPayment| matches!(stored.status, Scheduled | Pending);
-        due.filter(|stored| !items.hidden.contains(&stored.payment.id)).all(|stored| !open(stored))
+        due.all(|stored| items.hidden.contains(&stored.payment.id) || !open(stored))
     }
 
     /// What the checker looks at, when nothing runs any more.
@@ -371,7 +374,7 @@ impl World {
         Evidence {
             inserted: self.inserted,
             journal: self.books.lock().unwrap().journal.clone(),
-            table: items.items.values().cloned().collect(),
+            table: items.table.all(),
             stream: items.stream.clone(),
             letters: letters.collect(),
             alarms: self.alarms.clone(),
@@ -390,17 +393,6 @@ fn named_in(raw: &str) -> Option<PaymentId> {
     let payment = serde_json::from_str::<Payment>(raw).map(|payment| payment.id);
     let confirmation = || serde_json::from_str::<Confirmation>(raw).map(|said| said.payment.id);
     payment.or_else(|_| confirmation()).ok()
-}
-
-/// An archive that holds nothing: no day is over in a simulation.
-#[derive(Debug)]
-struct Empty;
-
-#[async_trait]
-impl ArchiveLookup for Empty {
-    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(None)
-    }
 }
 
 /// Whether the transaction service is down.

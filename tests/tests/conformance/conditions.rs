@@ -1,8 +1,6 @@
 //! Each condition of each change, alone, at the local `DynamoDB`: an item that is right but for
 //! one thing is left as it is.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
