@@ -1,139 +1,70 @@
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::payments::{ApplyResult, BlobError, DeadLetters};
-use crate::queue::{
-    DeadLetter, OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
-    Visibility,
+use crate::payments::{ApplyResult, DeadLetters, FirstClaim};
+use crate::queue::{DeadLetter, Producer, QueueApi};
+use crate::testing::{
+    CallFault, PaymentsCall, PaymentsInMemory, QueueInMemory, longest_payment, scheduled,
 };
-use domain::{BlobDigest, DataBlob};
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-/// One item, whose mark may fail.
-#[derive(Debug)]
-struct Item {
-    stored: Mutex<StoredPayment>,
-    mark_fails: Mutex<u32>,
-}
-
-#[async_trait]
-impl PaymentStore for Item {
-    async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        at: Timestamp,
-    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
-        let mut stored = self.stored.lock().unwrap();
-        let [Change::DeadLettered(_, attempts, count)] = changes else { panic!("{changes:?}") };
-        let mut fails = self.mark_fails.lock().unwrap();
-        if *fails > 0 {
-            *fails -= 1;
-            return Err(PaymentsError::ResultCount { expected: 1, got: 0 });
-        }
-        if stored.status != Status::Failed || stored.attempts != *attempts {
-            return Ok(vec![Err(ChangeError::InStatus(Box::new(stored.clone())))]);
-        }
-        stored.dead_letters = DeadLetters { count: *count, last: Some(at) };
-        Ok(vec![Ok(ApplyResult::Now)])
-    }
-
-    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(Some(self.stored.lock().unwrap().clone()))
-    }
-
-    async fn blobs(
-        &self,
-        _: &[(PaymentRef, BlobDigest)],
-    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
-        Ok(Vec::new())
-    }
-}
-
-#[derive(Debug, Default)]
-struct Sent(Mutex<Vec<OutgoingMessage>>);
-
-#[async_trait]
-impl QueueApi for Sent {
-    fn name(&self) -> &'static str {
-        "payments-dlq.fifo"
-    }
-
-    async fn receive(
-        &self,
-        _: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        Ok(Vec::new())
-    }
-
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Ok(Vec::new())
-    }
-
-    async fn change_visibility(
-        &self,
-        _: &[(&str, Duration)],
-        _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Ok(Vec::new())
-    }
-
-    async fn send(
-        &self,
-        messages: &[&OutgoingMessage],
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        self.0.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
-        Ok(Vec::new())
-    }
+/// A table with one payment, whose next mark may fail, and a dead-letter queue.
+struct Ports {
+    table: PaymentsInMemory,
+    mark_fails: Arc<AtomicBool>,
+    payment: PaymentRef,
+    queue: Arc<QueueInMemory>,
 }
 
 /// A payment that FAILED after so many attempts.
-fn failed(attempts: u32) -> Item {
-    let stored = StoredPayment {
-        payment: crate::testing::longest_payment(),
-        status: Status::Failed,
-        updated_at: now(),
-        attempts,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: Some(now()),
-        transaction_id: None,
-        settled_at: None,
-        failure: Some(Failure::new(FailureCode::Rejected, "422 limit: x")),
-        dead_letters: DeadLetters::default(),
-    };
-    Item { stored: Mutex::new(stored), mark_fails: Mutex::new(0) }
+fn failed(attempts: u32) -> Ports {
+    let mark_fails = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&mark_fails);
+    let table = PaymentsInMemory::default().on_call(move |call| match call {
+        PaymentsCall::Apply(_) => CallFault::not_sent_if(fails.swap(false, Ordering::Relaxed)),
+        _ => CallFault::None,
+    });
+    let payment = longest_payment();
+    let reference = payment.reference();
+    let failure = Some(Failure::new(FailureCode::Rejected, "422 limit: x"));
+    let status = Status::Failed;
+    table.put(StoredPayment { status, attempts, failure, ..scheduled(payment) });
+    let queue = Arc::new(QueueInMemory::new("payments-dlq.fifo"));
+    Ports { table, mark_fails, payment: reference, queue }
 }
 
-/// Asks for the dead letter of an item.
-async fn ask(item: &Item, sent: &Arc<Sent>) -> Result<DeadLetterResult, DeadLetterError> {
-    let queue = Producer::new(Arc::clone(sent) as Arc<dyn QueueApi>);
-    let queue = DeadLetterQueue::new(queue, "test");
-    let reference = item.stored.lock().unwrap().payment.reference();
-    dead_letter(item, &queue, &reference, Some("the message"), now()).await
-}
+impl Ports {
+    fn stored(&self) -> StoredPayment {
+        self.table.stored(&self.payment).unwrap()
+    }
 
-fn ids(sent: &Sent) -> Vec<String> {
-    sent.0.lock().unwrap().iter().map(|message| message.deduplication.clone()).collect()
+    /// Asks for the dead letter.
+    async fn ask(&self) -> Result<DeadLetterResult, DeadLetterError> {
+        let queue = Producer::new(Arc::clone(&self.queue) as Arc<dyn QueueApi>);
+        let queue = DeadLetterQueue::new(queue, "test");
+        dead_letter(&self.table, &queue, &self.payment, Some("the message"), now()).await
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.queue.sent().into_iter().map(|message| message.deduplication).collect()
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_has_one_dead_letter_however_often_it_is_asked_for() {
-    let (item, sent) = (failed(3), Arc::default());
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
+    let ports = failed(3);
+    assert_eq!(ports.ask().await.unwrap(), DeadLetterResult::Now);
     for _ in 0..24 {
-        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Before);
+        assert_eq!(ports.ask().await.unwrap(), DeadLetterResult::Before);
     }
-    let letters = sent.0.lock().unwrap();
+    let letters = ports.queue.sent();
     let [letter] = &letters[..] else { panic!("{letters:?}") };
     let letter: DeadLetter = serde_json::from_str(&letter.body).unwrap();
-    let stored = item.stored.lock().unwrap();
+    let stored = ports.stored();
     assert_eq!(Some(&letter.failure), stored.failure.as_ref());
     assert_eq!(letter.payment.as_ref(), Some(&stored.payment));
     assert_eq!(letter.raw.as_deref(), Some("the message"));
@@ -142,36 +73,38 @@ async fn a_failure_has_one_dead_letter_however_often_it_is_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_the_dead_letter_and_its_mark_sends_the_same_one_again() {
-    let (item, sent) = (failed(3), Arc::default());
-    *item.mark_fails.lock().unwrap() = 1;
-    assert!(ask(&item, &sent).await.is_err());
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
-    let ids = ids(&sent);
+    let ports = failed(3);
+    ports.mark_fails.store(true, Ordering::Relaxed);
+    assert!(ports.ask().await.is_err());
+    assert_eq!(ports.ask().await.unwrap(), DeadLetterResult::Now);
+    let ids = ports.ids();
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "SQS would not drop the second");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_that_fails_again_after_a_replay_has_another_dead_letter() {
-    let (item, sent) = (failed(0), Arc::default());
-    ask(&item, &sent).await.unwrap();
-    {
-        // As a replay, a claim and the change to FAILED leave it.
-        let mut stored = item.stored.lock().unwrap();
-        stored.attempts = 2;
-        stored.dead_letters.last = None;
+    let ports = failed(0);
+    ports.ask().await.unwrap();
+    let (payment, failure) = (&ports.payment, ports.stored().failure.unwrap());
+    for change in [
+        Change::Replay(payment, 0, FirstClaim::Stays),
+        Change::Claim(&ports.stored().payment),
+        Change::Fail(payment, &failure, 1),
+    ] {
+        assert_eq!(ports.table.change(&change, now()), Ok(ApplyResult::Now));
     }
-    assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::Now);
-    let ids = ids(&sent);
+    assert_eq!(ports.ask().await.unwrap(), DeadLetterResult::Now);
+    let ids = ports.ids();
     assert_ne!(ids[0], ids[1], "SQS would drop the second within five minutes");
-    assert_eq!(item.stored.lock().unwrap().dead_letters.count, 2);
+    assert_eq!(ports.stored().dead_letters.count, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_that_is_not_failed_has_no_dead_letter() {
-    let (item, sent) = (failed(1), Arc::default());
+    let ports = failed(1);
     for status in Status::ALL.into_iter().filter(|status| *status != Status::Failed) {
-        item.stored.lock().unwrap().status = status;
-        assert_eq!(ask(&item, &sent).await.unwrap(), DeadLetterResult::NotFailed(status));
+        ports.table.put(StoredPayment { status, ..ports.stored() });
+        assert_eq!(ports.ask().await.unwrap(), DeadLetterResult::NotFailed(status));
     }
-    assert!(ids(&sent).is_empty());
+    assert!(ports.ids().is_empty());
 }

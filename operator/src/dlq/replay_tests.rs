@@ -6,17 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatcher::CallLimits;
 use domain::{
-    AccountId, Amount, AttemptLimits, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery,
-    KeyStatus, Outcome, Payment, PaymentId, RefusalCodes, Status,
+    AccountId, Amount, AttemptLimits, Failure, FailureCode, KeyQuery, KeyStatus, Outcome, Payment,
+    PaymentId, RefusalCodes, Status,
 };
 use shared::config::Receiving;
-use shared::payments::{ApplyResult, BlobError, Change, ChangeError, PaymentsError, StoredPayment};
-use shared::queue::{
-    Consumer, DeadLetter, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
-    Visibility,
-};
+use shared::payments::StoredPayment;
+use shared::queue::{Consumer, DeadLetter, OutgoingMessage, QueueApi};
 use shared::shutdown::Shutdown;
-use shared::testing::sample_payment;
+use shared::testing::{CallFault, PaymentsInMemory, QueueInMemory, sample_payment, scheduled};
 
 use super::super::reader::QueueCounts;
 use super::super::versions::WhichVersion;
@@ -29,130 +26,11 @@ fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-/// A FIFO queue: nothing of a group is handed out while some of it is in hand.
-#[derive(Debug, Default)]
-struct Fifo(Mutex<Vec<Message>>);
+/// How long a received dead letter stays hidden.
+const VISIBILITY: Duration = Duration::from_secs(120);
 
-#[derive(Debug, Clone)]
-struct Message {
-    id: String,
-    group: String,
-    body: String,
-    in_hand: bool,
-}
-
-impl Fifo {
-    fn messages(&self) -> MutexGuard<'_, Vec<Message>> {
-        self.0.lock().unwrap()
-    }
-
-    fn bodies(&self) -> Vec<String> {
-        self.messages().iter().map(|message| message.body.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl QueueApi for Fifo {
-    fn name(&self) -> &'static str {
-        "fifo"
-    }
-
-    async fn receive(
-        &self,
-        wait: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        tokio::time::sleep(CALL).await;
-        let received: Vec<_> = {
-            let mut messages = self.messages();
-            let locked: HashSet<String> =
-                messages.iter().filter(|m| m.in_hand).map(|m| m.group.clone()).collect();
-            let free = messages.iter_mut().filter(|m| !locked.contains(&m.group));
-            let taken = free.take(MAX_BATCH).map(|message| {
-                message.in_hand = true;
-                ReceivedMessage {
-                    receipt: message.id.clone(),
-                    message_id: message.id.clone(),
-                    group: message.group.clone(),
-                    receive_count: 1,
-                    sent_at: None,
-                    body: message.body.clone(),
-                }
-            });
-            taken.collect()
-        };
-        if received.is_empty() {
-            tokio::time::sleep(wait).await;
-        }
-        Ok(received)
-    }
-
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        tokio::time::sleep(CALL).await;
-        self.messages().retain(|message| !receipts.contains(&message.id.as_str()));
-        Ok(Vec::new())
-    }
-
-    async fn change_visibility(
-        &self,
-        entries: &[(&str, Duration)],
-        purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        if purpose == Visibility::Release {
-            for message in self.messages().iter_mut() {
-                message.in_hand &= !entries.iter().any(|(receipt, _)| *receipt == message.id);
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    async fn send(&self, sent: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        tokio::time::sleep(CALL).await;
-        let mut messages = self.messages();
-        for OutgoingMessage { group, deduplication, body } in sent {
-            let (id, group, body) = (deduplication.clone(), group.clone(), body.clone());
-            messages.push(Message { id, group, body, in_hand: false });
-        }
-        Ok(Vec::new())
-    }
-}
-
-/// A table that knows one change: FAILED → SCHEDULED.
-#[derive(Debug, Default, Clone)]
-struct Memory(Arc<Mutex<BTreeMap<PaymentId, StoredPayment>>>);
-
-#[async_trait]
-impl PaymentStore for Memory {
-    async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        _: Timestamp,
-    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
-        tokio::time::sleep(CALL).await;
-        let mut table = self.0.lock().unwrap();
-        let apply = |change: &Change<'_>| {
-            let Change::Replay(reference, attempts, _) = change else { panic!("{change:?}") };
-            let stored = table.get_mut(&reference.id).unwrap();
-            if stored.status != Status::Failed || stored.attempts != *attempts {
-                return Err(ChangeError::InStatus(Box::new(stored.clone())));
-            }
-            stored.status = Status::Scheduled;
-            Ok(ApplyResult::Now)
-        };
-        Ok(changes.iter().map(apply).collect())
-    }
-
-    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        tokio::time::sleep(CALL).await;
-        Ok(self.0.lock().unwrap().get(&reference.id).cloned())
-    }
-
-    async fn blobs(
-        &self,
-        _: &[(PaymentRef, BlobDigest)],
-    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
-        panic!("a replay read a blob")
-    }
+fn queue(name: &'static str) -> Arc<QueueInMemory> {
+    Arc::new(QueueInMemory::new(name).on_call(|_| CallFault::Slow(CALL)))
 }
 
 /// Nothing was settled under any key.
@@ -182,31 +60,26 @@ fn failed(number: u64, account: usize, code: FailureCode) -> StoredPayment {
         ..sample_payment()
     };
     StoredPayment {
-        payment,
         status: Status::Failed,
-        updated_at: now(),
         attempts: 2,
-        attempts_before: 0,
-        not_done: 0,
         claimed_at: Some(now()),
-        transaction_id: None,
-        settled_at: None,
         failure: Some(Failure::new(code, "x")),
-        dead_letters: shared::payments::DeadLetters::default(),
+        ..scheduled(payment)
     }
 }
 
 /// A world with dead letters of so many payments, spread over so many accounts.
 struct World {
-    dead_letters: Arc<Fifo>,
-    payments: Arc<Fifo>,
-    table: Memory,
+    dead_letters: Arc<QueueInMemory>,
+    payments: Arc<QueueInMemory>,
+    table: PaymentsInMemory,
     shutdown: Shutdown,
 }
 
 impl World {
     fn new(payments: u64, accounts: usize) -> Self {
-        let (dead_letters, table) = (Fifo::default(), Memory::default());
+        let dead_letters = queue("payments-dlq.fifo");
+        let table = PaymentsInMemory::default().on_call(|_| CallFault::Slow(CALL));
         for number in 0..payments {
             let account = usize::try_from(number).unwrap() % accounts;
             let stored = failed(number, account, FailureCode::Exhausted);
@@ -217,23 +90,19 @@ impl World {
                 payment: Some(stored.payment.clone()),
                 raw: None,
             };
-            dead_letters.messages().push(Message {
-                id: format!("letter-{number}"),
+            let message = OutgoingMessage {
                 group: stored.payment.account.to_string(),
+                deduplication: format!("letter-{number}"),
                 body: serde_json::to_string(&dead_letter).unwrap(),
-                in_hand: false,
-            });
-            table.0.lock().unwrap().insert(stored.payment.id, stored);
+            };
+            dead_letters.put(&message).unwrap();
+            table.put(stored);
         }
-        Self {
-            dead_letters: Arc::new(dead_letters),
-            payments: Arc::default(),
-            table,
-            shutdown: Shutdown::new(Duration::ZERO),
-        }
+        let shutdown = Shutdown::new(Duration::ZERO);
+        Self { dead_letters, payments: queue("payments.fifo"), table, shutdown }
     }
 
-    fn replay(&self) -> Arc<ReplayRun<Memory, Nothing>> {
+    fn replay(&self) -> Arc<ReplayRun<PaymentsInMemory, Nothing>> {
         self.replay_of(Selection::All, QueueCounts::default())
     }
 
@@ -241,17 +110,15 @@ impl World {
         &self,
         selection: Selection,
         counts: QueueCounts,
-    ) -> Arc<ReplayRun<Memory, Nothing>> {
-        let receiving =
-            Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(2) };
-        let queue = |fifo: &Arc<Fifo>| Producer::new(Arc::clone(fifo) as Arc<dyn QueueApi>);
+    ) -> Arc<ReplayRun<PaymentsInMemory, Nothing>> {
+        let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(2) };
         let calls = CallLimits { most: 64, least: 16, rate: None };
         let replayer = Replayer {
             store: self.table.clone(),
             transactions: Nothing,
             questions: QueryLimiter::new(calls, now()),
-            payments: queue(&self.payments),
-            confirmations: queue(&Arc::default()),
+            payments: Producer::new(Arc::clone(&self.payments) as Arc<dyn QueueApi>),
+            confirmations: Producer::new(queue("confirmations.fifo")),
             limits: AttemptLimits { attempts: 20, key_retention: Duration::from_secs(86_400) },
             clock: Clock::new(now),
             codes: RefusalCodes::Form,
@@ -288,7 +155,7 @@ impl World {
     fn assert_nothing_is_lost(&self) {
         let sent: HashSet<_> = self.sent().into_iter().map(|payment| payment.id).collect();
         let lying = self.dead_letters.bodies();
-        for stored in self.table.0.lock().unwrap().values() {
+        for stored in self.table.all() {
             let id = stored.payment.id;
             let has_dead_letter = lying.iter().any(|body| body.contains(&id.to_string()));
             assert!(sent.contains(&id) || has_dead_letter, "{id} is lost, {}", stored.status);
@@ -302,7 +169,7 @@ async fn many_receivers_replay_side_by_side_and_keep_the_order_of_each_account()
     let began = tokio::time::Instant::now();
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!(world.dead_letters.messages().len(), 0);
+    assert_eq!(world.dead_letters.bodies().len(), 0);
     assert_eq!(world.sent().len(), 2_000);
     world.assert_sent_in_order();
     // One after the other, five calls for each would take 100 seconds.
@@ -315,13 +182,13 @@ async fn one_account_of_many_dead_letters_is_replayed_whole_though_one_receiver_
     let world = World::new(500, 1);
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!((world.dead_letters.messages().len(), world.sent().len()), (0, 500));
+    assert_eq!((world.dead_letters.bodies().len(), world.sent().len()), (0, 500));
     world.assert_sent_in_order();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_that_is_interrupted_anywhere_loses_nothing_and_the_next_finishes_it() {
-    for millis in (20..500).step_by(30) {
+    for millis in (20..150).step_by(10) {
         let world = World::new(300, 20);
         let replay = world.replay();
         let ending = world.shutdown.clone();
@@ -333,13 +200,14 @@ async fn a_replay_that_is_interrupted_anywhere_loses_nothing_and_the_next_finish
         interrupt.await.unwrap();
         world.assert_nothing_is_lost();
         world.assert_sent_in_order();
-        let left = world.dead_letters.messages().len();
+        let left = world.dead_letters.bodies().len();
         assert!(left > 0, "it was done within {millis} ms");
         let next = World { shutdown: Shutdown::new(Duration::ZERO), ..world };
-        // What the first held is given back as its process ends.
-        next.dead_letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        // Its process ends, and its visibility timeouts.
+        drop(replay);
+        tokio::time::sleep(VISIBILITY).await;
         Arc::clone(&next.replay()).receive_all().await.unwrap();
-        assert_eq!((next.dead_letters.messages().len(), next.sent().len()), (0, 300));
+        assert_eq!((next.dead_letters.bodies().len(), next.sent().len()), (0, 300));
         next.assert_sent_in_order();
     }
 }
@@ -347,7 +215,7 @@ async fn a_replay_that_is_interrupted_anywhere_loses_nothing_and_the_next_finish
 /// Every process may be killed: nothing after the instant happens.
 #[tokio::test(start_paused = true)]
 async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it() {
-    for millis in (15..500).step_by(30) {
+    for millis in (15..150).step_by(10) {
         let world = World::new(300, 20);
         let killed = tokio::spawn(world.replay().receive_all());
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -355,9 +223,9 @@ async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it
         assert!(killed.await.is_err(), "it was done within {millis} ms");
         world.assert_nothing_is_lost();
         // Its visibility timeouts end.
-        world.dead_letters.messages().iter_mut().for_each(|message| message.in_hand = false);
+        tokio::time::sleep(VISIBILITY).await;
         Arc::clone(&world.replay()).receive_all().await.unwrap();
-        assert_eq!(world.dead_letters.messages().len(), 0);
+        assert_eq!(world.dead_letters.bodies().len(), 0);
         let sent: HashSet<_> = world.sent().into_iter().map(|payment| payment.id).collect();
         assert_eq!(sent.len(), 300);
     }
@@ -367,17 +235,16 @@ async fn a_replay_that_is_killed_anywhere_loses_nothing_and_the_next_finishes_it
 #[tokio::test(start_paused = true)]
 async fn a_named_payment_whose_dead_letter_another_command_may_have_is_sent_only_with_a_version() {
     let world = World::new(1, 1);
-    let failed: Vec<_> = world.table.0.lock().unwrap().values().cloned().collect();
-    let reference = failed[0].payment.reference();
+    let failed = world.table.all().remove(0);
+    let reference = failed.payment.reference();
     for (counts, version, sent) in [
         (QueueCounts::elsewhere_only(1), None, 0),
         (QueueCounts::default(), None, 1),
         (QueueCounts::elsewhere_only(1), Some(WhichVersion::Table), 1),
     ] {
         let world = World::new(1, 1);
-        world.dead_letters.messages().clear();
-        *world.table.0.lock().unwrap() =
-            failed.iter().map(|stored| (stored.payment.id, stored.clone())).collect();
+        world.dead_letters.drain();
+        world.table.put(failed.clone());
         let (all, unmet) =
             (HashSet::from([reference.clone()]), BTreeSet::from([reference.to_string()]));
         let mut replay = world.replay_of(Selection::Named { all, unmet }, counts);
@@ -391,14 +258,12 @@ async fn a_named_payment_whose_dead_letter_another_command_may_have_is_sent_only
 #[tokio::test(start_paused = true)]
 async fn two_dead_letters_of_one_payment_are_decided_one_after_the_other() {
     let world = World::new(1, 1);
-    let twin = {
-        let dead_letter = world.dead_letters.messages()[0].clone();
-        Message { id: "letter-twin".to_owned(), ..dead_letter }
-    };
-    world.dead_letters.messages().push(twin);
+    let body = world.dead_letters.bodies().remove(0);
+    let (group, deduplication) = ("ACC-0".to_owned(), "letter-twin".to_owned());
+    world.dead_letters.put(&OutgoingMessage { group, deduplication, body }).unwrap();
     let replay = world.replay();
     Arc::clone(&replay).receive_all().await.unwrap();
-    assert_eq!(world.dead_letters.messages().len(), 0);
+    assert_eq!(world.dead_letters.bodies().len(), 0);
     let actions = replay.state().report.actions();
     assert_eq!(actions, [("replay", 1), ("send again", 1)]);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -42,13 +42,14 @@ pub enum PaymentsCall<'a> {
     Find(&'a PaymentRef),
 }
 
-type CallHook = Box<dyn Fn(&PaymentsCall<'_>) -> CallFault + Send + Sync>;
-type ChangeHook = Box<dyn Fn(&Change<'_>) -> Option<ChangeError> + Send + Sync>;
+type CallHook = Arc<dyn Fn(&PaymentsCall<'_>) -> CallFault + Send + Sync>;
+type ChangeHook = Arc<dyn Fn(&Change<'_>) -> Option<ChangeError> + Send + Sync>;
 
 /// The payments table, or the archive, in memory: each change under its conditions, the index
-/// `due` always up to date.
+/// `due` always up to date. Clones are the same table.
+#[derive(Clone)]
 pub struct PaymentsInMemory {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     due_shards: u16,
     page: usize,
     on_call: CallHook,
@@ -90,11 +91,11 @@ impl PaymentsInMemory {
     #[must_use]
     pub fn new(due_shards: u16) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Arc::default(),
             due_shards,
             page: DUE_PAGE.into(),
-            on_call: Box::new(|_| CallFault::None),
-            on_change: Box::new(|_| None),
+            on_call: Arc::new(|_| CallFault::None),
+            on_change: Arc::new(|_| None),
         }
     }
 
@@ -111,7 +112,7 @@ impl PaymentsInMemory {
         mut self,
         hook: impl Fn(&PaymentsCall<'_>) -> CallFault + Send + Sync + 'static,
     ) -> Self {
-        self.on_call = Box::new(hook);
+        self.on_call = Arc::new(hook);
         self
     }
 
@@ -121,7 +122,7 @@ impl PaymentsInMemory {
         mut self,
         hook: impl Fn(&Change<'_>) -> Option<ChangeError> + Send + Sync + 'static,
     ) -> Self {
-        self.on_change = Box::new(hook);
+        self.on_change = Arc::new(hook);
         self
     }
 
