@@ -1,15 +1,10 @@
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use domain::{BlobDigest, DataBlob};
-use jiff::Timestamp;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::payments::{ApplyResult, BlobError, ChangeError, PaymentsError, StoredPayment};
-use shared::queue::{
-    OutgoingMessage, Producer, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
-};
+use shared::queue::{OutgoingMessage, Producer};
+use shared::testing::{CallFault, PaymentsCall, PaymentsInMemory, QueueCall, QueueInMemory};
 
 use super::*;
 
@@ -30,97 +25,34 @@ fn refusal() -> Confirmation {
 const STOP: StopLimits =
     StopLimits { rejected_accounts: 20, out_of_contract: 5, share_percent: 50, window: 200 };
 
-/// Hands a refusal out once, and does not let it be extended: another worker has it by then.
-#[derive(Debug)]
-struct OneRefusal;
-
-#[async_trait]
-impl QueueApi for OneRefusal {
-    fn name(&self) -> &'static str {
-        "confirmations.fifo"
-    }
-
-    async fn receive(
-        &self,
-        _: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        let body = serde_json::to_string(&refusal()).unwrap();
-        let (receipt, message_id) = ("receipt".to_owned(), "message".to_owned());
-        let group = "group".to_owned();
-        Ok(vec![ReceivedMessage {
-            receipt,
-            message_id,
-            group,
-            receive_count: 1,
-            sent_at: None,
-            body,
-        }])
-    }
-
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Ok(Vec::new())
-    }
-
-    async fn change_visibility(
-        &self,
-        _: &[(&str, Duration)],
-        _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        let reason = "ReceiptHandleIsInvalid".to_owned();
-        Ok(vec![RefusedEntry { index: 0, for_good: true, reason }])
-    }
-
-    async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Ok(Vec::new())
-    }
-}
-
-/// Counts the changes it is asked for, and makes none.
-#[derive(Debug, Default)]
-struct Changes(Mutex<usize>);
-
-#[async_trait]
-impl PaymentStore for Changes {
-    async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        _: Timestamp,
-    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
-        *self.0.lock().unwrap() += changes.len();
-        Ok(changes.iter().map(|_| Err(ChangeError::Missing)).collect())
-    }
-
-    async fn get(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(None)
-    }
-
-    async fn blobs(
-        &self,
-        _: &[(PaymentRef, BlobDigest)],
-    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl ArchiveLookup for Changes {
-    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(None)
-    }
-}
-
-/// How many changes a worker makes that has had a refusal in hand for so long.
+/// How many changes a worker asks for that has had a refusal in hand for so long.
 async fn changes_after(held: Duration) -> usize {
-    let store = Arc::new(Changes::default());
+    // Extended by nobody: another worker has it by then.
+    let queue = QueueInMemory::new("confirmations.fifo")
+        .on_call(|call| CallFault::not_sent_if(matches!(call, QueueCall::ChangeVisibility(..))));
+    let message = OutgoingMessage {
+        group: "group".to_owned(),
+        deduplication: "message".to_owned(),
+        body: serde_json::to_string(&refusal()).unwrap(),
+    };
+    queue.put(&message).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let store = PaymentsInMemory::default().on_call(move |call| {
+        if let PaymentsCall::Apply(changes) = call {
+            counter.fetch_add(changes.len(), Ordering::Relaxed);
+        }
+        CallFault::None
+    });
     let (refusal_monitor, _) = RefusalMonitor::new(STOP);
+    let dead_letters = Producer::new(Arc::new(QueueInMemory::new("dlq.fifo")));
     let worker = ConfirmationReceiver {
         ids: TransactionIds::default(),
         refusal_monitor,
-        queue: Consumer::new(Arc::new(OneRefusal), RECEIVING),
-        store: Arc::clone(&store) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&store) as Arc<dyn ArchiveLookup>,
-        dead_letters: DeadLetterQueue::new(Producer::new(Arc::new(OneRefusal)), "confirmer"),
+        queue: Consumer::new(Arc::new(queue), RECEIVING),
+        archive: Arc::new(store.clone()),
+        store: Arc::new(store),
+        dead_letters: DeadLetterQueue::new(dead_letters, "confirmer"),
         clock: Clock::system(),
         receiving: Calls::default(),
         settling: Calls::default(),
@@ -128,7 +60,7 @@ async fn changes_after(held: Duration) -> usize {
     let deliveries = worker.queue.receive().await.unwrap();
     tokio::time::sleep(held).await;
     worker.settle(deliveries).await;
-    *store.0.lock().unwrap()
+    asked.load(Ordering::Relaxed)
 }
 
 #[tokio::test(start_paused = true)]

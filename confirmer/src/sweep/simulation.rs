@@ -1,27 +1,25 @@
 //! Sweeps under virtual time, against a table, a transaction service and queues in memory.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Amount, DueDate, Failure, FailureCode, KeyQuery, KeyStatus, Outcome, Payment,
-    PaymentId, PaymentRef, Settlement, Status,
+    AccountId, Amount, Failure, FailureCode, KeyQuery, KeyStatus, Outcome, Payment, PaymentId,
+    Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::SweptDays;
-use shared::payments::{Cursor, DuePayments, DueTable, PaymentsError, StoredPayment};
-use shared::queue::{
-    Confirmation, MessageCount, OutgoingMessage, Producer, QueueApi, QueueCallError,
-    ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
-};
+use shared::payments::StoredPayment;
+use shared::queue::{Confirmation, OutgoingMessage, Producer, ReportedResult};
 use shared::shutdown::Shutdown;
-use shared::testing::sample_payment;
+use shared::testing::{
+    CallFault, PaymentsCall, PaymentsInMemory, QueueCall, QueueInMemory, sample_payment, scheduled,
+};
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
@@ -44,88 +42,42 @@ fn start() -> Timestamp {
 
 /// A payment that is PENDING since the start.
 pub(crate) fn stored(account: u32) -> StoredPayment {
-    StoredPayment {
-        payment: Payment {
-            id: PaymentId::generate(),
-            account: AccountId::parse(format!("ACC-{account}")).unwrap(),
-            due: "2026-11-23".parse().unwrap(),
-            amount: Amount::from_minor_units(1).unwrap(),
-            created_at: start(),
-            ..sample_payment()
-        },
-        status: Status::Pending,
-        updated_at: start(),
-        attempts: 1,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: Some(start()),
-        transaction_id: None,
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
-    }
+    let payment = Payment {
+        id: PaymentId::generate(),
+        account: AccountId::parse(format!("ACC-{account}")).unwrap(),
+        due: "2026-11-23".parse().unwrap(),
+        amount: Amount::from_minor_units(1).unwrap(),
+        created_at: start(),
+        ..sample_payment()
+    };
+    let (status, claimed_at) = (Status::Pending, Some(start()));
+    StoredPayment { status, attempts: 1, claimed_at, ..scheduled(payment) }
 }
 
+/// What is asked of the table, and whether it answers.
 #[derive(Debug, Default)]
-struct FakeTable {
-    payments: Mutex<Vec<StoredPayment>>,
-    down: Mutex<bool>,
+struct TableCalls {
+    down: AtomicBool,
     pages: AtomicUsize,
     scans: AtomicUsize,
 }
 
-#[async_trait]
-impl DueTable for FakeTable {
-    fn due_shards(&self) -> Range<u16> {
-        0..SHARDS
-    }
-
-    async fn due_page(
-        &self,
-        day: DueDate,
-        shard: u16,
-        status: Status,
-        cursor: Option<Cursor>,
-    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
-        self.pages.fetch_add(1, Ordering::Relaxed);
-        // The first partition is always the last to answer.
-        tokio::time::sleep(Duration::from_millis(10 + u64::from(SHARDS - shard))).await;
-        if *self.down.lock().unwrap() {
-            return Err(PaymentsError::Unread(1));
+impl TableCalls {
+    fn see(&self, call: &PaymentsCall<'_>) -> CallFault {
+        let down = CallFault::not_sent_if(self.down.load(Ordering::Relaxed));
+        match call {
+            PaymentsCall::DuePage(_, shard) => {
+                self.pages.fetch_add(1, Ordering::Relaxed);
+                // The first partition is always the last to answer.
+                let late = Duration::from_millis(10 + u64::from(SHARDS - shard));
+                if down == CallFault::None { CallFault::Slow(late) } else { down }
+            }
+            PaymentsCall::DaysPage => {
+                self.scans.fetch_add(1, Ordering::Relaxed);
+                down
+            }
+            _ => CallFault::None,
         }
-        let payments = self.payments.lock().unwrap();
-        let here = payments.iter().filter(|stored| {
-            let payment = &stored.payment;
-            payment.due == day && payment.id.due_shard(SHARDS) == shard && stored.status == status
-        });
-        let mut page: Vec<_> = here.map(|stored| stored.payment.reference()).collect();
-        let key = |reference: &PaymentRef| format!("{}#{}", reference.account, reference.id);
-        if let Some(place) = cursor.as_ref().and_then(Cursor::place) {
-            page.retain(|reference| key(reference).as_str() > place);
-        }
-        page.sort_by(|one, other| (&one.account, one.id).cmp(&(&other.account, other.id)));
-        Ok((page, None))
-    }
-
-    async fn days_page(
-        &self,
-        status: Status,
-        _: Option<Cursor>,
-    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
-        self.scans.fetch_add(1, Ordering::Relaxed);
-        if *self.down.lock().unwrap() {
-            return Err(PaymentsError::Unread(1));
-        }
-        let payments = self.payments.lock().unwrap();
-        let open = payments.iter().filter(|stored| stored.status == status);
-        Ok((open.map(|stored| stored.payment.due).collect(), None))
-    }
-
-    async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
-        let payments = self.payments.lock().unwrap();
-        let stored = |asked: &PaymentRef| payments.iter().find(|s| s.payment.id == asked.id);
-        let found = references.iter().filter_map(stored);
-        Ok(found.map(|stored| (stored.payment.reference(), Ok(stored.clone()))).collect())
     }
 }
 
@@ -158,108 +110,40 @@ impl TransactionService for FakeBank {
     }
 }
 
-#[derive(Debug, Default)]
-struct FakeQueue {
-    sent: Mutex<Vec<OutgoingMessage>>,
-    held: Mutex<Vec<Instant>>,
-    deduplicated: Mutex<HashMap<String, Instant>>,
-    down: Mutex<bool>,
-}
-
-impl FakeQueue {
-    fn sent(&self) -> Vec<OutgoingMessage> {
-        self.sent.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl QueueApi for FakeQueue {
-    fn name(&self) -> &'static str {
-        "fake.fifo"
-    }
-
-    async fn receive(
-        &self,
-        _: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        Err(QueueCallError::other("the sweep receives nothing"))
-    }
-
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError::other("the sweep deletes nothing"))
-    }
-
-    async fn change_visibility(
-        &self,
-        _: &[(&str, Duration)],
-        _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        Err(QueueCallError::other("the sweep holds nothing"))
-    }
-
-    async fn send(
-        &self,
-        messages: &[&OutgoingMessage],
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        if *self.down.lock().unwrap() {
-            return Err(QueueCallError::other("down"));
-        }
-        messages.iter().for_each(|message| self.hold(message));
-        self.sent.lock().unwrap().extend(messages.iter().map(|message| (*message).clone()));
-        Ok(Vec::new())
-    }
-}
-
 /// So old is the number of messages that SQS tells.
 const LAG: Duration = Duration::from_secs(60);
-/// For so long SQS drops what comes with the same deduplication id.
-const DEDUPLICATION: Duration = Duration::from_secs(300);
-
-#[async_trait]
-impl MessageCount for FakeQueue {
-    /// Nobody takes messages; what was dropped as a duplicate is not counted.
-    async fn messages(&self) -> Result<u64, QueueCallError> {
-        let held = self.held.lock().unwrap();
-        Ok(held.iter().filter(|at| at.elapsed() >= LAG).count() as u64)
-    }
-}
-
-impl FakeQueue {
-    fn hold(&self, message: &OutgoingMessage) {
-        let mut before = self.deduplicated.lock().unwrap();
-        let known = before.get(&message.deduplication).copied();
-        if known.is_none_or(|at: Instant| at.elapsed() >= DEDUPLICATION) {
-            before.insert(message.deduplication.clone(), Instant::now());
-            self.held.lock().unwrap().push(Instant::now());
-        }
-    }
-
-    /// Messages in the queue.
-    fn len(&self) -> usize {
-        self.held.lock().unwrap().len()
-    }
-}
 
 /// A sweeper that runs, and all that it knows.
 struct World {
-    table: Arc<FakeTable>,
+    table: Arc<TableCalls>,
     bank: Arc<FakeBank>,
-    payments: Arc<FakeQueue>,
-    confirmations: Arc<FakeQueue>,
+    payments: Arc<QueueInMemory>,
+    /// Whether the payments queue takes nothing.
+    full: Arc<AtomicBool>,
+    confirmations: Arc<QueueInMemory>,
     sweeper: Sweeper,
     memory: tokio::sync::Mutex<SweepMemory>,
 }
 
 impl World {
     fn new(payments: &[StoredPayment]) -> Self {
-        let table = Arc::new(FakeTable::default());
-        table.payments.lock().unwrap().extend_from_slice(payments);
+        let table = Arc::new(TableCalls::default());
+        let calls = Arc::clone(&table);
+        let items = PaymentsInMemory::new(SHARDS).on_call(move |call| calls.see(call));
+        payments.iter().for_each(|stored| items.put(stored.clone()));
         let bank = Arc::new(FakeBank::default());
-        let (to_dispatch, confirmations) = <(Arc<FakeQueue>, Arc<FakeQueue>)>::default();
+        let full = Arc::new(AtomicBool::new(false));
+        let down = Arc::clone(&full);
+        let to_dispatch =
+            QueueInMemory::new("payments.fifo").counting_after(LAG).on_call(move |call| {
+                let sends = matches!(call, QueueCall::Send(_));
+                CallFault::not_sent_if(sends && down.load(Ordering::Relaxed))
+            });
+        let to_dispatch = Arc::new(to_dispatch);
+        let confirmations = Arc::new(QueueInMemory::new("confirmations.fifo"));
         let started_at = Instant::now();
         let ports = SweepPorts {
-            table: table.clone(),
+            table: Arc::new(items),
             transactions: bank.clone(),
             payments: Producer::new(to_dispatch.clone()),
             confirmations: Producer::new(confirmations.clone()),
@@ -272,7 +156,7 @@ impl World {
             days: SweptDays { zone: TimeZone::UTC, before: 7 },
         };
         let memory = tokio::sync::Mutex::default();
-        Self { table, bank, payments: to_dispatch, confirmations, sweeper, memory }
+        Self { table, bank, payments: to_dispatch, full, confirmations, sweeper, memory }
     }
 
     fn answer(&self, stored: &StoredPayment, found: KeyStatus) {
@@ -369,9 +253,9 @@ async fn so_many_are_asked_for_at_once_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_takes_nothing_ends_the_sweep_and_the_next_one_sends() {
     let world = World::new(&[stored(1)]);
-    *world.payments.down.lock().unwrap() = true;
+    world.full.store(true, Ordering::Relaxed);
     world.sweep().await.unwrap_err();
-    *world.payments.down.lock().unwrap() = false;
+    world.full.store(false, Ordering::Relaxed);
     world.sweep().await.unwrap();
     assert_eq!(world.payments.sent().len(), 1);
 }
@@ -379,7 +263,7 @@ async fn a_queue_that_takes_nothing_ends_the_sweep_and_the_next_one_sends() {
 #[tokio::test(start_paused = true)]
 async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
     let world = World::new(&[stored(1)]);
-    *world.table.down.lock().unwrap() = true;
+    world.table.down.store(true, Ordering::Relaxed);
     let running = tokio::spawn({
         let sweeper = world.sweeper.clone();
         let shutdown = Shutdown::new(Duration::from_secs(25));
@@ -387,11 +271,11 @@ async fn a_table_that_cannot_be_read_is_tried_until_it_can_or_shutdown_comes() {
     });
     tokio::time::sleep(LIMIT * 2).await;
     assert!(!running.is_finished() && world.payments.sent().is_empty());
-    *world.table.down.lock().unwrap() = false;
+    world.table.down.store(false, Ordering::Relaxed);
     running.await.unwrap().unwrap();
     assert_eq!(world.payments.sent().len(), 1);
 
-    *world.table.down.lock().unwrap() = true;
+    world.table.down.store(true, Ordering::Relaxed);
     let shutdown = Shutdown::new(Duration::from_secs(25));
     let mut memory = SweepMemory::default();
     let (ended, ()) =
@@ -434,7 +318,7 @@ async fn two_thousand_payments_that_nobody_knows_of_leave_two_thousand_messages_
         let shutdown = confirmers(&world, count);
         // The dispatchers are stopped for so long.
         tokio::time::sleep(Duration::from_secs(75 * 60)).await;
-        let messages = world.payments.len();
+        let messages = world.payments.bodies().len();
         assert!(messages >= 2_000, "{messages} messages: some payments have none");
         assert!(messages <= 2_000 + 100 * count, "{messages} messages of {count} confirmers");
         shutdown.request();
@@ -446,7 +330,10 @@ async fn one_account_that_stands_still_hides_no_payment_whose_message_is_lost() 
     let lost: Vec<_> = (0..10).map(stored).collect();
     let world = World::new(&lost);
     // What SQS holds of another account.
-    world.payments.held.lock().unwrap().extend([Instant::now(); 1_500]);
+    for number in 0..1_500 {
+        let (group, deduplication, body) = ("ACC-X".to_owned(), number.to_string(), String::new());
+        world.payments.put(&OutgoingMessage { group, deduplication, body }).unwrap();
+    }
     world.sweep().await.unwrap();
     assert_eq!(world.payments.sent().len(), 10);
     for _ in 0..20 {

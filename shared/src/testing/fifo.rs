@@ -165,6 +165,12 @@ impl Fifo {
         all.map(|message| message.body.clone()).collect()
     }
 
+    /// How many messages were sent by then.
+    pub(super) fn sent_until(&self, until: Timestamp) -> u64 {
+        let all = self.groups.values().flat_map(|group| &group.messages);
+        all.filter(|message| message.sent_at <= until).count() as u64
+    }
+
     /// Forgets all messages.
     pub(super) fn clear(&mut self) {
         self.groups.clear();

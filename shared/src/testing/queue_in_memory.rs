@@ -39,6 +39,7 @@ type EntryHook = Box<dyn Fn(&QueueCall<'_>, usize) -> Option<RefusedEntry> + Sen
 pub struct QueueInMemory {
     name: &'static str,
     began: Instant,
+    count_lag: Duration,
     state: Mutex<State>,
     bell: Notify,
     on_call: CallHook,
@@ -69,11 +70,19 @@ impl QueueInMemory {
         Self {
             name,
             began: Instant::now(),
+            count_lag: Duration::ZERO,
             state: Mutex::default(),
             bell: Notify::new(),
             on_call: Box::new(|_| CallFault::None),
             on_entry: Box::new(|_, _| None),
         }
+    }
+
+    /// A message is counted only so long after it was sent, as at SQS.
+    #[must_use]
+    pub fn counting_after(mut self, lag: Duration) -> Self {
+        self.count_lag = lag;
+        self
     }
 
     /// This hook sees each call and says what becomes of it.
@@ -101,10 +110,12 @@ impl QueueInMemory {
     /// # Errors
     /// Why it is refused.
     pub fn put(&self, message: &OutgoingMessage) -> Result<(), &'static str> {
-        let now = Instant::now();
-        // As good a time of day as any: only how much of it passes is told.
-        let began = Timestamp::UNIX_EPOCH + Duration::from_secs(1_795_392_000);
-        self.act(|state| state.fifo.send(message, now, began + (now - self.began)))
+        self.act(|state| state.fifo.send(message, Instant::now(), self.time_of_day()))
+    }
+
+    fn time_of_day(&self) -> Timestamp {
+        // As good a beginning as any: only how much time passes is told.
+        Timestamp::UNIX_EPOCH + Duration::from_secs(1_795_392_000) + self.began.elapsed()
     }
 
     /// Takes what is visible, at once.
@@ -286,6 +297,7 @@ impl QueueApi for QueueInMemory {
 #[async_trait]
 impl MessageCount for QueueInMemory {
     async fn messages(&self) -> Result<u64, QueueCallError> {
-        self.call(&QueueCall::Count, || self.bodies().len() as u64).await
+        let until = self.time_of_day() - self.count_lag;
+        self.call(&QueueCall::Count, || self.act(|state| state.fifo.sent_until(until))).await
     }
 }
