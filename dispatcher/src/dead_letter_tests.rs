@@ -47,11 +47,11 @@ async fn a_withheld_payment_whose_dead_letter_was_not_written_has_it_written_by_
 {
     let (dispatcher, queued) = (TestDispatcher::new(), payment("ACC", TODAY));
     dispatcher.hold(&dearer(&queued), Status::Scheduled, 0);
-    *dispatcher.ports.no_dead_letters.lock().unwrap() = true;
+    *dispatcher.ports.faults.no_dead_letters.lock().unwrap() = true;
     dispatcher.work(&[&queued]).await;
     assert_eq!(dispatcher.ports.item(&queued).status, Status::Failed);
     assert!(!dispatcher.is_gone(&queued), "nothing says yet that it was withheld");
-    *dispatcher.ports.no_dead_letters.lock().unwrap() = false;
+    *dispatcher.ports.faults.no_dead_letters.lock().unwrap() = false;
     dispatcher.work(&[&queued]).await;
     assert_eq!(versions(&dispatcher), (dearer(&queued), queued.clone()));
     assert!(dispatcher.is_gone(&queued));
@@ -82,8 +82,8 @@ async fn work_while_answers_become_distrusted(
     queued: &Payment,
     slow: Call,
 ) {
-    dispatcher.ports.slow.lock().unwrap().push(slow);
-    *dispatcher.ports.takes.lock().unwrap() = Some(Duration::from_secs(10));
+    dispatcher.ports.faults.slow.lock().unwrap().push(slow);
+    *dispatcher.ports.faults.takes.lock().unwrap() = Some(Duration::from_secs(10));
     let distrust = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         for _ in 0..5 {
@@ -227,7 +227,7 @@ async fn a_payment_without_a_blob_does_not_wait_for_the_blobs_of_other_accounts(
     let large = Payment { data: Some(Data::Beside(digest)), ..payment("LARGE", TODAY) };
     dispatcher.hold(&plain, Status::Scheduled, 0);
     dispatcher.hold(&large, Status::Scheduled, 0);
-    dispatcher.ports.slow.lock().unwrap().push(Call::Blobs);
+    dispatcher.ports.faults.slow.lock().unwrap().push(Call::Blobs);
     let received = dispatcher.deliver(&[&large, &plain]).await;
     let claimer = dispatcher.receiver.claimer.clone();
     let claiming = tokio::time::timeout(Duration::from_secs(1), claimer.work(received)).await;

@@ -114,8 +114,7 @@ async fn what_is_wrong_with_a_payment_of_a_day_ahead_is_said_before_its_message_
     dispatcher.work(&[&ahead]).await;
     assert_eq!(dispatcher.ports.item(&ahead).status, Status::Failed, "the opening would send it");
     assert_eq!(dispatcher.dead_letters().len(), 1);
-    let written: Vec<_> =
-        dispatcher.ports.written.lock().unwrap().iter().map(|(_, event)| *event).collect();
+    let written: Vec<_> = dispatcher.ports.written();
     assert_eq!(written, [Event::Withhold, Event::DeadLetter]);
 }
 
@@ -254,7 +253,7 @@ async fn nothing_overtakes_a_payment_of_a_day_ahead_that_could_not_be_read() {
     for payment in [&first, &second, &other] {
         dispatcher.hold(payment, Status::Pending, 1);
     }
-    dispatcher.ports.unreadable.lock().unwrap().push(first.id);
+    dispatcher.ports.faults.unreadable.lock().unwrap().push(first.id);
     dispatcher.work(&[&first, &second, &other]).await;
     assert_eq!(*dispatcher.ports.asked.lock().unwrap(), [other.id]);
     assert!(dispatcher.released(&first).unwrap() > Duration::ZERO);

@@ -25,12 +25,12 @@ async fn run(
     let due = payment("ACC", if slow == Call::Archive { "2026-11-22" } else { TODAY });
     dispatcher.hold(&due, Status::Pending, 1);
     let job = dispatcher.job(&due).await;
-    dispatcher.ports.slow.lock().unwrap().push(slow);
+    dispatcher.ports.faults.slow.lock().unwrap().push(slow);
     dispatcher.attempts().run(&job, &state, &Shutdown::new(Duration::ZERO)).await
 }
 
 fn events(dispatcher: &TestDispatcher) -> Vec<Event> {
-    dispatcher.ports.written.lock().unwrap().iter().map(|(_, event)| *event).collect()
+    dispatcher.ports.written()
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +82,7 @@ async fn a_message_that_was_lost_while_its_payment_was_rejected_fails_nothing() 
     dispatcher.hold(&due, Status::Scheduled, 0);
     let rejected = rejected();
     *dispatcher.ports.outcome.lock().unwrap() = rejected;
-    dispatcher.ports.slow.lock().unwrap().push(Call::Submit);
+    dispatcher.ports.faults.slow.lock().unwrap().push(Call::Submit);
     dispatcher.work(&[&due]).await;
     assert_eq!(dispatcher.submissions(), 1);
     assert_eq!(dispatcher.ports.item(&due).status, Status::Pending);

@@ -15,12 +15,14 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
-use shared::payments::archive::ArchiveLookup;
-use shared::payments::{DeadLetters, PaymentStore, StoredPayment};
-use shared::queue::{Consumer, DeadLetter, DeadLetterQueue, InStep, Producer, ReceivedMessage};
+use shared::payments::{PaymentStore, StoredPayment};
+use shared::queue::{
+    Consumer, DeadLetter, DeadLetterQueue, InStep, OutgoingMessage, Producer, QueueApi,
+    ReceivedMessage,
+};
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 use shared::transaction::TransactionService;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -38,7 +40,6 @@ use crate::in_hand::InHandPermit;
 use crate::job::{InHandMessage, Job, sort};
 use crate::receiver::{PaymentReceiver, ReceiveConditions};
 use crate::recorder::DispatchedPayment;
-use ports::{DeadLettersQueue, PaymentsQueue};
 
 pub(crate) use ports::{Call, TestPorts, VISIBILITY};
 
@@ -86,33 +87,27 @@ impl TestDispatcher {
     /// Puts a payment into the table.
     pub(crate) fn hold(&self, payment: &Payment, status: Status, attempts: u32) {
         let failure = || Failure::new(FailureCode::Rejected, "422 limit: x");
-        let stored = StoredPayment {
-            payment: payment.clone(),
+        self.ports.table.put(StoredPayment {
             status,
-            updated_at: noon(),
             attempts,
-            attempts_before: 0,
-            not_done: 0,
+            updated_at: noon(),
             claimed_at: (attempts > 0).then(noon),
-            transaction_id: None,
-            settled_at: None,
             failure: (status == Status::Failed).then(failure),
-            dead_letters: DeadLetters::default(),
-        };
-        self.ports.items.lock().unwrap().insert(payment.id, stored);
+            ..scheduled(payment.clone())
+        });
     }
 
-    /// Puts messages where they can be received; their receipts are the payments' ids.
+    /// Puts messages where they can be received; what was there before is forgotten.
     pub(crate) fn wait_for_delivery(&self, payments: &[&Payment]) {
-        let incoming = payments.iter().map(|payment| ReceivedMessage {
-            receipt: payment.id.to_string(),
-            message_id: format!("message-{}", payment.id),
-            group: payment.account.to_string(),
-            receive_count: 1,
-            sent_at: None,
-            body: serde_json::to_string(payment).unwrap(),
-        });
-        *self.ports.waiting.lock().unwrap() = incoming.collect();
+        self.ports.payments.drain();
+        for payment in payments {
+            let message = OutgoingMessage {
+                group: payment.account.to_string(),
+                deduplication: PaymentId::generate().to_string(),
+                body: serde_json::to_string(payment).unwrap(),
+            };
+            self.ports.payments.put(&message).unwrap();
+        }
     }
 
     /// Delivers messages.
@@ -149,13 +144,13 @@ impl TestDispatcher {
 
     /// Whether the message of a payment was deleted.
     pub(crate) fn is_gone(&self, payment: &Payment) -> bool {
-        self.ports.deleted.lock().unwrap().contains(&payment.id.to_string())
+        self.ports.payments.deleted().iter().any(|message| is_of(message, payment))
     }
 
     /// For how long the message of a payment was given back.
     pub(crate) fn released(&self, payment: &Payment) -> Option<Duration> {
-        let released = self.ports.released.lock().unwrap();
-        let of = released.iter().find(|(receipt, _)| *receipt == payment.id.to_string());
+        let released = self.ports.payments.released();
+        let of = released.iter().find(|(message, _)| is_of(message, payment));
         of.map(|(_, time)| *time)
     }
 
@@ -175,8 +170,13 @@ impl TestDispatcher {
 
     /// The dead letters.
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.ports.dead_letters.lock().unwrap().clone()
+        let sent = self.ports.dead_letters.sent();
+        sent.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect()
     }
+}
+
+fn is_of(message: &ReceivedMessage, payment: &Payment) -> bool {
+    message.body.contains(&payment.id.to_string())
 }
 
 pub(crate) fn noon() -> Timestamp {
@@ -203,9 +203,9 @@ pub(crate) fn dearer(payment: &Payment) -> Payment {
 
 fn receiver(ports: &Arc<TestPorts>, recorder: mpsc::Sender<DispatchedPayment>) -> PaymentReceiver {
     let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(1) };
-    let queue = Consumer::new(Arc::new(PaymentsQueue(Arc::clone(ports))), receiving);
-    let dead_letters = Producer::new(Arc::new(DeadLettersQueue(Arc::clone(ports))));
-    let store = Arc::clone(ports) as Arc<dyn PaymentStore>;
+    let queue = Consumer::new(Arc::clone(&ports.payments) as Arc<dyn QueueApi>, receiving);
+    let dead_letters = Producer::new(Arc::clone(&ports.dead_letters) as Arc<dyn QueueApi>);
+    let store = Arc::new(ports.table.clone()) as Arc<dyn PaymentStore>;
     let for_clock = Arc::clone(ports);
     let clock = Clock::new(move || {
         let passing = for_clock.passing.load(Ordering::Relaxed);
@@ -219,8 +219,7 @@ fn receiver(ports: &Arc<TestPorts>, recorder: mpsc::Sender<DispatchedPayment>) -
     let settings = CallLimiterSettings { bounds, per_second: None, stop, validity };
     let limiter = CallLimiter::new(settings, noon());
     limiter.stop_read(None, Instant::now());
-    let archive =
-        ArchiveCheck { archive: Arc::clone(ports) as Arc<dyn ArchiveLookup>, zone: TimeZone::UTC };
+    let archive = ArchiveCheck { archive: Arc::new(ports.archive.clone()), zone: TimeZone::UTC };
     let closer = MessageCloser {
         store: Arc::clone(&store),
         archive: archive.clone(),

@@ -1,26 +1,16 @@
 //! The ports of a dispatcher in memory: a table, an archive, a transaction service and its queues,
 //! each call of which can take its time.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{
-    BlobDigest, DataBlob, KeyQuery, KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement,
-    transition,
-};
+use domain::{Event, KeyQuery, KeyStatus, Outcome, Payment, PaymentId, Settlement};
 use jiff::Timestamp;
-use shared::payments::archive::ArchiveLookup;
-use shared::payments::{
-    ApplyResult, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
-    StoredPayment, refused_change,
-};
-use shared::queue::{
-    DeadLetter, OutgoingMessage, QueueApi, QueueCallError, ReceivedMessage, RefusedEntry,
-    Visibility,
-};
+use shared::payments::StoredPayment;
+use shared::queue::Visibility;
+use shared::testing::{CallFault, PaymentsCall, PaymentsInMemory, QueueCall, QueueInMemory};
 use shared::transaction::TransactionService;
 
 /// How long a message stays hidden. No heartbeat gets through here.
@@ -39,147 +29,95 @@ pub(crate) enum Call {
 /// The ports.
 #[derive(Debug)]
 pub(crate) struct TestPorts {
-    pub(crate) items: Mutex<HashMap<PaymentId, StoredPayment>>,
-    /// The events that were written, in order.
-    pub(crate) written: Mutex<Vec<(PaymentId, domain::Event)>>,
+    pub(super) table: PaymentsInMemory,
+    pub(super) archive: PaymentsInMemory,
+    pub(super) payments: Arc<QueueInMemory>,
+    pub(super) dead_letters: Arc<QueueInMemory>,
     pub(crate) submitted: Mutex<Vec<Payment>>,
     pub(crate) asked: Mutex<Vec<PaymentId>>,
     pub(crate) outcome: Mutex<Outcome>,
     pub(crate) found: Mutex<KeyStatus>,
+    pub(crate) faults: Arc<Faults>,
+    pub(super) skew: AtomicI64,
+    /// Seconds that pass with each reading of the clock.
+    pub(crate) passing: AtomicI64,
+}
+
+/// What goes wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
     /// Calls that take long: as long as a message stays hidden, unless `takes` says otherwise.
     pub(crate) slow: Mutex<Vec<Call>>,
     pub(crate) takes: Mutex<Option<Duration>>,
-    /// Messages that are to be received.
-    pub(super) waiting: Mutex<Vec<ReceivedMessage>>,
-    /// Messages that were deleted, by receipt.
-    pub(crate) deleted: Mutex<Vec<String>>,
-    /// Messages that were given back, by receipt, and for how long.
-    pub(crate) released: Mutex<Vec<(String, Duration)>>,
-    pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
     /// Whether the dead-letter queue takes nothing.
     pub(crate) no_dead_letters: Mutex<bool>,
     /// Payments that cannot be read.
     pub(crate) unreadable: Mutex<Vec<PaymentId>>,
-    pub(super) skew: AtomicI64,
-    /// Seconds that pass with each reading of the clock.
-    pub(crate) passing: AtomicI64,
+}
+
+impl Faults {
+    fn time_of(&self, call: Call) -> Duration {
+        let slow = self.slow.lock().unwrap().contains(&call);
+        let long = self.takes.lock().unwrap().unwrap_or(VISIBILITY);
+        if slow { long } else { Duration::ZERO }
+    }
+
+    fn of_table(&self, call: &PaymentsCall<'_>) -> CallFault {
+        match call {
+            PaymentsCall::Apply(_) => CallFault::Slow(self.time_of(Call::Write)),
+            PaymentsCall::Blobs(_) => CallFault::Slow(self.time_of(Call::Blobs)),
+            PaymentsCall::Find(_) => CallFault::Slow(self.time_of(Call::Archive)),
+            PaymentsCall::Get(payment) => {
+                CallFault::not_sent_if(self.unreadable.lock().unwrap().contains(&payment.id))
+            }
+            other => panic!("a dispatcher does not call {other:?}"),
+        }
+    }
 }
 
 impl TestPorts {
     /// Everything is settled, and nothing is known of any key.
     pub(crate) fn new(now: Timestamp) -> Arc<Self> {
         let settled = Settlement { transaction_id: "T1".to_owned(), settled_at: now };
+        let faults = Arc::new(Faults::default());
+        let table = || {
+            let faults = Arc::clone(&faults);
+            PaymentsInMemory::default().on_call(move |call| faults.of_table(call))
+        };
+        let payments = QueueInMemory::new("payments.fifo").on_call(|call| match call {
+            // No heartbeat gets through.
+            QueueCall::ChangeVisibility(_, Visibility::Extend) => CallFault::NotSent,
+            _ => CallFault::None,
+        });
+        let of_letters = Arc::clone(&faults);
+        let dead_letters = QueueInMemory::new("payments-dlq.fifo")
+            .on_call(move |_| CallFault::not_sent_if(*of_letters.no_dead_letters.lock().unwrap()));
         Arc::new(Self {
-            items: Mutex::default(),
-            written: Mutex::default(),
+            table: table(),
+            archive: table(),
+            payments: Arc::new(payments),
+            dead_letters: Arc::new(dead_letters),
             submitted: Mutex::default(),
             asked: Mutex::default(),
             outcome: Mutex::new(Outcome::Settled(settled)),
             found: Mutex::new(KeyStatus::Nothing),
-            slow: Mutex::default(),
-            takes: Mutex::default(),
-            waiting: Mutex::default(),
-            deleted: Mutex::default(),
-            released: Mutex::default(),
-            dead_letters: Mutex::default(),
-            no_dead_letters: Mutex::default(),
-            unreadable: Mutex::default(),
+            faults,
             skew: AtomicI64::new(0),
             passing: AtomicI64::new(0),
         })
     }
 
     async fn take_time(&self, call: Call) {
-        let slow = self.slow.lock().unwrap().contains(&call);
-        let long = self.takes.lock().unwrap().unwrap_or(VISIBILITY);
-        tokio::time::sleep(if slow { long } else { Duration::ZERO }).await;
+        tokio::time::sleep(self.faults.time_of(call)).await;
     }
 
     pub(crate) fn item(&self, payment: &Payment) -> StoredPayment {
-        self.items.lock().unwrap()[&payment.id].clone()
+        self.table.stored(&payment.reference()).unwrap()
     }
 
-    fn write(&self, change: &Change<'_>, now: Timestamp) -> Result<ApplyResult, ChangeError> {
-        let mut items = self.items.lock().unwrap();
-        let Some(stored) = items.get_mut(&change.reference().id) else {
-            return Err(ChangeError::Missing);
-        };
-        let same = |payment: &Payment| stored.payment.same_instruction(payment);
-        let fits = match change {
-            Change::Claim(payment) => stored.attempts == 0 && same(payment),
-            Change::ClaimAgain(payment, seen) | Change::Resume(payment, seen) => {
-                stored.attempts == *seen && same(payment)
-            }
-            Change::Fail(_, _, made)
-            | Change::WithholdReplayed(_, _, made)
-            | Change::NotDone(_, made, _)
-            | Change::DeadLettered(_, made, _) => stored.attempts == *made,
-            Change::Withhold(..) => stored.attempts == 0,
-            other => panic!("a dispatcher does not make {other:?}"),
-        };
-        let Ok(status) = transition(stored.status, change.event()) else {
-            return refused_change(change, stored.clone());
-        };
-        if !fits {
-            return refused_change(change, stored.clone());
-        }
-        stored.status = status;
-        self.written.lock().unwrap().push((stored.payment.id, change.event()));
-        match change {
-            Change::Claim(_) => {
-                stored.attempts = 1;
-                stored.claimed_at = Some(now);
-            }
-            Change::ClaimAgain(..) | Change::Resume(..) => stored.attempts += 1,
-            Change::NotDone(_, _, count) => stored.not_done = *count,
-            Change::DeadLettered(_, _, count) => {
-                stored.dead_letters = DeadLetters { count: *count, last: Some(now) };
-            }
-            Change::Fail(_, failure, _)
-            | Change::Withhold(_, failure)
-            | Change::WithholdReplayed(_, failure, _) => {
-                stored.failure = Some((*failure).clone());
-                stored.dead_letters.last = None;
-            }
-            other => panic!("a dispatcher does not make {other:?}"),
-        }
-        Ok(ApplyResult::Now)
-    }
-}
-
-#[async_trait]
-impl PaymentStore for TestPorts {
-    async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        now: Timestamp,
-    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
-        let results = changes.iter().map(|change| self.write(change, now)).collect();
-        self.take_time(Call::Write).await;
-        Ok(results)
-    }
-
-    async fn get(&self, reference: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        if self.unreadable.lock().unwrap().contains(&reference.id) {
-            return Err(PaymentsError::Unread(1));
-        }
-        Ok(self.items.lock().unwrap().get(&reference.id).cloned())
-    }
-
-    async fn blobs(
-        &self,
-        wanted: &[(PaymentRef, BlobDigest)],
-    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
-        self.take_time(Call::Blobs).await;
-        Ok(wanted.iter().map(|_| Err(BlobError::Unread)).collect())
-    }
-}
-
-#[async_trait]
-impl ArchiveLookup for TestPorts {
-    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        self.take_time(Call::Archive).await;
-        Ok(None)
+    /// The events that were written, in order.
+    pub(crate) fn written(&self) -> Vec<Event> {
+        self.table.made().into_iter().map(|(_, event)| event).collect()
     }
 }
 
@@ -195,97 +133,5 @@ impl TransactionService for TestPorts {
         self.asked.lock().unwrap().push(asked.key);
         self.take_time(Call::Ask).await;
         self.found.lock().unwrap().clone()
-    }
-}
-
-/// The payments queue.
-#[derive(Debug)]
-pub(super) struct PaymentsQueue(pub(super) Arc<TestPorts>);
-
-#[async_trait]
-impl QueueApi for PaymentsQueue {
-    fn name(&self) -> &'static str {
-        "payments.fifo"
-    }
-
-    async fn receive(
-        &self,
-        wait: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        let received = std::mem::take(&mut *self.0.waiting.lock().unwrap());
-        if received.is_empty() {
-            tokio::time::sleep(wait).await;
-        }
-        Ok(received)
-    }
-
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        let receipts = receipts.iter().map(|receipt| (*receipt).to_owned());
-        self.0.deleted.lock().unwrap().extend(receipts);
-        Ok(Vec::new())
-    }
-
-    async fn change_visibility(
-        &self,
-        entries: &[(&str, Duration)],
-        purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        match purpose {
-            Visibility::Extend => Err(QueueCallError::other("no heartbeat gets through")),
-            Visibility::Release => {
-                let entries = entries.iter().map(|(receipt, time)| ((*receipt).to_owned(), *time));
-                self.0.released.lock().unwrap().extend(entries);
-                Ok(Vec::new())
-            }
-        }
-    }
-
-    async fn send(&self, _: &[&OutgoingMessage]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        panic!("a dispatcher sends no payments")
-    }
-}
-
-/// The dead-letter queue.
-#[derive(Debug)]
-pub(super) struct DeadLettersQueue(pub(super) Arc<TestPorts>);
-
-#[async_trait]
-impl QueueApi for DeadLettersQueue {
-    fn name(&self) -> &'static str {
-        "payments-dlq.fifo"
-    }
-
-    async fn receive(
-        &self,
-        _: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        panic!("a dispatcher reads no dead letters")
-    }
-
-    async fn delete(&self, _: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        panic!("a dispatcher deletes no dead letters")
-    }
-
-    async fn change_visibility(
-        &self,
-        _: &[(&str, Duration)],
-        _: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        panic!("a dispatcher holds no dead letters")
-    }
-
-    async fn send(
-        &self,
-        messages: &[&OutgoingMessage],
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        if *self.0.no_dead_letters.lock().unwrap() {
-            return Err(QueueCallError::other("down"));
-        }
-        let dead_letters =
-            messages.iter().map(|message| serde_json::from_str(&message.body).unwrap());
-        self.0.dead_letters.lock().unwrap().extend(dead_letters);
-        Ok(Vec::new())
     }
 }
