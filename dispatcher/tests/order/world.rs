@@ -1,32 +1,30 @@
-//! Ports that do what they are told, and note each call.
+//! Ports in memory, some of whose calls fail, and a note of each call.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatcher::{CallLimits, DispatcherDependencies, DispatcherLimits};
 use domain::{
-    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, Failure, KeyQuery,
-    KeyStatus, Outcome, Payment, PaymentId, PaymentRef, Settlement, Status,
+    AccountId, Amount, AttemptLimits, BeneficiaryId, BlobDigest, Data, DataBlob, KeyQuery,
+    KeyStatus, Outcome, Payment, PaymentId, Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::Receiving;
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::payments::archive::ArchiveLookup;
-use shared::payments::{
-    ApplyResult, BlobError, Change, ChangeError, DeadLetters, PaymentStore, PaymentsError,
-    StoredPayment,
-};
+use shared::payments::{BlobError, Change, ChangeError, StoredPayment};
 use shared::queue::{
-    Confirmation, Consumer, DeadLetter, DeadLetterQueue, MessageCount, OutgoingMessage, Producer,
-    QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, Visibility,
+    Confirmation, Consumer, DeadLetter, DeadLetterQueue, OutgoingMessage, Producer, QueueApi,
+    Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::testing::sample_payment;
+use shared::testing::{
+    CallFault, PaymentsCall, PaymentsInMemory, QueueCall, QueueInMemory, sample_payment, scheduled,
+};
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
@@ -49,23 +47,28 @@ pub(crate) enum Call {
     Archive,
 }
 
-/// All ports of one dispatcher.
+/// What lies in the ports of one dispatcher, and what fails there.
 #[derive(Debug)]
 pub(crate) struct World {
     log: Mutex<Vec<String>>,
-    names: HashMap<PaymentId, String>,
     payments: Vec<Payment>,
-    /// Payments that are FAILED, as the table holds them.
-    failed: Mutex<HashMap<PaymentId, StoredPayment>>,
-    incoming: Mutex<Vec<ReceivedMessage>>,
+    /// Bodies of the messages, by the names of their payments.
+    bodies: Vec<(String, String)>,
+    /// The queue of these messages.
+    queue: OnceLock<Arc<QueueInMemory>>,
     failing: HashSet<Call>,
     claims: HashMap<String, ChangeError>,
     turns: HashMap<String, ChangeError>,
     outcomes: HashMap<String, Outcome>,
-    archived: Option<StoredPayment>,
+    settled: Mutex<HashMap<PaymentId, Settlement>>,
+    archive: PaymentsInMemory,
     blob: Option<BlobError>,
     retention: Duration,
     rate: Option<u32>,
+}
+
+fn name(payment: &Payment) -> String {
+    payment.beneficiary.to_string()
 }
 
 /// A payment of an account with a number, due on the day of the run.
@@ -90,61 +93,32 @@ pub(crate) fn blob(payment: Payment) -> Payment {
 /// The payment PENDING after so many attempts.
 pub(crate) fn pending(payment: Payment, attempts: u32) -> ChangeError {
     let claimed_at = Some(payment.created_at);
-    let stored = settled_in_archive(payment);
     let status = Status::Pending;
-    ChangeError::InStatus(Box::new(StoredPayment {
-        status,
-        attempts,
-        claimed_at,
-        transaction_id: None,
-        ..stored
-    }))
+    let stored = scheduled(payment);
+    ChangeError::InStatus(Box::new(StoredPayment { status, attempts, claimed_at, ..stored }))
 }
 
 /// The payment as the archive holds it.
 pub(crate) fn settled_in_archive(payment: Payment) -> StoredPayment {
-    StoredPayment {
-        updated_at: payment.created_at,
-        payment,
-        status: Status::Processed,
-        attempts: 1,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: Some("T".to_owned()),
-        settled_at: None,
-        failure: None,
-        dead_letters: DeadLetters::default(),
-    }
+    let (status, transaction_id) = (Status::Processed, Some("T".to_owned()));
+    StoredPayment { status, attempts: 1, transaction_id, ..scheduled(payment) }
 }
 
 impl World {
     /// A queue with one message for each payment, to be received together.
     pub(crate) fn with(payments: &[Payment]) -> Self {
-        let name = |payment: &Payment| payment.beneficiary.to_string();
-        let same =
-            |place: usize| payments[..place].iter().filter(move |p| p.id == payments[place].id);
-        let receipt =
-            |place| format!("{}{}", name(&payments[place]), "'".repeat(same(place).count()));
-        let incoming = payments.iter().enumerate().map(|(place, payment)| ReceivedMessage {
-            receipt: receipt(place),
-            message_id: receipt(place),
-            group: payment.account.to_string(),
-            receive_count: 1,
-            sent_at: None,
-            body: serde_json::to_string(payment).unwrap(),
-        });
+        let body = |payment: &Payment| (name(payment), serde_json::to_string(payment).unwrap());
         Self {
             log: Mutex::default(),
-            names: payments.iter().map(|payment| (payment.id, name(payment))).collect(),
             payments: payments.to_vec(),
-            failed: Mutex::default(),
-            incoming: Mutex::new(incoming.collect()),
+            bodies: payments.iter().map(body).collect(),
+            queue: OnceLock::new(),
             failing: HashSet::new(),
             claims: HashMap::new(),
             turns: HashMap::new(),
             outcomes: HashMap::new(),
-            archived: None,
+            settled: Mutex::default(),
+            archive: PaymentsInMemory::default(),
             blob: None,
             retention: Duration::from_secs(86_400),
             rate: None,
@@ -157,7 +131,7 @@ impl World {
         self
     }
 
-    /// The claim of one payment is refused.
+    /// The claim of one payment is refused, because of what the table holds or by the database.
     pub(crate) fn claiming(mut self, name: &str, refused: ChangeError) -> Self {
         self.claims.insert(name.to_owned(), refused);
         self
@@ -176,16 +150,16 @@ impl World {
     }
 
     /// One message has another body.
-    pub(crate) fn with_body(self, name: &str, body: &str) -> Self {
-        for message in self.incoming.lock().unwrap().iter_mut().filter(|m| m.receipt == name) {
-            body.clone_into(&mut message.body);
+    pub(crate) fn with_body(mut self, name: &str, body: &str) -> Self {
+        for (_, other) in self.bodies.iter_mut().filter(|(of, _)| of == name) {
+            body.clone_into(other);
         }
         self
     }
 
     /// The archive holds this.
-    pub(crate) fn archived(mut self, stored: StoredPayment) -> Self {
-        self.archived = Some(stored);
+    pub(crate) fn archived(self, stored: StoredPayment) -> Self {
+        self.archive.put(stored);
         self
     }
 
@@ -211,21 +185,124 @@ impl World {
         self.log.lock().unwrap().push(call);
     }
 
-    fn fail(&self, id: PaymentId, failure: &Failure, attempts: u32) {
-        let payment = self.payments.iter().find(|payment| payment.id == id).unwrap().clone();
-        let failed = StoredPayment {
-            status: Status::Failed,
-            attempts,
-            transaction_id: None,
-            failure: Some(failure.clone()),
-            ..settled_in_archive(payment)
-        };
-        self.failed.lock().unwrap().insert(id, failed);
+    fn name(&self, id: PaymentId) -> String {
+        name(self.payments.iter().find(|payment| payment.id == id).unwrap())
     }
 
-    fn name(&self, id: PaymentId) -> &str {
-        self.names.get(&id).map_or("?", String::as_str)
+    fn name_of(&self, receipt: &str) -> &str {
+        let delivery = self.queue.get().unwrap().delivery(receipt).unwrap();
+        &self.bodies.iter().find(|(_, body)| *body == delivery.body).unwrap().0
     }
+
+    fn fails(&self, call: Call) -> CallFault {
+        CallFault::not_sent_if(self.failing.contains(&call))
+    }
+
+    /// What the table is to hold of a payment.
+    fn put_into(&self, table: &PaymentsInMemory, payment: &Payment) {
+        let other = Some(Data::Whole(DataBlob::new("y".repeat(2_000)).unwrap()));
+        match self.blob {
+            Some(BlobError::Differs) => {
+                table.insert(Payment { data: other, ..payment.clone() });
+            }
+            Some(BlobError::Unread) => table.leave_out_blob(payment.id),
+            Some(BlobError::Missing) | None => {}
+        }
+        match self.claims.get(&name(payment)) {
+            Some(ChangeError::InStatus(stored) | ChangeError::Mismatch(stored)) => {
+                table.put((**stored).clone());
+            }
+            Some(ChangeError::Missing) => {}
+            Some(ChangeError::Item(_) | ChangeError::Database { .. }) | None => {
+                table.put(scheduled(payment.clone()));
+            }
+        }
+    }
+
+    fn table_called(&self, call: &PaymentsCall<'_>) -> CallFault {
+        let PaymentsCall::Apply(changes) = call else { return CallFault::None };
+        let mut fault = CallFault::None;
+        for change in *changes {
+            let (what, fails) = match change {
+                Change::Claim(_) => ("claim", self.fails(Call::Claim)),
+                Change::Resume(..) => ("resume", CallFault::None),
+                Change::Fail(..) => ("fail", self.fails(Call::Fail)),
+                Change::DeadLettered(..) => ("mark", CallFault::None),
+                _ => ("change", CallFault::None),
+            };
+            self.note(format!("{what} {}", self.name(change.reference().id)));
+            fault = if fails == CallFault::None { fault } else { fails };
+        }
+        fault
+    }
+
+    /// What the database refuses.
+    fn refuses(&self, change: &Change<'_>) -> Option<ChangeError> {
+        let name = self.name(change.reference().id);
+        let (code, message) = ("x".to_owned(), "throttled".to_owned());
+        match change {
+            Change::Claim(_) => {
+                let refused = self.claims.get(&name).cloned();
+                refused.filter(|refused| matches!(refused, ChangeError::Database { .. }))
+            }
+            Change::Resume(..) => self.turns.get(&name).cloned(),
+            Change::Fail(..) if self.failing.contains(&Call::FailRefused) => {
+                Some(ChangeError::Database { code, message })
+            }
+            _ => None,
+        }
+    }
+
+    fn queue_called(&self, name: &str, call: &QueueCall<'_>) -> CallFault {
+        match call {
+            QueueCall::Delete(receipts) => receipts
+                .iter()
+                .for_each(|receipt| self.note(format!("delete {}", self.name_of(receipt)))),
+            QueueCall::ChangeVisibility(entries, Visibility::Release) => entries
+                .iter()
+                .for_each(|(receipt, _)| self.note(format!("release {}", self.name_of(receipt)))),
+            QueueCall::Send(_)
+                if name == CONFIRMATIONS && self.failing.contains(&Call::Confirm) =>
+            {
+                return CallFault::NotSent;
+            }
+            QueueCall::Send(_)
+                if name != CONFIRMATIONS && self.failing.contains(&Call::DeadLetter) =>
+            {
+                self.note("no dead letter".to_owned());
+                return CallFault::NotSent;
+            }
+            QueueCall::Send(messages) => {
+                messages.iter().for_each(|message| self.sent(name, message))
+            }
+            QueueCall::ChangeVisibility(_, Visibility::Extend)
+            | QueueCall::Receive
+            | QueueCall::Count => {}
+        }
+        CallFault::None
+    }
+
+    fn sent(&self, name: &str, message: &OutgoingMessage) {
+        if name == CONFIRMATIONS {
+            let confirmation: Confirmation = serde_json::from_str(&message.body).unwrap();
+            return self.note(format!("confirm {}", confirmation.payment.account));
+        }
+        let dead_letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
+        let whose = dead_letter.payment.map(|payment| payment.beneficiary.to_string());
+        let whose = whose.unwrap_or_else(|| "raw".to_owned());
+        self.note(format!("dead letter {whose} {}", dead_letter.failure.code));
+    }
+}
+
+/// The table and the archive.
+fn tables(world: &Arc<World>) -> (PaymentsInMemory, PaymentsInMemory) {
+    let [calls, changes, lookups] = [0; 3].map(|_| Arc::clone(world));
+    let table = PaymentsInMemory::default()
+        .on_call(move |call| calls.table_called(call))
+        .on_change(move |change| changes.refuses(change));
+    world.payments.iter().for_each(|payment| world.put_into(&table, payment));
+    let archive = world.archive.clone().on_call(move |_| lookups.fails(Call::Archive));
+    (table, archive)
 }
 
 const STOP: StopLimits =
@@ -234,16 +311,27 @@ const STOP: StopLimits =
 /// Runs a dispatcher until nothing more happens, and says what it did, in order.
 pub(crate) async fn work(world: World) -> Vec<String> {
     let world = Arc::new(world);
-    let queue = |name| Arc::new(Port { world: Arc::clone(&world), name }) as Arc<dyn QueueApi>;
+    let queue = |name| {
+        let called = Arc::clone(&world);
+        Arc::new(QueueInMemory::new(name).on_call(move |call| called.queue_called(name, call)))
+    };
+    let payments = queue(PAYMENTS);
+    for (number, (payment, (_, body))) in world.payments.iter().zip(&world.bodies).enumerate() {
+        let (group, deduplication) = (payment.account.to_string(), number.to_string());
+        payments.put(&OutgoingMessage { group, deduplication, body: body.clone() }).unwrap();
+    }
+    world.queue.set(Arc::clone(&payments)).unwrap();
+    let (table, archive) = tables(&world);
     let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(20) };
     let (began, start) = (Instant::now(), "2026-11-23T01:00:00Z".parse::<Timestamp>().unwrap());
     let deps = DispatcherDependencies {
-        store: Arc::clone(&world) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
+        store: Arc::new(table),
+        archive: Arc::new(archive),
         zone: TimeZone::UTC,
-        payments: Consumer::new(queue(PAYMENTS), receiving),
+        payments: Consumer::new(payments as Arc<dyn QueueApi>, receiving),
         confirmations: Producer::new(queue(CONFIRMATIONS)),
-        unconfirmed: Arc::new(Port { world: Arc::clone(&world), name: CONFIRMATIONS }),
+        // Confirmers take what is sent.
+        unconfirmed: Arc::new(QueueInMemory::new(CONFIRMATIONS)),
         dead_letters: DeadLetterQueue::new(Producer::new(queue(DEAD_LETTERS)), "dispatcher"),
         transactions: Arc::clone(&world) as Arc<dyn TransactionService>,
         stops: Arc::new(StopInMemory::default()),
@@ -267,155 +355,6 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     log.clone()
 }
 
-/// One queue.
-#[derive(Debug)]
-struct Port {
-    world: Arc<World>,
-    name: &'static str,
-}
-
-impl Port {
-    fn sent(&self, message: &OutgoingMessage) -> Result<(), QueueCallError> {
-        let World { failing, .. } = &*self.world;
-        let down = || QueueCallError::other("down");
-        match self.name {
-            CONFIRMATIONS if failing.contains(&Call::Confirm) => return Err(down()),
-            DEAD_LETTERS if failing.contains(&Call::DeadLetter) => {
-                self.world.note("no dead letter".to_owned());
-                return Err(down());
-            }
-            CONFIRMATIONS => {
-                let confirmation: Confirmation = serde_json::from_str(&message.body).unwrap();
-                self.world.note(format!("confirm {}", confirmation.payment.account));
-            }
-            _ => {
-                let dead_letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
-                let whose = dead_letter.payment.map(|payment| payment.beneficiary.to_string());
-                let whose = whose.unwrap_or_else(|| "raw".to_owned());
-                self.world.note(format!("dead letter {whose} {}", dead_letter.failure.code));
-            }
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl MessageCount for Port {
-    async fn messages(&self) -> Result<u64, QueueCallError> {
-        Ok(0)
-    }
-}
-
-#[async_trait]
-impl QueueApi for Port {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    async fn receive(
-        &self,
-        wait: Duration,
-        _: Duration,
-    ) -> Result<Vec<ReceivedMessage>, QueueCallError> {
-        let incoming = std::mem::take(&mut *self.world.incoming.lock().unwrap());
-        if incoming.is_empty() {
-            tokio::time::sleep(wait).await;
-        }
-        Ok(incoming)
-    }
-
-    async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        receipts.iter().for_each(|receipt| self.world.note(format!("delete {receipt}")));
-        Ok(Vec::new())
-    }
-
-    async fn change_visibility(
-        &self,
-        entries: &[(&str, Duration)],
-        purpose: Visibility,
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        if purpose == Visibility::Release {
-            entries.iter().for_each(|(receipt, _)| self.world.note(format!("release {receipt}")));
-        }
-        Ok(Vec::new())
-    }
-
-    async fn send(
-        &self,
-        messages: &[&OutgoingMessage],
-    ) -> Result<Vec<RefusedEntry>, QueueCallError> {
-        messages.iter().try_for_each(|message| self.sent(message))?;
-        Ok(Vec::new())
-    }
-}
-
-fn broken() -> PaymentsError {
-    PaymentsError::Unread(1)
-}
-
-#[async_trait]
-impl PaymentStore for World {
-    async fn apply(
-        &self,
-        changes: &[Change<'_>],
-        _: Timestamp,
-    ) -> Result<Vec<Result<ApplyResult, ChangeError>>, PaymentsError> {
-        let mut results = Vec::new();
-        for change in changes {
-            let id = change.reference().id;
-            let (kind, what) = match change {
-                Change::Claim(_) => (Some(Call::Claim), "claim"),
-                Change::Resume(..) => (None, "resume"),
-                Change::Fail(..) => (Some(Call::Fail), "fail"),
-                Change::DeadLettered(..) => (None, "mark"),
-                _ => (None, "change"),
-            };
-            self.note(format!("{what} {}", self.name(id)));
-            if kind.is_some_and(|kind| self.failing.contains(&kind)) {
-                return Err(broken());
-            }
-            if kind == Some(Call::Fail) && self.failing.contains(&Call::FailRefused) {
-                let (code, message) = ("x".to_owned(), "throttled".to_owned());
-                results.push(Err(ChangeError::Database { code, message }));
-                continue;
-            }
-            if let Change::Fail(_, failure, attempts) = change {
-                self.fail(id, failure, *attempts);
-            }
-            let refused = match change {
-                Change::Claim(_) => self.claims.get(self.name(id)),
-                Change::Resume(..) => self.turns.get(self.name(id)),
-                _ => None,
-            };
-            results.push(refused.cloned().map_or(Ok(ApplyResult::Now), Err));
-        }
-        Ok(results)
-    }
-
-    async fn get(&self, payment: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        Ok(self.failed.lock().unwrap().get(&payment.id).cloned())
-    }
-
-    async fn blobs(
-        &self,
-        wanted: &[(PaymentRef, BlobDigest)],
-    ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
-        let blob = || self.blob.map_or_else(|| Ok(DataBlob::new("x").unwrap()), Err);
-        Ok(wanted.iter().map(|_| blob()).collect())
-    }
-}
-
-#[async_trait]
-impl ArchiveLookup for World {
-    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        if self.failing.contains(&Call::Archive) {
-            Err(broken())
-        } else {
-            Ok(self.archived.clone())
-        }
-    }
-}
-
 #[async_trait]
 impl TransactionService for World {
     async fn submit(&self, payment: &Payment) -> Outcome {
@@ -427,11 +366,16 @@ impl TransactionService for World {
             let transaction_id = format!("T-{name}");
             Outcome::Settled(Settlement { transaction_id, settled_at: payment.created_at })
         };
-        self.outcomes.get(name).cloned().unwrap_or_else(settled)
+        let outcome = self.outcomes.get(&name).cloned().unwrap_or_else(settled);
+        if let Outcome::Settled(settlement) = &outcome {
+            self.settled.lock().unwrap().insert(payment.id, settlement.clone());
+        }
+        outcome
     }
 
     async fn find(&self, asked: KeyQuery) -> KeyStatus {
         self.note(format!("ask {}", self.name(asked.key)));
-        KeyStatus::Nothing
+        let settled = self.settled.lock().unwrap().get(&asked.key).cloned();
+        settled.map_or(KeyStatus::Nothing, KeyStatus::Settled)
     }
 }
