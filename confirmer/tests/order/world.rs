@@ -1,33 +1,30 @@
 //! Ports that do what they are told, and note each call.
 
-use std::collections::{BTreeSet, HashSet};
-use std::ops::Range;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use confirmer::{ConfirmerDependencies, ConfirmerLimits, SweepSettings};
 use domain::{
-    AccountId, Amount, BlobDigest, DataBlob, DueDate, Failure, FailureCode, KeyQuery, KeyStatus,
-    Outcome, Payment, PaymentId, PaymentRef, Settlement, Status,
+    AccountId, Amount, BlobDigest, DataBlob, Failure, FailureCode, KeyQuery, KeyStatus, Outcome,
+    Payment, PaymentId, PaymentRef, Settlement, Status,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::config::{Receiving, SweptDays};
 use shared::dispatch_stop::{StopInMemory, StopLimits};
-use shared::payments::archive::ArchiveLookup;
 use shared::payments::{
-    ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
-    PaymentStore, PaymentsError, StoredPayment,
+    ApplyResult, BlobError, Change, ChangeError, PaymentStore, PaymentsError, StoredPayment,
 };
 use shared::queue::{
-    Confirmation, Consumer, DeadLetter, DeadLetterQueue, MessageCount, OutgoingMessage, Producer,
-    QueueApi, QueueCallError, ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
+    Confirmation, Consumer, DeadLetter, DeadLetterQueue, OutgoingMessage, Producer, QueueApi,
+    QueueCallError, ReceivedMessage, RefusedEntry, ReportedResult, Visibility,
 };
 use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Readiness;
-use shared::testing::sample_payment;
+use shared::testing::{CallFault, PaymentsInMemory, QueueInMemory, sample_payment, scheduled};
 use shared::transaction::TransactionService;
 
 /// How long a run goes on: longer than every retry of a call.
@@ -50,7 +47,7 @@ pub(crate) struct World {
     failing: HashSet<Call>,
     writes: Result<ApplyResult, ChangeError>,
     held: Option<StoredPayment>,
-    archived: Option<StoredPayment>,
+    archive: PaymentsInMemory,
 }
 
 fn at() -> Timestamp {
@@ -71,17 +68,12 @@ fn payment() -> Payment {
 /// The payment in a status.
 pub(crate) fn stored(status: Status, transaction: &str) -> StoredPayment {
     StoredPayment {
-        payment: payment(),
         status,
-        updated_at: at(),
         attempts: 1,
-        attempts_before: 0,
-        not_done: 0,
         claimed_at: Some(at()),
         transaction_id: (status == Status::Processed).then(|| transaction.to_owned()),
-        settled_at: None,
         failure: (status == Status::Failed).then(refusal),
-        dead_letters: DeadLetters::default(),
+        ..scheduled(payment())
     }
 }
 
@@ -122,7 +114,7 @@ impl World {
             failing: HashSet::new(),
             writes: Ok(ApplyResult::Now),
             held: None,
-            archived: None,
+            archive: PaymentsInMemory::default(),
         }
     }
 
@@ -145,8 +137,8 @@ impl World {
     }
 
     /// The archive holds this.
-    pub(crate) fn archived(mut self, stored: StoredPayment) -> Self {
-        self.archived = Some(stored);
+    pub(crate) fn archived(self, stored: StoredPayment) -> Self {
+        self.archive.put(stored);
         self
     }
 
@@ -183,16 +175,21 @@ pub(crate) async fn work(world: World) -> Vec<String> {
     let queue = |name| Arc::new(Port { world: Arc::clone(&world), name }) as Arc<dyn QueueApi>;
     let receiving =
         Receiving { visibility: Duration::from_secs(120), wait: Duration::from_secs(20) };
+    let lookups = Arc::clone(&world);
+    let archive = world.archive.clone().on_call(move |_| {
+        lookups.note("archive lookup");
+        CallFault::not_sent_if(lookups.failing.contains(&Call::Archive))
+    });
     let deps = ConfirmerDependencies {
         stops: Arc::new(StopInMemory::default()),
         name: "confirmer".to_owned(),
         store: Arc::clone(&world) as Arc<dyn PaymentStore>,
-        archive: Arc::clone(&world) as Arc<dyn ArchiveLookup>,
-        due: Arc::clone(&world) as Arc<dyn DueTable>,
+        archive: Arc::new(archive),
+        due: Arc::new(PaymentsInMemory::default()),
         confirmations: Consumer::new(queue("confirmations.fifo"), receiving),
         reports: Producer::new(queue("confirmations.fifo")),
         payments: Producer::new(queue("payments.fifo")),
-        waiting: Arc::clone(&world) as Arc<dyn MessageCount>,
+        waiting: Arc::new(QueueInMemory::new("payments.fifo")),
         transactions: Arc::clone(&world) as Arc<dyn TransactionService>,
         dead_letters: DeadLetterQueue::new(Producer::new(queue("dlq.fifo")), "confirmer"),
         callbacks: None,
@@ -314,51 +311,6 @@ impl PaymentStore for World {
         _: &[(PaymentRef, BlobDigest)],
     ) -> Result<Vec<Result<DataBlob, BlobError>>, PaymentsError> {
         Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl ArchiveLookup for World {
-    async fn find(&self, _: &PaymentRef) -> Result<Option<StoredPayment>, PaymentsError> {
-        self.note("archive lookup");
-        self.fails(Call::Archive)?;
-        Ok(self.archived.clone())
-    }
-}
-
-#[async_trait]
-impl DueTable for World {
-    fn due_shards(&self) -> Range<u16> {
-        0..1
-    }
-
-    async fn due_page(
-        &self,
-        _: DueDate,
-        _: u16,
-        _: Status,
-        _: Option<Cursor>,
-    ) -> Result<(Vec<PaymentRef>, Option<Cursor>), PaymentsError> {
-        Ok((Vec::new(), None))
-    }
-
-    async fn days_page(
-        &self,
-        _: Status,
-        _: Option<Cursor>,
-    ) -> Result<(BTreeSet<DueDate>, Option<Cursor>), PaymentsError> {
-        Ok((BTreeSet::new(), None))
-    }
-
-    async fn get_many(&self, _: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl MessageCount for World {
-    async fn messages(&self) -> Result<u64, QueueCallError> {
-        Ok(0)
     }
 }
 
