@@ -17,6 +17,9 @@ use crate::queue::{
     RefusedEntry, Visibility,
 };
 
+/// What a receive takes at least.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A call of the queue, as a hook sees it.
 #[derive(Debug)]
 pub enum QueueCall<'a> {
@@ -263,6 +266,8 @@ impl QueueApi for QueueInMemory {
             let next = next.map_or(until, |next| next.min(until));
             let _ = tokio::time::timeout_at(next, rung).await;
         }
+        // Under virtual time, whoever gives back at once what it receives would go on for ever.
+        tokio::time::sleep(MOMENT).await;
         let received = fault.around(|| self.take(visibility)).await;
         received.ok_or_else(|| QueueCallError::other("no answer"))
     }
