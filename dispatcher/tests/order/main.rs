@@ -140,6 +140,8 @@ async fn what_must_wait_takes_the_rest_of_its_account_back_and_nobody_elses() {
 async fn a_payment_that_comes_twice_in_one_receive_is_worked_on_once() {
     let twice = payment("A", 0);
     let log = work(World::with(&[twice.clone(), twice])).await;
+    // The second message is given back, and comes again when the first is done.
+    came_in_order(&log, &["release A0", "answer A0", "resume A0", "ask A0"]);
     assert_eq!(log.iter().filter(|call| *call == "submit A0").count(), 1, "{log:#?}");
 }
 
