@@ -390,7 +390,7 @@ async fn the_index_in_memory_gives_what_the_index_of_the_table_gives_in_the_same
             for shard in 0..SHARDS {
                 let place = (day, shard, status);
                 let cursors = || {
-                    let after = all.iter().step_by(29).map(|reference| Cursor::after(reference));
+                    let after = all.iter().step_by(29).map(Cursor::after);
                     let past = all[..6].iter().map(|reference| Cursor::past(&reference.account));
                     [None].into_iter().chain(after.chain(past).map(Some))
                 };
