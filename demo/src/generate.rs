@@ -18,7 +18,7 @@ const WRITERS: u32 = 3;
 
 /// How many of which accounts, how fast.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct SchedulePlan {
     /// Payments, all due today (UTC).
     pub payments: u32,
     /// Accounts they leave from, taking turns.
@@ -49,10 +49,10 @@ pub(super) fn payment(index: u32, accounts: u32, due: DueDate) -> anyhow::Result
 /// A payment that could not be inserted.
 pub async fn schedule(
     table: Arc<PaymentsTable>,
-    plan: Plan,
+    plan: SchedulePlan,
     scheduled: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let Plan { payments, accounts, rate } = plan;
+    let SchedulePlan { payments, accounts, rate } = plan;
     let make =
         move |index| payment(index, accounts, DueDate::today(Timestamp::now(), &TimeZone::UTC));
     insert(table, payments, rate, make, scheduled).await

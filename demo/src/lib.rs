@@ -27,7 +27,7 @@ mod timing;
 mod wait;
 
 pub use day::{ArchiveReport, DayBooks, DayReport, PartReport};
-pub use generate::{Plan, schedule};
+pub use generate::{SchedulePlan, schedule};
 pub use options::DemoOptions;
 pub use reconcile::{Books, read_dead_letters, reconcile};
 pub use report::{Cost, ProcessReport, Report};

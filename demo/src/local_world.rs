@@ -18,7 +18,7 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use local::transactions::{Asynchronous, Callback, Capacity, Faults};
+use local::transactions::{Asynchronous, Callback, Faults, ServiceCapacity};
 use local::{Local, LocalOptions};
 use shared::aws::{Aws, Endpoints, LOCAL_KEY, LOCAL_REGION};
 use shared::clock::Clock;
@@ -67,7 +67,7 @@ impl FaultOptions {
             Asynchronous { lose_callbacks: self.lose_callbacks, ..Asynchronous::default() };
         Faults {
             asynchronous: self.asynchronous.then_some(asynchronous),
-            capacity: self.capacity.map(|workers| Capacity::of(workers.into())),
+            capacity: self.capacity.map(|workers| ServiceCapacity::of(workers.into())),
             unavailable: self.unavailable,
             lose_answers: self.lose_answers,
             reject: self.reject,

@@ -16,14 +16,14 @@ const WINDOW: Duration = Duration::from_secs(5);
 
 /// Shows how far a demo is.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct LiveLine {
     total: u64,
     bar: Option<ProgressBar>,
     printed_at: Option<Instant>,
     seen: VecDeque<(Instant, u64)>,
 }
 
-impl Progress {
+impl LiveLine {
     pub(super) fn new(total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);

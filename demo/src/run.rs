@@ -19,10 +19,10 @@ use tokio::time::Instant;
 
 use super::announcement::announcement;
 use super::day::Day;
-use super::generate::{Plan, schedule};
+use super::generate::{SchedulePlan, schedule};
 use super::live::look;
 use super::options::DemoOptions;
-use super::progress::Progress;
+use super::progress::LiveLine;
 use super::reconcile::{read_dead_letters, reconcile};
 use super::report::{Cost, Report};
 use super::services::{DUE_SHARDS, Ended, start_services, stop_services};
@@ -142,7 +142,7 @@ impl Demo {
         let table = PaymentsTable::new(client, &self.world.names.payments_table(), DUE_SHARDS);
         let table = Arc::new(table);
         let scheduled = Arc::new(AtomicU64::new(0));
-        let mut progress = Progress::new(total);
+        let mut progress = LiveLine::new(total);
         let mut processes = Vec::new();
         let mut start = Timestamp::now();
         if !self.options.backlog {
@@ -150,7 +150,7 @@ impl Demo {
             start = Timestamp::now();
         }
         let scheduling = Instant::now();
-        let plan = Plan {
+        let plan = SchedulePlan {
             payments: self.options.payments,
             accounts: self.options.accounts,
             rate: self.options.rate,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::live::{Live, look};
-use super::progress::Progress;
+use super::progress::LiveLine;
 use crate::local_world::Process;
 
 /// How often the progress is looked at.
@@ -15,7 +15,7 @@ pub(super) const STALLED: Duration = Duration::from_secs(90);
 pub(super) async fn until_ended(
     total: u64,
     processes: &mut [Process],
-    progress: &mut Progress,
+    progress: &mut LiveLine,
 ) -> bool {
     let mut last = (Live::default(), Instant::now());
     loop {

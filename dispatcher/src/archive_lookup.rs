@@ -23,7 +23,7 @@ pub(crate) struct ArchiveCheck {
 
 /// What the archive holds of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ArchiveResult {
+pub(crate) enum ArchiveFinding {
     /// Nothing.
     NotArchived,
     /// The same payment, settled.
@@ -38,30 +38,30 @@ impl ArchiveCheck {
         &self,
         payment: &Payment,
         now: Timestamp,
-    ) -> Result<ArchiveResult, PaymentsError> {
+    ) -> Result<ArchiveFinding, PaymentsError> {
         if payment.due >= DueDate::today(now, &self.zone) {
-            return Ok(ArchiveResult::NotArchived);
+            return Ok(ArchiveFinding::NotArchived);
         }
         self.of(payment).await
     }
 
     /// Looks for a payment.
-    pub(crate) async fn of(&self, payment: &Payment) -> Result<ArchiveResult, PaymentsError> {
+    pub(crate) async fn of(&self, payment: &Payment) -> Result<ArchiveFinding, PaymentsError> {
         Ok(judge(self.archive.find(&payment.reference()).await?, payment))
     }
 }
 
-fn judge(archived: Option<StoredPayment>, payment: &Payment) -> ArchiveResult {
-    let Some(stored) = archived else { return ArchiveResult::NotArchived };
+fn judge(archived: Option<StoredPayment>, payment: &Payment) -> ArchiveFinding {
+    let Some(stored) = archived else { return ArchiveFinding::NotArchived };
     let contradicted =
-        |reason| ArchiveResult::Contradicted(Failure::new(FailureCode::Mismatch, reason));
+        |reason| ArchiveFinding::Contradicted(Failure::new(FailureCode::Mismatch, reason));
     if !stored.payment.same_instruction(payment) {
         return contradicted("the archive holds another payment under this id");
     }
     match (stored.status, stored.transaction_id) {
         (Status::Processed, Some(transaction_id)) => {
             let settled_at = stored.settled_at.unwrap_or(stored.updated_at);
-            ArchiveResult::Settled(Settlement { transaction_id, settled_at })
+            ArchiveFinding::Settled(Settlement { transaction_id, settled_at })
         }
         (
             Status::Scheduled
@@ -128,22 +128,22 @@ mod tests {
             ..first.clone()
         };
         let settled = Settlement { transaction_id: "T".to_owned(), settled_at: first.created_at };
-        assert_eq!(judge(Some(archived(&first)), &again), ArchiveResult::Settled(settled));
-        assert_eq!(judge(None, &again), ArchiveResult::NotArchived);
+        assert_eq!(judge(Some(archived(&first)), &again), ArchiveFinding::Settled(settled));
+        assert_eq!(judge(None, &again), ArchiveFinding::NotArchived);
     }
 
     #[test]
     fn what_contradicts_the_archive_is_never_taken_for_settled_or_new() {
         let first = payment();
         let dearer = Payment { amount: Amount::from_minor_units(2).unwrap(), ..first.clone() };
-        assert!(matches!(judge(Some(archived(&first)), &dearer), ArchiveResult::Contradicted(_)));
+        assert!(matches!(judge(Some(archived(&first)), &dearer), ArchiveFinding::Contradicted(_)));
         let mut nobodys = archived(&first);
         nobodys.transaction_id = None;
-        assert!(matches!(judge(Some(nobodys), &first), ArchiveResult::Contradicted(_)));
+        assert!(matches!(judge(Some(nobodys), &first), ArchiveFinding::Contradicted(_)));
         for status in [Status::Scheduled, Status::Pending, Status::Failed, Status::Cancelled] {
             let open = StoredPayment { status, ..archived(&first) };
             assert!(
-                matches!(judge(Some(open), &first), ArchiveResult::Contradicted(_)),
+                matches!(judge(Some(open), &first), ArchiveFinding::Contradicted(_)),
                 "{status}"
             );
         }
@@ -156,8 +156,8 @@ mod tests {
         let past = ArchiveCheck { archive: Arc::new(Holds(archived(&due))), zone };
         let at = |now: &str| past.of_overdue(&due, now.parse().unwrap());
         let its_day = at("2026-11-23T22:59:59Z").await.unwrap();
-        assert_eq!(its_day, ArchiveResult::NotArchived);
+        assert_eq!(its_day, ArchiveFinding::NotArchived);
         let the_next = at("2026-11-23T23:00:00Z").await.unwrap();
-        assert!(matches!(the_next, ArchiveResult::Settled(_)));
+        assert!(matches!(the_next, ArchiveFinding::Settled(_)));
     }
 }

@@ -13,7 +13,7 @@ use shared::shutdown::Shutdown;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
-use crate::archive_lookup::{ArchiveCheck, ArchiveResult};
+use crate::archive_lookup::{ArchiveCheck, ArchiveFinding};
 use crate::calls::answers;
 use crate::calls::limiter::{
     AnswerTrust, AttemptPermit, CallLimiter, CallPermit, CallPurpose, DispatchStopped,
@@ -103,14 +103,14 @@ impl AttemptRunner {
         };
         let attempt = self.begin(job, state).await?;
         match archived {
-            ArchiveResult::NotArchived => {
+            ArchiveFinding::NotArchived => {
                 self.go_on(job, state.versions(), attempt, now, permit, shutdown).await
             }
-            ArchiveResult::Settled(settlement) => {
+            ArchiveFinding::Settled(settlement) => {
                 events::archived(&job.payment);
                 Ok(AttemptResult { attempt, next: NextStep::Confirm(settlement) })
             }
-            ArchiveResult::Contradicted(failure) => Ok(failed(attempt, failure)),
+            ArchiveFinding::Contradicted(failure) => Ok(failed(attempt, failure)),
         }
     }
 

@@ -10,7 +10,7 @@ use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::{ApplyResult, Change, ChangeError, PaymentStore, StoredPayment};
 use shared::queue::{Consumer, DeadLetterQueue, DeadLetterSource, Delivery, SendError};
 
-use crate::archive_lookup::{ArchiveCheck, ArchiveResult};
+use crate::archive_lookup::{ArchiveCheck, ArchiveFinding};
 use crate::claim_result::CloseReason;
 use crate::events;
 use crate::job::{InHandMessage, Job, Versions};
@@ -70,13 +70,13 @@ impl MessageCloser {
     /// settled and archived, else something for a person.
     async fn close_missing(&self, job: Job, failure: Failure) -> Result<(), Redelivery> {
         match self.archive.of(&job.payment).await {
-            Ok(ArchiveResult::Settled(_)) => {
+            Ok(ArchiveFinding::Settled(_)) => {
                 events::archived(&job.payment);
                 self.queue.acknowledge(vec![job.received.delivery]).await;
                 Ok(())
             }
-            Ok(ArchiveResult::NotArchived) => self.dead_letter_whole(job.received, failure).await,
-            Ok(ArchiveResult::Contradicted(failure)) => {
+            Ok(ArchiveFinding::NotArchived) => self.dead_letter_whole(job.received, failure).await,
+            Ok(ArchiveFinding::Contradicted(failure)) => {
                 self.dead_letter_whole(job.received, failure).await
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use shared::shutdown::Shutdown;
 use crate::error::ImportError;
 use crate::file::SourceFile;
 use crate::options::ImportOptions;
-use crate::report::{Notice, Report};
+use crate::report::{ImportReport, Notice};
 use crate::schedule::{ImportTables, ValidatedFile};
 use crate::summary::{PaymentsWritten, Summary};
 use crate::validate::{DuplicateFilter, RowRules, Validation, validate};
@@ -67,7 +67,7 @@ impl Import {
     ///
     /// # Errors
     /// [`ImportError::InvalidFile`] when the file is wrong as a whole.
-    pub fn dry_run(&self, report: &dyn Report) -> Result<Summary, ImportError> {
+    pub fn dry_run(&self, report: &dyn ImportReport) -> Result<Summary, ImportError> {
         let (validation, filter, mut summary) = self.validate(report)?;
         let file = self.validated(&validation, filter, report);
         let results = file.find_rejected(self.options.rejected_rows.as_deref())?;
@@ -84,7 +84,7 @@ impl Import {
         &self,
         tables: &ImportTables,
         shutdown: impl FnOnce() -> io::Result<Shutdown>,
-        report: &dyn Report,
+        report: &dyn ImportReport,
     ) -> Result<Summary, ImportError> {
         let (validation, filter, mut summary) = self.validate(report)?;
         // Whether an id is another row's is seen only in the second pass.
@@ -119,7 +119,7 @@ impl Import {
 
     pub(crate) fn validate(
         &self,
-        report: &dyn Report,
+        report: &dyn ImportReport,
     ) -> Result<(Validation, DuplicateFilter, Summary), ImportError> {
         let started = Instant::now();
         let (validation, filter) = validate(&self.source, &self.options, &self.rules, report)?;
@@ -137,7 +137,7 @@ impl Import {
         &'a self,
         validation: &'a Validation,
         filter: DuplicateFilter,
-        report: &'a dyn Report,
+        report: &'a dyn ImportReport,
     ) -> ValidatedFile<'a> {
         ValidatedFile {
             source: &self.source,

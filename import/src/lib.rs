@@ -28,6 +28,6 @@ pub use error::ImportError;
 pub use file::{ExpectedSum, RowSyntax, SourceFile};
 pub use import::Import;
 pub use options::ImportOptions;
-pub use report::{Notice, Phase, Report};
+pub use report::{ImportReport, Notice, Phase};
 pub use schedule::{ImportTables, RowRejection};
 pub use summary::{PaymentsWritten, Summary};

@@ -5,7 +5,7 @@ use std::fmt;
 use domain::DueDate;
 
 /// Receives the progress of an import.
-pub trait Report {
+pub trait ImportReport {
     /// A phase begins at the position `done` of `end`: in bytes for [`Phase::Validate`], in rows
     /// for the others.
     fn begin(&self, phase: Phase, done: u64, end: u64);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 
 use crate::dynamodb::DynamoDb;
-use crate::transactions::{Faults, StartError, TransactionService};
+use crate::transactions::{Faults, LocalTransactionService, ServiceStartError};
 use sqs_fifo::{SnapshotError, Sqs, SqsOptions, StartError as SqsStartError};
 
 /// Where things are to be.
@@ -82,7 +82,7 @@ pub enum LocalError {
     OldQueues(PathBuf),
     /// The transaction service.
     #[error("the local transaction service: {0}")]
-    Transactions(#[from] StartError),
+    Transactions(#[from] ServiceStartError),
 }
 
 /// A running outside world.
@@ -93,7 +93,7 @@ pub struct Local {
     /// SQS.
     pub sqs: Sqs,
     /// The transaction service.
-    pub transactions: TransactionService,
+    pub transactions: LocalTransactionService,
     journal: PathBuf,
 }
 
@@ -116,7 +116,8 @@ impl Local {
             Sqs::start(listener, SqsOptions { snapshot: kept, ..SqsOptions::default() }).await?;
         let listener = bind("the transaction service", options.transactions_port).await?;
         let journal = options.dir.join("journal.jsonl");
-        let transactions = TransactionService::start(listener, &journal, options.faults).await?;
+        let transactions =
+            LocalTransactionService::start(listener, &journal, options.faults).await?;
         Ok(Self { dynamodb, sqs, transactions, journal })
     }
 

@@ -11,7 +11,7 @@ use crate::payments::PaymentsCommand;
 use crate::preflight::{PreflightOptions, PreflightSettings, preflight};
 use crate::reconcile::{ReconcileOptions, reconcile};
 use crate::setup::{SetupOptions, set_up};
-use crate::start::{Installation, start, start_with};
+use crate::start::{InstallationCheck, start, start_with};
 
 /// Scheduled payments that are paid on their due date.
 #[derive(Debug, Parser)]
@@ -86,32 +86,35 @@ impl Command {
     pub(crate) fn start(self) -> ExitCode {
         match self {
             #[cfg(feature = "demo")]
-            Self::Demo(options) => {
-                start(Installation::Any, async |run| demo::run(run.common.names, options).await)
-            }
+            Self::Demo(options) => start(InstallationCheck::Any, async |run| {
+                demo::run(run.common.names, options).await
+            }),
             #[cfg(feature = "demo")]
-            Self::Local(options) => start(Installation::Any, async |run| {
+            Self::Local(options) => start(InstallationCheck::Any, async |run| {
                 demo::local_world::serve(run.common.names, options).await
             }),
             #[cfg(feature = "demo")]
             Self::Janitor { folder } => demo::local_world::janitor(&folder),
             Self::Setup(options) => {
-                start(Installation::Any, async |run| set_up(&run.common, options).await)
+                start(InstallationCheck::Any, async |run| set_up(&run.common, options).await)
             }
             Self::Payments(command) => command.start(),
             Self::Archive(command) => command.start(),
             Self::Dispatch(command) => command.start(),
             Self::Dlq(command) => command.start(),
             Self::Reconcile(options) => {
-                let checked =
-                    if options.date.is_some() { Installation::Agrees } else { Installation::Any };
+                let checked = if options.date.is_some() {
+                    InstallationCheck::Agrees
+                } else {
+                    InstallationCheck::Any
+                };
                 start(checked, async |run| reconcile(&run.common, &options).await)
             }
-            Self::Preflight(options) => {
-                start_with(Installation::Any, PreflightSettings::read, async |run, settings| {
-                    preflight(&run.common, &settings, &options).await
-                })
-            }
+            Self::Preflight(options) => start_with(
+                InstallationCheck::Any,
+                PreflightSettings::read,
+                async |run, settings| preflight(&run.common, &settings, &options).await,
+            ),
             Self::StreamRelay(service) => stream_relay::main(service.arguments),
             Self::Dispatcher(service) => dispatcher::main(service.arguments),
             Self::Confirmer(service) => confirmer::main(service.arguments),

@@ -12,14 +12,14 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A bar or a line, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct CommandProgress {
     bar: Option<ProgressBar>,
     printed_at: Cell<Instant>,
     /// The position at which all is done; `None` when it is not known beforehand.
     end: Option<u64>,
 }
 
-impl Progress {
+impl CommandProgress {
     /// Progress towards the position `end`.
     pub(crate) fn new(end: u64) -> Self {
         Self::with(Some(end), "{bar:30} {percent:>3}% {msg}")
@@ -69,7 +69,7 @@ impl Progress {
 }
 
 /// Takes the bar away, so that no half-drawn line is left behind.
-impl Drop for Progress {
+impl Drop for CommandProgress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

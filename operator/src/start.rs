@@ -22,7 +22,7 @@ pub(crate) struct Environment {
 /// Whether a command reads or writes what depends on the bank's time zone or on the number of
 /// shards. (`preflight` reports a difference among its findings.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Installation {
+pub(crate) enum InstallationCheck {
     /// It does: its settings must be those of the installation.
     Agrees,
     /// It does not.
@@ -31,7 +31,7 @@ pub(crate) enum Installation {
 
 /// Runs a command that needs no settings of its own.
 pub(crate) fn start(
-    installation: Installation,
+    installation: InstallationCheck,
     work: impl AsyncFnOnce(Environment) -> anyhow::Result<ExitCode>,
 ) -> ExitCode {
     start_with(installation, |_| Some(()), async |environment, ()| work(environment).await)
@@ -40,7 +40,7 @@ pub(crate) fn start(
 /// Runs a command. `read` takes its own settings, and returns `None` when one is wrong, which the
 /// [`Settings`] then know.
 pub(crate) fn start_with<S>(
-    installation: Installation,
+    installation: InstallationCheck,
     read: impl FnOnce(&mut Settings) -> Option<S>,
     work: impl AsyncFnOnce(Environment, S) -> anyhow::Result<ExitCode>,
 ) -> ExitCode {
@@ -62,7 +62,7 @@ pub(crate) fn start_with<S>(
         }
     };
     let run = async {
-        if installation == Installation::Agrees {
+        if installation == InstallationCheck::Agrees {
             Agreement::new(&Aws::from_environment().await, &environment.common).check().await?;
         }
         work(environment, own).await

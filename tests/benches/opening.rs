@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use demo::local_world::{Process, World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use local::LocalOptions;
 use local::transactions::Faults as NoFaults;
 use shared::payments::PaymentsTable;
@@ -48,7 +48,7 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
 
     let table = world.aws.dynamodb("bench");
     let table = PaymentsTable::new(table, &world.names.payments_table(), 16);
-    let plan = Plan { payments, accounts: (payments / PER_ACCOUNT).max(1), rate: None };
+    let plan = SchedulePlan { payments, accounts: (payments / PER_ACCOUNT).max(1), rate: None };
     schedule(table.into(), plan, std::sync::Arc::default()).await?;
     let evening = where_the_day_begins_in(3600);
     world.move_to(&evening).await?;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use demo::local_world::{World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use domain::{AccountId, DueDate, Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
@@ -53,7 +53,7 @@ async fn measure() {
     let name = world.names.payments_table();
     let table = Arc::new(PaymentsTable::new(world.aws.dynamodb("bench"), &name, 16));
     let began = Instant::now();
-    let plan = Plan { payments, accounts: (payments / 20).max(1), rate: None };
+    let plan = SchedulePlan { payments, accounts: (payments / 20).max(1), rate: None };
     schedule(Arc::clone(&table), plan, Arc::default()).await.unwrap();
     let example = first(&table).await;
     let today = example.due;

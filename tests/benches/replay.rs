@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use demo::local_world::{World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use domain::{Failure, FailureCode, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let client = world.aws.dynamodb("bench");
     let table = PaymentsTable::new(client, &world.names.payments_table(), 16);
     let table = std::sync::Arc::new(table);
-    let plan = Plan { payments, accounts: (payments / PER_ACCOUNT).max(1), rate: None };
+    let plan = SchedulePlan { payments, accounts: (payments / PER_ACCOUNT).max(1), rate: None };
     schedule(table.clone(), plan, std::sync::Arc::default()).await?;
     dead_letter_all(&world, &table).await?;
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use demo::local_world::{World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use domain::{Payment, PaymentId, Settlement, Status};
 use jiff::Timestamp;
 use local::LocalOptions;
@@ -62,7 +62,7 @@ async fn run<F: Future<Output = ()>>(
     table: &Arc<PaymentsTable>,
     work: impl FnOnce(Vec<Payment>) -> F,
 ) -> Cost {
-    let plan = Plan { payments: PAYMENTS, accounts: 400, rate: None };
+    let plan = SchedulePlan { payments: PAYMENTS, accounts: 400, rate: None };
     schedule(Arc::clone(table), plan, Arc::default()).await.unwrap();
     let payments = scheduled(table).await;
     let (cpu, started) = (cpu(), Instant::now());

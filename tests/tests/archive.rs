@@ -13,7 +13,7 @@ use domain::{
     AccountId, Amount, Data, DataBlob, DueDate, Failure, FailureCode, Payment, PaymentId,
     Settlement, Status,
 };
-use operator::archive::{Place, compare_day};
+use operator::archive::{FoundIn, compare_day};
 use shared::payments::archive::{
     ArchiveLookup, ArchiveTable, ArchiverTables, Counters, DayPlan, DaySummary, DeleteResult,
     PaymentsAndArchive, archive_day,
@@ -92,7 +92,7 @@ impl Bank {
         archive_day(Arc::clone(&self.tables), plan, Arc::new(Counters::default())).await.unwrap()
     }
 
-    async fn places(&self) -> HashMap<Place, u64> {
+    async fn places(&self) -> HashMap<FoundIn, u64> {
         let books = compare_day(Arc::clone(&self.tables), self.day).await.unwrap();
         books.places.into_iter().collect()
     }
@@ -132,7 +132,7 @@ async fn a_day_moves_whole_and_only_what_is_settled() {
     bank.apply(Change::Fail(&open[1].reference(), &failure, 1)).await;
     let other_day = Payment { due: bank.day.days_before(1), ..bank.payment(1) };
     bank.settle(std::slice::from_ref(&other_day)).await;
-    assert_eq!(bank.places().await, HashMap::from([(Place::Waiting, 90), (Place::Open, 4)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Waiting, 90), (FoundIn::Open, 4)]));
 
     let summary = bank.archive().await;
     assert_eq!((summary.archived, summary.finished, summary.stayed), (90, 0, 0), "{summary:?}");
@@ -141,7 +141,7 @@ async fn a_day_moves_whole_and_only_what_is_settled() {
     assert_eq!(summary.open, counts.into());
     assert_eq!(bank.archive_items().await, before, "every attribute as it was");
     assert_eq!(bank.payment_items().await.len(), 5);
-    assert_eq!(bank.places().await, HashMap::from([(Place::Archived, 90), (Place::Open, 4)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Archived, 90), (FoundIn::Open, 4)]));
 
     let again = bank.archive().await;
     assert_eq!((again.archived, again.finished), (0, 0), "nothing is left to move");
@@ -171,7 +171,7 @@ async fn two_runs_at_once_move_each_payment_once_and_share_the_work() {
     assert_eq!(one.archived + two.archived, 240, "{one:?} {two:?}");
     assert!(one.archived > 0 && two.archived > 0, "{one:?} {two:?}");
     assert_eq!((one.stayed, two.stayed), (0, 0), "{one:?} {two:?}");
-    assert_eq!(bank.places().await, HashMap::from([(Place::Archived, 240)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Archived, 240)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,10 +182,10 @@ async fn what_a_dead_run_left_in_both_tables_is_noticed_and_finished() {
         let put = bank.client.put_item().table_name(bank.world.names.archive_table());
         put.set_item(Some(item)).send().await.unwrap();
     }
-    assert_eq!(bank.places().await, HashMap::from([(Place::Both, 3), (Place::Waiting, 1)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Both, 3), (FoundIn::Waiting, 1)]));
     let summary = bank.archive().await;
     assert_eq!((summary.archived, summary.finished), (1, 3));
-    assert_eq!(bank.places().await, HashMap::from([(Place::Archived, 4)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Archived, 4)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +197,7 @@ async fn a_payment_under_an_archived_key_is_never_written_over_it_nor_deleted() 
     // The same payment again, settled by the same transaction; then a dearer one.
     let again = Payment { created_at: jiff::Timestamp::now(), ..first.clone() };
     bank.settle(&[again]).await;
-    assert_eq!(bank.places().await, HashMap::from([(Place::Differing, 1)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Differing, 1)]));
     let summary = bank.archive().await;
     assert_eq!((summary.repeated, summary.stayed), (1, 0), "{summary:?}");
     assert_eq!(bank.archive_items().await, before);
@@ -210,7 +210,7 @@ async fn a_payment_under_an_archived_key_is_never_written_over_it_nor_deleted() 
     assert!(summary.named[0].why.contains("CONFLICT") && !summary.is_complete());
     assert_eq!(bank.archive_items().await, before);
     assert_eq!(bank.payment_items().await, left);
-    assert_eq!(bank.places().await, HashMap::from([(Place::Differing, 1)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Differing, 1)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +226,7 @@ async fn a_blob_in_an_item_of_its_own_is_archived_inside_its_payment() {
     let archived = bank.archive_table().find(&large.reference()).await.unwrap().unwrap();
     assert_eq!(archived, StoredPayment { payment: archived.payment.clone(), ..stored });
     assert_eq!(archived.payment.data, large.data);
-    assert_eq!(bank.places().await, HashMap::from([(Place::Archived, 1)]));
+    assert_eq!(bank.places().await, HashMap::from([(FoundIn::Archived, 1)]));
 
     // A payment whose blob is gone stays where it is.
     let blob = DataBlob::new("y".repeat(6_000)).unwrap();

@@ -4,14 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use local::transactions::{Faults as TransactionFaults, TransactionService};
+use local::transactions::{Faults as TransactionFaults, LocalTransactionService};
 use tests::proxy::{Fault, Faults, Proxy, Service, Shares};
 
 /// Whatever is waited for has failed when it takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Scene {
-    transactions: TransactionService,
+    transactions: LocalTransactionService,
     proxy: Proxy,
     _dir: tempfile::TempDir,
 }
@@ -22,7 +22,8 @@ impl Scene {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let journal = dir.path().join("journal.jsonl");
         let faults = TransactionFaults::default();
-        let transactions = TransactionService::start(listener, &journal, faults).await.unwrap();
+        let transactions =
+            LocalTransactionService::start(listener, &journal, faults).await.unwrap();
         let endpoint = transactions.endpoint();
         let proxy = Proxy::start(Service::Transactions, endpoint).await.unwrap();
         proxy.set_faults(Faults { seed: 1, shares, latest });

@@ -15,7 +15,7 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const MOST: usize = 100_000;
 
 /// The digest of a webhook id, which may be long.
-type Key = [u8; 32];
+type CallbackKey = [u8; 32];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CallbackState {
@@ -25,8 +25,8 @@ enum CallbackState {
 
 #[derive(Debug, Default)]
 struct CacheEntries {
-    states: HashMap<Key, CallbackState>,
-    order: VecDeque<(Instant, Key)>,
+    states: HashMap<CallbackKey, CallbackState>,
+    order: VecDeque<(Instant, CallbackKey)>,
 }
 
 impl CacheEntries {
@@ -60,7 +60,7 @@ pub(super) enum ReplayCheck {
 #[derive(Debug)]
 pub(super) struct CallbackInProgress {
     cache: ReplayCache,
-    key: Key,
+    key: CallbackKey,
     taken: Option<Instant>,
 }
 
@@ -72,7 +72,7 @@ impl ReplayCache {
 
     /// Looks an id up, and notes it as under way if it is new.
     pub(super) fn check(&self, id: &str, now: Instant) -> ReplayCheck {
-        let key: Key = Sha256::digest(id.as_bytes()).into();
+        let key: CallbackKey = Sha256::digest(id.as_bytes()).into();
         let mut cache = self.lock();
         cache.forget_old(now, MOST);
         match cache.states.get(&key) {

@@ -16,7 +16,7 @@ const DESCRIBED: usize = 20;
 
 /// Where a payment was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum StoredIn {
     /// The payments table.
     Payments,
     /// The archive.
@@ -34,7 +34,7 @@ pub(super) struct Ledger {
 struct Expected {
     amount: i64,
     planned: PlannedEnd,
-    found: Option<Place>,
+    found: Option<StoredIn>,
 }
 
 /// What became of the payments of a day.
@@ -96,7 +96,7 @@ impl Ledger {
     /// Enters what a table holds. Takes the payment's settlement out of `journal`.
     pub(super) fn found(
         &mut self,
-        place: Place,
+        place: StoredIn,
         stored: &StoredPayment,
         journal: &mut JournalSettlements,
         dead_letters: &HashMap<PaymentId, u32>,
@@ -115,16 +115,18 @@ impl Ledger {
         let books = &mut self.books;
         let untouched = settled.is_none() && stored.attempts == 0;
         match (expected.planned, place, stored.status) {
-            (PlannedEnd::Executed, Place::Archive, Status::Processed)
+            (PlannedEnd::Executed, StoredIn::Archive, Status::Processed)
                 if agree && stored.payment.amount.minor_units() == expected.amount =>
             {
                 books.archived += 1;
             }
-            (PlannedEnd::Executed, Place::Payments, Status::Failed) if agree => books.failed += 1,
-            (PlannedEnd::Waits, Place::Payments, Status::Scheduled) if untouched => {
+            (PlannedEnd::Executed, StoredIn::Payments, Status::Failed) if agree => {
+                books.failed += 1
+            }
+            (PlannedEnd::Waits, StoredIn::Payments, Status::Scheduled) if untouched => {
                 books.waiting += 1
             }
-            (PlannedEnd::Cancelled, Place::Payments, Status::Cancelled) if untouched => {
+            (PlannedEnd::Cancelled, StoredIn::Payments, Status::Cancelled) if untouched => {
                 books.cancelled += 1;
             }
             (planned, _, status) => books.differ(format!(

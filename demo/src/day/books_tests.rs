@@ -46,7 +46,7 @@ fn journal_of(payment: &Payment, (times, amount): Settlements) -> JournalSettlem
 /// The books of one payment with this planned, found so and settled so.
 fn books(
     planned: PlannedEnd,
-    found: &[(Place, Status, u32)],
+    found: &[(StoredIn, Status, u32)],
     settlements: Option<Settlements>,
 ) -> DayBooks {
     let (payment, mut ledger) = (payment(), Ledger::default());
@@ -62,7 +62,7 @@ fn books(
 
 #[test]
 fn each_fate_has_one_place() {
-    use Place::{Archive, Payments};
+    use StoredIn::{Archive, Payments};
     let once = || Some((1, 1250));
     for (planned, found, journal, balances) in [
         (PlannedEnd::Executed, (Archive, Status::Processed, 1), once(), true),
@@ -86,7 +86,7 @@ fn each_fate_has_one_place() {
 
 #[test]
 fn a_payment_in_both_tables_or_in_none_is_a_difference() {
-    use Place::{Archive, Payments};
+    use StoredIn::{Archive, Payments};
     let both = [(Archive, Status::Processed, 1), (Payments, Status::Processed, 1)];
     assert_eq!(books(PlannedEnd::Executed, &both, Some((1, 1250))).wrong, 1);
     assert_eq!(books(PlannedEnd::Waits, &[], None).wrong, 1);
@@ -98,6 +98,11 @@ fn a_payment_in_both_tables_or_in_none_is_a_difference() {
 fn what_was_never_scheduled_is_a_difference() {
     let mut ledger = Ledger::default();
     let stranger = stored(&payment(), Status::Scheduled, 0);
-    ledger.found(Place::Payments, &stranger, &mut JournalSettlements::default(), &HashMap::new());
+    ledger.found(
+        StoredIn::Payments,
+        &stranger,
+        &mut JournalSettlements::default(),
+        &HashMap::new(),
+    );
     assert!(!ledger.close(&JournalSettlements::default()).balance());
 }

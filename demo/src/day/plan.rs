@@ -64,7 +64,7 @@ pub(super) enum PlannedEnd {
 
 /// The day, its size and its calendar.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct DemoDayPlan {
     /// The day itself.
     pub(super) day: DueDate,
     /// Payments of the night batch.
@@ -73,7 +73,7 @@ pub(super) struct Plan {
     pub(super) accounts: u32,
 }
 
-impl Plan {
+impl DemoDayPlan {
     /// The payment number `index` of a part, and what shall become of it.
     pub(super) fn payment(&self, part: Part, index: u32) -> anyhow::Result<(Payment, PlannedEnd)> {
         let (due, planned) = self.due(part, index);
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn each_part_is_due_when_it_says_and_some_are_cancelled() {
         let day: DueDate = "2026-11-25".parse().unwrap();
-        let plan = Plan { day, night_batch: 1_000, accounts: 10 };
+        let plan = DemoDayPlan { day, night_batch: 1_000, accounts: 10 };
         let planned = |part: Part, wanted: PlannedEnd| {
             (0..part.size(1_000)).filter(|index| plan.due(part, *index).1 == wanted).count()
         };

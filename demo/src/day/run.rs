@@ -16,14 +16,14 @@ use shared::payments::{Change, ChangeError, PaymentStore, PaymentsTable};
 use shared::reconciliation::JournalSettlements;
 use tokio::time::Instant;
 
-use super::books::{Ledger, Place};
-use super::plan::{Part, Plan, PlannedEnd, zone_in_which};
+use super::books::{Ledger, StoredIn};
+use super::plan::{DemoDayPlan, Part, PlannedEnd, zone_in_which};
 use super::report::{ArchiveReport, DayReport, PartReport};
 use crate::generate::insert;
 use crate::live::Live;
 use crate::local_world::{Process, World};
 use crate::options::DemoOptions;
-use crate::progress::Progress;
+use crate::progress::LiveLine;
 use crate::reconcile::{read_dead_letters, read_journal};
 use crate::services::{DUE_SHARDS, Ended, start_services, stop_services};
 use crate::wait::{LOOK, STALLED, until_ended};
@@ -48,7 +48,7 @@ pub(crate) struct Day {
     world: World,
     options: DemoOptions,
     table: Arc<PaymentsTable>,
-    plan: Plan,
+    plan: DemoDayPlan,
     ledger: Ledger,
     parts: Vec<PartReport>,
 }
@@ -60,7 +60,7 @@ impl Day {
     pub(crate) fn new(world: World, options: DemoOptions, table: PaymentsTable) -> Self {
         // By the bank's own calendar, whose midnight comes once the evening is over.
         let day = DueDate::today(Timestamp::now(), &TimeZone::UTC).days_after(1);
-        let plan = Plan { day, night_batch: options.payments, accounts: options.accounts };
+        let plan = DemoDayPlan { day, night_batch: options.payments, accounts: options.accounts };
         let table = Arc::new(table);
         Self { world, options, table, plan, ledger: Ledger::default(), parts: Vec::new() }
     }
@@ -100,7 +100,7 @@ impl Day {
         }
         let mut problems = Vec::new();
         let total = self.ledger.count(PlannedEnd::Executed);
-        let mut progress = Progress::new(total);
+        let mut progress = LiveLine::new(total);
         if !until_ended(total, &mut processes, &mut progress).await {
             problems.push(format!("nothing moved for {STALLED:?}: see the services' logs"));
         }
@@ -123,7 +123,7 @@ impl Day {
         let (table, counter) = (Arc::clone(&self.table), Arc::new(AtomicU64::new(0)));
         let mut inserting =
             tokio::spawn(insert(table, count, self.options.rate, make, Arc::clone(&counter)));
-        let mut progress = Progress::new(count.into());
+        let mut progress = LiveLine::new(count.into());
         loop {
             match tokio::time::timeout(LOOK, &mut inserting).await {
                 Ok(ended) => break ended??,
@@ -237,7 +237,7 @@ impl Day {
         loop {
             let (page, next) = self.table.scan_page(cursor).await?;
             for stored in &page {
-                self.ledger.found(Place::Payments, stored, journal, dead_letters);
+                self.ledger.found(StoredIn::Payments, stored, journal, dead_letters);
             }
             match next {
                 Some(next) => cursor = Some(next),
@@ -261,7 +261,7 @@ impl Day {
                         page.entries.into_iter().map(|entry| entry.reference).collect();
                     for (reference, stored) in tables.archived(&wanted).await? {
                         let stored = stored.with_context(|| reference.to_string())?;
-                        self.ledger.found(Place::Archive, &stored, journal, dead_letters);
+                        self.ledger.found(StoredIn::Archive, &stored, journal, dead_letters);
                     }
                     match page.next {
                         Some(next) => cursor = Some(next),

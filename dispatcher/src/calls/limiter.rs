@@ -34,11 +34,11 @@ pub(crate) enum AnswerTrust {
 /// The call limiter. Cloning it gives the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLimiter {
-    shared: Arc<Shared>,
+    shared: Arc<LimiterShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LimiterShared {
     state: Mutex<LimiterState>,
     /// There may be room for a call: one waiter is woken for each.
     room: Notify,
@@ -54,7 +54,7 @@ impl CallLimiter {
         events::limit(state.limit.get());
         let state = Mutex::new(state);
         let (room, changed) = (Notify::new(), Notify::new());
-        Self { shared: Arc::new(Shared { state, room, changed }) }
+        Self { shared: Arc::new(LimiterShared { state, room, changed }) }
     }
 
     /// Waits until one call may go out. Dropping it is safe.

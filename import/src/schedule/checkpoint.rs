@@ -30,7 +30,7 @@ pub(crate) struct ImportId {
 
 /// A position from which an import can continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Checkpoint {
+pub(crate) struct ImportCheckpoint {
     #[serde(flatten)]
     pub(crate) import: ImportId,
     /// So many rows from the first on are done: in the table, or among the rejected rows.
@@ -47,7 +47,7 @@ pub(crate) enum StoredCheckpoint {
     /// Nothing.
     None,
     /// The checkpoint of this import.
-    Same(Checkpoint),
+    Same(ImportCheckpoint),
     /// Something else: of another content or batch name, or unreadable.
     Other,
 }
@@ -76,14 +76,14 @@ impl CheckpointFile {
             }
             Err(error) => return Err(error),
         };
-        Ok(match serde_json::from_slice::<Checkpoint>(&bytes) {
+        Ok(match serde_json::from_slice::<ImportCheckpoint>(&bytes) {
             Ok(found) if found.import == *import => StoredCheckpoint::Same(found),
             Ok(_) | Err(_) => StoredCheckpoint::Other,
         })
     }
 
     /// Replaces what is there: a crash leaves the old text or the new one, whole.
-    pub(crate) fn write(&self, progress: &Checkpoint) -> io::Result<()> {
+    pub(crate) fn write(&self, progress: &ImportCheckpoint) -> io::Result<()> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".tmp");
         let mut file = File::create(&beside)?;
@@ -116,7 +116,8 @@ mod tests {
         let import = of("abc", "monday", "1");
         assert_eq!(file.read(&import).unwrap(), StoredCheckpoint::None);
         let counts = RowCounts { scheduled: 7, already_scheduled: 2, rejected: 1 };
-        let progress = Checkpoint { import: import.clone(), rows: 10, counts, rejected_rows: 99 };
+        let progress =
+            ImportCheckpoint { import: import.clone(), rows: 10, counts, rejected_rows: 99 };
         file.write(&progress).unwrap();
         assert_eq!(file.read(&import).unwrap(), StoredCheckpoint::Same(progress));
         let others =

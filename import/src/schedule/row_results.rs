@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::checkpoint::{Checkpoint, CheckpointFile, ImportId, RowCounts, StoredCheckpoint};
+use super::checkpoint::{CheckpointFile, ImportCheckpoint, ImportId, RowCounts, StoredCheckpoint};
 use super::rejected_rows::{RejectedRow, RejectedRowsFile};
 use crate::error::ImportError;
 use crate::file::RowSyntax;
-use crate::report::Report;
+use crate::report::ImportReport;
 
 /// Rows between two checkpoints.
 const CHECKPOINT_INTERVAL: u64 = 500;
@@ -32,9 +32,9 @@ pub(crate) struct RowResults<'a> {
     /// The first rejected rows.
     pub(crate) rejections: Vec<RowRejection>,
     rejected_rows: Option<RejectedRowsFile>,
-    checkpoint: Option<(CheckpointFile, Checkpoint)>,
+    checkpoint: Option<(CheckpointFile, ImportCheckpoint)>,
     writing: Writing,
-    report: &'a dyn Report,
+    report: &'a dyn ImportReport,
 }
 
 /// Whether payments are written.
@@ -59,7 +59,7 @@ impl<'a> RowResults<'a> {
     /// Results of a pass that writes no payments.
     pub(crate) fn without_writing(
         rejected_rows: Option<RejectedRowsFile>,
-        report: &'a dyn Report,
+        report: &'a dyn ImportReport,
     ) -> Self {
         let (counts, rejections, writing) = (RowCounts::default(), Vec::new(), Writing::Nothing);
         Self { counts, rows: 0, rejections, rejected_rows, checkpoint: None, writing, report }
@@ -71,7 +71,7 @@ impl<'a> RowResults<'a> {
         import: ImportId,
         rejected: (&Path, RowSyntax, &[u8]),
         file: Option<CheckpointFile>,
-        report: &'a dyn Report,
+        report: &'a dyn ImportReport,
     ) -> Result<(Self, StartPosition), ImportError> {
         let (path, syntax, header) = rejected;
         let stored = match &file {
@@ -80,7 +80,7 @@ impl<'a> RowResults<'a> {
         };
         let mut start = StartPosition::Beginning;
         let mut checkpoint =
-            Checkpoint { import, rows: 0, counts: RowCounts::default(), rejected_rows: 0 };
+            ImportCheckpoint { import, rows: 0, counts: RowCounts::default(), rejected_rows: 0 };
         let mut rejected_rows = None;
         match stored {
             StoredCheckpoint::None => {}

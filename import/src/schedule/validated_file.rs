@@ -18,7 +18,7 @@ use super::writers::Writers;
 use crate::error::ImportError;
 use crate::file::{RecordReader, SourceFile, SourceReader, changed, sha256};
 use crate::options::ImportOptions;
-use crate::report::{Notice, Phase, Report};
+use crate::report::{ImportReport, Notice, Phase};
 use crate::validate::{DuplicateRows, RowRules, Validation};
 
 /// A file that passed validation, and where its rejected rows and its checkpoint go.
@@ -30,7 +30,7 @@ pub(crate) struct ValidatedFile<'a> {
     pub(crate) duplicates: DuplicateRows,
     pub(crate) rejected_rows: &'a Path,
     pub(crate) checkpoint: Option<&'a Path>,
-    pub(crate) report: &'a dyn Report,
+    pub(crate) report: &'a dyn ImportReport,
 }
 
 /// The result of scheduling.

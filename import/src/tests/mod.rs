@@ -12,7 +12,9 @@ use jiff::tz::TimeZone;
 
 use crate::schedule::RowCounts;
 use crate::validate::Validation;
-use crate::{Import, ImportError, ImportOptions, Notice, Phase, Report, RowSyntax, SourceFile};
+use crate::{
+    Import, ImportError, ImportOptions, ImportReport, Notice, Phase, RowSyntax, SourceFile,
+};
 
 const HEADER: &str = "AccountID,ScheduledDate,Amount,Currency,BeneficiaryID,DataBlob,PaymentID";
 const GOOD: &str = "ACC-1,2999-11-23,1250,EUR,BEN-1,,";
@@ -34,7 +36,7 @@ struct Rejected {
 
 struct Silent;
 
-impl Report for Silent {
+impl ImportReport for Silent {
     fn begin(&self, _: Phase, _: u64, _: u64) {}
     fn progress(&self, _: u64, _: u64) {}
     fn end(&self) {}

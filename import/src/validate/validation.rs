@@ -9,7 +9,7 @@ use super::totals::FileTotals;
 use crate::error::ImportError;
 use crate::file::{ControlTotals, FileRecord, RecordReader, SourceFile, sha256};
 use crate::options::ImportOptions;
-use crate::report::{Phase, Report};
+use crate::report::{ImportReport, Phase};
 
 /// Rows between two reports of progress.
 const REPORT_INTERVAL: u64 = 1024;
@@ -50,7 +50,7 @@ pub(crate) fn validate(
     source: &SourceFile,
     options: &ImportOptions,
     rules: &RowRules,
-    report: &dyn Report,
+    report: &dyn ImportReport,
 ) -> Result<(Validation, DuplicateFilter), ImportError> {
     report.begin(Phase::Validate, 0, source.bytes());
     let mut records = RecordReader::open(source.read()?, options.syntax)?;

@@ -7,11 +7,11 @@ use super::{echo::Echo, settled_at::SettledAt};
 
 /// The one answer of a key: equal on every request that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Settlement {
+pub(crate) struct SettledBody {
     #[serde(flatten)]
     pub(crate) echo: Echo,
     pub(crate) transaction_id: Uuid,
-    pub(crate) status: Status,
+    pub(crate) status: BodyStatus,
     pub(crate) settled_at: SettledAt,
 }
 
@@ -20,12 +20,12 @@ pub(crate) struct Settlement {
 pub(crate) struct AcceptedAnswer {
     #[serde(flatten)]
     pub(crate) echo: Echo,
-    pub(crate) status: Status,
+    pub(crate) status: BodyStatus,
 }
 
 impl AcceptedAnswer {
     pub(crate) fn of(echo: Echo) -> Self {
-        Self { echo, status: Status::Accepted }
+        Self { echo, status: BodyStatus::Accepted }
     }
 }
 
@@ -33,7 +33,7 @@ impl AcceptedAnswer {
 /// request is answered with an error alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+pub(crate) enum BodyStatus {
     Accepted,
     Settled,
     Rejected,

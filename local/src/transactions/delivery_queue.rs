@@ -22,13 +22,13 @@ const CAPACITY: usize = 100_000;
 /// to receive them.
 #[derive(Debug, Default)]
 pub(crate) struct DeliveryQueue {
-    waiting: BTreeMap<(Instant, u64), Delivery>,
+    waiting: BTreeMap<(Instant, u64), CallbackDelivery>,
     pushed: u64,
 }
 
 /// An event on its way.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Delivery {
+pub(crate) struct CallbackDelivery {
     pub(crate) event: WebhookEvent,
     /// Attempts that failed.
     attempts: u32,
@@ -46,7 +46,7 @@ pub(crate) enum AfterFailure {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
-impl Delivery {
+impl CallbackDelivery {
     /// Which of `urls` urls is next: events take turns, and an attempt that
     /// failed is followed by one at the next url.
     pub(crate) fn url_index(&self, urls: usize) -> usize {
@@ -75,12 +75,12 @@ impl DeliveryQueue {
         }
         let number = self.pushed;
         self.pushed += 1;
-        self.waiting.insert((now, number), Delivery { event, attempts: 0, number });
+        self.waiting.insert((now, number), CallbackDelivery { event, attempts: 0, number });
         Ok(())
     }
 
     /// Takes out an event that is due.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Delivery> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<CallbackDelivery> {
         let next = self.waiting.first_entry().filter(|next| next.key().0 <= now)?;
         Some(next.remove())
     }
@@ -91,7 +91,7 @@ impl DeliveryQueue {
     }
 
     /// Takes an event back whose attempt failed, unless that was the last.
-    pub(crate) fn failed(&mut self, mut delivery: Delivery, now: Instant) -> AfterFailure {
+    pub(crate) fn failed(&mut self, mut delivery: CallbackDelivery, now: Instant) -> AfterFailure {
         delivery.attempts += 1;
         if delivery.attempts >= ATTEMPTS {
             return AfterFailure::GiveUp;

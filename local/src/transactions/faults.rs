@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     availability::Availability, settled_at::SettledAt, stable_hash::StableHash,
-    worker_pool::Capacity,
+    worker_pool::ServiceCapacity,
 };
 
 /// The fault switches. The default is a service without faults.
@@ -34,7 +34,7 @@ pub struct Faults {
     /// each is settled or rejected before its answer.
     pub asynchronous: Option<Asynchronous>,
     /// How many requests are served at a time. `None`: all.
-    pub capacity: Option<Capacity>,
+    pub capacity: Option<ServiceCapacity>,
     /// Whether the service can be reached.
     pub availability: Availability,
     /// Makes the draws of one run differ from those of another.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::journal_reader::{JournalError, TornLine};
 use super::{
     accepted_payments::AcceptedStatus,
-    answer::Settlement,
+    answer::SettledBody,
     echo::Echo,
     faults::{Asynchronous, Faults},
     instruction::{IdempotencyKey, Instruction},
@@ -60,8 +60,8 @@ pub(crate) struct AdmittedRequest {
 /// The result of a submission, and how the client learns of it.
 #[derive(Debug)]
 pub(crate) enum SubmissionResult {
-    Settled(Settlement),
-    Replayed(Settlement),
+    Settled(SettledBody),
+    Replayed(SettledBody),
     /// Accepted, now or before: the result comes later.
     UnderWay(Echo),
     /// Settled or accepted now, but the client never hears of it.
@@ -71,7 +71,7 @@ pub(crate) enum SubmissionResult {
 /// Where a payment stands that was not rejected.
 #[derive(Debug)]
 pub(crate) enum LookupResult {
-    Settled(Settlement),
+    Settled(SettledBody),
     UnderWay(Echo),
 }
 

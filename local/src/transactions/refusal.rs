@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 
 use super::journal_reader::JournalError;
-use super::{answer::Status, echo::Echo};
+use super::{answer::BodyStatus, echo::Echo};
 
 /// Seconds after which a request that found the queue full may come again.
 const RETRY_SOON: &str = "1";
@@ -73,7 +73,7 @@ impl Refusal {
 
 /// The body of every error, whatever its status.
 #[derive(Serialize)]
-struct ErrorBody {
+struct RefusalBody {
     code: &'static str,
     reason: String,
     #[serde(flatten)]
@@ -85,7 +85,7 @@ struct ErrorBody {
 struct RejectedAfterAcceptance {
     #[serde(flatten)]
     echo: Echo,
-    status: Status,
+    status: BodyStatus,
 }
 
 impl IntoResponse for Refusal {
@@ -98,11 +98,11 @@ impl IntoResponse for Refusal {
         let soon = matches!(self, Self::Overloaded);
         let taken = match self {
             Self::RejectedSince(echo) => {
-                Some(RejectedAfterAcceptance { echo, status: Status::Rejected })
+                Some(RejectedAfterAcceptance { echo, status: BodyStatus::Rejected })
             }
             _ => None,
         };
-        let body = (status, Json(ErrorBody { code, reason, taken }));
+        let body = (status, Json(RefusalBody { code, reason, taken }));
         if soon {
             return ([(RETRY_AFTER, RETRY_SOON)], body).into_response();
         }

@@ -27,7 +27,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum ServiceStartError {
     /// The listener has no local address.
     #[error("find the address of the transaction service")]
     Address(#[source] io::Error),
@@ -41,7 +41,7 @@ pub enum StartError {
 
 /// The bank's transaction service, running. It stops when it is dropped.
 #[derive(Debug)]
-pub struct TransactionService {
+pub struct LocalTransactionService {
     handler: Arc<RequestHandler>,
     availability: Arc<AvailabilitySwitch>,
     receiver: watch::Sender<Option<Arc<Receiver>>>,
@@ -62,7 +62,7 @@ pub struct Requests {
     pub while_down: u64,
 }
 
-impl TransactionService {
+impl LocalTransactionService {
     /// Starts timing on `listener`, after reading back the keys of the journal
     /// at `journal`, which is made if it is not there. A torn last line is cut
     /// off, logged, and kept in [`Self::torn_line`].
@@ -78,12 +78,14 @@ impl TransactionService {
         listener: TcpListener,
         journal: &Path,
         faults: Faults,
-    ) -> Result<Self, StartError> {
-        let address = listener.local_addr().map_err(StartError::Address)?;
+    ) -> Result<Self, ServiceStartError> {
+        let address = listener.local_addr().map_err(ServiceStartError::Address)?;
         let path = journal.to_owned();
         let opened = tokio::task::spawn_blocking(move || RequestHandler::open(&path, faults));
-        let (handler, torn, events) =
-            opened.await.map_err(StartError::LogReplay)?.map_err(StartError::Journal)?;
+        let (handler, torn, events) = opened
+            .await
+            .map_err(ServiceStartError::LogReplay)?
+            .map_err(ServiceStartError::Journal)?;
         if let Some(torn) = &torn {
             let bytes = torn.text.len();
             tracing::warn!(journal = %journal.display(), line = torn.line, bytes, "cut off a torn line");

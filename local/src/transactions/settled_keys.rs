@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    answer::{Settlement, Status},
+    answer::{BodyStatus, SettledBody},
     echo::StoredEcho,
     instruction::Fingerprint,
     journal_entry::JournalRecord,
@@ -58,11 +58,11 @@ impl SettledKey {
         self.settled_at
     }
 
-    pub(crate) fn settlement(&self, key: &str) -> Settlement {
-        Settlement {
+    pub(crate) fn settlement(&self, key: &str) -> SettledBody {
+        SettledBody {
             echo: self.echo.echo(key),
             transaction_id: self.transaction_id,
-            status: Status::Settled,
+            status: BodyStatus::Settled,
             settled_at: self.settled_at,
         }
     }

@@ -11,7 +11,7 @@ use super::{
     acceptance::{Acceptance, LogEntry},
     accepted_log::AcceptedLog,
     accepted_payments::{AcceptedPayment, AcceptedPayments, AcceptedStatus},
-    answer::Settlement,
+    answer::SettledBody,
     echo::Echo,
     faults::{Asynchronous, Faults},
     instruction::{IdempotencyKey, Instruction},
@@ -113,7 +113,7 @@ impl Store {
         &mut self,
         key: IdempotencyKey,
         instruction: Instruction,
-    ) -> Result<(Settlement, Insertion), Refusal> {
+    ) -> Result<(SettledBody, Insertion), Refusal> {
         let record = JournalRecord::new(&key, instruction);
         self.record(&record, key.into_text()).map_err(Refusal::JournalUnwritable)
     }
@@ -186,7 +186,7 @@ impl Store {
         &mut self,
         record: &JournalRecord,
         key: Box<str>,
-    ) -> Result<(Settlement, Insertion), JournalError> {
+    ) -> Result<(SettledBody, Insertion), JournalError> {
         self.journal.append(record)?;
         self.settled += 1;
         let known = SettledKey::of(record);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     callback::{AttemptError, Receiver},
-    delivery_queue::{ATTEMPTS, AfterFailure, Delivery, DeliveryQueue, QueueFull},
+    delivery_queue::{ATTEMPTS, AfterFailure, CallbackDelivery, DeliveryQueue, QueueFull},
     handler::RequestHandler,
     webhook_event::WebhookEvent,
 };
@@ -19,14 +19,14 @@ use super::{
 /// Attempts under way at a time. At 5 ms each that is 6,400 events a second.
 const ATTEMPTS_AT_A_TIME: usize = 32;
 
-type Attempt = (Delivery, Result<(), AttemptError>);
+type WebhookAttempt = (CallbackDelivery, Result<(), AttemptError>);
 
 /// Does what is due, and waits for what is next. Idle in the synchronous mode.
 pub(crate) struct WebhookSender {
     handler: Arc<RequestHandler>,
     receiver: watch::Receiver<Option<Arc<Receiver>>>,
     queue: DeliveryQueue,
-    attempts: JoinSet<Attempt>,
+    attempts: JoinSet<WebhookAttempt>,
 }
 
 impl WebhookSender {
@@ -91,7 +91,7 @@ impl WebhookSender {
         }
     }
 
-    fn note(&mut self, attempt: Result<Attempt, JoinError>) {
+    fn note(&mut self, attempt: Result<WebhookAttempt, JoinError>) {
         let (delivery, delivered) = match attempt {
             Ok(attempt) => attempt,
             Err(error) => {

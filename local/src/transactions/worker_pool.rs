@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 /// What the service can take. The request after the last place of the queue is
 /// answered 503 at once, with nothing done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
+pub struct ServiceCapacity {
     /// Requests served at a time, each for as long as the latency. With none,
     /// every request waits: a service that hangs.
     pub workers: usize,
@@ -20,7 +20,7 @@ pub struct Capacity {
     pub queue: usize,
 }
 
-impl Capacity {
+impl ServiceCapacity {
     /// Places in the queue for each worker: a request waits for at most that
     /// many latencies.
     const QUEUE_PER_WORKER: usize = 20;
@@ -38,7 +38,7 @@ pub(crate) struct WorkerPool(Mutex<PoolState>);
 
 #[derive(Debug, Default)]
 struct PoolState {
-    capacity: Option<Capacity>,
+    capacity: Option<ServiceCapacity>,
     busy: usize,
     /// Somebody waits only while no worker is free.
     waiting: VecDeque<oneshot::Sender<Worker>>,
@@ -58,7 +58,7 @@ enum WorkerClaim {
 impl WorkerPool {
     /// Changes the capacity. Who is served already goes on; who waits moves up
     /// when there are more workers, and stays when there are fewer.
-    pub(crate) fn set(self: &Arc<Self>, capacity: Option<Capacity>) {
+    pub(crate) fn set(self: &Arc<Self>, capacity: Option<ServiceCapacity>) {
         self.state().capacity = capacity;
         self.assign_free_workers();
     }
@@ -142,7 +142,7 @@ mod tests {
 
     fn pool(workers: usize, queue: usize) -> Arc<WorkerPool> {
         let pool = Arc::new(WorkerPool::default());
-        pool.set(Some(Capacity { workers, queue }));
+        pool.set(Some(ServiceCapacity { workers, queue }));
         pool
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let pool = pool(2, 10);
         let (one, two) = (served(&pool), served(&pool));
         let (mut first, mut second, mut third) = (waiting(&pool), waiting(&pool), waiting(&pool));
-        pool.set(Some(Capacity { workers: 1, queue: 10 }));
+        pool.set(Some(ServiceCapacity { workers: 1, queue: 10 }));
         drop(one);
         assert!(first.try_recv().is_err());
         drop(two);
@@ -217,7 +217,7 @@ mod tests {
         let mut asked = pin!(pool.worker());
         let mut context = Context::from_waker(Waker::noop());
         assert!(asked.as_mut().poll(&mut context).is_pending());
-        pool.set(Some(Capacity::of(1)));
+        pool.set(Some(ServiceCapacity::of(1)));
         assert!(matches!(asked.as_mut().poll(&mut context), Poll::Ready(Ok(_))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use local::transactions::{Faults, Journal, JournalEntry, TransactionService};
+use local::transactions::{Faults, Journal, JournalEntry, LocalTransactionService};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, time::timeout};
@@ -13,7 +13,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running service and its client.
 pub(crate) struct Bank {
-    pub(crate) service: TransactionService,
+    pub(crate) service: LocalTransactionService,
     pub(crate) client: reqwest::Client,
     pub(crate) journal: PathBuf,
     pub(crate) folder: Arc<TempDir>,
@@ -34,7 +34,7 @@ impl Bank {
 
     pub(crate) async fn open_on(journal: PathBuf, folder: Arc<TempDir>, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = TransactionService::start(listener, &journal, faults).await.unwrap();
+        let service = LocalTransactionService::start(listener, &journal, faults).await.unwrap();
         Self { service, client: reqwest::Client::new(), journal, folder }
     }
 

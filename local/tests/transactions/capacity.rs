@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use local::transactions::{Capacity, Faults};
+use local::transactions::{Faults, ServiceCapacity};
 use tokio::time::{Instant, timeout};
 
 use crate::bank::{Answer, Bank, PATIENCE, payment};
 
 fn with(workers: usize, queue: usize, latency: Duration) -> Faults {
-    Faults { capacity: Some(Capacity { workers, queue }), latency, ..Faults::default() }
+    Faults { capacity: Some(ServiceCapacity { workers, queue }), latency, ..Faults::default() }
 }
 
 const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
@@ -103,6 +103,6 @@ async fn a_service_without_workers_hangs_until_it_has_some() {
     let bank = Arc::new(Bank::open(with(0, 1, Duration::ZERO)).await);
     let hanging = post(&bank, "k");
     bank.settled_and_came(0, 1).await;
-    bank.service.set_faults(Faults { capacity: Some(Capacity::of(1)), ..Faults::default() });
+    bank.service.set_faults(Faults { capacity: Some(ServiceCapacity::of(1)), ..Faults::default() });
     assert_eq!(timeout(PATIENCE, hanging).await.unwrap().unwrap().status, 201);
 }

@@ -8,7 +8,7 @@ use super::find::find;
 use super::options::{ArchiveFindOptions, ArchiveRunOptions, ArchiveVerifyOptions};
 use super::run::run;
 use super::verify::verify;
-use crate::start::{Installation, start};
+use crate::start::{InstallationCheck, start};
 
 /// What can be done with the archive.
 #[derive(Debug, Subcommand)]
@@ -26,14 +26,14 @@ pub enum ArchiveCommand {
 impl ArchiveCommand {
     pub(crate) fn start(self) -> ExitCode {
         match self {
-            Self::Run(options) => start(Installation::Agrees, async |environment| {
+            Self::Run(options) => start(InstallationCheck::Agrees, async |environment| {
                 run(&environment.common, &environment.days, options).await
             }),
             Self::Find(options) => {
-                start(Installation::Agrees, async |run| find(&run.common, options).await)
+                start(InstallationCheck::Agrees, async |run| find(&run.common, options).await)
             }
             Self::Verify(options) => {
-                start(Installation::Agrees, async |run| verify(&run.common, options).await)
+                start(InstallationCheck::Agrees, async |run| verify(&run.common, options).await)
             }
         }
     }

@@ -23,7 +23,7 @@ const MAX_NAMED: u64 = 100;
 /// Where a payment lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum FoundIn {
     /// In the payments table, in a status that stays there.
     Open,
     /// In the archive, settled.
@@ -42,7 +42,7 @@ pub enum Place {
     Neither,
 }
 
-impl Place {
+impl FoundIn {
     /// Whether a payment may lie there once its day is archived.
     #[must_use]
     pub const fn is_right(self) -> bool {
@@ -79,7 +79,7 @@ pub struct Finding {
     /// Which one.
     pub reference: String,
     /// Where it lies.
-    pub place: Place,
+    pub place: FoundIn,
 }
 
 /// How many payments, and how much.
@@ -95,9 +95,9 @@ pub struct Total {
 #[derive(Debug, Clone, Default)]
 pub struct DayComparison {
     /// Payments by place.
-    pub places: BTreeMap<Place, u64>,
+    pub places: BTreeMap<FoundIn, u64>,
     /// Counts and sums by place, status and currency (of those that could be read).
-    pub totals: BTreeMap<(Place, &'static str, &'static str), Total>,
+    pub totals: BTreeMap<(FoundIn, &'static str, &'static str), Total>,
     /// The first hundred payments of each place that is wrong.
     pub findings: Vec<Finding>,
 }
@@ -130,7 +130,7 @@ impl DayComparison {
     }
 
     /// Names a payment that was counted. What only waits for the archive hides none of the others.
-    fn find(&mut self, reference: String, place: Place) {
+    fn find(&mut self, reference: String, place: FoundIn) {
         if self.places.get(&place).is_none_or(|count| *count <= MAX_NAMED) {
             self.findings.push(Finding { reference, place });
         }
@@ -158,22 +158,24 @@ impl DayComparison {
 type Held = Result<StoredPayment, ItemError>;
 
 /// Where a payment lies, from what each table holds: pure.
-fn place(payment: Option<&Held>, archived: Option<&Held>) -> Place {
+fn place(payment: Option<&Held>, archived: Option<&Held>) -> FoundIn {
     match (payment, archived) {
-        (None, None) => Place::Neither,
-        (Some(Err(_)), _) | (_, Some(Err(_))) => Place::Unreadable,
-        (Some(Ok(one)), Some(Ok(other))) if is_same(one, other) => Place::Both,
-        (Some(Ok(_)), Some(Ok(_))) => Place::Differing,
+        (None, None) => FoundIn::Neither,
+        (Some(Err(_)), _) | (_, Some(Err(_))) => FoundIn::Unreadable,
+        (Some(Ok(one)), Some(Ok(other))) if is_same(one, other) => FoundIn::Both,
+        (Some(Ok(_)), Some(Ok(_))) => FoundIn::Differing,
         (Some(Ok(stored)), None) => match stored.status {
-            Status::Processed => Place::Waiting,
-            Status::Scheduled | Status::Pending | Status::Failed | Status::Cancelled => Place::Open,
+            Status::Processed => FoundIn::Waiting,
+            Status::Scheduled | Status::Pending | Status::Failed | Status::Cancelled => {
+                FoundIn::Open
+            }
         },
         (None, Some(Ok(stored))) => {
             let settled = stored.transaction_id.as_ref().is_some_and(|id| !id.is_empty());
             if stored.status == Status::Processed && settled {
-                Place::Archived
+                FoundIn::Archived
             } else {
-                Place::NotSettled
+                FoundIn::NotSettled
             }
         }
     }
@@ -218,7 +220,8 @@ pub(crate) async fn compare_day_with(
     loop {
         while comparing.len() < PARALLEL {
             let Some(shard) = open.pop_front() else { break };
-            let partition = Partition::new(Arc::clone(&tables), day, shard, Arc::clone(&visit));
+            let partition =
+                ComparedPartition::new(Arc::clone(&tables), day, shard, Arc::clone(&visit));
             comparing.spawn(partition.compare());
         }
         match comparing.join_next().await {
@@ -233,35 +236,36 @@ pub(crate) async fn compare_day_with(
 #[derive(Debug)]
 struct Side {
     read: VecDeque<PaymentRef>,
-    rest: Rest,
+    rest: ArchiveRest,
 }
 
 #[derive(Debug)]
-enum Rest {
+enum ArchiveRest {
     After(Option<Cursor>),
     Nothing,
 }
 
 impl Side {
     fn new() -> Self {
-        Self { read: VecDeque::new(), rest: Rest::After(None) }
+        Self { read: VecDeque::new(), rest: ArchiveRest::After(None) }
     }
 
     /// Where to read on, if that must be done before anything is known of what comes next.
     fn must_be_read(&self) -> Option<Option<Cursor>> {
         match &self.rest {
-            Rest::After(cursor) if self.read.is_empty() => Some(cursor.clone()),
-            Rest::After(_) | Rest::Nothing => None,
+            ArchiveRest::After(cursor) if self.read.is_empty() => Some(cursor.clone()),
+            ArchiveRest::After(_) | ArchiveRest::Nothing => None,
         }
     }
 
     fn keep(&mut self, page: DueEntryPage, comparison: &mut DayComparison) {
         for reason in page.unreadable {
-            *comparison.places.entry(Place::Unreadable).or_default() += 1;
-            comparison.find(reason, Place::Unreadable);
+            *comparison.places.entry(FoundIn::Unreadable).or_default() += 1;
+            comparison.find(reason, FoundIn::Unreadable);
         }
         self.read.extend(page.entries.into_iter().map(|entry| entry.reference));
-        self.rest = page.next.map_or(Rest::Nothing, |cursor| Rest::After(Some(cursor)));
+        self.rest =
+            page.next.map_or(ArchiveRest::Nothing, |cursor| ArchiveRest::After(Some(cursor)));
     }
 
     fn head(&self) -> Option<(&AccountId, PaymentId)> {
@@ -283,7 +287,7 @@ fn take(payments: &mut Side, archive: &mut Side) -> Option<PaymentRef> {
 }
 
 /// One partition of the day.
-struct Partition {
+struct ComparedPartition {
     tables: Arc<PaymentsAndArchive>,
     day: DueDate,
     shard: u16,
@@ -291,7 +295,7 @@ struct Partition {
     comparison: DayComparison,
 }
 
-impl Partition {
+impl ComparedPartition {
     fn new(tables: Arc<PaymentsAndArchive>, day: DueDate, shard: u16, visit: Visit) -> Self {
         Self { tables, day, shard, visit, comparison: DayComparison::default() }
     }

@@ -34,22 +34,22 @@ fn stored(status: Status) -> Held {
 #[test]
 fn a_payment_is_right_in_one_table_only_and_there_only_where_it_belongs() {
     let processed = stored(Status::Processed);
-    assert_eq!(place(None, Some(&processed)), Place::Archived);
-    assert_eq!(place(Some(&processed), None), Place::Waiting);
-    assert_eq!(place(Some(&processed), Some(&processed)), Place::Both);
-    assert_eq!(place(None, None), Place::Neither);
+    assert_eq!(place(None, Some(&processed)), FoundIn::Archived);
+    assert_eq!(place(Some(&processed), None), FoundIn::Waiting);
+    assert_eq!(place(Some(&processed), Some(&processed)), FoundIn::Both);
+    assert_eq!(place(None, None), FoundIn::Neither);
     for status in [Status::Scheduled, Status::Pending, Status::Failed, Status::Cancelled] {
         let open = stored(status);
-        assert_eq!(place(Some(&open), None), Place::Open, "{status}");
-        assert_eq!(place(None, Some(&open)), Place::NotSettled, "{status}");
-        assert_eq!(place(Some(&open), Some(&processed)), Place::Differing, "{status}");
+        assert_eq!(place(Some(&open), None), FoundIn::Open, "{status}");
+        assert_eq!(place(None, Some(&open)), FoundIn::NotSettled, "{status}");
+        assert_eq!(place(Some(&open), Some(&processed)), FoundIn::Differing, "{status}");
     }
     let mut nobodys = stored(Status::Processed);
     nobodys.as_mut().unwrap().transaction_id = None;
-    assert_eq!(place(None, Some(&nobodys)), Place::NotSettled);
+    assert_eq!(place(None, Some(&nobodys)), FoundIn::NotSettled);
     let broken = Err(ItemError::Missing { attribute: "Amount" });
-    assert_eq!(place(Some(&broken), None), Place::Unreadable);
-    assert_eq!(place(Some(&processed), Some(&broken)), Place::Unreadable);
+    assert_eq!(place(Some(&broken), None), FoundIn::Unreadable);
+    assert_eq!(place(Some(&processed), Some(&broken)), FoundIn::Unreadable);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn books_with_anything_out_of_place_are_not_right() {
     assert!(books.is_right());
     assert_eq!((books.count(), books.findings.len()), (2, 0));
     let largest = Amount::MAX.unsigned_abs().into();
-    let archived = books.totals[&(Place::Archived, "PROCESSED", "EUR")];
+    let archived = books.totals[&(FoundIn::Archived, "PROCESSED", "EUR")];
     assert_eq!(archived, Total { count: 1, sum: largest });
     let mut whole = DayComparison::default();
     books.enter(&reference, Some(&processed), None);
@@ -70,7 +70,7 @@ fn books_with_anything_out_of_place_are_not_right() {
     whole.add(books);
     assert!(!whole.is_right());
     assert_eq!((whole.count(), whole.findings.len()), (6, 2));
-    let archived = whole.totals[&(Place::Archived, "PROCESSED", "EUR")];
+    let archived = whole.totals[&(FoundIn::Archived, "PROCESSED", "EUR")];
     assert_eq!(archived, Total { count: 2, sum: 2 * largest });
 }
 
@@ -78,7 +78,7 @@ fn side(accounts: &[&str]) -> Side {
     let read = accounts.iter().map(|account| {
         format!("{account}/2026-11-23/019ab1f4-5c1e-7d3a-8b2f-0123456789ab").parse().unwrap()
     });
-    Side { read: read.collect(), rest: Rest::Nothing }
+    Side { read: read.collect(), rest: ArchiveRest::Nothing }
 }
 
 #[test]

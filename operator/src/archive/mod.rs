@@ -19,5 +19,5 @@ mod verify;
 
 pub use command::ArchiveCommand;
 pub(crate) use compare::compare_day_with;
-pub use compare::{DayComparison, Finding, Place, compare_day};
+pub use compare::{DayComparison, Finding, FoundIn, compare_day};
 pub(crate) use units::units;

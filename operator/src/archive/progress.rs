@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use shared::payments::archive::Counters;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::progress::Progress;
+use crate::progress::CommandProgress;
 
 /// How often the counters are read.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// the run itself.
 pub(super) async fn show(counters: Arc<Counters>, partitions: u64) {
     let began = Instant::now();
-    let progress = Progress::new(partitions);
+    let progress = CommandProgress::new(partitions);
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

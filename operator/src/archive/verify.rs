@@ -9,7 +9,7 @@ use shared::config::Common;
 use shared::payments::archive::PaymentsAndArchive;
 use shared::telemetry::Metrics;
 
-use super::compare::{DayComparison, Place, compare_day};
+use super::compare::{DayComparison, FoundIn, compare_day};
 use super::options::ArchiveVerifyOptions;
 use super::units::units;
 
@@ -56,12 +56,12 @@ fn print(comparison: &DayComparison, options: &ArchiveVerifyOptions, right: bool
 
 /// What can be done about it.
 fn remedy(comparison: &DayComparison) -> &'static str {
-    let any = |places: &[Place]| {
+    let any = |places: &[FoundIn]| {
         places.iter().any(|place| comparison.places.get(place).is_some_and(|count| *count > 0))
     };
-    if any(&[Place::Differing, Place::NotSettled, Place::Unreadable, Place::Neither]) {
+    if any(&[FoundIn::Differing, FoundIn::NotSettled, FoundIn::Unreadable, FoundIn::Neither]) {
         ": a person must look at what is named above."
-    } else if any(&[Place::Both, Place::Waiting]) {
+    } else if any(&[FoundIn::Both, FoundIn::Waiting]) {
         ": run `dueflow archive run` for it, then verify again."
     } else {
         "."

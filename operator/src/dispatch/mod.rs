@@ -17,13 +17,13 @@ use shared::dispatch_stop::{DispatchStop, DispatchStops, LiftResult, StopCause, 
 
 pub use options::DispatchCommand;
 use options::{ResumeOptions, StatusOptions, StopOptions};
-use report::{Format, Said};
+use report::{OutputFormat, Said};
 
-use crate::start::{Installation, start};
+use crate::start::{InstallationCheck, start};
 
 impl DispatchCommand {
     pub(crate) fn start(self) -> ExitCode {
-        start(Installation::Any, async |run| dispatch(&run.common, self).await)
+        start(InstallationCheck::Any, async |run| dispatch(&run.common, self).await)
     }
 }
 
@@ -38,7 +38,7 @@ async fn dispatch(common: &Common, command: DispatchCommand) -> anyhow::Result<E
         }
         DispatchCommand::Resume(ResumeOptions { id, json }) => (resume(&stops, id).await?, json),
     };
-    said.print(if json { Format::Json } else { Format::Text })?;
+    said.print(if json { OutputFormat::Json } else { OutputFormat::Text })?;
     Ok(if said.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

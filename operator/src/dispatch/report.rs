@@ -7,7 +7,7 @@ use shared::dispatch_stop::{DispatchStop, StopId};
 
 /// How.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     /// Lines for people.
     Text,
     /// One line for programs.
@@ -60,11 +60,11 @@ impl Said {
         }
     }
 
-    pub(super) fn print(&self, format: Format) -> std::io::Result<()> {
+    pub(super) fn print(&self, format: OutputFormat) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         match format {
-            Format::Json => writeln!(out, "{}", self.json()),
-            Format::Text => write!(out, "{}", self.text()),
+            OutputFormat::Json => writeln!(out, "{}", self.json()),
+            OutputFormat::Text => write!(out, "{}", self.text()),
         }
     }
 

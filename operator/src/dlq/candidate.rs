@@ -5,7 +5,7 @@ use shared::payments::StoredPayment;
 
 use super::dead_letter::DeadLetterMessage;
 use super::plan::ReplayPlan;
-use super::reader::Received;
+use super::reader::ReceivedDeadLetter;
 use super::work::{ReplayMessage, ReplayWork, ReplayWrite};
 
 /// Whether anything is changed.
@@ -21,7 +21,7 @@ pub(super) enum ReplayMode {
 #[derive(Debug)]
 pub(super) struct Candidate {
     /// Its message, while this process has it; `None` for a payment that was named.
-    pub(super) received: Option<Received>,
+    pub(super) received: Option<ReceivedDeadLetter>,
     /// Its dead letter; `None` for a payment that was named.
     pub(super) dead_letter: Option<DeadLetterMessage>,
     /// The payment, if it is known.
@@ -30,7 +30,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// A dead letter.
-    pub(super) fn new(received: Received, dead_letter: DeadLetterMessage) -> Self {
+    pub(super) fn new(received: ReceivedDeadLetter, dead_letter: DeadLetterMessage) -> Self {
         let reference = dead_letter.reference();
         Self { received: Some(received), dead_letter: Some(dead_letter), reference }
     }
@@ -48,7 +48,7 @@ impl Candidate {
 
     /// Whether its message, if it has one, is still hidden from all others (INV-10).
     pub(super) fn is_held(&self) -> bool {
-        self.received.as_ref().is_none_or(Received::is_held)
+        self.received.as_ref().is_none_or(ReceivedDeadLetter::is_held)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::list::list;
 use super::options::{DlqListOptions, DlqReplayOptions, ReplaySettings};
 use super::replay::replay;
-use crate::start::{Installation, start, start_with};
+use crate::start::{InstallationCheck, start, start_with};
 
 /// What can be done with dead letters.
 #[derive(Debug, Subcommand)]
@@ -24,13 +24,13 @@ impl DlqCommand {
     pub(crate) fn start(self) -> ExitCode {
         match self {
             Self::List(options) => {
-                start(Installation::Any, async |run| list(&run.common, options).await)
+                start(InstallationCheck::Any, async |run| list(&run.common, options).await)
             }
-            Self::Replay(options) => {
-                start_with(Installation::Agrees, ReplaySettings::read, async |run, settings| {
-                    replay(&run.common, &settings, options).await
-                })
-            }
+            Self::Replay(options) => start_with(
+                InstallationCheck::Agrees,
+                ReplaySettings::read,
+                async |run, settings| replay(&run.common, &settings, options).await,
+            ),
         }
     }
 }

@@ -41,7 +41,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 
 /// A received message of the dead-letter queue.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct ReceivedDeadLetter {
     delivery: Delivery,
     /// Its place in the window: the order in which the queue has it.
     position: usize,
@@ -49,7 +49,7 @@ pub(super) struct Received {
     is_new: bool,
 }
 
-impl Received {
+impl ReceivedDeadLetter {
     /// Whether it is still hidden from all others.
     pub(super) fn is_held(&self) -> bool {
         self.delivery.is_held()
@@ -58,16 +58,16 @@ impl Received {
 
 /// What one receive has brought: messages of one group or of several.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct ReadWindow {
     /// Those that were not received before, in the order of their groups.
-    pub(super) new: Vec<(Received, DeadLetterMessage)>,
+    pub(super) new: Vec<(ReceivedDeadLetter, DeadLetterMessage)>,
     /// Those that were, and came again with them.
-    pub(super) again: Vec<Received>,
+    pub(super) again: Vec<ReceivedDeadLetter>,
 }
 
-impl Window {
+impl ReadWindow {
     /// All its messages.
-    pub(super) fn into_received(self) -> Vec<Received> {
+    pub(super) fn into_received(self) -> Vec<ReceivedDeadLetter> {
         let new = self.new.into_iter().map(|(received, _)| received);
         self.again.into_iter().chain(new).collect()
     }
@@ -139,7 +139,7 @@ impl DeadLetterReader {
 
     /// The next window; `None` when all is read that can be. The caller settles each window with
     /// [`DeadLetterReader::settle`].
-    pub(super) async fn next(&self) -> anyhow::Result<Option<Window>> {
+    pub(super) async fn next(&self) -> anyhow::Result<Option<ReadWindow>> {
         let mut pauses = retry::QUEUE_ENTRIES.pauses().take(RECEIVE_RETRIES);
         loop {
             let before = {
@@ -198,18 +198,18 @@ impl DeadLetterReader {
         }
     }
 
-    fn window(&self, deliveries: Vec<Delivery>) -> Window {
+    fn window(&self, deliveries: Vec<Delivery>) -> ReadWindow {
         let mut state = self.lock();
         state.open_windows += 1;
-        let mut window = Window { new: Vec::new(), again: Vec::new() };
+        let mut window = ReadWindow { new: Vec::new(), again: Vec::new() };
         for (position, mut delivery) in deliveries.into_iter().enumerate() {
             if state.seen.insert(delivery.message_id.clone()) {
                 let text = std::mem::take(&mut delivery.body);
                 let message = DeadLetterMessage::read(&delivery.message_id, &delivery.group, text);
                 let message = message.sent(delivery.sent_at);
-                window.new.push((Received { delivery, position, is_new: true }, message));
+                window.new.push((ReceivedDeadLetter { delivery, position, is_new: true }, message));
             } else {
-                window.again.push(Received { delivery, position, is_new: false });
+                window.again.push(ReceivedDeadLetter { delivery, position, is_new: false });
             }
         }
         state.print_progress();
@@ -218,7 +218,11 @@ impl DeadLetterReader {
 
     /// Settles a window: what is `done` is deleted, the others stay. Those of a group of which
     /// another receive may show more are given back at once.
-    pub(super) async fn settle(&self, done: Vec<Received>, kept: Vec<Received>) {
+    pub(super) async fn settle(
+        &self,
+        done: Vec<ReceivedDeadLetter>,
+        kept: Vec<ReceivedDeadLetter>,
+    ) {
         let mut groups: BTreeMap<String, WindowGroup> = BTreeMap::new();
         for (received, is_done) in
             done.into_iter().map(|one| (one, true)).chain(kept.into_iter().map(|one| (one, false)))
@@ -254,7 +258,7 @@ impl DeadLetterReader {
     }
 
     /// Keeps a window whole: the command was asked to end before it was dealt with.
-    pub(super) fn keep(&self, window: Window) {
+    pub(super) fn keep(&self, window: ReadWindow) {
         let mut state = self.lock();
         state.end = ReadEnd::Interrupted;
         state.held.extend(in_order(window.into_received()));
@@ -312,8 +316,8 @@ impl ReaderState {
 /// The dead letters of one group in one window.
 #[derive(Debug, Default)]
 struct WindowGroup {
-    done: Vec<Received>,
-    kept: Vec<Received>,
+    done: Vec<ReceivedDeadLetter>,
+    kept: Vec<ReceivedDeadLetter>,
     has_new: bool,
 }
 
@@ -327,7 +331,7 @@ impl WindowGroup {
 }
 
 /// The messages of a window as the queue has them.
-fn in_order(mut received: Vec<Received>) -> impl Iterator<Item = Delivery> {
+fn in_order(mut received: Vec<ReceivedDeadLetter>) -> impl Iterator<Item = Delivery> {
     received.sort_by_key(|one| one.position);
     received.into_iter().map(|one| one.delivery)
 }

@@ -21,7 +21,7 @@ use super::candidate::{Candidate, Replay, ReplayMode, ReplayState};
 use super::dead_letter::{DeadLetterMessage, DeadLetterReason};
 use super::options::{DlqReplayOptions, ReplaySettings};
 use super::plan::{ReplayPlan, ReplayRefusal};
-use super::reader::{DeadLetterReader, Received, Window};
+use super::reader::{DeadLetterReader, ReadWindow, ReceivedDeadLetter};
 use super::replayer::Replayer;
 use super::report::ReplayReport;
 
@@ -222,8 +222,8 @@ impl RunState {
 
     /// The selected dead letters of a window, those of each account in the order of its payments,
     /// and the messages that stay.
-    fn select(&mut self, window: Window) -> (Vec<Candidate>, Vec<Received>) {
-        let Window { new, again: mut kept } = window;
+    fn select(&mut self, window: ReadWindow) -> (Vec<Candidate>, Vec<ReceivedDeadLetter>) {
+        let ReadWindow { new, again: mut kept } = window;
         let mut candidates = Vec::with_capacity(new.len());
         for (received, dead_letter) in new {
             let is_selected = self.selection.takes(&dead_letter);

@@ -57,7 +57,7 @@ pub struct AuditOptions {
 
 /// What was done about an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
+enum AuditAction {
     /// Listed: a dry run.
     Listed,
     /// It has a dead letter and is FAILED.
@@ -68,7 +68,7 @@ enum Done {
     MovedOn,
 }
 
-impl Done {
+impl AuditAction {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Listed => "listed",
@@ -121,7 +121,7 @@ pub(crate) async fn audit(
             next = finding.recv() => {
                 let Some((violation, done)) = next else { break };
                 violations += 1;
-                withheld += u64::from(done == Done::Withheld);
+                withheld += u64::from(done == AuditAction::Withheld);
                 output::unheard(output::print(&line(&violation, done, json)))?;
             }
             _ = progress.tick() => {
@@ -154,7 +154,7 @@ impl Audit {
     async fn segment(
         &self,
         segment: u16,
-        found: mpsc::Sender<(Violation, Done)>,
+        found: mpsc::Sender<(Violation, AuditAction)>,
     ) -> anyhow::Result<()> {
         let mut cursor = None;
         loop {
@@ -176,10 +176,10 @@ impl Audit {
 
     /// The dead letter first, then the status: no position brings the item again, so what an
     /// audit that dies in between leaves must be found by the next one.
-    async fn deal_with(&self, violation: &Violation) -> anyhow::Result<Done> {
-        let Some(dead_letters) = &self.dead_letters else { return Ok(Done::Listed) };
+    async fn deal_with(&self, violation: &Violation) -> anyhow::Result<AuditAction> {
+        let Some(dead_letters) = &self.dead_letters else { return Ok(AuditAction::Listed) };
         let Some((reference, attempts)) = &violation.withheld_at else {
-            return Ok(Done::CannotBeWithheld);
+            return Ok(AuditAction::CannotBeWithheld);
         };
         let failure = &violation.failure;
         let source = DeadLetterSource::Audit(reference, *attempts);
@@ -204,7 +204,7 @@ impl Audit {
                 let before = before.and_then(|count| count.parse::<u32>().ok()).unwrap_or_default();
                 let noted = Change::DeadLettered(reference, *attempts, before.saturating_add(1));
                 self.table.apply(&[noted], Timestamp::now()).await?;
-                Ok(Done::Withheld)
+                Ok(AuditAction::Withheld)
             }
             Err(error @ ChangeError::Database { .. }) => Err(error.into()),
             Err(
@@ -212,12 +212,12 @@ impl Audit {
                 | ChangeError::Mismatch(_)
                 | ChangeError::Missing
                 | ChangeError::Item(_),
-            ) => Ok(Done::MovedOn),
+            ) => Ok(AuditAction::MovedOn),
         }
     }
 }
 
-fn line(violation: &Violation, done: Done, as_json: bool) -> String {
+fn line(violation: &Violation, done: AuditAction, as_json: bool) -> String {
     let Violation { keys: (partition, sort), status, failure, .. } = violation;
     let status = status.map_or("no status", |status| status.as_str());
     if as_json {

@@ -29,14 +29,14 @@ enum Decision {
     /// It was cancelled before.
     CancelledBefore,
     /// It may not be cancelled.
-    Refused(Refusal),
+    Refused(CancelRefusal),
     /// It could not be.
     Failed(String),
 }
 
 /// Why a payment is not cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Refusal {
+enum CancelRefusal {
     /// PENDING.
     UnderWay,
     /// PROCESSED.
@@ -58,14 +58,14 @@ fn decide(stored: &StoredPayment) -> Decision {
     match stored.status {
         Status::Scheduled if untried => Decision::Planned,
         Status::Cancelled if untried => Decision::CancelledBefore,
-        Status::Scheduled => Decision::Refused(Refusal::Replayed),
-        Status::Cancelled => Decision::Refused(Refusal::GivenUp),
-        Status::Pending => Decision::Refused(Refusal::UnderWay),
+        Status::Scheduled => Decision::Refused(CancelRefusal::Replayed),
+        Status::Cancelled => Decision::Refused(CancelRefusal::GivenUp),
+        Status::Pending => Decision::Refused(CancelRefusal::UnderWay),
         Status::Processed => {
             let transaction_id = stored.transaction_id.clone();
-            Decision::Refused(Refusal::Paid { transaction_id })
+            Decision::Refused(CancelRefusal::Paid { transaction_id })
         }
-        Status::Failed => Decision::Refused(Refusal::Failed),
+        Status::Failed => Decision::Refused(CancelRefusal::Failed),
     }
 }
 
@@ -74,7 +74,7 @@ fn made(result: Result<ApplyResult, ChangeError>) -> Decision {
     match result {
         Ok(ApplyResult::Now) => Decision::Cancelled,
         Ok(ApplyResult::Before) => Decision::CancelledBefore,
-        Err(ChangeError::Missing) => Decision::Refused(Refusal::NotFound),
+        Err(ChangeError::Missing) => Decision::Refused(CancelRefusal::NotFound),
         Err(ChangeError::InStatus(stored)) => match decide(&stored) {
             // The condition failed on an item that meets it.
             Decision::Planned => Decision::Failed("it changed meanwhile: run it again".to_owned()),
@@ -95,7 +95,7 @@ pub(crate) async fn cancel(common: &Common, options: CancelOptions) -> anyhow::R
     let mut named = HashSet::new();
     let references = options.references.iter().filter(|reference| named.insert(*reference));
     let references: Vec<_> = references.cloned().collect();
-    let mut report = Report { json: options.json, counts: BTreeMap::new(), unclean: 0 };
+    let mut report = CancelReport { json: options.json, counts: BTreeMap::new(), unclean: 0 };
     for round in references.chunks(ROUND) {
         let decisions = if options.execute {
             execute(&table, round).await?
@@ -114,7 +114,7 @@ async fn plan(table: &PaymentsTable, references: &[PaymentRef]) -> anyhow::Resul
     let mut found = table.get_many(references).await?.into_iter().peekable();
     let decisions =
         references.iter().map(|reference| match found.next_if(|(found, _)| found == reference) {
-            None => Decision::Refused(Refusal::NotFound),
+            None => Decision::Refused(CancelRefusal::NotFound),
             Some((_, Ok(stored))) => decide(&stored),
             Some((_, Err(error))) => Decision::Failed(ChangeError::Item(error).to_string()),
         });
@@ -162,7 +162,7 @@ impl fmt::Display for Decision {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CancelRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnderWay => f.write_str("too late: it is PENDING and may have been submitted"),
@@ -181,13 +181,13 @@ impl fmt::Display for Refusal {
 }
 
 /// What a whole run came to.
-struct Report {
+struct CancelReport {
     json: bool,
     counts: BTreeMap<&'static str, u64>,
     unclean: u64,
 }
 
-impl Report {
+impl CancelReport {
     fn enter(&mut self, reference: &PaymentRef, decision: &Decision) -> anyhow::Result<()> {
         let state = decision.as_str();
         *self.counts.entry(state).or_default() += 1;

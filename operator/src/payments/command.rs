@@ -17,7 +17,7 @@ use super::options::{
 };
 use super::show::{ShowOptions, show};
 use super::upcoming::upcoming;
-use crate::start::{Installation, start, start_with};
+use crate::start::{InstallationCheck, start, start_with};
 
 /// What can be done with payments.
 #[derive(Debug, Subcommand)]
@@ -48,29 +48,32 @@ impl PaymentsCommand {
     pub(crate) fn start(self) -> ExitCode {
         match self {
             Self::Import(options) => {
-                let checked =
-                    if options.dry_run { Installation::Any } else { Installation::Agrees };
+                let checked = if options.dry_run {
+                    InstallationCheck::Any
+                } else {
+                    InstallationCheck::Agrees
+                };
                 start(checked, async |run| import(&run.common, &run.days.zone, options).await)
             }
             Self::Show(options) => {
-                start_with(Installation::Any, transaction_if_set, async |run, transaction| {
+                start_with(InstallationCheck::Any, transaction_if_set, async |run, transaction| {
                     show(&run.common, transaction.as_ref(), options).await
                 })
             }
-            Self::Upcoming(options) => start(Installation::Agrees, async |run| {
+            Self::Upcoming(options) => start(InstallationCheck::Agrees, async |run| {
                 upcoming(&run.common, &run.days.zone, options).await
             }),
-            Self::Due(options) => start(Installation::Agrees, async |run| {
+            Self::Due(options) => start(InstallationCheck::Agrees, async |run| {
                 due(&run.common, &run.days.zone, options).await
             }),
-            Self::Open(options) => start(Installation::Any, async |run| {
+            Self::Open(options) => start(InstallationCheck::Any, async |run| {
                 open(&run.common, &run.days.zone, options).await
             }),
             Self::Cancel(options) => {
-                start(Installation::Any, async |run| cancel(&run.common, options).await)
+                start(InstallationCheck::Any, async |run| cancel(&run.common, options).await)
             }
             Self::Audit(options) => {
-                start(Installation::Agrees, async |run| audit(&run.common, options).await)
+                start(InstallationCheck::Agrees, async |run| audit(&run.common, options).await)
             }
         }
     }

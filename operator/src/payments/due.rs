@@ -42,7 +42,7 @@ async fn list(common: &Common, zone: &TimeZone, options: DueOptions) -> anyhow::
     let name = common.names.payments_table();
     let table = Arc::new(PaymentsTable::new(aws.dynamodb("due"), &name, common.due_shards));
     let day = options.date.date(Timestamp::now(), zone);
-    let mut list = List::new(day, &options);
+    let mut list = DueList::new(day, &options);
     if options.count {
         list.payments = table.count_due(day, options.status).await?;
         return list.finish(None);
@@ -58,7 +58,7 @@ async fn list(common: &Common, zone: &TimeZone, options: DueOptions) -> anyhow::
     };
     let details = options.details.then_some(table);
     let mut read = Detailed::of(scan.pages(page, options.limit), details);
-    let failed = |list: &List, cursor: &Option<DueCursor>| match cursor {
+    let failed = |list: &DueList, cursor: &Option<DueCursor>| match cursor {
         Some(cursor) => format!("after {} payments; go on with --cursor {cursor}", list.payments),
         None => "at the first page".to_owned(),
     };
@@ -113,7 +113,7 @@ impl Detailed {
 }
 
 /// What is printed.
-struct List {
+struct DueList {
     day: DueDate,
     status: Status,
     json: bool,
@@ -125,7 +125,7 @@ struct List {
     moved_on: u64,
 }
 
-impl List {
+impl DueList {
     fn new(day: DueDate, options: &DueOptions) -> Self {
         let detailed = Columns::new([
             ("STATUS", Align::Left),

@@ -9,8 +9,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use domain::DueDate;
 use import::{
-    ExpectedSum, Import, ImportError, ImportOptions, ImportTables, Notice, PaymentsWritten, Phase,
-    Report, RowSyntax, SourceFile, Summary,
+    ExpectedSum, Import, ImportError, ImportOptions, ImportReport, ImportTables, Notice,
+    PaymentsWritten, Phase, RowSyntax, SourceFile, Summary,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,7 +18,7 @@ use shared::aws::Aws;
 use shared::config::Common;
 use shared::shutdown::Shutdown;
 
-use crate::progress::{Progress, time_left};
+use crate::progress::{CommandProgress, time_left};
 use crate::start::EX_USAGE;
 
 /// Exit statuses of sysexits.h.
@@ -57,7 +57,7 @@ pub struct ImportArguments {
     pub batch: Option<String>,
     /// Format of the file. [default: by its name]
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<FileFormat>,
     /// Rows that the file must hold.
     #[arg(long, value_name = "ROWS")]
     pub expect_count: Option<u64>,
@@ -108,7 +108,7 @@ pub struct ImportArguments {
 
 /// Format of a file of payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum FileFormat {
     /// RFC 4180, with a header.
     Csv,
     /// One JSON object on each line.
@@ -127,14 +127,14 @@ pub enum TrailerRule {
 impl ImportArguments {
     fn syntax(&self) -> Result<RowSyntax, ImportError> {
         let by_name = match self.file.extension().and_then(|ending| ending.to_str()) {
-            Some("jsonl" | "ndjson" | "json") => Format::Jsonl,
-            Some(_) | None => Format::Csv,
+            Some("jsonl" | "ndjson" | "json") => FileFormat::Jsonl,
+            Some(_) | None => FileFormat::Csv,
         };
         match (self.format.unwrap_or(by_name), self.trust_lines) {
-            (Format::Csv, false) => Ok(RowSyntax::Csv),
-            (Format::Csv, true) => Ok(RowSyntax::CsvLines),
-            (Format::Jsonl, false) => Ok(RowSyntax::JsonLines),
-            (Format::Jsonl, true) => Err(ImportError::Usage(
+            (FileFormat::Csv, false) => Ok(RowSyntax::Csv),
+            (FileFormat::Csv, true) => Ok(RowSyntax::CsvLines),
+            (FileFormat::Jsonl, false) => Ok(RowSyntax::JsonLines),
+            (FileFormat::Jsonl, true) => Err(ImportError::Usage(
                 "--trust-lines is for CSV only: in JSON lines every line is one row".to_owned(),
             )),
         }
@@ -227,7 +227,7 @@ struct Terminal {
 
 struct RunningPhase {
     phase: Phase,
-    progress: Progress,
+    progress: CommandProgress,
     started: Instant,
     /// Position at the start.
     start: u64,
@@ -248,9 +248,9 @@ impl RunningPhase {
     }
 }
 
-impl Report for Terminal {
+impl ImportReport for Terminal {
     fn begin(&self, phase: Phase, done: u64, end: u64) {
-        let (progress, started) = (Progress::new(end), Instant::now());
+        let (progress, started) = (CommandProgress::new(end), Instant::now());
         *self.phase.borrow_mut() =
             Some(RunningPhase { phase, progress, started, start: done, end });
     }
@@ -332,7 +332,7 @@ mod tests {
     fn a_phase_that_continues_tells_the_rate_of_what_it_did_itself() {
         let phase = RunningPhase {
             phase: Phase::Schedule,
-            progress: Progress::new(4_000),
+            progress: CommandProgress::new(4_000),
             started: Instant::now(),
             start: 1_000,
             end: 4_000,

@@ -27,4 +27,4 @@ mod upcoming;
 pub use command::PaymentsCommand;
 pub(crate) use fields::fields;
 pub(crate) use open::OPEN;
-pub use options::Day;
+pub use options::DayArgument;

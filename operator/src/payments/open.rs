@@ -21,7 +21,7 @@ use super::fields::{fields, money};
 use super::options::OpenOptions;
 use super::output::{self, Align, Columns};
 use crate::age;
-use crate::progress::Progress;
+use crate::progress::CommandProgress;
 
 /// The statuses of payments that have not ended.
 pub(crate) const OPEN: [Status; 3] = [Status::Scheduled, Status::Pending, Status::Failed];
@@ -41,9 +41,9 @@ async fn list(common: &Common, zone: &TimeZone, options: &OpenOptions) -> anyhow
     let table = Arc::new(PaymentsTable::new(aws.dynamodb("open"), &name, common.due_shards));
     let statuses = options.status.map_or_else(|| OPEN.to_vec(), |status| vec![status]);
     let now = Timestamp::now();
-    let progress = Progress::without_end();
+    let progress = CommandProgress::without_end();
     let (days, unreadable) = days(&table, &statuses, &progress).await?;
-    let mut list = List::new(now, zone, options, unreadable);
+    let mut list = OpenList::new(now, zone, options, unreadable);
     let today = DueDate::today(now, zone);
     for (day, found) in days.range(..=today) {
         for status in found {
@@ -65,7 +65,7 @@ async fn list(common: &Common, zone: &TimeZone, options: &OpenOptions) -> anyhow
 async fn days(
     table: &PaymentsTable,
     statuses: &[Status],
-    progress: &Progress,
+    progress: &CommandProgress,
 ) -> anyhow::Result<(BTreeMap<DueDate, Vec<Status>>, u64)> {
     let mut days: BTreeMap<DueDate, Vec<Status>> = BTreeMap::new();
     let (mut cursor, mut scanned, mut unreadable) = (None, 0, 0);
@@ -98,7 +98,7 @@ pub(crate) fn open_since(stored: &StoredPayment, zone: &TimeZone) -> Timestamp {
 }
 
 /// What is printed.
-struct List<'a> {
+struct OpenList<'a> {
     now: Timestamp,
     zone: &'a TimeZone,
     older_than: Option<SignedDuration>,
@@ -110,7 +110,7 @@ struct List<'a> {
     oldest: Option<Timestamp>,
 }
 
-impl<'a> List<'a> {
+impl<'a> OpenList<'a> {
     fn new(now: Timestamp, zone: &'a TimeZone, options: &OpenOptions, unreadable: u64) -> Self {
         let columns = Columns::new([
             ("STATUS", Align::Left),

@@ -10,7 +10,7 @@ use shared::payments::{DueCursor, UpcomingCursor};
 
 /// A day as people name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Day {
+pub enum DayArgument {
     /// The bank's today.
     Today,
     /// The bank's tomorrow.
@@ -19,7 +19,7 @@ pub enum Day {
     On(DueDate),
 }
 
-impl Day {
+impl DayArgument {
     /// Its date, when it is `now` in the bank's `zone`.
     #[must_use]
     pub fn date(self, now: Timestamp, zone: &TimeZone) -> DueDate {
@@ -31,7 +31,7 @@ impl Day {
     }
 }
 
-impl FromStr for Day {
+impl FromStr for DayArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -92,7 +92,7 @@ pub struct UpcomingOptions {
     pub days: u16,
     /// The first day: a date, `today` or `tomorrow` in the bank's time zone.
     #[arg(long, value_name = "DATE", default_value = "today")]
-    pub from: Day,
+    pub from: DayArgument,
     /// Only payments in this status.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub status: Option<Status>,
@@ -113,7 +113,7 @@ pub struct UpcomingOptions {
 pub struct DueOptions {
     /// The day they are due: a date, `today` or `tomorrow` in the bank's time zone.
     #[arg(long, value_name = "DATE")]
-    pub date: Day,
+    pub date: DayArgument,
     /// Only payments in this status.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub status: Status,
@@ -192,12 +192,12 @@ mod tests {
         let late_evening_in_utc: Timestamp = "2026-11-30T23:30:00Z".parse().unwrap();
         let madrid = TimeZone::get("Europe/Madrid").unwrap();
         let date = |text: &str, zone: &TimeZone| {
-            text.parse::<Day>().unwrap().date(late_evening_in_utc, zone).to_string()
+            text.parse::<DayArgument>().unwrap().date(late_evening_in_utc, zone).to_string()
         };
         assert_eq!(date("today", &madrid), "2026-12-01");
         assert_eq!(date("tomorrow", &madrid), "2026-12-02");
         assert_eq!(date("today", &TimeZone::UTC), "2026-11-30");
         assert_eq!(date("2027-01-31", &madrid), "2027-01-31");
-        assert!("2027-02-29".parse::<Day>().unwrap_err().contains("2027-02-29"));
+        assert!("2027-02-29".parse::<DayArgument>().unwrap_err().contains("2027-02-29"));
     }
 }

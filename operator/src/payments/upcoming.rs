@@ -33,7 +33,7 @@ async fn list(
     let table = PaymentsTable::new(aws.dynamodb("upcoming"), &name, common.due_shards);
     let from = options.from.date(Timestamp::now(), zone);
     let days = from..=from.days_after(options.days - 1);
-    let mut list = List::new(&options);
+    let mut list = UpcomingList::new(&options);
     let mut cursor = options.cursor.clone();
     loop {
         let read = table.upcoming(&options.account, days.clone(), options.status, cursor.as_ref());
@@ -55,7 +55,7 @@ async fn list(
 }
 
 /// What is printed.
-struct List {
+struct UpcomingList {
     json: bool,
     columns: Columns<6>,
     payments: u64,
@@ -64,7 +64,7 @@ struct List {
     left: u64,
 }
 
-impl List {
+impl UpcomingList {
     fn new(options: &UpcomingOptions) -> Self {
         let columns = Columns::new([
             ("DUE", Align::Left),

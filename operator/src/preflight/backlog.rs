@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::check::{Check, CheckResult};
 use super::format::{several, time};
 use super::load::BatchLoad;
-use super::queues::QueueAttributes;
+use super::queues::FoundAttributes;
 
 /// A backlog that takes at most this long at tonight's rate is ordinary.
 const ORDINARY: Duration = Duration::from_secs(60);
 
 /// Messages in a queue, visible, in flight or delayed; `None` when the attributes do not say. SQS
 /// calls the numbers approximate: they are exact about a minute after the last change.
-pub(super) fn messages(attributes: &QueueAttributes) -> Option<u64> {
+pub(super) fn messages(attributes: &FoundAttributes) -> Option<u64> {
     let count = |name: &str| attributes.get(name)?.parse::<u64>().ok();
     let beside = ["ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
     let visible = count("ApproximateNumberOfMessages")?;
@@ -83,8 +83,8 @@ mod tests {
             ("ApproximateNumberOfMessagesDelayed", "5"),
         ];
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let attributes: QueueAttributes = attributes.into_iter().map(own).collect();
+        let attributes: FoundAttributes = attributes.into_iter().map(own).collect();
         assert_eq!(messages(&attributes), Some(12));
-        assert_eq!(messages(&QueueAttributes::new()), None);
+        assert_eq!(messages(&FoundAttributes::new()), None);
     }
 }

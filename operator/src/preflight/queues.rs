@@ -12,7 +12,7 @@ use super::check::{Check, CheckResult};
 use super::format::cause;
 
 /// A queue's attributes by SQS's names.
-pub(super) type QueueAttributes = BTreeMap<String, String>;
+pub(super) type FoundAttributes = BTreeMap<String, String>;
 
 const REDRIVE: &str = "RedrivePolicy";
 const REMEDY: &str = "dueflow setup";
@@ -21,7 +21,7 @@ const REMEDY: &str = "dueflow setup";
 ///
 /// # Errors
 /// Why they could not be read.
-pub(super) async fn read(client: &Client, name: &str) -> Result<Option<QueueAttributes>, String> {
+pub(super) async fn read(client: &Client, name: &str) -> Result<Option<FoundAttributes>, String> {
     let url = match client.get_queue_url().queue_name(name).send().await {
         Ok(output) => output.queue_url,
         Err(error) => match error.as_service_error() {
@@ -40,7 +40,7 @@ pub(super) async fn read(client: &Client, name: &str) -> Result<Option<QueueAttr
 /// One result for each difference, or one that says that there is none.
 pub(super) fn evaluate(
     wanted: &QueueDefinition,
-    found: Option<&QueueAttributes>,
+    found: Option<&FoundAttributes>,
 ) -> Vec<CheckResult> {
     let QueueDefinition { name, attributes, redrive } = wanted;
     let Some(found) = found else {
@@ -69,7 +69,7 @@ pub(super) fn evaluate(
     wrong
 }
 
-fn is_met(attribute: &str, wanted: &str, found: &QueueAttributes) -> bool {
+fn is_met(attribute: &str, wanted: &str, found: &FoundAttributes) -> bool {
     let is = |value: Option<&String>| value.is_some_and(|value| value == wanted);
     match attribute {
         // A key of the bank's own is encryption too, and takes the place of SQS's.
@@ -83,7 +83,7 @@ fn is_met(attribute: &str, wanted: &str, found: &QueueAttributes) -> bool {
 
 /// What only costs time or protection warns; what breaks order, exactly-once work or the
 /// keeping of messages stops.
-fn difference(queue: &str, attribute: &str, wanted: &str, found: &QueueAttributes) -> CheckResult {
+fn difference(queue: &str, attribute: &str, wanted: &str, found: &FoundAttributes) -> CheckResult {
     let value = found.get(attribute).map_or("not set", String::as_str);
     let figure = format!("{queue}: {attribute} is {value}");
     match attribute {
@@ -135,9 +135,9 @@ mod tests {
 
     const POLICY: &str = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-south-2:1:dueflow-payments-dlq.fifo","maxReceiveCount":1000}"#;
 
-    fn as_wanted() -> QueueAttributes {
+    fn as_wanted() -> FoundAttributes {
         let attributes = payments().attributes.into_iter();
-        let mut attributes: QueueAttributes = attributes.map(|(n, v)| (n.to_owned(), v)).collect();
+        let mut attributes: FoundAttributes = attributes.map(|(n, v)| (n.to_owned(), v)).collect();
         attributes.insert(REDRIVE.to_owned(), POLICY.to_owned());
         attributes
     }

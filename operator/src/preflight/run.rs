@@ -22,7 +22,7 @@ use super::connectivity::Connectivity;
 use super::counting::{Counter, PaymentCount, ScheduledBatch};
 use super::load::BatchLoad;
 use super::options::PreflightOptions;
-use super::queues::QueueAttributes;
+use super::queues::FoundAttributes;
 use super::settings::PreflightSettings;
 use super::{
     admin, backlog, capacity, clock, connectivity, dispatching, forgotten, queues, relays, report,
@@ -340,7 +340,7 @@ impl Preflight<'_> {
     }
 
     /// What lies in a queue.
-    fn lying_in(&self, queue: &str, attributes: &QueueAttributes) -> CheckResult {
+    fn lying_in(&self, queue: &str, attributes: &FoundAttributes) -> CheckResult {
         let dead = queue == self.names().dead_letter_queue();
         match backlog::messages(attributes) {
             Some(letters) if dead => backlog::evaluate_dead_letters(queue, letters),

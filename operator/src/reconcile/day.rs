@@ -25,7 +25,7 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::Metrics;
 
 use super::ReconcileOptions;
-use crate::archive::{DayComparison, Place, compare_day_with, units};
+use crate::archive::{DayComparison, FoundIn, compare_day_with, units};
 use crate::dlq::{DeadLetterPayments, dead_letter_payments};
 
 /// Differences that are named; all of them are counted.
@@ -40,7 +40,7 @@ struct NamedDifference {
 
 /// What the day's payments are compared with, and what that shows.
 #[derive(Debug)]
-struct DayBooks {
+struct ReconciledDay {
     journal: Option<JournalSettlements>,
     dead_letters: DeadLetterPayments,
     /// How many payments were scheduled for the day, where the caller knows.
@@ -51,7 +51,7 @@ struct DayBooks {
     named: Vec<NamedDifference>,
 }
 
-impl DayBooks {
+impl ReconciledDay {
     fn enter(&mut self, stored: &StoredPayment) {
         *self.by_status.entry(stored.status.as_str()).or_default() += 1;
         let id = stored.payment.id;
@@ -97,7 +97,7 @@ impl DayBooks {
                 1;
         }
         // PROCESSED and not archived yet is no difference: the archive comes later.
-        let wrong = |place: &Place| !place.is_right() && *place != Place::Waiting;
+        let wrong = |place: &FoundIn| !place.is_right() && *place != FoundIn::Waiting;
         for (place, count) in comparison.places.iter().filter(|(place, _)| wrong(place)) {
             *self.differences.entry(place.words()).or_default() += count;
         }
@@ -139,7 +139,7 @@ pub(super) async fn reconcile_day(
     };
     let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
     let dead_letters = dead_letter_payments(&aws, names, &shutdown).await?;
-    let books = Arc::new(Mutex::new(DayBooks {
+    let books = Arc::new(Mutex::new(ReconciledDay {
         journal,
         dead_letters,
         expected: options.expect_count,
@@ -177,7 +177,7 @@ pub(super) async fn reconcile_day(
 }
 
 fn print(
-    books: &DayBooks,
+    books: &ReconciledDay,
     day: DueDate,
     comparison: &DayComparison,
     queued: &QueuedMessages,
@@ -188,7 +188,7 @@ fn print(
         by_status.map(|(status, count)| format!("{} {status}", HumanCount(*count))).collect();
     let (count, statuses) = (HumanCount(comparison.count()), by_status.join(", "));
     println!("{day}: {count} payments in both tables: {statuses}");
-    let archived = comparison.places.get(&Place::Archived).copied().unwrap_or_default();
+    let archived = comparison.places.get(&FoundIn::Archived).copied().unwrap_or_default();
     println!("archive       {} payments", HumanCount(archived));
     match &options.journal {
         Some(file) => println!(
@@ -243,8 +243,8 @@ mod tests {
 
     use super::*;
 
-    fn books(journal: &str, unread: u64, expected: Option<u64>) -> DayBooks {
-        let mut books = DayBooks {
+    fn books(journal: &str, unread: u64, expected: Option<u64>) -> ReconciledDay {
+        let mut books = ReconciledDay {
             journal: Some(JournalSettlements::read(journal.as_bytes()).unwrap()),
             dead_letters: DeadLetterPayments { payments: HashSet::new(), unread },
             expected,

@@ -22,14 +22,14 @@ const NAMED: usize = 1_000;
 /// Payments that are named in all.
 const NAMED_IN_ALL: usize = 100_000;
 
-type Key = [u8; 32];
+type HashedId = [u8; 32];
 
 /// What the first reading notes.
 #[derive(Debug)]
 pub(super) struct Candidates {
     filter: Box<[u64]>,
     bits: u64,
-    kept: HashSet<Key>,
+    kept: HashSet<HashedId>,
     /// Payments seen, those in both tables twice.
     seen: u64,
 }
@@ -65,7 +65,7 @@ impl Candidates {
     }
 }
 
-fn key(transaction_id: &str) -> Key {
+fn key(transaction_id: &str) -> HashedId {
     Sha256::digest(transaction_id.as_bytes()).into()
 }
 
@@ -81,7 +81,7 @@ struct Owners {
 /// What the second reading counts.
 #[derive(Debug)]
 pub(super) struct RepeatedIds {
-    owners: HashMap<Key, Owners>,
+    owners: HashMap<HashedId, Owners>,
     named: usize,
     seen: u64,
 }

@@ -29,14 +29,14 @@ pub struct DueDay {
     table: Arc<dyn DueTable>,
     day: DueDate,
     status: Status,
-    partitions: Vec<Partition>,
+    partitions: Vec<DayPartition>,
     /// Next in order, and not given out yet.
     taken: Vec<PaymentRef>,
 }
 
 /// One partition of the day.
 #[derive(Debug)]
-struct Partition {
+struct DayPartition {
     shard: u16,
     /// Read and not taken.
     read: VecDeque<PaymentRef>,
@@ -56,7 +56,7 @@ impl DueDay {
     #[must_use]
     pub fn new(table: Arc<dyn DueTable>, day: DueDate, status: Status) -> Self {
         let rest = || Rest::After(None);
-        let partition = |shard| Partition { shard, read: VecDeque::new(), rest: rest() };
+        let partition = |shard| DayPartition { shard, read: VecDeque::new(), rest: rest() };
         let partitions = table.due_shards().map(partition).collect();
         Self { table, day, status, partitions, taken: Vec::new() }
     }
@@ -108,7 +108,8 @@ impl DueDay {
     pub async fn next(&mut self) -> Result<Option<DuePayments>, PaymentsError> {
         loop {
             merge(&mut self.partitions, &mut self.taken, BATCH);
-            if self.taken.len() == BATCH || !self.partitions.iter().any(Partition::must_be_read) {
+            if self.taken.len() == BATCH || !self.partitions.iter().any(DayPartition::must_be_read)
+            {
                 break;
             }
             self.read_on().await?;
@@ -150,7 +151,7 @@ impl DueDay {
     }
 }
 
-impl Partition {
+impl DayPartition {
     fn must_be_read(&self) -> bool {
         self.read.is_empty() && matches!(self.rest, Rest::After(_))
     }
@@ -168,8 +169,8 @@ impl Partition {
 
 /// Takes what comes next in the whole day, until `most` are taken or a partition must be read
 /// on first: pure.
-fn merge(partitions: &mut [Partition], taken: &mut Vec<PaymentRef>, most: usize) {
-    while taken.len() < most && !partitions.iter().any(Partition::must_be_read) {
+fn merge(partitions: &mut [DayPartition], taken: &mut Vec<PaymentRef>, most: usize) {
+    while taken.len() < most && !partitions.iter().any(DayPartition::must_be_read) {
         let holding = partitions.iter_mut().filter(|part| part.head().is_some());
         let least = holding.min_by(|one, other| one.head().cmp(&other.head()));
         let Some(next) = least.and_then(|part| part.read.pop_front()) else { return };

@@ -204,7 +204,7 @@ fn nothing_is_taken_while_a_partition_may_hold_what_comes_before_it() {
     let all: Vec<_> = (0..6).map(|_| payment(0)).collect();
     let part = |read: &[usize], rest| {
         let read = read.iter().map(|&index| all[index].clone()).collect();
-        Partition { shard: 0, read, rest }
+        DayPartition { shard: 0, read, rest }
     };
     let mut partitions = [
         part(&[0, 3], Rest::Nothing),

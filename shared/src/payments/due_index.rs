@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::attribute;
 use super::cursor::CursorError;
 use super::due_query::{COUNT_PAGE, DueRange};
-use super::due_scan::{DueCursor, DueIndex, DueScan, Entry, Found};
+use super::due_scan::{DueCursor, DueScan, Entry, Found, IndexReader};
 use super::error::PaymentsError;
 use super::item::ItemAttributes;
 use super::keys::reference_from;
@@ -30,7 +30,7 @@ impl PaymentsTable {
         status: Status,
         after: Option<DueCursor>,
     ) -> Result<DueScan, CursorError> {
-        DueScan::new(Arc::clone(self) as Arc<dyn DueIndex>, day, status, after)
+        DueScan::new(Arc::clone(self) as Arc<dyn IndexReader>, day, status, after)
     }
 
     /// How many payments of `day` were in `status` a moment ago. Costs the same read units as
@@ -100,7 +100,7 @@ impl PaymentsTable {
 }
 
 #[async_trait]
-impl DueIndex for PaymentsTable {
+impl IndexReader for PaymentsTable {
     fn partitions(&self) -> Range<u16> {
         0..self.due_shards
     }

@@ -95,7 +95,7 @@ pub(super) struct Entry {
 
 /// The index, partition by partition.
 #[async_trait]
-pub(super) trait DueIndex: fmt::Debug + Send + Sync {
+pub(super) trait IndexReader: fmt::Debug + Send + Sync {
     fn partitions(&self) -> Range<u16>;
 
     /// What lies behind the sort key `after`, of at most `most` entries looked at.
@@ -113,17 +113,17 @@ pub(super) trait DueIndex: fmt::Debug + Send + Sync {
 /// payment may have moved on since, and one that was inserted in the last second be missing.
 #[derive(Debug)]
 pub struct DueScan {
-    index: Arc<dyn DueIndex>,
+    index: Arc<dyn IndexReader>,
     day: DueDate,
     status: Status,
-    partitions: Vec<Partition>,
+    partitions: Vec<ScannedPartition>,
     unreadable: u64,
     most: u16,
 }
 
 /// One partition of the day.
 #[derive(Debug)]
-struct Partition {
+struct ScannedPartition {
     number: u16,
     /// Read and not given out.
     read: VecDeque<Entry>,
@@ -145,7 +145,7 @@ enum Frontier {
 
 impl DueScan {
     pub(super) fn new(
-        index: Arc<dyn DueIndex>,
+        index: Arc<dyn IndexReader>,
         day: DueDate,
         status: Status,
         after: Option<DueCursor>,
@@ -157,7 +157,7 @@ impl DueScan {
         let frontier = after.map_or(Frontier::Start, |cursor| Frontier::At(cursor.after));
         let partitions = index.partitions();
         let most = (READ_AHEAD / u16::max(1, partitions.end)).clamp(FIRST_PAGE, DUE_PAGE);
-        let partition = |number| Partition {
+        let partition = |number| ScannedPartition {
             number,
             read: VecDeque::new(),
             frontier: frontier.clone(),
@@ -178,14 +178,14 @@ impl DueScan {
         loop {
             let taken = merge(&mut self.partitions, most.max(1));
             if let Some(last) = taken.last() {
-                let ended = self.partitions.iter().all(Partition::has_ended);
+                let ended = self.partitions.iter().all(ScannedPartition::has_ended);
                 let (day, status) = (self.day, self.status);
                 let next = (!ended).then(|| DueCursor { day, status, after: last.key.clone() });
                 let references = taken.into_iter().map(|entry| entry.reference).collect();
                 let unreadable = std::mem::take(&mut self.unreadable);
                 return Ok(Some(DuePage { references, unreadable, next }));
             }
-            if self.partitions.iter().all(Partition::has_ended) {
+            if self.partitions.iter().all(ScannedPartition::has_ended) {
                 let unreadable = std::mem::take(&mut self.unreadable);
                 let page = DuePage { references: Vec::new(), unreadable, next: None };
                 // What is no payment is told even if no payment comes with it.
@@ -252,7 +252,7 @@ impl DueScan {
     }
 }
 
-impl Partition {
+impl ScannedPartition {
     fn keep(&mut self, found: Found, most: u16) {
         self.read.extend(found.entries);
         self.frontier = found.last.map_or(Frontier::End, Frontier::At);
@@ -269,7 +269,7 @@ impl Partition {
 }
 
 /// Takes what comes next in the whole day, up to the least frontier and at most `most`: pure.
-fn merge(partitions: &mut [Partition], most: usize) -> Vec<Entry> {
+fn merge(partitions: &mut [ScannedPartition], most: usize) -> Vec<Entry> {
     let Some(known) = partitions.iter().map(|partition| partition.frontier.clone()).min() else {
         return Vec::new();
     };

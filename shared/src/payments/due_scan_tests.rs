@@ -52,7 +52,7 @@ impl Fake {
 }
 
 #[async_trait]
-impl DueIndex for Fake {
+impl IndexReader for Fake {
     fn partitions(&self) -> Range<u16> {
         0..PARTITIONS
     }
@@ -89,7 +89,7 @@ impl DueIndex for Fake {
 }
 
 fn scan(index: &Arc<Fake>, after: Option<DueCursor>) -> DueScan {
-    let index = Arc::clone(index) as Arc<dyn DueIndex>;
+    let index = Arc::clone(index) as Arc<dyn IndexReader>;
     DueScan::new(index, day(), Status::Failed, after).unwrap()
 }
 
@@ -206,7 +206,7 @@ async fn a_stream_of_pages_ends_at_its_limit_and_with_its_receiver() {
 
 #[test]
 fn a_cursor_of_another_day_or_status_is_refused() {
-    let index: Arc<dyn DueIndex> = Arc::new(Fake::default());
+    let index: Arc<dyn IndexReader> = Arc::new(Fake::default());
     let cursor = DueCursor { day: day(), status: Status::Failed, after: "A#1".to_owned() };
     assert_eq!(cursor.to_string().parse(), Ok(cursor.clone()));
     let scan = |day, status| DueScan::new(Arc::clone(&index), day, status, Some(cursor.clone()));
@@ -223,7 +223,7 @@ fn nothing_is_given_out_before_every_partition_was_looked_through_up_to_it() {
         let reference = PaymentRef { account, due: day(), id: PaymentId::generate() };
         Entry { key: key.to_owned(), reference }
     };
-    let part = |keys: &[&str], frontier| Partition {
+    let part = |keys: &[&str], frontier| ScannedPartition {
         number: 0,
         read: keys.iter().map(|key| entry(key)).collect(),
         frontier,

@@ -22,10 +22,10 @@ const MAX_WORDS: usize = 300;
 
 /// Whether the service does its work.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Shared>);
+pub struct Readiness(Arc<ReadinessShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct ReadinessShared {
     started: AtomicBool,
     watched: Mutex<Vec<(String, Calls)>>,
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use demo::local_world::{Process, World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use local::LocalOptions;
-use local::transactions::{Availability, Capacity, Faults};
+use local::transactions::{Availability, Faults, ServiceCapacity};
 use shared::payments::PaymentsTable;
 use tempfile::TempDir;
 use tests::history::{Expect, check, read};
@@ -37,7 +37,7 @@ const LINE: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 fn bounded(workers: usize) -> Faults {
-    let capacity = Some(Capacity::of(workers));
+    let capacity = Some(ServiceCapacity::of(workers));
     Faults { latency: LATENCY, capacity, ..Faults::default() }
 }
 
@@ -239,6 +239,6 @@ async fn fill(
     payments: u64,
     rate: Option<u32>,
 ) -> anyhow::Result<()> {
-    let plan = Plan { payments: u32::try_from(payments)?, accounts: PORTION, rate };
+    let plan = SchedulePlan { payments: u32::try_from(payments)?, accounts: PORTION, rate };
     schedule(Arc::clone(table), plan, Arc::clone(scheduled)).await
 }

@@ -205,3 +205,38 @@ fn no_prose_has_a_word_that_the_glossary_forbids() {
     let wrong = words::wrong_prose(&repository(&[".rs", ".md", ".tf", ".env", ".yaml", ".yml"]));
     assert!(wrong.is_empty(), "{} places:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// The name of the type that a line of code defines.
+fn defined_type(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub").map_or(line, |rest| {
+        rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest)
+    });
+    let (kind, rest) = line.trim_start().split_once(' ')?;
+    let name = rest.split(|c: char| !c.is_alphanumeric()).next()?;
+    matches!(kind, "struct" | "enum" | "trait").then_some(name)
+}
+
+/// `sqs-fifo` is a crate for everybody, whose names are SQS's own.
+#[test]
+fn no_two_things_of_the_product_have_one_type_name() {
+    let is_product = |path: &Path| {
+        let for_tests = ["tests", "testing", "simulation", "benches"];
+        let mut parts = path.strip_prefix(root()).unwrap().iter();
+        let file = path.file_stem().unwrap().to_str().unwrap();
+        let of_tests = file.ends_with("tests") || for_tests.contains(&file);
+        !of_tests && !parts.any(|part| for_tests.iter().any(|name| part == *name))
+    };
+    let mut places: std::collections::BTreeMap<String, Vec<PathBuf>> = Default::default();
+    for package in CRATES.iter().filter(|package| **package != "local/sqs-fifo") {
+        let files = sources(&root().join(package).join("src"));
+        for (path, text) in files.into_iter().filter(|(path, _)| is_product(path)) {
+            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            for name in product.lines().filter_map(defined_type) {
+                places.entry(name.to_owned()).or_default().push(path.clone());
+            }
+        }
+    }
+    assert!(places.len() > 500, "only {} types were found", places.len());
+    places.retain(|_, defined| defined.len() > 1);
+    assert!(places.is_empty(), "one name for several types: {places:#?}");
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use demo::local_world::{Process, SERVICES, World, temporary_folder};
-use demo::{Plan, schedule};
+use demo::{SchedulePlan, schedule};
 use domain::{Payment, Status};
 use local::LocalOptions;
 use local::transactions::Faults;
@@ -59,7 +59,7 @@ impl Flow {
 
     /// Schedules payments due today.
     pub(crate) async fn schedule(&mut self, payments: u32, accounts: u32) {
-        let plan = Plan { payments, accounts, rate: None };
+        let plan = SchedulePlan { payments, accounts, rate: None };
         let counter = Arc::new(AtomicU64::new(0));
         schedule(Arc::clone(&self.table), plan, counter).await.unwrap();
         self.scheduled += u64::from(payments);
