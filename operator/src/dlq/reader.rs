@@ -78,7 +78,7 @@ impl ReadWindow {
 pub(super) enum ReadEnd {
     /// Nothing came any more.
     Empty,
-    /// [`MAX_DEAD_LETTERS`] were read.
+    /// [`MAX_DEAD_LETTERS`] were read, and there are more.
     Full,
     /// Ctrl-C or SIGTERM.
     Interrupted,
@@ -90,6 +90,8 @@ pub(super) enum ReadEnd {
 pub(super) struct DeadLetterReader {
     queue: Consumer,
     shutdown: Shutdown,
+    /// Most dead letters that are read, but for the last window.
+    limit: usize,
     state: Mutex<ReaderState>,
     /// A window was settled: dead letters behind it may be received now.
     settled: Notify,
@@ -134,7 +136,14 @@ impl DeadLetterReader {
             began: Instant::now(),
             printed_at: Instant::now(),
         };
-        Self { queue, shutdown, state: Mutex::new(state), settled: Notify::new() }
+        let (limit, state) = (MAX_DEAD_LETTERS, Mutex::new(state));
+        Self { queue, shutdown, limit, state, settled: Notify::new() }
+    }
+
+    /// The same with another limit.
+    #[cfg(test)]
+    pub(super) fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     /// The next window; `None` when all is read that can be. The caller settles each window with
@@ -148,14 +157,16 @@ impl DeadLetterReader {
                     state.end = ReadEnd::Interrupted;
                     return Ok(None);
                 }
-                if state.seen.len() >= MAX_DEAD_LETTERS {
-                    state.end = ReadEnd::Full;
-                    return Ok(None);
-                }
                 state.settled_windows
             };
             match self.queue.receive_until(&self.shutdown).await {
                 Some(Ok(deliveries)) => {
+                    if self.is_beyond_limit(&deliveries) {
+                        self.lock().end = ReadEnd::Full;
+                        let untouched = deliveries.into_iter();
+                        self.queue.release(at_once(untouched.collect())).await;
+                        return Ok(None);
+                    }
                     if !deliveries.is_empty() {
                         return Ok(Some(self.window(deliveries)));
                     }
@@ -174,6 +185,20 @@ impl DeadLetterReader {
                 None => {}
             }
         }
+    }
+
+    /// How the reading has ended.
+    #[cfg(test)]
+    pub(super) fn end(&self) -> ReadEnd {
+        self.lock().end
+    }
+
+    /// Whether there are more than one run reads: a receive alone shows it. A queue of exactly so
+    /// many is read to its end.
+    fn is_beyond_limit(&self, deliveries: &[Delivery]) -> bool {
+        let state = self.lock();
+        let is_new = |delivery: &Delivery| !state.seen.contains(&delivery.message_id);
+        state.seen.len() >= self.limit && deliveries.iter().any(is_new)
     }
 
     /// Whether a receive that began after `before` windows were settled, and brought nothing,

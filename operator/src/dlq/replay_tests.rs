@@ -15,7 +15,7 @@ use shared::queue::{Consumer, DeadLetter, OutgoingMessage, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::testing::{CallFault, PaymentsInMemory, QueueInMemory, sample_payment, scheduled};
 
-use super::super::reader::QueueCounts;
+use super::super::reader::{QueueCounts, ReadEnd};
 use super::super::versions::WhichVersion;
 use super::*;
 
@@ -174,6 +174,21 @@ async fn many_receivers_replay_side_by_side_and_keep_the_order_of_each_account()
     world.assert_sent_in_order();
     // One after the other, five calls for each would take 100 seconds.
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_exactly_as_many_as_one_run_reads_is_read_to_its_end() {
+    for (letters, left, end) in [(20, 0, ReadEnd::Empty), (21, 1, ReadEnd::Full)] {
+        let world = World::new(letters, 21);
+        let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(2) };
+        let queue = Consumer::new(Arc::clone(&world.dead_letters) as Arc<dyn QueueApi>, receiving);
+        let reader = DeadLetterReader::of(queue, QueueCounts::default(), world.shutdown.clone());
+        let reader = reader.with_limit(20);
+        while let Some(window) = reader.next().await.unwrap() {
+            reader.settle(window.into_received(), Vec::new()).await;
+        }
+        assert_eq!((reader.end(), world.dead_letters.bodies().len()), (end, left), "{letters}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
