@@ -178,6 +178,13 @@ mod tests {
     fn a_replayed_payment_is_claimed_when_its_turn_comes() {
         let replayed = ClaimResult::of(in_status(Status::Scheduled), made());
         assert_eq!(replayed, ClaimResult::Work(ClaimState::Replayed(made())));
+        // One that nobody has tried would have met the condition: it changed in between.
+        let Err(ChangeError::InStatus(mut untried)) = in_status(Status::Scheduled) else {
+            panic!()
+        };
+        untried.attempts = 0;
+        let untried = ClaimResult::of(Err(ChangeError::InStatus(untried)), made());
+        assert!(matches!(untried, ClaimResult::Undecided { .. }), "{untried:?}");
     }
 
     #[test]
@@ -218,6 +225,19 @@ mod tests {
         ));
         let without = CloseReason::FailedWithoutDeadLetter(Versions::Differ);
         assert_eq!(differing(Status::Failed), ClaimResult::Close(without));
+        // With a dead letter: one of `mismatch` has both versions, another only one of them.
+        let dead_lettered = |code| {
+            let Err(ChangeError::InStatus(mut stored)) = in_status(Status::Failed) else {
+                panic!()
+            };
+            stored.dead_letters.last = Some(stored.updated_at);
+            stored.failure = Some(Failure::new(code, "x"));
+            ClaimResult::of(Err(ChangeError::Mismatch(stored)), made())
+        };
+        let both = dead_lettered(FailureCode::Mismatch);
+        assert_eq!(both, ClaimResult::Close(CloseReason::Failed));
+        let one = dead_lettered(FailureCode::Rejected);
+        assert!(matches!(one, ClaimResult::Close(CloseReason::Contradicted(_))), "{one:?}");
         for ended in [Status::Processed, Status::Cancelled] {
             assert!(
                 matches!(differing(ended), ClaimResult::Close(CloseReason::Contradicted(_))),
