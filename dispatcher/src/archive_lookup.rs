@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use domain::{AccountId, Amount, PaymentId, PaymentRef, TraceKey};
-    use shared::testing::sample_payment;
+    use shared::testing::{sample_payment, scheduled};
 
     fn payment() -> Payment {
         Payment {
@@ -94,17 +94,10 @@ mod tests {
 
     fn archived(payment: &Payment) -> StoredPayment {
         StoredPayment {
-            payment: payment.clone(),
             status: Status::Processed,
-            updated_at: payment.created_at,
             attempts: 1,
-            attempts_before: 0,
-            not_done: 0,
-            claimed_at: None,
             transaction_id: Some("T".to_owned()),
-            settled_at: None,
-            failure: None,
-            dead_letters: shared::payments::DeadLetters::default(),
+            ..scheduled(payment.clone())
         }
     }
 

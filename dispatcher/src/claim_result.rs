@@ -124,7 +124,7 @@ fn contradicted(code: FailureCode, error: &ChangeError) -> ClaimResult {
 mod tests {
     use super::*;
     use domain::{AccountId, Amount, Payment, PaymentId};
-    use shared::testing::sample_payment;
+    use shared::testing::{sample_payment, scheduled};
 
     fn made() -> Attempt {
         Attempt {
@@ -146,17 +146,11 @@ mod tests {
             ..sample_payment()
         };
         Err(ChangeError::InStatus(Box::new(StoredPayment {
-            payment,
             status,
-            updated_at: now,
             attempts: 1,
-            attempts_before: 0,
-            not_done: 0,
             claimed_at: Some(now),
-            transaction_id: None,
-            settled_at: None,
             failure: Some(Failure::new(FailureCode::Rejected, "no funds")),
-            dead_letters: shared::payments::DeadLetters::default(),
+            ..scheduled(payment)
         })))
     }
 

@@ -291,6 +291,8 @@ fn found_label(found: &KeyStatus) -> (&'static str, Option<&str>) {
 pub(crate) struct SettlementLag;
 
 impl BacklogReport for SettlementLag {
+    const MESSAGES: &'static str = "confirmations";
+
     fn in_step(&self, in_step: bool) {
         BEHIND.set(if in_step { 0.0 } else { 1.0 });
         if in_step {
@@ -302,9 +304,8 @@ impl BacklogReport for SettlementLag {
         }
     }
 
-    fn unread(&self, error: &dyn std::error::Error) {
+    fn unread(&self) {
         ERRORS.add_for("depth", 1);
-        tracing::warn!(%error, "the depth of the queue of confirmations could not be read: it stops nothing meanwhile");
     }
 }
 

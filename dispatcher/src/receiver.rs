@@ -98,3 +98,7 @@ impl PaymentReceiver {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "receiver_tests.rs"]
+mod tests;

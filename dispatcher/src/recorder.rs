@@ -95,6 +95,8 @@ impl Recorder {
                 unsent.indices.iter().map(|&sent| indices[sent]).collect()
             }
         };
+        let recorded = messages.len() - unsent.len();
+        self.sent.add(recorded);
         let (mut done, mut open) = (Vec::new(), Vec::new());
         let mut permits = Vec::with_capacity(batch.len());
         for (index, DispatchedPayment { job, .. }) in batch.into_iter().enumerate() {
@@ -107,8 +109,6 @@ impl Recorder {
             }
         }
         self.payments.acknowledge(done).await;
-        let recorded = messages.len() - unsent.len();
-        self.sent.add(recorded);
         events::recorded(recorded);
         if !open.is_empty() {
             let count = open.len();

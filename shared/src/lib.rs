@@ -15,13 +15,11 @@
 //! | [`dead_letters`] | one dead letter for each payment that FAILED |
 //! | [`installation`] | what all services agree on: zone, shards, time of day |
 //! | [`pacer`] | work at an even rate |
-//! | `allocator` | jemalloc, for every executable |
 //! | [`aws`], [`retry`], [`shutdown`] | clients with deadlines, patience, ending in order |
 //! | [`http`] | clients that go where they are told, addresses as they may be shown |
 //! | [`listener`] | opening a listener |
 //! | [`telemetry`], [`service`] | logs, metrics, admin port, and the frame of an executable |
 
-mod allocator;
 pub mod aws;
 mod aws_http;
 pub mod clock;

@@ -218,33 +218,26 @@ fn is_of(settlement: &JournalSettlement, stored: &StoredPayment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::sample_payment;
+    use crate::testing::{sample_payment, scheduled};
     use domain::{AccountId, Amount, Payment};
 
     use super::*;
-    use crate::payments::DeadLetters;
 
     fn stored(status: Status, transaction_id: Option<&str>) -> StoredPayment {
         let now = "2026-11-23T01:00:00Z".parse().unwrap();
         StoredPayment {
-            payment: Payment {
+            status,
+            attempts: 1,
+            claimed_at: Some(now),
+            transaction_id: transaction_id.map(ToOwned::to_owned),
+            ..scheduled(Payment {
                 id: "019ab1f4-5c1e-7d3a-8b2f-0123456789ab".parse().unwrap(),
                 account: AccountId::parse("ACC").unwrap(),
                 due: "2026-11-23".parse().unwrap(),
                 amount: Amount::from_minor_units(100).unwrap(),
                 created_at: now,
                 ..sample_payment()
-            },
-            status,
-            updated_at: now,
-            attempts: 1,
-            attempts_before: 0,
-            not_done: 0,
-            claimed_at: Some(now),
-            transaction_id: transaction_id.map(ToOwned::to_owned),
-            settled_at: None,
-            failure: None,
-            dead_letters: DeadLetters::default(),
+            })
         }
     }
 

@@ -215,6 +215,8 @@ pub(crate) fn lease_failed(lease: &str, error: &dyn std::error::Error) {
 pub(crate) struct DispatchLag;
 
 impl BacklogReport for DispatchLag {
+    const MESSAGES: &'static str = "payments";
+
     fn in_step(&self, in_step: bool) {
         BEHIND.set(if in_step { 0.0 } else { 1.0 });
         if in_step {
@@ -226,9 +228,8 @@ impl BacklogReport for DispatchLag {
         }
     }
 
-    fn unread(&self, error: &dyn std::error::Error) {
+    fn unread(&self) {
         DEPTH_ERRORS.add(1);
-        tracing::warn!(%error, "the depth of the queue of payments could not be read: it holds nothing back meanwhile");
     }
 }
 

@@ -1,6 +1,6 @@
 use domain::{AccountId, Amount, BeneficiaryId};
 use jiff::Timestamp;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::*;
 
@@ -18,17 +18,10 @@ fn payment() -> Payment {
 
 fn stored(payment: &Payment, status: Status, attempts: u32) -> StoredPayment {
     StoredPayment {
-        payment: payment.clone(),
         status,
-        updated_at: Timestamp::UNIX_EPOCH,
         attempts,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
         transaction_id: (status == Status::Processed).then(|| "T-1".to_owned()),
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
+        ..scheduled(payment.clone())
     }
 }
 

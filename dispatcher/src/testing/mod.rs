@@ -24,7 +24,7 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::admin::Calls;
 use shared::testing::{sample_payment, scheduled};
 use shared::transaction::TransactionService;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -239,7 +239,7 @@ fn receiver(ports: &Arc<TestPorts>, recorder: mpsc::Sender<DispatchedPayment>) -
         AccountWorker { attempts, closer, recorder, shutdown: Shutdown::new(Duration::ZERO) };
     let claimer = Claimer { account_worker, tasks: TaskTracker::new(), claiming: Calls::default() };
     let permits = Arc::new(Semaphore::new(100));
-    let conditions = ReceiveConditions { limiter, in_step: InStep::always() };
+    let conditions = ReceiveConditions { limiter, in_step: InStep::of(watch::channel(true).1) };
     PaymentReceiver { queue, claimer, conditions, clock, permits, receiving: Calls::default() }
 }
 

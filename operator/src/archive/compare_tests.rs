@@ -1,13 +1,18 @@
 //! Where payments lie, and in which order they are compared.
 
 use domain::{Amount, BeneficiaryId, Payment, TraceKey};
+use shared::testing::scheduled;
 
 use super::*;
 
 fn stored(status: Status) -> Held {
     let now = "2026-11-23T01:00:00Z".parse().unwrap();
     Ok(StoredPayment {
-        payment: Payment {
+        status,
+        attempts: 1,
+        claimed_at: Some(now),
+        transaction_id: (status == Status::Processed).then(|| "T".to_owned()),
+        ..scheduled(Payment {
             id: "019ab1f4-5c1e-7d3a-8b2f-0123456789ab".parse().unwrap(),
             account: AccountId::parse("ACC").unwrap(),
             due: "2026-11-23".parse().unwrap(),
@@ -17,17 +22,7 @@ fn stored(status: Status) -> Held {
             data: None,
             trace_key: TraceKey::parse("019ab1f4-0000-7000-8000-000000000001").unwrap(),
             created_at: now,
-        },
-        status,
-        updated_at: now,
-        attempts: 1,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: Some(now),
-        transaction_id: (status == Status::Processed).then(|| "T".to_owned()),
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
+        })
     })
 }
 

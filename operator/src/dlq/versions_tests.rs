@@ -1,7 +1,6 @@
 use domain::{AccountId, Amount, BeneficiaryId, Failure, PaymentId, Status};
-use shared::payments::DeadLetters;
 use shared::queue::DeadLetter;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::super::dead_letter::DeadLetterBody;
 use super::*;
@@ -24,17 +23,9 @@ fn dearer(payment: &Payment, amount: i64) -> Payment {
 
 fn stored(payment: &Payment, status: Status, code: FailureCode) -> StoredPayment {
     StoredPayment {
-        payment: payment.clone(),
         status,
-        updated_at: payment.created_at,
-        attempts: 0,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: None,
-        settled_at: None,
         failure: (status == Status::Failed).then(|| Failure::new(code, "x")),
-        dead_letters: DeadLetters::default(),
+        ..scheduled(payment.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
 use crate::payments::StoredPayment;
-use crate::testing::longest_payment;
+use crate::testing::{longest_payment, scheduled};
 
 const SHARDS: u16 = 5;
 /// Entries of a page of the fake.
@@ -117,20 +117,7 @@ impl DueTable for FakeTable {
         let stored = |reference: &PaymentRef| {
             let mut payment = longest_payment();
             (payment.id, payment.account) = (reference.id, reference.account.clone());
-            let (status, updated_at) = (Status::Pending, payment.created_at);
-            StoredPayment {
-                payment,
-                status,
-                updated_at,
-                attempts: 1,
-                attempts_before: 0,
-                not_done: 0,
-                claimed_at: None,
-                transaction_id: None,
-                settled_at: None,
-                failure: None,
-                dead_letters: crate::payments::DeadLetters::default(),
-            }
+            StoredPayment { status: Status::Pending, attempts: 1, ..scheduled(payment) }
         };
         Ok(references.iter().map(|r| (r.clone(), Ok(stored(r)))).collect())
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::api::MessageCount;
 use super::backlog::{Backlog, BacklogLimits};
 use crate::shutdown::Shutdown;
+use crate::telemetry::Rarely;
 
 /// Time between two readings of the depth, and for how long one may take.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -33,10 +34,11 @@ impl SentMessages {
 pub struct InStep(watch::Receiver<bool>);
 
 impl InStep {
-    /// Receivers that always keep up.
+    /// What a test says of the receivers.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn always() -> Self {
-        Self(watch::channel(true).1)
+    pub fn of(found: watch::Receiver<bool>) -> Self {
+        Self(found)
     }
 
     /// Waits while the backlog is too long. Dropping it is safe.
@@ -48,10 +50,14 @@ impl InStep {
 
 /// Told when the backlog becomes too long or short enough, and when the depth is not known.
 pub trait BacklogReport: fmt::Debug + Send + Sync {
+    /// What the queue holds, for the log.
+    const MESSAGES: &'static str;
+
     /// The receivers keep up again, or do not any more.
     fn in_step(&self, in_step: bool);
+
     /// The depth could not be read: it stops nothing meanwhile.
-    fn unread(&self, error: &dyn Error);
+    fn unread(&self);
 }
 
 /// Reads the depth of one queue.
@@ -81,6 +87,7 @@ impl<R: BacklogReport> BacklogMonitor<R> {
     pub async fn run(self, shutdown: Shutdown) {
         let mut backlog = Backlog::new(self.limits);
         let mut counted = 0;
+        let reasons = Rarely::default();
         while !shutdown.pause(INTERVAL).await {
             let sent = self.sent.0.load(Ordering::Relaxed);
             let in_step = *self.in_step.borrow();
@@ -92,14 +99,23 @@ impl<R: BacklogReport> BacklogMonitor<R> {
                     backlog.note(depth, sent - counted, Instant::now());
                     counted = sent;
                 }
-                Ok(Err(error)) => self.report.unread(&error),
-                Err(elapsed) => self.report.unread(&elapsed),
+                Ok(Err(error)) => self.unread(&error, &reasons),
+                Err(elapsed) => self.unread(&elapsed, &reasons),
             }
             let now_in_step = !backlog.is_too_long(Instant::now());
             if now_in_step != in_step {
                 self.report.in_step(now_in_step);
                 self.in_step.send_replace(now_in_step);
             }
+        }
+    }
+
+    /// Counts a reading that failed, and says so once a minute.
+    fn unread(&self, error: &dyn Error, reasons: &Rarely) {
+        self.report.unread();
+        if let Some(untold) = reasons.tell(&error.to_string()) {
+            let messages = R::MESSAGES;
+            tracing::warn!(messages, %error, untold, "the depth of a queue could not be read: it stops nothing meanwhile");
         }
     }
 }
@@ -136,8 +152,10 @@ mod tests {
     struct Unreported;
 
     impl BacklogReport for Unreported {
+        const MESSAGES: &'static str = "messages";
+
         fn in_step(&self, _: bool) {}
-        fn unread(&self, _: &dyn Error) {}
+        fn unread(&self) {}
     }
 
     struct Monitored {
@@ -198,13 +216,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_monitor_that_has_ended_stops_nothing() {
-        let world = Monitored::start();
-        world.depth.messages.store(100_000, Ordering::Relaxed);
-        world.sent.add(1);
-        assert!(!world.sends_after(1).await);
-        // The same channel with its sender gone.
-        let (sender, found) = watch::channel(false);
-        drop(sender);
-        InStep(found).wait().await;
+        // Whoever said that the backlog is too long has gone.
+        let (monitor, found) = watch::channel(false);
+        drop(monitor);
+        InStep::of(found).wait().await;
     }
 }

@@ -41,65 +41,34 @@ impl Pacing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
-    use shared::queue::{
-        BacklogMonitor, BacklogReport, MessageCount, QueueCallError, SentMessages,
-    };
-    use shared::shutdown::Shutdown;
+    use jiff::SignedDuration;
+    use tokio::sync::watch;
     use tokio::time::Instant;
 
     use super::*;
 
-    /// A queue that nobody receives from.
-    #[derive(Debug)]
-    struct Full;
-
-    #[async_trait]
-    impl MessageCount for Full {
-        async fn messages(&self) -> Result<u64, QueueCallError> {
-            Ok(UNDISPATCHED.always + 1)
-        }
-    }
-
-    #[derive(Debug)]
-    struct Unreported;
-
-    impl BacklogReport for Unreported {
-        fn in_step(&self, _: bool) {}
-        fn unread(&self, _: &dyn std::error::Error) {}
-    }
-
-    /// How long a record waits that was written so many seconds ago.
-    async fn waits(dispatchers: &InStep, ago: i64) -> Duration {
+    /// How many seconds a record waits that was written so many seconds ago.
+    async fn waits(keep_up: bool, ago: i64) -> u64 {
         let clock = Clock::new(|| "2026-11-23T01:00:00Z".parse().unwrap());
-        let written = clock.now() - jiff::SignedDuration::from_secs(ago);
-        let pacing = Pacing { dispatchers: dispatchers.clone(), clock };
+        let written = clock.now() - SignedDuration::from_secs(ago);
+        let (_monitor, found) = watch::channel(keep_up);
+        let pacing = Pacing { dispatchers: InStep::of(found), clock };
         let began = Instant::now();
         pacing.wait(Some(written)).await;
-        began.elapsed()
+        began.elapsed().as_secs()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_record_is_held_back_for_four_minutes_at_most_and_an_old_one_not_at_all() {
-        let sent = SentMessages::default();
-        let (monitor, dispatchers) =
-            BacklogMonitor::new(Arc::new(Full), UNDISPATCHED, sent.clone(), Unreported);
-        tokio::spawn(monitor.run(Shutdown::new(Duration::from_secs(1))));
-        assert_eq!(waits(&dispatchers, 0).await, Duration::ZERO, "nothing is known yet");
-        sent.add(1);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let seconds = async |ago| waits(&dispatchers, ago).await.as_secs();
-        assert_eq!(seconds(0).await, 240);
-        assert_eq!(seconds(239).await, 1);
-        assert_eq!(seconds(240).await, 0);
-        assert_eq!(seconds(86_400).await, 0);
-        assert_eq!(seconds(-3_600).await, 240, "written by a clock that is ahead");
+        assert_eq!(waits(false, 0).await, 240);
+        assert_eq!(waits(false, 239).await, 1);
+        assert_eq!(waits(false, 240).await, 0);
+        assert_eq!(waits(false, 86_400).await, 0);
+        assert_eq!(waits(false, -3_600).await, 240, "written by a clock that is ahead");
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_held_back_while_the_dispatchers_keep_up() {
-        assert_eq!(waits(&InStep::always(), 0).await, Duration::ZERO);
+        assert_eq!(waits(true, 0).await, 0);
     }
 }

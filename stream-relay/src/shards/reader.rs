@@ -84,7 +84,7 @@ impl Reader {
     /// Reads `shard` as long as this relay holds its `lease` and `reading` lets it; then
     /// gives the lease up.
     pub(crate) async fn read(&self, shard: &str, lease: Lease, reading: &Shutdown) -> ShardReadEnd {
-        tracing::info!(shard, from = ?lease.position, "reading a shard");
+        tracing::info!(shard, from = lease.position.checkpoint, "reading a shard");
         let (position, kept) = watch::channel(ShardPosition::from_stored(&lease.position));
         let (end, _) = tokio::join!(
             Box::pin(self.read_on(shard, position, reading)),

@@ -10,6 +10,7 @@ mod lease_assignment;
 mod lease_table;
 mod lost_message_scan;
 mod malformed_records;
+mod pacing;
 mod positions;
 mod queues;
 mod stream;

@@ -1,7 +1,7 @@
 //! Queues in memory, which fail, take only the first part, or lose their answers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(super) struct FakeQueues {
     dead_letters_down: AtomicBool,
     payments_down: AtomicBool,
     counted: AtomicUsize,
+    /// Messages that are counted though none of them is here.
+    pretended: AtomicU64,
     arrivals: Mutex<Arrivals>,
 }
 
@@ -94,12 +96,18 @@ impl FakeQueues {
         self.counted.load(Ordering::Relaxed)
     }
 
+    /// Counts so many messages more than are here.
+    pub(super) fn pretend(&self, messages: u64) {
+        self.pretended.store(messages, Ordering::Relaxed);
+    }
+
     pub(super) fn new(faults: Arc<FaultInjector>) -> Self {
         Self {
             faults,
             dead_letters_down: AtomicBool::new(false),
             payments_down: AtomicBool::new(false),
             counted: 0.into(),
+            pretended: 0.into(),
             arrivals: Mutex::default(),
         }
     }
@@ -203,6 +211,7 @@ impl MessageCount for FakeQueues {
         }
         let arrivals = self.arrivals.lock().unwrap();
         let then = arrivals.lengths.iter().rev().find(|(at, _)| at.elapsed() >= LAG);
-        Ok(then.map_or(0, |(_, length)| *length as u64))
+        let here = then.map_or(0, |(_, length)| *length as u64);
+        Ok(here + self.pretended.load(Ordering::Relaxed))
     }
 }

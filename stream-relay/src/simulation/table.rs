@@ -13,6 +13,7 @@ use shared::payments::{
     ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
     PaymentStore, PaymentsError, StoredPayment, refused_change,
 };
+use shared::testing::scheduled;
 
 /// Partitions of the index.
 pub(super) const SHARDS: u16 = 6;
@@ -104,19 +105,7 @@ impl FakeTable {
 
 /// A payment that was inserted a moment ago.
 pub(super) fn new(payment: &Payment) -> StoredPayment {
-    StoredPayment {
-        payment: payment.clone(),
-        status: Status::Scheduled,
-        updated_at: payment.created_at,
-        attempts: 0,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: None,
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
-    }
+    scheduled(payment.clone())
 }
 
 #[async_trait]

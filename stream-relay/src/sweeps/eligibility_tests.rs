@@ -1,6 +1,6 @@
 use domain::{AccountId, Amount, DueDate, Payment, PaymentId, Status};
 use proptest::prelude::*;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::*;
 
@@ -17,19 +17,7 @@ fn stored(status: Status, attempts: u32, created: &str) -> StoredPayment {
         created_at: at(created),
         ..sample_payment()
     };
-    StoredPayment {
-        updated_at: at("09:00:00"),
-        payment,
-        status,
-        attempts,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: None,
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
-    }
+    StoredPayment { updated_at: at("09:00:00"), status, attempts, ..scheduled(payment) }
 }
 
 const NOT_WAITING: [Status; 4] =

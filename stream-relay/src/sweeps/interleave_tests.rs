@@ -3,8 +3,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use domain::{Amount, Payment, PaymentId};
-use shared::payments::{Cursor, StoredPayment};
-use shared::testing::sample_payment;
+use shared::payments::Cursor;
+use shared::testing::{sample_payment, scheduled};
 
 use super::*;
 
@@ -74,25 +74,15 @@ impl DueTable for Index {
 
     async fn get_many(&self, references: &[PaymentRef]) -> Result<DuePayments, PaymentsError> {
         self.fails()?;
-        let stored = |reference: &PaymentRef| StoredPayment {
-            payment: Payment {
+        let stored = |reference: &PaymentRef| {
+            scheduled(Payment {
                 id: reference.id,
                 account: reference.account.clone(),
                 due: reference.due,
                 amount: Amount::from_minor_units(1).unwrap(),
                 created_at: "2026-11-23T01:00:00Z".parse().unwrap(),
                 ..sample_payment()
-            },
-            status: Status::Scheduled,
-            updated_at: "2026-11-23T01:00:00Z".parse().unwrap(),
-            attempts: 0,
-            attempts_before: 0,
-            not_done: 0,
-            claimed_at: None,
-            transaction_id: None,
-            settled_at: None,
-            failure: None,
-            dead_letters: shared::payments::DeadLetters::default(),
+            })
         };
         Ok(references.iter().map(|r| (r.clone(), Ok(stored(r)))).collect())
     }

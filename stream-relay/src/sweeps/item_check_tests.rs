@@ -1,5 +1,5 @@
 use domain::{AccountId, Amount, Failure, FailureCode, Payment, PaymentId};
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::*;
 
@@ -8,27 +8,14 @@ fn now() -> Timestamp {
 }
 
 fn stored() -> StoredPayment {
-    let payment = Payment {
+    scheduled(Payment {
         id: PaymentId::generate(),
         account: AccountId::parse("ACC-1").unwrap(),
         due: "2026-11-24".parse().unwrap(),
         amount: Amount::from_minor_units(1).unwrap(),
         created_at: now(),
         ..sample_payment()
-    };
-    StoredPayment {
-        updated_at: now(),
-        payment,
-        status: Status::Scheduled,
-        attempts: 0,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
-        transaction_id: None,
-        settled_at: None,
-        failure: None,
-        dead_letters: shared::payments::DeadLetters::default(),
-    }
+    })
 }
 
 fn of(stored: &StoredPayment) -> Option<SweepSkipReason> {

@@ -2,7 +2,7 @@
 
 use domain::{AccountId, Failure, FailureCode, Payment, PaymentId, Status};
 use shared::payments::StoredPayment;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::{Change, DeadLetterEvidence, Evidence, Expect, Findings, Settled, Violation, check};
 
@@ -46,17 +46,11 @@ pub(super) fn settled(payment: &Payment) -> Settled {
 pub(super) fn stored(payment: &Payment, status: Status) -> StoredPayment {
     let failure = Failure::new(FailureCode::Rejected, "422 limit: reached");
     StoredPayment {
-        payment: payment.clone(),
         status,
-        updated_at: payment.created_at,
         attempts: 1,
-        attempts_before: 0,
-        not_done: 0,
-        claimed_at: None,
         transaction_id: change(payment, status).transaction_id,
-        settled_at: None,
         failure: (status == Status::Failed).then_some(failure),
-        dead_letters: shared::payments::DeadLetters::default(),
+        ..scheduled(payment.clone())
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use domain::{AccountId, Amount, Failure, Payment, PaymentId, Settlement};
 use shared::queue::DeadLetter;
-use shared::testing::sample_payment;
+use shared::testing::{sample_payment, scheduled};
 
 use super::*;
 
@@ -26,17 +26,12 @@ fn payment() -> Payment {
 
 fn stored(status: Status, attempts: u32, failure: Option<Failure>) -> StoredPayment {
     StoredPayment {
-        payment: payment(),
         status,
-        updated_at: now(),
         attempts,
-        attempts_before: 0,
-        not_done: 0,
         claimed_at: Some(now() - Duration::from_secs(3_600)),
         transaction_id: (status == Status::Processed).then(|| "T1".to_owned()),
-        settled_at: None,
         failure,
-        dead_letters: shared::payments::DeadLetters::default(),
+        ..scheduled(payment())
     }
 }
 
