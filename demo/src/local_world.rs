@@ -7,8 +7,7 @@ mod process;
 pub use command::{LocalCommand, serve};
 pub(crate) use folder::OwnedFolder;
 pub use folder::{ROOM, janitor, temporary_folder};
-pub(crate) use process::usage_of;
-pub use process::{Process, Usage};
+pub use process::{Process, Usage, usage_of};
 
 use std::fmt;
 use std::path::PathBuf;

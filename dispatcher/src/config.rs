@@ -85,3 +85,50 @@ impl DispatcherConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(own: &[(&str, &str)]) -> DispatcherConfig {
+        let url = ("DUEFLOW_TRANSACTION_URL", "http://127.0.0.1:1");
+        let pairs = own.iter().chain([&url]);
+        let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut settings = Settings::load(pairs);
+        let config = DispatcherConfig::read(&mut settings);
+        settings.finish(config).unwrap()
+    }
+
+    #[test]
+    fn each_setting_bounds_what_it_names() {
+        let limits = read(&[
+            ("DUEFLOW_DISPATCHER_CONCURRENCY", "50"),
+            ("DUEFLOW_DISPATCHER_MIN_CONCURRENCY", "20"),
+            ("DUEFLOW_DISPATCHER_RATE_LIMIT", "7"),
+            ("DUEFLOW_DISPATCHER_RECEIVERS", "3"),
+        ])
+        .limits;
+        let bounds = limits.calls.bounds();
+        assert_eq!((bounds.least, bounds.most), (20, 50));
+        assert_eq!((limits.calls.rate, limits.receivers), (Some(7), 3));
+    }
+
+    #[test]
+    fn no_rate_is_no_limit_and_the_least_is_never_above_the_most() {
+        let calls = read(&[
+            ("DUEFLOW_DISPATCHER_CONCURRENCY", "10"),
+            ("DUEFLOW_DISPATCHER_RATE_LIMIT", "0"),
+        ])
+        .limits
+        .calls;
+        assert_eq!((calls.rate, calls.least, calls.most), (None, 10, 10));
+    }
+
+    #[test]
+    fn a_reading_of_the_stop_counts_for_five_intervals_and_ten_seconds_at_least() {
+        for (interval, validity) in [("1s", 10), ("2s", 10), ("3s", 15)] {
+            let limits = read(&[("DUEFLOW_STOP_CHECK_INTERVAL", interval)]).limits;
+            assert_eq!(limits.limiter_settings().validity, Duration::from_secs(validity));
+        }
+    }
+}

@@ -152,3 +152,7 @@ fn confirmation(done: &DispatchedPayment) -> Option<OutgoingMessage> {
         DispatchResult::Accepted => None,
     }
 }
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

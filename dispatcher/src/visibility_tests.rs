@@ -100,3 +100,18 @@ async fn a_message_that_was_lost_withholds_nothing() {
     assert_eq!(dispatcher.ports.item(&due).status, Status::Scheduled);
     assert_eq!(dispatcher.dead_letters(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_lost_message_in_its_account_is_given_back_at_once() {
+    let dispatcher = TestDispatcher::new();
+    let (first, second) = (payment("ACC", TODAY), payment("ACC", TODAY));
+    for due in [&first, &second] {
+        dispatcher.hold(due, Status::Scheduled, 0);
+    }
+    let mut received = dispatcher.deliver(&[&first]).await;
+    tokio::time::sleep(VISIBILITY).await;
+    received.extend(dispatcher.deliver(&[&second]).await);
+    dispatcher.work_on(received).await;
+    assert_eq!(dispatcher.released(&second), Some(Duration::ZERO));
+    assert_eq!(dispatcher.ports.item(&second).status, Status::Scheduled);
+}

@@ -198,7 +198,8 @@ impl Process {
 }
 
 /// What the process `pid` (or `self`) has used; `None` where the system has no `/proc`.
-pub(crate) fn usage_of(pid: &str) -> Option<Usage> {
+#[must_use]
+pub fn usage_of(pid: &str) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // proc_pid_stat(5): the name may hold spaces; utime and stime are fields 14 and 15.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

@@ -286,6 +286,26 @@ async fn a_call_from_before_the_outage_that_fails_late_does_not_open_the_circuit
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_a_trial_is_out_one_attempt_begins_and_the_next_once_it_is_over() {
+    let limiter = limiter(BOUNDS, None);
+    for _ in 0..FAILURES {
+        let permit = limiter.acquire(CallPurpose::Submit).await.unwrap();
+        believe(permit.ended(CallHealth::Failed, None));
+    }
+    limiter.until_open().await;
+    limiter.service_answers();
+    let attempt = limiter.acquire_attempt().await.unwrap();
+    let next = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire_attempt().await.map(drop) }
+    });
+    sleep(SECOND).await;
+    assert!(!next.is_finished(), "two attempts began during one trial");
+    drop(attempt);
+    tokio::time::timeout(SECOND, next).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn quick_answers_to_questions_do_not_make_submissions_look_slow() {
     let service = Service::new(80, Duration::from_millis(50));
     let limiter = limiter(BOUNDS, None);
