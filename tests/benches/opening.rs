@@ -7,15 +7,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
-use demo::local_world::{Process, World, temporary_folder};
+use demo::local_world::{World, temporary_folder};
 use demo::{SchedulePlan, schedule};
 use local::LocalOptions;
 use local::transactions::Faults as NoFaults;
 use shared::payments::PaymentsTable;
-use tests::proxy::{Faults, Proxy, Service, Shares};
+use tests::counters::Counter;
+use tests::proxy::{Proxy, Service};
 use tests::world::where_the_day_begins_in;
-use tokio::time::Instant;
 
 /// Payments of an account.
 const PER_ACCOUNT: u32 = 20;
@@ -24,6 +23,11 @@ const PER_ACCOUNT: u32 = 20;
 const FAR: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(40)];
 /// Whatever is waited for has failed when it stands still for so long.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What the relay of the evening has read.
+const SEEN: Counter = Counter { name: "dueflow_stream_relay_records_total", patience: PATIENCE };
+/// What the relay of the morning has queued.
+const OPENED: Counter =
+    Counter { name: "dueflow_stream_relay_day_opening_payments_total", patience: PATIENCE };
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
@@ -43,8 +47,9 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     let names = "dueflow".parse().map_err(anyhow::Error::msg)?;
     let executable = PathBuf::from(env!("CARGO_BIN_EXE_dueflow-under-test"));
     let world = World::start(options, names, executable).await?;
-    let dynamodb = late(Service::DynamoDb, world.local.dynamodb.endpoint(), dynamodb).await?;
-    let sqs = late(Service::Sqs, world.local.sqs.endpoint(), sqs).await?;
+    let dynamodb =
+        Proxy::late(Service::DynamoDb, world.local.dynamodb.endpoint(), dynamodb).await?;
+    let sqs = Proxy::late(Service::Sqs, world.local.sqs.endpoint(), sqs).await?;
 
     let table = world.aws.dynamodb("bench");
     let table = PaymentsTable::new(table, &world.names.payments_table(), 16);
@@ -55,7 +60,7 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     let zone = ("DUEFLOW_TIME_ZONE", evening);
     let mut evening = world.spawn("stream-relay", "evening", &[zone])?;
     evening.ready().await?;
-    until_counted(&mut evening, "dueflow_stream_relay_records_total", payments).await?;
+    SEEN.reach(&mut evening, payments).await?;
     evening.stop().await?;
 
     let morning = where_the_day_begins_in(-1);
@@ -69,12 +74,8 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
     ];
     let mut morning = world.spawn("stream-relay", "morning", &settings)?;
     morning.ready().await?;
-    let began =
-        until_counted(&mut morning, "dueflow_stream_relay_day_opening_payments_total", 1).await?;
-    let opened = morning.samples().await?.sum("dueflow_stream_relay_day_opening_payments_total");
-    let ended =
-        until_counted(&mut morning, "dueflow_stream_relay_day_opening_payments_total", payments)
-            .await?;
+    let (began, opened) = OPENED.reach(&mut morning, 1).await?;
+    let (ended, _) = OPENED.reach(&mut morning, payments).await?;
     let usage = morning.usage().unwrap_or_default();
     morning.stop().await?;
     println!(
@@ -84,28 +85,4 @@ async fn open(place: &str, payments: u32, [dynamodb, sqs]: [Duration; 2]) -> any
         usage.peak_memory as f64 / 1024.0 / 1024.0,
     );
     Ok(())
-}
-
-/// A service whose answers take up to so long.
-async fn late(service: Service, endpoint: String, latest: Duration) -> anyhow::Result<Proxy> {
-    let proxy = Proxy::start(service, endpoint).await?;
-    let shares = Shares { late_answer: 1.0, ..Shares::default() };
-    proxy.set_faults(Faults { seed: 1, shares, latest });
-    Ok(proxy)
-}
-
-/// When a counter had reached `count`.
-async fn until_counted(relay: &mut Process, name: &str, count: u32) -> anyhow::Result<Instant> {
-    let (mut last, mut moved) = (0.0, Instant::now());
-    loop {
-        let now = relay.samples().await?.sum(name);
-        if now >= f64::from(count) {
-            return Ok(Instant::now());
-        }
-        if now > last {
-            (last, moved) = (now, Instant::now());
-        }
-        ensure!(moved.elapsed() < PATIENCE, "{name} stands at {now} of {count}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -7,9 +7,11 @@
 //! | [`history`] | the history checker |
 //! | [`proxy`] | the fault proxy |
 //! | [`chance`] | draws that a seed repeats |
+//! | [`counters`] | waiting for a counter of a service |
 //! | [`world`] | the outside world without services |
 
 pub mod chance;
+pub mod counters;
 pub mod history;
 pub mod proxy;
 pub mod world;

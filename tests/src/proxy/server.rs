@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Sleep;
 
+use super::faults::Shares;
 use super::line::{Line, Reply};
 use super::upstream::{Answer, Request, Upstream};
 use super::{Bug, Counts, Faults, Service};
@@ -51,6 +52,22 @@ impl Proxy {
         let line = Arc::new(Line::new(service, Upstream::new(endpoint)?));
         let server = tokio::spawn(accept(listener, Arc::clone(&line)));
         Ok(Self { address, line, server })
+    }
+
+    /// Starts a proxy that delays each answer by up to `latest`, spread evenly from nothing on, as
+    /// the way to an AWS region does.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub async fn late(
+        service: Service,
+        endpoint: String,
+        latest: Duration,
+    ) -> anyhow::Result<Self> {
+        let proxy = Self::start(service, endpoint).await?;
+        let shares = Shares { late_answer: 1.0, ..Shares::default() };
+        proxy.set_faults(Faults { seed: 1, shares, latest });
+        Ok(proxy)
     }
 
     /// Where clients reach it.
