@@ -273,3 +273,7 @@ impl BaseLatency {
         std::mem::take(&mut self.reached)
     }
 }
+
+#[cfg(test)]
+#[path = "concurrency_limit_tests.rs"]
+mod tests;
