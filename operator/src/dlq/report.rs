@@ -6,8 +6,14 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::candidate::{Replay, ReplayMode, ReplayState};
+use super::grouping::{LINES, common_text};
 use super::plan::{FinalStatus, ReplayPlan};
 use super::reader::{MAX_DEAD_LETTERS, ReadEnd, Unread};
+use crate::payments::escaped;
+
+/// Most reasons that are told apart, and that are shown to people.
+const MAX_OBSTACLES: usize = 1_000;
+const SHOWN_OBSTACLES: usize = 10;
 
 /// What a whole run came to.
 #[derive(Debug)]
@@ -17,6 +23,11 @@ pub(super) struct ReplayReport {
     actions: BTreeMap<&'static str, u64>,
     refused: u64,
     failed: u64,
+    /// Why, without what differs from payment to payment, and how often.
+    obstacles: BTreeMap<String, u64>,
+    /// Lines that may still be printed, and that were not.
+    lines_left: u64,
+    unprinted: u64,
     /// Dead letters written after the run began.
     pub(super) newer: u64,
     /// Opens what it is printed to.
@@ -25,9 +36,20 @@ pub(super) struct ReplayReport {
 
 impl ReplayReport {
     /// Nothing so far.
-    pub(super) fn new(mode: ReplayMode, json: bool) -> Self {
-        let out = || Box::new(std::io::stdout().lock()) as _;
-        Self { mode, json, actions: BTreeMap::new(), refused: 0, failed: 0, newer: 0, out }
+    pub(super) fn new(mode: ReplayMode, json: bool, limit: Option<u64>) -> Self {
+        let lines_left = limit.unwrap_or(if json { u64::MAX } else { LINES });
+        Self {
+            mode,
+            json,
+            actions: BTreeMap::new(),
+            refused: 0,
+            failed: 0,
+            obstacles: BTreeMap::new(),
+            lines_left,
+            unprinted: 0,
+            newer: 0,
+            out: || Box::new(std::io::stdout().lock()),
+        }
     }
 
     /// The same, printed to nowhere.
@@ -44,9 +66,20 @@ impl ReplayReport {
                 ReplayState::Planned | ReplayState::Done => {
                     *self.actions.entry(replay.outcome.action).or_default() += 1;
                 }
-                ReplayState::Refused => self.refused += 1,
-                ReplayState::Failed => self.failed += 1,
+                ReplayState::Refused => {
+                    self.refused += 1;
+                    self.count_obstacle(&replay.outcome.why);
+                }
+                ReplayState::Failed => {
+                    self.failed += 1;
+                    self.count_obstacle(&replay.outcome.why);
+                }
             }
+            if self.lines_left == 0 {
+                self.unprinted += 1;
+                continue;
+            }
+            self.lines_left -= 1;
             if self.json {
                 writeln!(out, "{}", as_json(replay))?;
             } else {
@@ -54,6 +87,15 @@ impl ReplayReport {
             }
         }
         Ok(())
+    }
+
+    /// Counts why something is not done; all that says something else than the first so many is
+    /// counted together.
+    fn count_obstacle(&mut self, why: &str) {
+        let why = common_text(why);
+        let is_known = self.obstacles.contains_key(&why) || self.obstacles.len() < MAX_OBSTACLES;
+        let why = if is_known { why } else { "other reasons".to_owned() };
+        *self.obstacles.entry(why).or_default() += 1;
     }
 
     /// How many dead letters were closed because their payment had ended.
@@ -90,9 +132,14 @@ impl ReplayReport {
                 "execute": self.mode == ReplayMode::Execute, "actions": self.actions,
                 "refused": self.refused, "failed": self.failed, "newer": self.newer,
                 "not_looked_at": left.behind, "in_flight": left.in_flight,
+                "obstacles": self.obstacles, "not_printed": self.unprinted,
                 "whole": left.end == ReadEnd::Empty,
             });
             return writeln!(out, "{}", json!({ "summary": summary }));
+        }
+        if self.unprinted > 0 {
+            let unprinted = self.unprinted;
+            writeln!(out, "… and {unprinted} lines more that are not printed (--limit N, --json)")?;
         }
         let mut parts: Vec<_> =
             self.actions.iter().map(|(action, count)| format!("{count} {action}")).collect();
@@ -107,6 +154,11 @@ impl ReplayReport {
                 )?;
             }
             ReplayMode::Execute => writeln!(out, "{all}")?,
+        }
+        let mut obstacles: Vec<_> = self.obstacles.iter().collect();
+        obstacles.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (why, count) in obstacles.into_iter().take(SHOWN_OBSTACLES) {
+            writeln!(out, "{count:>7} not: {}", escaped(why))?;
         }
         self.explain(left, &mut out)
     }
@@ -187,7 +239,7 @@ mod tests {
     fn a_run_that_left_dead_letters_behind_ten_that_stay_is_not_clean() {
         let clean = |mode, behind, blocked| {
             let left = Unread { behind, blocked, in_flight: 0, end: ReadEnd::Empty };
-            ReplayReport::new(mode, false).is_clean(left)
+            ReplayReport::new(mode, false, None).is_clean(left)
         };
         assert!(clean(ReplayMode::Execute, 0, 0));
         assert!(!clean(ReplayMode::Execute, 1, 1), "behind ten that stay");
@@ -199,7 +251,7 @@ mod tests {
     fn a_run_that_found_dead_letters_in_flight_is_not_clean() {
         for mode in [ReplayMode::DryRun, ReplayMode::Execute] {
             let left = Unread { behind: 0, blocked: 0, in_flight: 31, end: ReadEnd::Empty };
-            assert!(!ReplayReport::new(mode, false).is_clean(left));
+            assert!(!ReplayReport::new(mode, false, None).is_clean(left));
         }
     }
 }

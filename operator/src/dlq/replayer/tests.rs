@@ -113,6 +113,9 @@ fn replayer(
         clock: Clock::new(now),
         mode: ReplayMode::Execute,
         version: None,
+        purpose: RunPurpose::Replay,
+        pacer: None,
+        shutdown: Shutdown::new(Duration::ZERO),
         memory: Mutex::default(),
     }
 }
