@@ -285,3 +285,6 @@ async fn two_dead_letters_of_one_payment_are_decided_one_after_the_other() {
     let actions = replay.state().report.actions();
     assert_eq!(actions, [("replay", 1), ("send again", 1)]);
 }
+
+#[path = "discard_run_tests.rs"]
+mod discard;
