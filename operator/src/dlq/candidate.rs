@@ -8,6 +8,7 @@ use super::names::Naming;
 use super::plan::ReplayPlan;
 use super::reader::ReceivedDeadLetter;
 use super::work::{ReplayMessage, ReplayWork, ReplayWrite};
+use crate::actions::ActionOnPayment;
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,13 @@ impl Candidate {
         Self { received, dead_letter: Some(dead_letter), reference, naming }
     }
 
+    /// The payment, or the dead letter where none is known.
+    pub(super) fn subject(&self) -> String {
+        let dead_letter = self.dead_letter.as_ref();
+        let message = || dead_letter.map_or("-", |dead_letter| &dead_letter.message_id).to_owned();
+        self.reference.as_ref().map_or_else(message, ToString::to_string)
+    }
+
     /// The key of the order within an account; what has none comes last.
     pub(super) fn order(&self) -> (bool, Option<(DueDate, PaymentId)>) {
         let key = self.reference.as_ref().map(|reference| (reference.due, reference.id));
@@ -109,6 +117,16 @@ impl Replay {
     pub(super) fn undecided(candidate: Candidate, why: String) -> Self {
         let outcome = ReplayOutcome { state: ReplayState::Failed, action: "undecided", why };
         Self { candidate, work: None, outcome }
+    }
+
+    /// As the action log has it.
+    pub(super) fn action(&self) -> ActionOnPayment {
+        let ReplayOutcome { state, action, why } = &self.outcome;
+        let outcome = match state {
+            ReplayState::Planned | ReplayState::Done => format!("{action}: {why}"),
+            ReplayState::Refused | ReplayState::Failed => format!("{}: {why}", state.as_str()),
+        };
+        ActionOnPayment { subject: self.candidate.subject(), outcome }
     }
 
     /// The write that is still to be made.

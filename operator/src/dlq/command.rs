@@ -13,6 +13,7 @@ use super::options::{
 };
 use super::replay::replay;
 use super::show::show;
+use crate::actions::{ACTION_LOG_HELP, ActionLogOptions, print_log};
 use crate::payments::transaction_if_set;
 use crate::start::{InstallationCheck, start, start_with};
 
@@ -35,6 +36,9 @@ pub enum DlqCommand {
     /// Print dead letters whole, each as a line of JSON, and nothing else. Changes nothing.
     #[command(after_help = EXPORT_HELP)]
     Export(DlqExportOptions),
+    /// Print what operators have changed: who, when, why and what. Changes nothing.
+    #[command(after_help = ACTION_LOG_HELP)]
+    Log(ActionLogOptions),
 }
 
 impl DlqCommand {
@@ -50,6 +54,9 @@ impl DlqCommand {
             }
             Self::Export(options) => {
                 start(InstallationCheck::Any, async |run| export(&run.common, options).await)
+            }
+            Self::Log(options) => {
+                start(InstallationCheck::Any, async |run| print_log(&run.common, options).await)
             }
             Self::Discard(options) => start_with(
                 InstallationCheck::Agrees,

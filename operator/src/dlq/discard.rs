@@ -20,6 +20,12 @@ pub(crate) async fn discard(
         names => DlqSelection::of_names(names),
     };
     let purpose = RunPurpose::Discard { evidence: options.evidence };
-    let order = RunOrder { selection, purpose, version: None, run: options.run };
+    let order = RunOrder {
+        selection,
+        purpose,
+        version: None,
+        because: Some(options.because),
+        run: options.run,
+    };
     carry_out(common, settings, order).await
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::actions::testing;
 
 fn world_run(world: &World, purpose: RunPurpose) -> Arc<ReplayRun<PaymentsInMemory, Nothing>> {
     let mut run = world.replay();
@@ -102,4 +103,25 @@ async fn a_run_takes_what_was_attempted_as_often_as_it_asks_for() {
     let run = world.replay_of(DlqSelection::Filtered(filter), QueueCounts::default());
     Arc::clone(&run).receive_all().await.unwrap();
     assert_eq!(world.sent().len(), 1);
+}
+
+/// What is changed is written down first: what cannot be written down is not changed.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_changed_that_the_action_log_does_not_hold() {
+    let world = World::new(2, 2);
+    let (log, actions) = testing::run().await;
+    let logged = |world: &World| {
+        let mut run = discard(world);
+        Arc::get_mut(&mut run).unwrap().replayer.actions = Some(actions.clone());
+        run
+    };
+    logged(&world).receive_all().await.unwrap();
+    let outcome = "discard: nothing was settled under its key".to_owned();
+    assert_eq!(log.outcomes(), [outcome.clone(), outcome]);
+
+    let world = World::new(2, 2);
+    log.fail();
+    logged(&world).receive_all().await.unwrap();
+    assert_eq!(world.dead_letters.bodies().len(), 2);
+    assert!(world.table.all().iter().all(|stored| stored.status == Status::Failed));
 }

@@ -23,7 +23,7 @@ use super::reading::{Looking, attempted, look_at_all};
 use super::report::in_flight;
 use super::versions::shown;
 use crate::age;
-use crate::payments::escaped;
+use crate::escape::escaped;
 
 /// A dead letter with less time left is soon deleted.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);

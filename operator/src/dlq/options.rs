@@ -70,6 +70,9 @@ pub struct DlqReplayOptions {
     /// written back. Without this such payments are refused.
     #[arg(long, value_name = "WHICH", conflicts_with = "all")]
     pub version: Option<WhichVersion>,
+    /// Why they are sent again, for the action log.
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub because: Option<String>,
     /// How it is carried out and printed.
     #[command(flatten)]
     pub run: DlqRunOptions,

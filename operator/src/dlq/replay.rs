@@ -28,6 +28,7 @@ use super::replayer::{Replayer, RunPurpose};
 use super::report::ReplayReport;
 use super::selection::DlqSelection;
 use super::versions::WhichVersion;
+use crate::actions::{ActionRun, Intent};
 
 /// The command.
 pub(crate) async fn replay(
@@ -43,6 +44,7 @@ pub(crate) async fn replay(
         selection,
         purpose: RunPurpose::Replay,
         version: options.version,
+        because: options.because,
         run: options.run,
     };
     carry_out(common, settings, order).await
@@ -53,7 +55,30 @@ pub(super) struct RunOrder {
     pub(super) selection: DlqSelection,
     pub(super) purpose: RunPurpose,
     pub(super) version: Option<WhichVersion>,
+    /// The operator's reason.
+    pub(super) because: Option<String>,
     pub(super) run: DlqRunOptions,
+}
+
+impl RunOrder {
+    /// What the action log says of it; `None` of a dry run.
+    fn intent(&self) -> Option<Intent> {
+        let mut what = self.selection.to_string();
+        if let Some(version) = self.version {
+            what = format!("{what}, version {version:?}");
+        }
+        let command = match &self.purpose {
+            RunPurpose::Replay => "dlq replay",
+            RunPurpose::Discard { evidence } => {
+                if let Some(evidence) = evidence {
+                    what = format!("{what}, evidence: {evidence}");
+                }
+                "dlq discard"
+            }
+        };
+        let because = self.because.clone();
+        self.run.execute.then_some(Intent { command, because, what })
+    }
 }
 
 /// Carries out a replay or a discard.
@@ -62,8 +87,12 @@ pub(super) async fn carry_out(
     settings: &ReplaySettings,
     order: RunOrder,
 ) -> anyhow::Result<ExitCode> {
-    let RunOrder { selection, purpose, version, run: options } = order;
     let aws = Aws::from_environment().await;
+    let actions = match order.intent() {
+        Some(intent) => Some(ActionRun::begin(&aws, &common.names, intent).await?),
+        None => None,
+    };
+    let RunOrder { selection, purpose, version, run: options, .. } = order;
     let mode = if options.execute { ReplayMode::Execute } else { ReplayMode::DryRun };
     let names = &common.names;
     let table =
@@ -82,6 +111,7 @@ pub(super) async fn carry_out(
         mode,
         version,
         purpose,
+        actions: actions.clone(),
         pacer: options.rate.map(Pacer::new),
         shutdown: signals.clone(),
         memory: Mutex::default(),
@@ -97,6 +127,15 @@ pub(super) async fn carry_out(
         Err(error) => Err(error),
     };
     let unread = run.reader.finish(&aws, names).await;
+    if let Some(actions) = actions {
+        let counts = run.state().report.counts();
+        actions
+            .end(
+                done.as_ref()
+                    .map_or_else(|error| format!("{counts}; {error:#}"), |()| counts.clone()),
+            )
+            .await;
+    }
     done?;
     let unread = unread?;
     let state = run.state();

@@ -126,6 +126,7 @@ impl World {
             mode: ReplayMode::Execute,
             version: None,
             purpose: RunPurpose::Replay,
+            actions: None,
             pacer: None,
             shutdown: self.shutdown.clone(),
             memory: Mutex::default(),

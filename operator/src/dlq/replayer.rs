@@ -33,6 +33,7 @@ use super::plan::{
 };
 use super::versions::WhichVersion;
 use super::work::ReplayMessage;
+use crate::actions::ActionRun;
 
 /// Questions in a row without an answer after which one is asked only now and then: each may
 /// take as long as the time limit of a call.
@@ -65,6 +66,8 @@ pub(super) struct Replayer<S, T> {
     /// Which version of a payment is right, where there are two.
     pub(super) version: Option<WhichVersion>,
     pub(super) purpose: RunPurpose,
+    /// Where it is written down what is changed; `None` when nothing is.
+    pub(super) actions: Option<ActionRun>,
     /// At which rate payments are changed, if at a given one.
     pub(super) pacer: Option<Pacer>,
     /// Ends the waiting for a turn or an answer.
@@ -130,10 +133,43 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
                 );
             }
         }
+        let noted = self.note(&mut replays).await;
         self.write(&mut replays, now).await;
         self.send(&mut replays).await;
         replays.iter_mut().for_each(|replay| replay.outcome.done());
+        self.note_failed(&replays, &noted).await;
         replays
+    }
+
+    /// Writes down what is about to be done, and says of which it is. What cannot be written down
+    /// is not done.
+    async fn note(&self, replays: &mut [Replay]) -> Vec<usize> {
+        let Some(actions) = &self.actions else { return Vec::new() };
+        let all = replays.iter().enumerate();
+        let planned = all.filter(|(_, replay)| replay.outcome.state == ReplayState::Planned);
+        let (planned, entries): (Vec<_>, Vec<_>) =
+            planned.map(|(index, replay)| (index, replay.action())).unzip();
+        if planned.is_empty() {
+            return planned;
+        }
+        match actions.note(entries).await {
+            Ok(()) => planned,
+            Err(error) => {
+                let is_planned =
+                    |replay: &&mut Replay| replay.outcome.state == ReplayState::Planned;
+                let undone = replays.iter_mut().filter(is_planned);
+                undone.for_each(|replay| replay.outcome.fail(format!("not done: {error}")));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Writes down what could not be done though it was noted.
+    async fn note_failed(&self, replays: &[Replay], noted: &[usize]) {
+        let Some(actions) = &self.actions else { return };
+        let noted = noted.iter().filter_map(|index| replays.get(*index));
+        let failed = noted.filter(|replay| replay.outcome.state == ReplayState::Failed);
+        actions.note_afterwards(failed.map(Replay::action).collect()).await;
     }
 
     /// Waits until it is the turn of what is planned. What was interrupted before is not done.

@@ -9,7 +9,7 @@ use super::candidate::{Replay, ReplayMode, ReplayState};
 use super::grouping::{LINES, common_text};
 use super::plan::{FinalStatus, ReplayPlan};
 use super::reader::{MAX_DEAD_LETTERS, ReadEnd, Unread};
-use crate::payments::escaped;
+use crate::escape::escaped;
 
 /// Most reasons that are told apart, and that are shown to people.
 const MAX_OBSTACLES: usize = 1_000;
@@ -124,6 +124,15 @@ impl ReplayReport {
             && left.in_flight == 0
     }
 
+    /// How often what was done, or would be.
+    pub(super) fn counts(&self) -> String {
+        let mut parts: Vec<_> =
+            self.actions.iter().map(|(action, count)| format!("{count} {action}")).collect();
+        parts.extend((self.refused > 0).then(|| format!("{} refused", self.refused)));
+        parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
+        if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    }
+
     /// Prints the summary.
     pub(super) fn finish(&self, left: Unread) -> std::io::Result<()> {
         let mut out = (self.out)();
@@ -141,11 +150,7 @@ impl ReplayReport {
             let unprinted = self.unprinted;
             writeln!(out, "… and {unprinted} lines more that are not printed (--limit N, --json)")?;
         }
-        let mut parts: Vec<_> =
-            self.actions.iter().map(|(action, count)| format!("{count} {action}")).collect();
-        parts.extend((self.refused > 0).then(|| format!("{} refused", self.refused)));
-        parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
-        let all = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        let all = self.counts();
         match self.mode {
             ReplayMode::DryRun => {
                 writeln!(
@@ -204,11 +209,7 @@ fn line(Replay { candidate, outcome, .. }: &Replay) -> String {
         ReplayState::Refused | ReplayState::Failed => outcome.state.as_str(),
     };
     let dead_letter = candidate.dead_letter.as_ref();
-    let reference = match (&candidate.reference, dead_letter) {
-        (Some(reference), _) => reference.to_string(),
-        (None, Some(dead_letter)) => dead_letter.message_id.clone(),
-        (None, None) => "-".to_owned(),
-    };
+    let reference = candidate.subject();
     let code = dead_letter.map_or("no dead letter", |dead_letter| dead_letter.reason().as_str());
     format!("{action:<13}  {reference}  {code}  {}", outcome.why)
 }

@@ -1,6 +1,7 @@
 //! Which dead letters a run is about, and which of those that were named it has not met: pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use domain::PaymentRef;
 use jiff::Timestamp;
@@ -88,6 +89,22 @@ impl DlqSelection {
                 named.unmet_payments.values().cloned().collect(),
                 named.unmet_ids.iter().cloned().collect(),
             ),
+        }
+    }
+}
+
+/// As it was typed, but for the order.
+impl fmt::Display for DlqSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filtered(filter) if *filter == DlqFilter::default() => f.write_str("--all"),
+            Self::Filtered(filter) => filter.fmt(f),
+            Self::Named(named) => {
+                let payments = named.payments.iter().map(ToString::to_string);
+                let mut names: Vec<_> = payments.chain(named.ids.iter().cloned()).collect();
+                names.sort();
+                f.write_str(&names.join(" "))
+            }
         }
     }
 }

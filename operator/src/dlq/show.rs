@@ -24,7 +24,8 @@ use super::options::DlqShowOptions;
 use super::reader::{DeadLetterReader, Unread};
 use super::reading::{Looking, look_at_all};
 use crate::age;
-use crate::payments::{escaped, fields, for_people, says};
+use crate::escape::escaped;
+use crate::payments::{fields, for_people, says};
 
 /// The command. Exit status 1 when nothing is found, or no dead letter.
 pub(crate) async fn show(

@@ -28,12 +28,12 @@ pub(super) struct ReplayWrite {
     stored: Box<StoredPayment>,
     /// The fence of the write.
     attempts: u32,
-    to: WriteTarget,
+    to: WrittenStatus,
 }
 
 /// What it is changed to.
 #[derive(Debug)]
-enum WriteTarget {
+enum WrittenStatus {
     /// SCHEDULED.
     Scheduled(FirstClaim, PaidVersion),
     /// CANCELLED.
@@ -49,16 +49,16 @@ impl ReplayWrite {
             Change::Decide(OperatorDecision { table, attempts, first_claim, right })
         };
         match to {
-            WriteTarget::Scheduled(first_claim, PaidVersion::Unquestioned) => {
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Unquestioned) => {
                 Change::Replay(reference, attempts, *first_claim)
             }
-            WriteTarget::Scheduled(first_claim, PaidVersion::Table) => {
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Table) => {
                 decide(*first_claim, RightVersion::Table)
             }
-            WriteTarget::Scheduled(first_claim, PaidVersion::Message(other)) => {
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Message(other)) => {
                 decide(*first_claim, RightVersion::Message(other))
             }
-            WriteTarget::Cancelled => Change::Discard(reference, attempts),
+            WrittenStatus::Cancelled => Change::Discard(reference, attempts),
         }
     }
 
@@ -66,11 +66,11 @@ impl ReplayWrite {
     /// given up by another after as many attempts.
     pub(super) fn is_made(&self, now: &StoredPayment) -> bool {
         match &self.to {
-            WriteTarget::Scheduled(_, version) => {
+            WrittenStatus::Scheduled(_, version) => {
                 matches!(now.status, Status::Scheduled | Status::Pending)
                     && now.payment.same_instruction(self.payment(version))
             }
-            WriteTarget::Cancelled => {
+            WrittenStatus::Cancelled => {
                 now.status == Status::Cancelled && now.attempts == self.attempts
             }
         }
@@ -100,11 +100,11 @@ impl ReplayWork {
     pub(super) fn of(plan: &ReplayPlan, stored: Option<Box<StoredPayment>>) -> Option<Self> {
         match plan {
             ReplayPlan::Replay { attempts, first_claim, version, .. } => {
-                let to = WriteTarget::Scheduled(*first_claim, version.clone());
+                let to = WrittenStatus::Scheduled(*first_claim, version.clone());
                 Self::writing(stored?, *attempts, to)
             }
             ReplayPlan::Discard { attempts, .. } => {
-                Self::writing(stored?, *attempts, WriteTarget::Cancelled)
+                Self::writing(stored?, *attempts, WrittenStatus::Cancelled)
             }
             ReplayPlan::SendAgain(_) => stored.map(Self::SendAgain),
             ReplayPlan::ConfirmAgain(confirmation) => Some(Self::Confirm(confirmation.clone())),
@@ -112,7 +112,7 @@ impl ReplayWork {
         }
     }
 
-    fn writing(stored: Box<StoredPayment>, attempts: u32, to: WriteTarget) -> Option<Self> {
+    fn writing(stored: Box<StoredPayment>, attempts: u32, to: WrittenStatus) -> Option<Self> {
         let reference = stored.payment.reference();
         Some(Self::Write(ReplayWrite { reference, stored, attempts, to }))
     }
@@ -129,10 +129,10 @@ impl ReplayWork {
     pub(super) fn message(&self, message_id: Option<&str>) -> Option<ReplayMessage> {
         Some(match self {
             Self::Write(write) => match &write.to {
-                WriteTarget::Scheduled(_, version) => {
+                WrittenStatus::Scheduled(_, version) => {
                     replay_message(message_id, write.payment(version), write.attempts)
                 }
-                WriteTarget::Cancelled => return None,
+                WrittenStatus::Cancelled => return None,
             },
             Self::SendAgain(stored) => replay_message(message_id, &stored.payment, stored.attempts),
             Self::Confirm(confirmation) => {

@@ -157,6 +157,9 @@ pub struct CancelOptions {
     /// Payments to withdraw: `<AccountID>/<ScheduledDate>/<PaymentID>`.
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<PaymentRef>,
+    /// Why, for the action log.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
     /// Do it. Without this it is only said what would be done.
     #[arg(long)]
     pub execute: bool,

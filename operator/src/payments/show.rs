@@ -14,6 +14,7 @@ use shared::transaction::{TransactionClient, TransactionService, TransactionSett
 
 use super::fields::{fields, money};
 use super::output;
+use crate::escape::escaped;
 
 /// Options of `payments show`.
 #[derive(Debug, Args)]
@@ -136,14 +137,4 @@ pub(crate) fn for_people(stored: &StoredPayment, fields: Map<String, Value>) -> 
         format!("{name:<18} {text}\n")
     };
     fields.into_iter().map(line).collect()
-}
-
-/// What anybody may have written, without what a terminal would obey.
-pub(crate) fn escaped(text: &str) -> String {
-    text.chars().flat_map(shown).collect()
-}
-
-/// A character, or how it is written when it is a control character.
-fn shown(character: char) -> Vec<char> {
-    if character.is_control() { character.escape_default().collect() } else { vec![character] }
 }

@@ -114,6 +114,7 @@ fn replayer(
         mode: ReplayMode::Execute,
         version: None,
         purpose: RunPurpose::Replay,
+        actions: None,
         pacer: None,
         shutdown: Shutdown::new(Duration::ZERO),
         memory: Mutex::default(),
