@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::payments::{Change, PaymentStore};
 use shared::queue::{DeadLetterQueue, DeadLetterSource, Producer};
 use shared::transaction::TransactionService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::dlq::{ByHand, dlq, line_of, status, summary, transactions, until_letters};
 use crate::failures::letters;
@@ -174,4 +175,73 @@ async fn dead_letters_are_shown_grouped_and_exported_and_stay_as_they_are() {
     until_letters(&flow, 3);
     assert_eq!(flow.count(Status::Failed).await, 3);
     assert_eq!(Journal::read(flow.world.local.journal()).count(), 0, "money moved");
+}
+
+/// STS as far as `GetCallerIdentity` goes.
+async fn sts() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                <GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/ana</Arn>\
+                <UserId>U</UserId><Account>123456789012</Account></GetCallerIdentityResult>\
+                <ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>\
+                </GetCallerIdentityResponse>";
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\n";
+            let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            let mut request = [0; 8_192];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_changed_what_and_why_is_in_the_action_log_and_a_dry_run_is_not() {
+    let mut flow = Flow::start(Faults::default()).await;
+    let [given_up, cancelled] = payments(&mut flow).await;
+    let now = Timestamp::now();
+    ByHand { code: FailureCode::Rejected, claimed_at: now }.fail(&flow, &given_up).await;
+    let (reference, other) = (given_up.reference().to_string(), cancelled.reference().to_string());
+    discard(&flow, &[&reference]);
+    let (lines, _) = dlq(&flow, &["log"]);
+    assert_eq!(summary(&lines)["entries"], 0, "a dry run was written down: {lines:#?}");
+
+    let run = |arguments: &[&str], sts: Option<&str>| {
+        let mut command = Command::new(DUEFLOW);
+        command.args(arguments).envs(flow.world.environment()).env("USER", "ana");
+        command.envs(sts.map(|sts| ("AWS_ENDPOINT_URL_STS", sts)));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let sts = sts().await;
+    let discarding = [&["dlq", "discard", &reference, "--execute"][..], &BECAUSE].concat();
+    run(&discarding, Some(&sts));
+    run(&["payments", "cancel", &other, "--because", "a wrong row", "--execute"], None);
+    run(&["dispatch", "stop", "--reason", "a test"], None);
+
+    let (lines, code) = dlq(&flow, &["log"]);
+    // The last first: two entries of the stop, three of each other command.
+    assert_eq!((code, &summary(&lines)["entries"]), (0, &8.into()), "{lines:#?}");
+    let of = |command: &str, stage: &str| {
+        let is_it = |line: &&Value| line["command"] == command && line["stage"] == stage;
+        lines.iter().find(is_it).unwrap_or_else(|| panic!("{command} {stage}: {lines:#?}"))
+    };
+    let discarded = of("dlq discard", "payment");
+    assert_eq!(discarded["caller_arn"], "arn:aws:iam::123456789012:user/ana");
+    assert_eq!(
+        (&discarded["what"], &discarded["because"]),
+        (&reference.into(), &BECAUSE[1].into())
+    );
+    assert!(discarded["outcome"].as_str().unwrap().starts_with("discard: "), "{discarded:#}");
+    assert_eq!(of("dlq discard", "ended")["outcome"], "1 discard");
+    let claimed = of("payments cancel", "payment");
+    assert_eq!((&claimed["caller_arn"], &claimed["claimed_user"]), (&Value::Null, &"ana".into()));
+    assert_eq!((&claimed["what"], &claimed["because"]), (&other.into(), &"a wrong row".into()));
+    assert_eq!(of("dispatch stop", "began")["because"], "a test");
+    let (text, _) = for_people(&flow, &["log", "--limit", "3"]);
+    assert!(text.contains("unknown (claims to be ana)"), "{text}");
+    assert!(text.contains("and 5 entries more"), "{text}");
 }
