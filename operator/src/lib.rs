@@ -24,6 +24,7 @@ pub mod cli;
 pub mod dispatch;
 pub mod dlq;
 mod escape;
+mod line_limit;
 pub mod payments;
 pub mod preflight;
 mod progress;

@@ -12,9 +12,7 @@ use shared::config::Common;
 use super::entry::ActionEntry;
 use super::table::ActionsTable;
 use crate::escape::escaped;
-
-/// Most lines for people, unless another number is given.
-const LINES: u64 = 100;
+use crate::line_limit::LineLimit;
 
 /// Help on what is in the log.
 pub(crate) const ACTION_LOG_HELP: &str = "\
@@ -62,7 +60,7 @@ async fn read(common: &Common, options: &ActionLogOptions) -> anyhow::Result<()>
     let now = Timestamp::now();
     let oldest =
         now.checked_sub(options.since).unwrap_or(Timestamp::MIN).max(Timestamp::UNIX_EPOCH);
-    let limit = options.limit.unwrap_or(if options.json { u64::MAX } else { LINES });
+    let mut lines = LineLimit::new(options.limit, options.json);
     let (mut entries, mut at) = (0_u64, now);
     loop {
         let day = ActionEntry::day(at);
@@ -72,7 +70,7 @@ async fn read(common: &Common, options: &ActionLogOptions) -> anyhow::Result<()>
             let mut out = std::io::stdout().lock();
             for entry in page.into_iter().filter(|entry| entry.at >= oldest) {
                 entries += 1;
-                if entries > limit {
+                if !lines.takes() {
                     continue;
                 }
                 match options.json {
@@ -90,13 +88,13 @@ async fn read(common: &Common, options: &ActionLogOptions) -> anyhow::Result<()>
         }
         at = at.checked_sub(SignedDuration::from_hours(24))?;
     }
-    let rest = entries.saturating_sub(limit);
     if options.json {
+        let rest = lines.rest();
         println!("{}", json!({ "summary": { "entries": entries, "not_printed": rest } }));
-    } else if rest > 0 {
-        println!("… and {rest} entries more that are not printed (--limit N, --json)");
     } else if entries == 0 {
         println!("no entries");
+    } else {
+        print!("{}", lines.rest_line("entries"));
     }
     Ok(())
 }

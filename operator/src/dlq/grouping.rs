@@ -4,9 +4,6 @@ use std::collections::HashMap;
 
 use super::dead_letter::{DeadLetterMessage, DeadLetterReason};
 
-/// Most lines for people, unless another number is given.
-pub(super) const LINES: u64 = 100;
-
 /// Most different texts that are told apart; what comes after them is counted together.
 const MAX_TEXTS: usize = 10_000;
 

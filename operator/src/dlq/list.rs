@@ -16,7 +16,7 @@ use shared::shutdown::Shutdown;
 
 use super::dead_letter::DeadLetterMessage;
 use super::filter::DlqFilter;
-use super::grouping::{DeadLetterGroup, DeadLetterGroups, LINES};
+use super::grouping::{DeadLetterGroup, DeadLetterGroups};
 use super::options::DlqListOptions;
 use super::reader::{DeadLetterReader, MAX_DEAD_LETTERS, ReadEnd, Unread};
 use super::reading::{Looking, attempted, look_at_all};
@@ -24,6 +24,7 @@ use super::report::in_flight;
 use super::versions::shown;
 use crate::age;
 use crate::escape::escaped;
+use crate::line_limit::LineLimit;
 
 /// A dead letter with less time left is soon deleted.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -86,9 +87,7 @@ pub(super) fn heard(error: anyhow::Error) -> anyhow::Result<ExitCode> {
 struct DlqList {
     now: Timestamp,
     json: bool,
-    /// Most lines that are printed.
-    limit: u64,
-    printed: u64,
+    lines: LineLimit,
     groups: Option<DeadLetterGroups>,
     counts: BTreeMap<&'static str, u64>,
     expiring: Expiring,
@@ -96,10 +95,10 @@ struct DlqList {
 
 impl DlqList {
     fn new(options: &DlqListOptions, now: Timestamp) -> Self {
-        let limit = options.limit.unwrap_or(if options.json { u64::MAX } else { LINES });
+        let lines = LineLimit::new(options.limit, options.json);
         let groups = options.group.then(DeadLetterGroups::default);
-        let (json, printed, counts) = (options.json, 0, BTreeMap::new());
-        Self { now, json, limit, printed, groups, counts, expiring: Expiring::default() }
+        let (json, counts) = (options.json, BTreeMap::new());
+        Self { now, json, lines, groups, counts, expiring: Expiring::default() }
     }
 
     fn enter(&mut self, dead_letter: &DeadLetterMessage) -> std::io::Result<()> {
@@ -107,10 +106,7 @@ impl DlqList {
         self.expiring.count(dead_letter, self.now);
         match &mut self.groups {
             Some(groups) => groups.count(dead_letter),
-            None if self.printed < self.limit => {
-                self.printed += 1;
-                print(dead_letter, self.now, self.json)?;
-            }
+            None if self.lines.takes() => print(dead_letter, self.now, self.json)?,
             None => {}
         }
         Ok(())
@@ -120,15 +116,15 @@ impl DlqList {
     fn finish(mut self, left: Unread) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         let total: u64 = self.counts.values().sum();
-        let mut rest = total - self.printed;
+        let mut rest = self.lines.rest();
         if let Some(groups) = self.groups.take() {
-            let (groups, _) = groups.sorted();
-            let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-            for group in groups.iter().take(limit) {
-                print_group(group, self.json, &mut out)?;
-                rest -= group.count;
+            rest = total;
+            for group in groups.sorted().0 {
+                if self.lines.takes() {
+                    print_group(&group, self.json, &mut out)?;
+                    rest -= group.count;
+                }
             }
-            self.printed = groups.len().min(limit) as u64;
         }
         if self.json {
             let summary = json!({

@@ -6,10 +6,11 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::candidate::{Replay, ReplayMode, ReplayState};
-use super::grouping::{LINES, common_text};
+use super::grouping::common_text;
 use super::plan::{FinalStatus, ReplayPlan};
 use super::reader::{MAX_DEAD_LETTERS, ReadEnd, Unread};
 use crate::escape::escaped;
+use crate::line_limit::LineLimit;
 
 /// Most reasons that are told apart, and that are shown to people.
 const MAX_OBSTACLES: usize = 1_000;
@@ -25,9 +26,7 @@ pub(super) struct ReplayReport {
     failed: u64,
     /// Why, without what differs from payment to payment, and how often.
     obstacles: BTreeMap<String, u64>,
-    /// Lines that may still be printed, and that were not.
-    lines_left: u64,
-    unprinted: u64,
+    lines: LineLimit,
     /// Dead letters written after the run began.
     pub(super) newer: u64,
     /// Opens what it is printed to.
@@ -37,7 +36,6 @@ pub(super) struct ReplayReport {
 impl ReplayReport {
     /// Nothing so far.
     pub(super) fn new(mode: ReplayMode, json: bool, limit: Option<u64>) -> Self {
-        let lines_left = limit.unwrap_or(if json { u64::MAX } else { LINES });
         Self {
             mode,
             json,
@@ -45,8 +43,7 @@ impl ReplayReport {
             refused: 0,
             failed: 0,
             obstacles: BTreeMap::new(),
-            lines_left,
-            unprinted: 0,
+            lines: LineLimit::new(limit, json),
             newer: 0,
             out: || Box::new(std::io::stdout().lock()),
         }
@@ -75,11 +72,9 @@ impl ReplayReport {
                     self.count_obstacle(&replay.outcome.why);
                 }
             }
-            if self.lines_left == 0 {
-                self.unprinted += 1;
+            if !self.lines.takes() {
                 continue;
             }
-            self.lines_left -= 1;
             if self.json {
                 writeln!(out, "{}", as_json(replay))?;
             } else {
@@ -141,15 +136,12 @@ impl ReplayReport {
                 "execute": self.mode == ReplayMode::Execute, "actions": self.actions,
                 "refused": self.refused, "failed": self.failed, "newer": self.newer,
                 "not_looked_at": left.behind, "in_flight": left.in_flight,
-                "obstacles": self.obstacles, "not_printed": self.unprinted,
+                "obstacles": self.obstacles, "not_printed": self.lines.rest(),
                 "whole": left.end == ReadEnd::Empty,
             });
             return writeln!(out, "{}", json!({ "summary": summary }));
         }
-        if self.unprinted > 0 {
-            let unprinted = self.unprinted;
-            writeln!(out, "… and {unprinted} lines more that are not printed (--limit N, --json)")?;
-        }
+        write!(out, "{}", self.lines.rest_line("payments"))?;
         let all = self.counts();
         match self.mode {
             ReplayMode::DryRun => {

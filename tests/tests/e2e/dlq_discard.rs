@@ -243,5 +243,5 @@ async fn who_has_changed_what_and_why_is_in_the_action_log_and_a_dry_run_is_not(
     assert_eq!(of("dispatch stop", "began")["because"], "a test");
     let (text, _) = for_people(&flow, &["log", "--limit", "3"]);
     assert!(text.contains("unknown (claims to be ana)"), "{text}");
-    assert!(text.contains("and 5 entries more"), "{text}");
+    assert!(text.contains("and 5 more entries"), "{text}");
 }
