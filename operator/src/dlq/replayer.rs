@@ -177,9 +177,8 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
         let planned = |replay: &&mut Replay| replay.outcome.state == ReplayState::Planned;
         let count = replays.iter_mut().filter(planned).count();
         let turn = async {
-            match &self.pacer {
-                Some(pacer) => pacer.turn(count).await,
-                None => {}
+            if let Some(pacer) = &self.pacer {
+                pacer.turn(count).await;
             }
         };
         if count > 0 && self.shutdown.unless_requested(turn).await.is_none() {
