@@ -263,6 +263,13 @@ data "aws_iam_policy_document" "dispatch_stop" {
     actions   = ["dynamodb:PutItem"]
     resources = [aws_dynamodb_table.control.arn]
   }
+
+  # An entry is only ever added. Whoever calls is asked of STS, which needs no permission.
+  statement {
+    sid       = "WriteTheActionLog"
+    actions   = ["dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.actions.arn]
+  }
 }
 
 # Whoever runs `dueflow dispatch resume`; its GetItem is for a call that names no stop.
@@ -271,6 +278,13 @@ data "aws_iam_policy_document" "dispatch_resume" {
     sid       = "RemoveTheStop"
     actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem"]
     resources = [aws_dynamodb_table.control.arn]
+  }
+
+  # An entry is only ever added. Whoever calls is asked of STS, which needs no permission.
+  statement {
+    sid       = "WriteTheActionLog"
+    actions   = ["dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.actions.arn]
   }
 }
 
@@ -287,10 +301,17 @@ data "aws_iam_policy_document" "dlq_list" {
     ]
     resources = [aws_sqs_queue.payments_dlq.arn]
   }
+
+  # How often a payment was attempted, for `--attempts`.
+  statement {
+    sid       = "ReadPayments"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
 }
 
 # Whoever runs `dueflow dlq replay --execute`. A dry run does without PartiQLUpdate,
-# DeleteMessage and SendMessage.
+# DeleteMessage, SendMessage and PartiQLInsert.
 data "aws_iam_policy_document" "dlq_replay" {
   # Time zone and number of shards, which all services and commands must have.
   statement {
@@ -321,6 +342,121 @@ data "aws_iam_policy_document" "dlq_replay" {
       "sqs:ReceiveMessage",
     ]
     resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+
+  # An entry is only ever added. Whoever calls is asked of STS, which needs no permission.
+  statement {
+    sid       = "WriteTheActionLog"
+    actions   = ["dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.actions.arn]
+  }
+}
+
+# Whoever runs `dueflow dlq discard --execute`. What was settled is sent again and confirmed. A dry
+# run does without PartiQLUpdate, DeleteMessage, SendMessage and PartiQLInsert.
+data "aws_iam_policy_document" "dlq_discard" {
+  # Time zone and number of shards, which all services and commands must have.
+  statement {
+    sid       = "ReadTheInstallation"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.control.arn]
+  }
+
+  statement {
+    sid       = "DiscardPayments"
+    actions   = ["dynamodb:GetItem", "dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  statement {
+    sid       = "ConfirmWhatWasSettled"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.payments.arn, aws_sqs_queue.confirmations.arn]
+  }
+
+  statement {
+    sid = "CloseDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+
+  # An entry is only ever added. Whoever calls is asked of STS, which needs no permission.
+  statement {
+    sid       = "WriteTheActionLog"
+    actions   = ["dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.actions.arn]
+  }
+}
+
+# Whoever runs `dueflow dlq export`.
+data "aws_iam_policy_document" "dlq_export" {
+  statement {
+    sid = "LookAtDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+
+  # How often a payment was attempted, for `--attempts`.
+  statement {
+    sid       = "ReadPayments"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+}
+
+# Whoever runs `dueflow dlq show`.
+data "aws_iam_policy_document" "dlq_show" {
+  statement {
+    sid = "LookAtDeadLetters"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.payments_dlq.arn]
+  }
+
+  statement {
+    sid       = "ReadPaymentsAndArchive"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.payments.arn, aws_dynamodb_table.payments_archive.arn]
+  }
+}
+
+# Whoever runs `dueflow dlq log`.
+data "aws_iam_policy_document" "dlq_log" {
+  statement {
+    sid       = "ReadTheActionLog"
+    actions   = ["dynamodb:Query"]
+    resources = [aws_dynamodb_table.actions.arn]
+  }
+}
+
+# Whoever runs `dueflow payments cancel --execute`. A dry run needs BatchGetItem only.
+data "aws_iam_policy_document" "payments_cancel" {
+  statement {
+    sid       = "CancelPayments"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:PartiQLUpdate"]
+    resources = [aws_dynamodb_table.payments.arn]
+  }
+
+  # An entry is only ever added. Whoever calls is asked of STS, which needs no permission.
+  statement {
+    sid       = "WriteTheActionLog"
+    actions   = ["dynamodb:PartiQLInsert"]
+    resources = [aws_dynamodb_table.actions.arn]
   }
 }
 

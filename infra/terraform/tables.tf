@@ -193,3 +193,34 @@ resource "aws_dynamodb_table" "imports" {
     prevent_destroy = true
   }
 }
+
+# What operators have changed by hand, when and why. Nothing here is ever changed or deleted.
+resource "aws_dynamodb_table" "actions" {
+  name                        = "${var.prefix}-actions"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "ActionDay"
+  range_key                   = "ActionId"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "ActionDay"
+    type = "S"
+  }
+
+  attribute {
+    name = "ActionId"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}

@@ -7,20 +7,24 @@
 //! | `start` | what every command does around its work |
 //! | `setup` | makes tables and queues |
 //! | [`payments`] | import, show, upcoming, due, cancel |
+//! | [`actions`] | the log of what operators have changed |
 //! | [`archive`] | settled payments: move, find, compare |
 //! | [`dispatch`] | the stop of dispatching: status, stop, resume |
-//! | [`dlq`] | list and replay dead letters |
+//! | [`dlq`] | list, show, replay, discard and export dead letters |
 //! | [`reconcile`] | no two payments have one transaction id |
 //! | [`preflight`] | whether tonight's batch will pass |
 //!
 //! It is the only crate that links the services: `cargo run` builds one package, and the demo
 //! runs them as processes of their own by executing itself again.
 
+pub mod actions;
 mod age;
 pub mod archive;
 pub mod cli;
 pub mod dispatch;
 pub mod dlq;
+mod escape;
+mod line_limit;
 pub mod payments;
 pub mod preflight;
 mod progress;

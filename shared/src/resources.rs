@@ -61,6 +61,14 @@ pub mod imports {
     pub const KEY: &str = "ImportKey";
 }
 
+/// Attribute names of the table `actions`: what operators have changed, and why.
+pub mod actions {
+    /// Partition key: the day in UTC.
+    pub const DAY: &str = "ActionDay";
+    /// Sort key: an id in the order of time.
+    pub const ID: &str = "ActionId";
+}
+
 /// The tables, in the order in which they are made.
 #[must_use]
 pub fn tables(names: &Names) -> Vec<TableDefinition> {
@@ -93,6 +101,10 @@ pub fn tables(names: &Names) -> Vec<TableDefinition> {
         keyed_by(names.leases_table(), lease::KEY),
         keyed_by(names.control_table(), control::KEY),
         keyed_by(names.imports_table(), imports::KEY),
+        TableDefinition {
+            sort_key: Some(actions::ID),
+            ..keyed_by(names.actions_table(), actions::DAY)
+        },
     ]
 }
 

@@ -1,9 +1,10 @@
-//! How fast dead letters are replayed: half of them were rejected once, half have to be asked
-//! for at the transaction service.
+//! How fast dead letters are grouped, planned for and replayed: half of them were rejected once,
+//! half have to be asked for at the transaction service. Each account has twenty, of which a list and
+//! a dry run see the first ten.
 //!
 //! `cargo bench -p tests --bench replay -- 100000` (5,000 payments by default)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
@@ -42,15 +43,11 @@ async fn main() -> anyhow::Result<()> {
     schedule(table.clone(), plan, std::sync::Arc::default()).await?;
     dead_letter_all(&world, &table).await?;
 
-    let began = Instant::now();
-    let mut replay = Command::new(executable);
-    replay.args(["dlq", "replay", "--all", "--execute", "--json"]).envs(world.environment());
-    let replayed = replay.stdout(Stdio::piped()).spawn().context("starting the replay")?;
-    let replayed = tokio::task::spawn_blocking(|| replayed.wait_with_output()).await??;
-    let took = began.elapsed().as_secs_f64();
-    let text = String::from_utf8(replayed.stdout)?;
-    let summary = text.lines().last().unwrap_or_default();
-    ensure!(replayed.status.success(), "the replay ended with {}: {summary}", replayed.status);
+    for looking in [&["list", "--group"][..], &["replay", "--all"]] {
+        let (took, summary) = dlq(&world, &executable, looking).await?;
+        println!("dlq {} took {took:.1} s: {summary}", looking.join(" "));
+    }
+    let (took, summary) = dlq(&world, &executable, &["replay", "--all", "--execute"]).await?;
     let again = count(&table, Status::Scheduled).await?;
     ensure!(again == payments as usize, "{again} of {payments} are SCHEDULED again: {summary}");
     println!(
@@ -58,6 +55,24 @@ async fn main() -> anyhow::Result<()> {
         f64::from(payments) / took
     );
     Ok(())
+}
+
+/// How long a `dueflow dlq …` takes, and its summary.
+async fn dlq(
+    world: &World,
+    executable: &Path,
+    arguments: &[&str],
+) -> anyhow::Result<(f64, String)> {
+    let began = Instant::now();
+    let mut command = Command::new(executable);
+    command.arg("dlq").args(arguments).arg("--json").envs(world.environment());
+    let running = command.stdout(Stdio::piped()).spawn().context("starting the command")?;
+    let ended = tokio::task::spawn_blocking(|| running.wait_with_output()).await??;
+    let took = began.elapsed().as_secs_f64();
+    let text = String::from_utf8(ended.stdout)?;
+    let summary = text.lines().last().unwrap_or_default().to_owned();
+    ensure!(ended.status.success(), "{arguments:?} ended with {}: {summary}", ended.status);
+    Ok((took, summary))
 }
 
 /// All payments of the table.

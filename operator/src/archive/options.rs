@@ -61,6 +61,9 @@ pub struct ArchiveVerifyOptions {
     /// error.
     #[arg(long, value_name = "N")]
     pub expect_count: Option<u64>,
+    /// Name so many payments at most and count the rest. At most a hundred of each kind are kept.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,

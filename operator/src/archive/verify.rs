@@ -38,8 +38,14 @@ fn print(comparison: &DayComparison, options: &ArchiveVerifyOptions, right: bool
         let (count, sum, words) = (total.count, total.sum, place.words());
         println!("{count:>10}  {sum:>20} {currency}  {status:<9}  {words}");
     }
-    for finding in &comparison.findings {
+    for finding in comparison.findings.iter().take(options.limit) {
         eprintln!("{}: {}", finding.reference, finding.place.words());
+    }
+    let wrong = comparison.places.iter().filter(|(place, _)| !place.is_right());
+    let wrong: u64 = wrong.map(|(_, count)| count).sum();
+    let named = comparison.findings.len().min(options.limit) as u64;
+    if wrong > named {
+        eprintln!("… and {} more payments that are not named (--limit N)", wrong - named);
     }
     let count = comparison.count();
     match options.expect_count {
@@ -85,6 +91,7 @@ fn as_json(
     json!({
         "day": options.date, "right": right, "count": comparison.count(),
         "expected": options.expect_count, "places": comparison.places,
-        "totals": totals.collect::<Vec<_>>(), "findings": comparison.findings, "read_units": read,
+        "totals": totals.collect::<Vec<_>>(), "findings": comparison.findings,
+        "read_units": read,
     })
 }

@@ -13,12 +13,15 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::config::Common;
-use shared::dispatch_stop::{DispatchStop, DispatchStops, LiftResult, StopCause, StopTable};
+use shared::dispatch_stop::{
+    DispatchStop, DispatchStops, LiftResult, StopCause, StopId, StopTable,
+};
 
 pub use options::DispatchCommand;
 use options::{ResumeOptions, StatusOptions, StopOptions};
 use report::{OutputFormat, Said};
 
+use crate::actions::{ActionRun, Intent};
 use crate::start::{InstallationCheck, start};
 
 impl DispatchCommand {
@@ -34,10 +37,30 @@ async fn dispatch(common: &Common, command: DispatchCommand) -> anyhow::Result<E
         DispatchCommand::Status(StatusOptions { json }) => (status(&stops).await?, json),
         DispatchCommand::Stop(options) => {
             let json = options.json;
-            (stop(&stops, &options).await?, json)
+            let because = Some(options.reason.clone());
+            let intent = Intent { command: "dispatch stop", because, what: "stop".to_owned() };
+            // What has to stop does not wait for a log.
+            let said = stop(&stops, &options).await?;
+            match ActionRun::begin(&aws, &common.names, intent).await {
+                Ok(actions) => actions.end(said.outcome()).await,
+                Err(error) => eprintln!("dueflow: {error}"),
+            }
+            (said, json)
         }
-        DispatchCommand::Resume(ResumeOptions { id, json }) => (resume(&stops, id).await?, json),
+        DispatchCommand::Resume(ResumeOptions { id, because, json }) => {
+            let Some(id) = id else { return finish(&nothing_named(&stops).await?, json) };
+            let what = format!("resume {id}");
+            let intent = Intent { command: "dispatch resume", because, what };
+            let actions = ActionRun::begin(&aws, &common.names, intent).await?;
+            let said = resume(&stops, id).await?;
+            actions.end(said.outcome()).await;
+            (said, json)
+        }
     };
+    finish(&said, json)
+}
+
+fn finish(said: &Said, json: bool) -> anyhow::Result<ExitCode> {
     said.print(if json { OutputFormat::Json } else { OutputFormat::Text })?;
     Ok(if said.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -54,15 +77,13 @@ async fn stop(stops: &dyn DispatchStops, options: &StopOptions) -> anyhow::Resul
     Ok(if stands.id == own.id { Said::Stopped(stands) } else { Said::StoodBefore(stands) })
 }
 
+async fn nothing_named(stops: &dyn DispatchStops) -> anyhow::Result<Said> {
+    Ok(stops.read().await?.map_or(Said::NothingToResume, Said::NotNamed))
+}
+
 /// Removes the stop that the operator names, and no other: one that came since has a reason of
 /// its own.
-async fn resume(
-    stops: &dyn DispatchStops,
-    id: Option<shared::dispatch_stop::StopId>,
-) -> anyhow::Result<Said> {
-    let Some(id) = id else {
-        return Ok(stops.read().await?.map_or(Said::NothingToResume, Said::NotNamed));
-    };
+async fn resume(stops: &dyn DispatchStops, id: StopId) -> anyhow::Result<Said> {
     Ok(match stops.lift(id).await? {
         LiftResult::Now => Said::Resumed(id),
         LiftResult::NoneThere => Said::NothingToResume,

@@ -66,6 +66,9 @@ pub struct ResumeOptions {
     /// The stop to be removed, as `dueflow dispatch status` prints it.
     #[arg(value_name = "STOP-ID")]
     pub id: Option<StopId>,
+    /// Why, for the action log.
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub because: Option<String>,
     /// Print it as JSON.
     #[arg(long)]
     pub json: bool,

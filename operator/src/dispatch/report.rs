@@ -68,6 +68,11 @@ impl Said {
         }
     }
 
+    /// As the action log has it: the first line of what is said.
+    pub(super) fn outcome(&self) -> String {
+        self.text().lines().next().unwrap_or_default().to_owned()
+    }
+
     fn text(&self) -> String {
         let head = match self {
             Self::Going => "dispatching is not stopped\n".to_owned(),

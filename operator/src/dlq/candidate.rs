@@ -4,9 +4,11 @@ use domain::{DueDate, PaymentId, PaymentRef};
 use shared::payments::StoredPayment;
 
 use super::dead_letter::DeadLetterMessage;
+use super::names::Naming;
 use super::plan::ReplayPlan;
 use super::reader::ReceivedDeadLetter;
 use super::work::{ReplayMessage, ReplayWork, ReplayWrite};
+use crate::actions::ActionOnPayment;
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,18 +28,44 @@ pub(super) struct Candidate {
     pub(super) dead_letter: Option<DeadLetterMessage>,
     /// The payment, if it is known.
     pub(super) reference: Option<PaymentRef>,
+    /// How the command has come to it.
+    pub(super) naming: Naming,
 }
 
 impl Candidate {
     /// A dead letter.
     pub(super) fn new(received: ReceivedDeadLetter, dead_letter: DeadLetterMessage) -> Self {
-        let reference = dead_letter.reference();
-        Self { received: Some(received), dead_letter: Some(dead_letter), reference }
+        let (reference, naming) = (dead_letter.reference(), Naming::Otherwise);
+        Self { received: Some(received), dead_letter: Some(dead_letter), reference, naming }
+    }
+
+    /// The same, come to in another way.
+    pub(super) fn with(self, naming: Naming) -> Self {
+        Self { naming, ..self }
     }
 
     /// A payment that was named, without a dead letter.
     pub(super) fn named(reference: PaymentRef) -> Self {
-        Self { received: None, dead_letter: None, reference: Some(reference) }
+        Self {
+            received: None,
+            dead_letter: None,
+            reference: Some(reference),
+            naming: Naming::Otherwise,
+        }
+    }
+
+    /// A message that was named and is not there.
+    pub(super) fn message(id: String) -> Self {
+        let dead_letter = DeadLetterMessage::read(&id, "", String::new());
+        let (received, reference, naming) = (None, None, Naming::ByMessageId);
+        Self { received, dead_letter: Some(dead_letter), reference, naming }
+    }
+
+    /// The payment, or the dead letter where none is known.
+    pub(super) fn subject(&self) -> String {
+        let dead_letter = self.dead_letter.as_ref();
+        let message = || dead_letter.map_or("-", |dead_letter| &dead_letter.message_id).to_owned();
+        self.reference.as_ref().map_or_else(message, ToString::to_string)
     }
 
     /// The key of the order within an account; what has none comes last.
@@ -72,12 +100,14 @@ impl Replay {
             ReplayPlan::Replay { .. }
             | ReplayPlan::SendAgain(_)
             | ReplayPlan::ConfirmAgain(_)
+            | ReplayPlan::Discard { .. }
+            | ReplayPlan::Delete
             | ReplayPlan::Close(_) => ReplayState::Planned,
         };
         let mut outcome = ReplayOutcome { state, action: plan.as_str(), why: plan.to_string() };
         let work = ReplayWork::of(plan, stored);
         // Nothing is done for it, so its dead letter must stay.
-        if work.is_none() && plan.sends() {
+        if work.is_none() && plan.is_work() {
             outcome.fail("the payment was not read from the table".to_owned());
         }
         Self { work, candidate, outcome }
@@ -89,22 +119,28 @@ impl Replay {
         Self { candidate, work: None, outcome }
     }
 
+    /// As the action log has it.
+    pub(super) fn action(&self) -> ActionOnPayment {
+        let ReplayOutcome { state, action, why } = &self.outcome;
+        let outcome = match state {
+            ReplayState::Planned | ReplayState::Done => format!("{action}: {why}"),
+            ReplayState::Refused | ReplayState::Failed => format!("{}: {why}", state.as_str()),
+        };
+        ActionOnPayment { subject: self.candidate.subject(), outcome }
+    }
+
     /// The write that is still to be made.
     pub(super) fn planned_write(&mut self) -> Option<(&ReplayWrite, &mut ReplayOutcome)> {
-        match &self.work {
-            Some(ReplayWork::Replay(write)) if self.outcome.state == ReplayState::Planned => {
-                Some((write, &mut self.outcome))
-            }
-            Some(ReplayWork::Replay(_) | ReplayWork::SendAgain(_) | ReplayWork::Confirm(_))
-            | None => None,
-        }
+        let is_planned = self.outcome.state == ReplayState::Planned;
+        let write = self.work.as_ref().filter(|_| is_planned)?.write()?;
+        Some((write, &mut self.outcome))
     }
 
     /// The message that is still to be sent.
     pub(super) fn planned_message(&mut self) -> Option<(ReplayMessage, &mut ReplayOutcome)> {
         let work = self.work.as_ref().filter(|_| self.outcome.state == ReplayState::Planned)?;
         let message_id = self.candidate.dead_letter.as_ref().map(|letter| &*letter.message_id);
-        Some((work.message(message_id), &mut self.outcome))
+        Some((work.message(message_id)?, &mut self.outcome))
     }
 }
 

@@ -156,6 +156,11 @@ impl DeadLetterMessage {
         }
     }
 
+    /// The payment, in whatever version is known: the table's first.
+    pub(crate) fn any_version(&self) -> Option<Payment> {
+        self.payment().cloned().or_else(|| self.message())
+    }
+
     /// Whether it says that message and table contradict each other.
     pub(crate) fn is_of_mismatch(&self) -> bool {
         self.reason() == DeadLetterReason::Given(FailureCode::Mismatch)
@@ -175,6 +180,21 @@ impl DeadLetterMessage {
     pub(crate) fn is_of(&self, account: &AccountId) -> bool {
         self.group == account.as_str()
             || self.reference().is_some_and(|reference| reference.account == *account)
+    }
+
+    /// Whether it has this text: in why it is here, in its payment or in what was found instead.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        let json = |value: &Value| value.to_string().contains(text);
+        self.explanation().contains(text)
+            || match &self.body {
+                DeadLetterBody::Written(written) => {
+                    written.raw.as_ref().is_some_and(|raw| raw.contains(text))
+                        || written.payment.as_ref().is_some_and(|payment| json(&json!(payment)))
+                }
+                DeadLetterBody::Payment(payment) => json(&json!(payment)),
+                DeadLetterBody::Confirmation(confirmation) => json(&json!(confirmation)),
+                DeadLetterBody::Unreadable(found) => found.contains(text),
+            }
     }
 
     /// Why, in the words of the service that wrote it.

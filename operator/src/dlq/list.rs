@@ -1,7 +1,8 @@
-//! `dueflow dlq list`: prints the dead letters. It changes nothing.
+//! `dueflow dlq list`: prints the dead letters, or how many say the same. It changes nothing.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,14 +11,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{Common, Names};
+use shared::payments::PaymentsTable;
 use shared::shutdown::Shutdown;
 
 use super::dead_letter::DeadLetterMessage;
+use super::filter::DlqFilter;
+use super::grouping::{DeadLetterGroup, DeadLetterGroups};
 use super::options::DlqListOptions;
 use super::reader::{DeadLetterReader, MAX_DEAD_LETTERS, ReadEnd, Unread};
+use super::reading::{Looking, attempted, look_at_all};
 use super::report::in_flight;
 use super::versions::shown;
 use crate::age;
+use crate::escape::escaped;
+use crate::line_limit::LineLimit;
 
 /// A dead letter with less time left is soon deleted.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -26,39 +33,125 @@ const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub(crate) async fn list(common: &Common, options: DlqListOptions) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
     let shutdown = Shutdown::new(Duration::ZERO).on_signals()?;
+    let table = table(&aws, common);
     let reader = DeadLetterReader::open(&aws, &common.names, shutdown).await?;
-    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let (mut expiring, now) = (Expiring::default(), Timestamp::now());
-    let mut failed = None;
-    while let Some(window) = reader.next().await? {
-        let dead_letters = window.new.iter().map(|(_, dead_letter)| dead_letter);
-        for dead_letter in dead_letters.filter(|one| is_selected(one, &options)) {
-            *counts.entry(dead_letter.reason().as_str()).or_default() += 1;
-            expiring.count(dead_letter, now);
-            if failed.is_none() {
-                failed = print(dead_letter, now, &options).err();
+    let now = Timestamp::now();
+    let list = RefCell::new(DlqList::new(&options, now));
+    let looked = look_at_all(&reader, async |dead_letters| {
+        let taken = select(&options.filter, &table, dead_letters, now).await?;
+        let mut list = list.borrow_mut();
+        taken.iter().try_for_each(|dead_letter| list.enter(dead_letter))?;
+        Ok(Looking::GoesOn)
+    });
+    let looked = looked.await;
+    let left = reader.finish(&aws, &common.names).await?;
+    if let Err(error) = looked {
+        return heard(error);
+    }
+    match list.into_inner().finish(left) {
+        Ok(()) => {}
+        Err(error) => return heard(error.into()),
+    }
+    Ok(if left.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The payments table, for what a dead letter does not tell.
+pub(super) fn table(aws: &Aws, common: &Common) -> PaymentsTable {
+    let name = common.names.payments_table();
+    PaymentsTable::new(aws.dynamodb("dead letters"), &name, common.due_shards)
+}
+
+/// The dead letters that a filter takes.
+pub(super) async fn select(
+    filter: &DlqFilter,
+    table: &PaymentsTable,
+    dead_letters: Vec<DeadLetterMessage>,
+    now: Timestamp,
+) -> anyhow::Result<Vec<DeadLetterMessage>> {
+    let taken = dead_letters.into_iter().filter(|dead_letter| filter.takes(dead_letter, now));
+    let taken = taken.collect();
+    Ok(match filter.attempts {
+        None => taken,
+        Some(range) => attempted(table, range, taken, |dead_letter| Some(dead_letter)).await?.0,
+    })
+}
+
+/// What a command that prints ends with: whoever reads the output has seen enough (`| head`).
+pub(super) fn heard(error: anyhow::Error) -> anyhow::Result<ExitCode> {
+    let io = error.downcast_ref::<std::io::Error>();
+    let is_closed = io.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
+    if is_closed { Ok(ExitCode::SUCCESS) } else { Err(error) }
+}
+
+/// What is listed.
+struct DlqList {
+    now: Timestamp,
+    json: bool,
+    lines: LineLimit,
+    groups: Option<DeadLetterGroups>,
+    counts: BTreeMap<&'static str, u64>,
+    expiring: Expiring,
+}
+
+impl DlqList {
+    fn new(options: &DlqListOptions, now: Timestamp) -> Self {
+        let lines = LineLimit::new(options.limit, options.json);
+        let groups = options.group.then(DeadLetterGroups::default);
+        let (json, counts) = (options.json, BTreeMap::new());
+        Self { now, json, lines, groups, counts, expiring: Expiring::default() }
+    }
+
+    fn enter(&mut self, dead_letter: &DeadLetterMessage) -> std::io::Result<()> {
+        *self.counts.entry(dead_letter.reason().as_str()).or_default() += 1;
+        self.expiring.count(dead_letter, self.now);
+        match &mut self.groups {
+            Some(groups) => groups.count(dead_letter),
+            None if self.lines.takes() => print(dead_letter, self.now, self.json)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Prints the groups, if they were asked for, and the summary.
+    fn finish(mut self, left: Unread) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        let total: u64 = self.counts.values().sum();
+        let mut rest = self.lines.rest();
+        if let Some(groups) = self.groups.take() {
+            rest = total;
+            for group in groups.sorted().0 {
+                if self.lines.takes() {
+                    print_group(&group, self.json, &mut out)?;
+                    rest -= group.count;
+                }
             }
         }
-        reader.settle(Vec::new(), window.into_received()).await;
-        if failed.is_some() {
-            break;
+        if self.json {
+            let summary = json!({
+                "letters": total, "by_code": self.counts, "not_looked_at": left.behind,
+                "in_flight": left.in_flight, "expiring_within_3_days": self.expiring.soon,
+                "first_expires_at": self.expiring.first.map(|at| at.to_string()),
+                "not_printed": rest, "whole": left.end == ReadEnd::Empty,
+            });
+            return writeln!(out, "{}", json!({ "summary": summary }));
         }
+        if rest > 0 {
+            writeln!(
+                out,
+                "… and {rest} dead letters more that are not printed (--limit N, --json)"
+            )?;
+        }
+        summarise(&self.counts, &self.expiring, left, self.now, &mut out)
     }
-    let left = reader.finish(&aws, &common.names).await?;
-    if let Some(error) = failed {
-        // Whoever reads the output has seen enough (`| head`).
-        return if error.kind() == std::io::ErrorKind::BrokenPipe {
-            Ok(ExitCode::SUCCESS)
-        } else {
-            Err(error.into())
-        };
+}
+
+fn print_group(group: &DeadLetterGroup, json: bool, out: &mut impl Write) -> std::io::Result<()> {
+    let DeadLetterGroup { reason, text, count } = group;
+    if json {
+        let group = json!({ "code": reason.as_str(), "reason": text, "letters": count });
+        return writeln!(out, "{group}");
     }
-    summarise(&counts, &expiring, left, now, &options)?;
-    Ok(if left.end == ReadEnd::Empty && left.in_flight == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    writeln!(out, "{count:>7}  {reason:<17}  {}", escaped(text))
 }
 
 /// The payments of any day that have a dead letter.
@@ -78,21 +171,18 @@ pub(crate) async fn dead_letter_payments(
     shutdown: &Shutdown,
 ) -> anyhow::Result<DeadLetterPayments> {
     let reader = DeadLetterReader::open(aws, names, shutdown.clone()).await?;
-    let mut payments = HashSet::new();
-    while let Some(window) = reader.next().await? {
-        let references = window.new.iter().filter_map(|(_, dead_letter)| dead_letter.reference());
-        payments.extend(references.map(|reference| reference.id));
-        reader.settle(Vec::new(), window.into_received()).await;
-    }
+    let payments = RefCell::new(HashSet::new());
+    let looked = look_at_all(&reader, async |dead_letters| {
+        let references = dead_letters.iter().filter_map(DeadLetterMessage::reference);
+        payments.borrow_mut().extend(references.map(|reference| reference.id));
+        Ok(Looking::GoesOn)
+    });
+    let looked = looked.await;
     let unread = reader.finish(aws, names).await?;
-    let incomplete = unread.end != ReadEnd::Empty;
+    looked?;
+    let (payments, incomplete) = (payments.into_inner(), unread.end != ReadEnd::Empty);
     let count = unread.behind + unread.in_flight;
     Ok(DeadLetterPayments { payments, unread: count.max(u64::from(incomplete)) })
-}
-
-fn is_selected(dead_letter: &DeadLetterMessage, options: &DlqListOptions) -> bool {
-    options.reason.is_none_or(|reason| dead_letter.reason() == reason)
-        && options.account.as_ref().is_none_or(|account| dead_letter.is_of(account))
 }
 
 /// Dead letters that SQS deletes before somebody may have read them.
@@ -112,19 +202,15 @@ impl Expiring {
     }
 }
 
-fn print(
-    dead_letter: &DeadLetterMessage,
-    now: Timestamp,
-    options: &DlqListOptions,
-) -> std::io::Result<()> {
+fn print(dead_letter: &DeadLetterMessage, now: Timestamp, json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    if options.json {
+    if json {
         return writeln!(out, "{}", dead_letter.json());
     }
     let at = dead_letter.at().map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
     let reference = dead_letter.reference().map_or_else(|| "-".to_owned(), |r| r.to_string());
     let (reason, service, words) =
-        (dead_letter.reason(), dead_letter.service(), dead_letter.explanation());
+        (dead_letter.reason(), dead_letter.service(), escaped(dead_letter.explanation()));
     let age = dead_letter.since().map_or_else(|| "-".to_owned(), |since| age::since(since, now));
     let left = dead_letter.expires_at().map(|at| age::length(at.duration_since(now)));
     let expires = left.map_or_else(|| "-".to_owned(), |left| format!("expires in {left}"));
@@ -144,19 +230,9 @@ fn summarise(
     expiring: &Expiring,
     left: Unread,
     now: Timestamp,
-    options: &DlqListOptions,
+    out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
     let total: u64 = counts.values().sum();
-    if options.json {
-        let summary = json!({
-            "letters": total, "by_code": counts, "not_looked_at": left.behind,
-            "in_flight": left.in_flight, "expiring_within_3_days": expiring.soon,
-            "first_expires_at": expiring.first.map(|at| at.to_string()),
-            "whole": left.end == ReadEnd::Empty,
-        });
-        return writeln!(out, "{}", json!({ "summary": summary }));
-    }
     let by_code: Vec<_> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
     let colon = if by_code.is_empty() { "" } else { ": " };
     writeln!(out, "{total} dead letters{colon}{}", by_code.join(", "))?;

@@ -14,11 +14,12 @@ use shared::payments::{FirstClaim, StoredPayment};
 use shared::queue::Confirmation;
 
 use super::dead_letter::{DeadLetterBody, DeadLetterMessage};
+use super::discard_grounds::{DiscardGround, DiscardRefusal};
 use super::versions::{PaidVersion, UndecidedVersion, WhichVersion, version_to_pay};
 
 /// How the transaction service words that it settled another body under the key
 /// (`docs/transaction-service.yaml`): money has moved.
-const KEY_REUSED: &str = "idempotency_key_reused";
+pub(super) const KEY_REUSED: &str = "idempotency_key_reused";
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,15 @@ pub(super) enum ReplayPlan {
     SendAgain(Status),
     /// The dead letter is a confirmation: it is sent to the confirmer once more.
     ConfirmAgain(Box<Confirmation>),
+    /// FAILED → CANCELLED, and the dead letter is deleted.
+    Discard {
+        /// Attempts so far: the fence of the write.
+        attempts: u32,
+        /// Why no money has moved.
+        because: DiscardGround,
+    },
+    /// There is no payment: the dead letter is deleted.
+    Delete,
     /// The payment has ended: nothing is sent, and the dead letter is deleted.
     Close(FinalStatus),
     /// Nothing is done, and the dead letter stays.
@@ -108,6 +118,8 @@ pub(super) enum ReplayRefusal {
     FailedAgain,
     /// There are two versions of it, and nobody has said which is right.
     Undecided(UndecidedVersion),
+    /// It is not given up.
+    NotDiscarded(DiscardRefusal),
 }
 
 /// What is known before the transaction service is asked.
@@ -206,6 +218,15 @@ pub(super) enum EarlierReplay {
     NotInThisRun,
 }
 
+/// Whether the only submission was rejected, in the contract's words.
+pub(super) fn is_rejected_once(stored: &StoredPayment, codes: &RefusalCodes) -> bool {
+    stored.failure.as_ref().is_some_and(|failure| {
+        failure.code == FailureCode::Rejected
+            && stored.attempts == 1
+            && codes.is_certain(&failure.reason)
+    })
+}
+
 fn by_failure(stored: &StoredPayment, version: PaidVersion, codes: &RefusalCodes) -> TableDecision {
     let Some(failure) = &stored.failure else { return TableDecision::Ask(version) };
     match failure.code {
@@ -213,7 +234,7 @@ fn by_failure(stored: &StoredPayment, version: PaidVersion, codes: &RefusalCodes
             TableDecision::Plan(ReplayPlan::Refuse(ReplayRefusal::KeyReused))
         }
         // One submission for each attempt: this one was answered, and there was no other.
-        FailureCode::Rejected if stored.attempts == 1 && codes.is_certain(&failure.reason) => {
+        FailureCode::Rejected if is_rejected_once(stored, codes) => {
             TableDecision::Plan(ReplayPlan::Replay {
                 attempts: 1,
                 first_claim: FirstClaim::StartsAnew,
@@ -291,16 +312,21 @@ impl ReplayPlan {
             Self::Replay { .. } => "replay",
             Self::SendAgain(_) => "send again",
             Self::ConfirmAgain(_) => "confirm again",
+            Self::Discard { .. } => "discard",
+            Self::Delete => "delete",
             Self::Close(_) => "close",
             Self::Refuse(_) => "refuse",
         }
     }
 
-    /// Whether a message is sent before the dead letter goes.
-    pub(super) const fn sends(&self) -> bool {
+    /// Whether something is written or sent before the dead letter goes.
+    pub(super) const fn is_work(&self) -> bool {
         match self {
-            Self::Replay { .. } | Self::SendAgain(_) | Self::ConfirmAgain(_) => true,
-            Self::Close(_) | Self::Refuse(_) => false,
+            Self::Replay { .. }
+            | Self::SendAgain(_)
+            | Self::ConfirmAgain(_)
+            | Self::Discard { .. } => true,
+            Self::Delete | Self::Close(_) | Self::Refuse(_) => false,
         }
     }
 }
@@ -316,6 +342,8 @@ impl fmt::Display for ReplayPlan {
                 write!(f, "it is {status} already; one message more does no harm")
             }
             Self::ConfirmAgain(_) => f.write_str("a confirmation may be repeated"),
+            Self::Discard { because, .. } => because.fmt(f),
+            Self::Delete => f.write_str("there is no payment to be given up, only this message"),
             Self::Close(ended) => {
                 write!(f, "{ended}, so nothing is sent and its dead letter is deleted")
             }
@@ -389,6 +417,7 @@ impl fmt::Display for ReplayRefusal {
             }
             Self::FailedAgain => f.write_str("this run has replayed it, and it has failed again"),
             Self::Undecided(undecided) => undecided.fmt(f),
+            Self::NotDiscarded(refusal) => refusal.fmt(f),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_sqs::types::QueueAttributeName;
+use futures_util::future::join_all;
 use shared::aws::Aws;
 use shared::config::{Names, Receiving};
 use shared::queue::{Consumer, Delivery, MAX_BATCH};
@@ -35,6 +36,9 @@ pub(super) const MAX_DEAD_LETTERS: usize = 100_000;
 
 /// Failed receives that are tried again before a run is given up.
 const RECEIVE_RETRIES: usize = 3;
+
+/// Requests at once that give back what a run has held.
+const GIVING_BACK: usize = 64;
 
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -317,8 +321,19 @@ impl DeadLetterReader {
             let in_flight = state.before.elsewhere(state.seen.len() as u64);
             (std::mem::take(&mut state.held), in_flight, state.blocked, state.end)
         };
-        self.queue.release(at_once(held)).await;
+        self.give_back(held).await;
         Ok(Unread { behind: counts?.visible, in_flight, blocked, end })
+    }
+
+    /// Gives back what was held, many groups at once: whoever has interrupted a command that holds
+    /// a hundred thousand does not wait for them one after the other.
+    async fn give_back(&self, held: Vec<Delivery>) {
+        let mut parts: Vec<Vec<Delivery>> = (0..GIVING_BACK).map(|_| Vec::new()).collect();
+        for delivery in held {
+            let part = domain::fnv1a(delivery.group.as_bytes()) as usize % GIVING_BACK;
+            parts[part].push(delivery);
+        }
+        join_all(parts.into_iter().map(|part| self.queue.release(at_once(part)))).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, ReaderState> {
@@ -344,6 +359,13 @@ struct WindowGroup {
     done: Vec<ReceivedDeadLetter>,
     kept: Vec<ReceivedDeadLetter>,
     has_new: bool,
+}
+
+impl Unread {
+    /// Whether all that can be seen was read, and nobody else has some of it.
+    pub(super) fn is_whole(self) -> bool {
+        self.end == ReadEnd::Empty && self.in_flight == 0
+    }
 }
 
 impl WindowGroup {

@@ -1,16 +1,16 @@
-//! `dueflow dlq replay`: sends payments of the dead-letter queue again.
+//! `dueflow dlq replay`: sends payments of the dead-letter queue again. A discard is carried out in
+//! the same way.
 
-use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatcher::QueryLimiter;
-use domain::PaymentRef;
 use jiff::Timestamp;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Common;
+use shared::pacer::Pacer;
 use shared::payments::{PaymentStore, PaymentsTable};
 use shared::queue::{MAX_BATCH, Producer};
 use shared::shutdown::Shutdown;
@@ -18,67 +18,17 @@ use shared::transaction::{TransactionClient, TransactionService};
 use tokio::task::JoinSet;
 
 use super::candidate::{Candidate, Replay, ReplayMode, ReplayState};
-use super::dead_letter::{DeadLetterMessage, DeadLetterReason};
-use super::options::{DlqReplayOptions, ReplaySettings};
+use super::dead_letter::DeadLetterMessage;
+use super::discard_grounds::DiscardRefusal;
+use super::options::{DlqReplayOptions, DlqRunOptions, ReplaySettings};
 use super::plan::{ReplayPlan, ReplayRefusal};
 use super::reader::{DeadLetterReader, ReadWindow, ReceivedDeadLetter};
-use super::replayer::Replayer;
+use super::reading::{RECEIVERS, attempted};
+use super::replayer::{Replayer, RunPurpose};
 use super::report::ReplayReport;
-
-/// Receivers that work side by side, each on a window of its own, of at most ten dead letters.
-const RECEIVERS: usize = 16;
-
-/// Which dead letters are meant.
-#[derive(Debug)]
-enum Selection {
-    /// Those of these payments, of which no dead letter was met so far.
-    Named { all: HashSet<PaymentRef>, unmet: BTreeSet<String> },
-    /// Those with this reason.
-    Reason(DeadLetterReason),
-    /// Every one.
-    All,
-}
-
-impl Selection {
-    fn of(options: &DlqReplayOptions) -> Self {
-        match options.reason {
-            Some(reason) => Self::Reason(reason),
-            None if options.all => Self::All,
-            None => {
-                let all: HashSet<_> = options.references.iter().cloned().collect();
-                let unmet = all.iter().map(ToString::to_string).collect();
-                Self::Named { all, unmet }
-            }
-        }
-    }
-
-    fn takes(&mut self, dead_letter: &DeadLetterMessage) -> bool {
-        match self {
-            Self::All => true,
-            Self::Reason(reason) => dead_letter.reason() == *reason,
-            Self::Named { all, unmet } => dead_letter.reference().is_some_and(|reference| {
-                let named = all.contains(&reference);
-                if named {
-                    unmet.remove(&reference.to_string());
-                }
-                named
-            }),
-        }
-    }
-
-    /// The named payments of which no dead letter was met.
-    fn unmet(&self) -> Vec<PaymentRef> {
-        match self {
-            Self::All | Self::Reason(_) => Vec::new(),
-            Self::Named { all, unmet } => {
-                let mut left: Vec<_> =
-                    all.iter().filter(|r| unmet.contains(&r.to_string())).cloned().collect();
-                left.sort_by(|a, b| (&a.account, a.due, a.id).cmp(&(&b.account, b.due, b.id)));
-                left
-            }
-        }
-    }
-}
+use super::selection::DlqSelection;
+use super::versions::WhichVersion;
+use crate::actions::{ActionRun, Intent};
 
 /// The command.
 pub(crate) async fn replay(
@@ -86,12 +36,69 @@ pub(crate) async fn replay(
     settings: &ReplaySettings,
     options: DlqReplayOptions,
 ) -> anyhow::Result<ExitCode> {
+    let selection = match options.references {
+        references if references.is_empty() => DlqSelection::Filtered(options.filter),
+        references => DlqSelection::of_payments(references),
+    };
+    let order = RunOrder {
+        selection,
+        purpose: RunPurpose::Replay,
+        version: options.version,
+        because: options.because,
+        run: options.run,
+    };
+    carry_out(common, settings, order).await
+}
+
+/// What is to be done with which dead letters.
+pub(super) struct RunOrder {
+    pub(super) selection: DlqSelection,
+    pub(super) purpose: RunPurpose,
+    pub(super) version: Option<WhichVersion>,
+    /// The operator's reason.
+    pub(super) because: Option<String>,
+    pub(super) run: DlqRunOptions,
+}
+
+impl RunOrder {
+    /// What the action log says of it; `None` of a dry run.
+    fn intent(&self) -> Option<Intent> {
+        let mut what = self.selection.to_string();
+        if let Some(version) = self.version {
+            what = format!("{what}, version {version:?}");
+        }
+        let command = match &self.purpose {
+            RunPurpose::Replay => "dlq replay",
+            RunPurpose::Discard { evidence } => {
+                if let Some(evidence) = evidence {
+                    what = format!("{what}, evidence: {evidence}");
+                }
+                "dlq discard"
+            }
+        };
+        let because = self.because.clone();
+        self.run.execute.then_some(Intent { command, because, what })
+    }
+}
+
+/// Carries out a replay or a discard.
+pub(super) async fn carry_out(
+    common: &Common,
+    settings: &ReplaySettings,
+    order: RunOrder,
+) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
+    let actions = match order.intent() {
+        Some(intent) => Some(ActionRun::begin(&aws, &common.names, intent).await?),
+        None => None,
+    };
+    let RunOrder { selection, purpose, version, run: options, .. } = order;
     let mode = if options.execute { ReplayMode::Execute } else { ReplayMode::DryRun };
     let names = &common.names;
     let table =
         PaymentsTable::new(aws.dynamodb("replay"), &names.payments_table(), common.due_shards);
     let clock = Clock::system();
+    let signals = Shutdown::new(Duration::ZERO).on_signals()?;
     let replayer = Replayer {
         store: table,
         transactions: TransactionClient::new(&settings.transaction)?,
@@ -102,15 +109,17 @@ pub(crate) async fn replay(
         codes: settings.transaction.contract.codes.clone(),
         clock,
         mode,
-        version: options.version,
+        version,
+        purpose,
+        actions: actions.clone(),
+        pacer: options.rate.map(Pacer::new),
+        shutdown: signals.clone(),
         memory: Mutex::default(),
     };
-    let state = RunState {
-        selection: Selection::of(&options),
-        report: ReplayReport::new(mode, options.json),
-        began: Timestamp::now(),
-    };
-    let signals = Shutdown::new(Duration::ZERO).on_signals()?;
+    // A payment is named to be sent: that it has ended is a refusal then.
+    let must_go_on = selection.is_named() && replayer.purpose == RunPurpose::Replay;
+    let report = ReplayReport::new(mode, options.json, options.limit);
+    let state = RunState { selection, report, began: Timestamp::now() };
     let reader = DeadLetterReader::open(&aws, names, signals).await?;
     let run = Arc::new(ReplayRun { replayer, reader, state: Mutex::new(state) });
     let done = match Arc::clone(&run).receive_all().await {
@@ -118,12 +127,20 @@ pub(crate) async fn replay(
         Err(error) => Err(error),
     };
     let unread = run.reader.finish(&aws, names).await;
+    if let Some(actions) = actions {
+        let counts = run.state().report.counts();
+        actions
+            .end(
+                done.as_ref()
+                    .map_or_else(|error| format!("{counts}; {error:#}"), |()| counts.clone()),
+            )
+            .await;
+    }
     done?;
     let unread = unread?;
     let state = run.state();
     state.report.finish(unread)?;
-    // A payment is named to be sent: that it has ended is a refusal then.
-    let refused = !options.references.is_empty() && state.report.closed() > 0;
+    let refused = must_go_on && state.report.closed() > 0;
     let clean = state.report.is_clean(unread) && !refused;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -161,6 +178,7 @@ impl<S: PaymentStore + 'static, T: TransactionService + 'static> ReplayRun<S, T>
                 continue;
             }
             let (candidates, mut kept) = self.state().select(window);
+            let candidates = self.attempted(candidates, &mut kept).await?;
             let mut replays = self.replayer.work(candidates).await;
             let mut done = Vec::new();
             for Replay { candidate, outcome, .. } in &mut replays {
@@ -175,9 +193,23 @@ impl<S: PaymentStore + 'static, T: TransactionService + 'static> ReplayRun<S, T>
         Ok(())
     }
 
+    /// Leaves out the candidates that were attempted more or less often than is asked for.
+    async fn attempted(
+        &self,
+        candidates: Vec<Candidate>,
+        kept: &mut Vec<ReceivedDeadLetter>,
+    ) -> anyhow::Result<Vec<Candidate>> {
+        let Some(range) = self.state().selection.attempts() else { return Ok(candidates) };
+        let store = &self.replayer.store;
+        let (taken, others) =
+            attempted(store, range, candidates, |candidate| candidate.dead_letter.as_ref()).await?;
+        kept.extend(others.into_iter().filter_map(|candidate| candidate.received));
+        Ok(taken)
+    }
+
     /// Deals with the payments that were named and of which no dead letter was met.
     async fn named_without_dead_letter(&self) -> anyhow::Result<()> {
-        let unmet = self.state().selection.unmet();
+        let (unmet, messages) = self.state().selection.unmet();
         for some in unmet.chunks(MAX_BATCH) {
             if self.reader.is_interrupted() {
                 break;
@@ -192,6 +224,12 @@ impl<S: PaymentStore + 'static, T: TransactionService + 'static> ReplayRun<S, T>
             };
             self.state().report.enter(&replays)?;
         }
+        let not_there = ReplayPlan::Refuse(ReplayRefusal::NotDiscarded(DiscardRefusal::NoMessage));
+        let replays: Vec<_> = messages
+            .into_iter()
+            .map(|id| Replay::planned(Candidate::message(id), &not_there, None))
+            .collect();
+        self.state().report.enter(&replays)?;
         Ok(())
     }
 
@@ -202,7 +240,7 @@ impl<S: PaymentStore + 'static, T: TransactionService + 'static> ReplayRun<S, T>
 
 /// What the receivers change.
 struct RunState {
-    selection: Selection,
+    selection: DlqSelection,
     report: ReplayReport,
     began: Timestamp,
 }
@@ -212,12 +250,7 @@ impl RunState {
     /// itself may have caused it. The two times are of two clocks, so a payment that is named is
     /// dealt with anyway; the replayer knows by its id that it does not replay it twice.
     fn is_newer(&self, dead_letter: &DeadLetterMessage) -> bool {
-        match self.selection {
-            Selection::Named { .. } => false,
-            Selection::Reason(_) | Selection::All => {
-                dead_letter.at().is_some_and(|at| at > self.began)
-            }
-        }
+        !self.selection.is_named() && dead_letter.at().is_some_and(|at| at > self.began)
     }
 
     /// The selected dead letters of a window, those of each account in the order of its payments,
@@ -226,13 +259,14 @@ impl RunState {
         let ReadWindow { new, again: mut kept } = window;
         let mut candidates = Vec::with_capacity(new.len());
         for (received, dead_letter) in new {
-            let is_selected = self.selection.takes(&dead_letter);
-            let is_newer = is_selected && self.is_newer(&dead_letter);
+            let taken = self.selection.takes(&dead_letter, self.began);
+            let is_newer = taken.is_some() && self.is_newer(&dead_letter);
             self.report.newer += u64::from(is_newer);
-            if is_selected && !is_newer {
-                candidates.push(Candidate::new(received, dead_letter));
-            } else {
-                kept.push(received);
+            match taken.filter(|_| !is_newer) {
+                Some(naming) => {
+                    candidates.push(Candidate::new(received, dead_letter).with(naming));
+                }
+                None => kept.push(received),
             }
         }
         // Of several accounts at once: only the order within each matters.
@@ -243,6 +277,7 @@ impl RunState {
 
 #[cfg(test)]
 mod tests {
+    use super::super::filter::DlqFilter;
     use super::*;
 
     #[test]
@@ -253,12 +288,18 @@ mod tests {
         assert!(dead_letter.at().is_some_and(|at| at > began), "{dead_letter:?}");
         let state = |selection| RunState {
             selection,
-            report: ReplayReport::new(ReplayMode::DryRun, false),
+            report: ReplayReport::new(ReplayMode::DryRun, false, None),
             began,
         };
-        assert!(state(Selection::All).is_newer(&dead_letter));
-        assert!(state(Selection::Reason(dead_letter.reason())).is_newer(&dead_letter));
-        let named = Selection::Named { all: HashSet::new(), unmet: BTreeSet::new() };
+        assert!(state(DlqSelection::Filtered(DlqFilter::default())).is_newer(&dead_letter));
+        assert!(
+            state(DlqSelection::Filtered(DlqFilter {
+                reason: Some(dead_letter.reason()),
+                ..DlqFilter::default()
+            }))
+            .is_newer(&dead_letter)
+        );
+        let named = DlqSelection::of_payments(Vec::new());
         assert!(!state(named).is_newer(&dead_letter));
     }
 }

@@ -1,6 +1,6 @@
 //! Replays by many receivers, over a FIFO queue and a table in memory, under virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use shared::queue::{Consumer, DeadLetter, OutgoingMessage, QueueApi};
 use shared::shutdown::Shutdown;
 use shared::testing::{CallFault, PaymentsInMemory, QueueInMemory, sample_payment, scheduled};
 
+use super::super::filter::DlqFilter;
 use super::super::reader::{QueueCounts, ReadEnd};
 use super::super::versions::WhichVersion;
 use super::*;
@@ -103,12 +104,12 @@ impl World {
     }
 
     fn replay(&self) -> Arc<ReplayRun<PaymentsInMemory, Nothing>> {
-        self.replay_of(Selection::All, QueueCounts::default())
+        self.replay_of(DlqSelection::Filtered(DlqFilter::default()), QueueCounts::default())
     }
 
     fn replay_of(
         &self,
-        selection: Selection,
+        selection: DlqSelection,
         counts: QueueCounts,
     ) -> Arc<ReplayRun<PaymentsInMemory, Nothing>> {
         let receiving = Receiving { visibility: VISIBILITY, wait: Duration::from_secs(2) };
@@ -124,6 +125,10 @@ impl World {
             codes: RefusalCodes::Form,
             mode: ReplayMode::Execute,
             version: None,
+            purpose: RunPurpose::Replay,
+            actions: None,
+            pacer: None,
+            shutdown: self.shutdown.clone(),
             memory: Mutex::default(),
         };
         let dead_letters = Arc::clone(&self.dead_letters) as Arc<dyn QueueApi>;
@@ -132,7 +137,7 @@ impl World {
             counts,
             self.shutdown.clone(),
         );
-        let report = ReplayReport::new(ReplayMode::Execute, true).unseen();
+        let report = ReplayReport::new(ReplayMode::Execute, true, None).unseen();
         let state = RunState { selection, report, began: now() };
         Arc::new(ReplayRun { replayer, reader, state: Mutex::new(state) })
     }
@@ -260,9 +265,8 @@ async fn a_named_payment_whose_dead_letter_another_command_may_have_is_sent_only
         let world = World::new(1, 1);
         world.dead_letters.drain();
         world.table.put(failed.clone());
-        let (all, unmet) =
-            (HashSet::from([reference.clone()]), BTreeSet::from([reference.to_string()]));
-        let mut replay = world.replay_of(Selection::Named { all, unmet }, counts);
+        let named = DlqSelection::of_payments(vec![reference.clone()]);
+        let mut replay = world.replay_of(named, counts);
         Arc::get_mut(&mut replay).unwrap().replayer.version = version;
         Arc::clone(&replay).receive_all().await.unwrap();
         replay.named_without_dead_letter().await.unwrap();
@@ -282,3 +286,6 @@ async fn two_dead_letters_of_one_payment_are_decided_one_after_the_other() {
     let actions = replay.state().report.actions();
     assert_eq!(actions, [("replay", 1), ("send again", 1)]);
 }
+
+#[path = "discard_run_tests.rs"]
+mod discard;

@@ -18,17 +18,22 @@ use domain::{
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use shared::clock::Clock;
+use shared::pacer::Pacer;
 use shared::payments::{ApplyResult, ChangeError, PaymentStore, PaymentsError, StoredPayment};
 use shared::queue::{OutgoingMessage, Producer};
+use shared::shutdown::Shutdown;
 use shared::transaction::TransactionService;
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, Replay, ReplayMode, ReplayOutcome, ReplayState};
+use super::dead_letter::DeadLetterMessage;
+use super::discard_plan::{self, DiscardDecision, DiscardRules};
 use super::plan::{
     EarlierReplay, ReplayPlan, ReplayRefusal, TableDecision, by_answer, by_dead_letter, by_table,
 };
 use super::versions::WhichVersion;
 use super::work::ReplayMessage;
+use crate::actions::ActionRun;
 
 /// Questions in a row without an answer after which one is asked only now and then: each may
 /// take as long as the time limit of a call.
@@ -36,6 +41,9 @@ const SILENCE: u32 = 20;
 
 /// Why nothing is decided: the age of a key goes by the clock.
 const CLOCK_IN_DOUBT: &str = "this machine's clock has moved by more than a minute against the time that has passed: put it right and run it again";
+
+/// Why nothing is done any more.
+const INTERRUPTED: &str = "interrupted before it was done; run it again";
 
 /// Time after such a question until the next: the service may be back, or have no answer only
 /// for the payments asked for so far.
@@ -57,7 +65,26 @@ pub(super) struct Replayer<S, T> {
     pub(super) mode: ReplayMode,
     /// Which version of a payment is right, where there are two.
     pub(super) version: Option<WhichVersion>,
+    pub(super) purpose: RunPurpose,
+    /// Where it is written down what is changed; `None` when nothing is.
+    pub(super) actions: Option<ActionRun>,
+    /// At which rate payments are changed, if at a given one.
+    pub(super) pacer: Option<Pacer>,
+    /// Ends the waiting for a turn or an answer.
+    pub(super) shutdown: Shutdown,
     pub(super) memory: Mutex<ReplayMemory>,
+}
+
+/// What becomes of payments that FAILED.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RunPurpose {
+    /// They are sent again.
+    Replay,
+    /// They are given up.
+    Discard {
+        /// What shows that no money has moved, where the key may be forgotten.
+        evidence: Option<String>,
+    },
 }
 
 /// What a run remembers.
@@ -98,6 +125,7 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
         if self.mode == ReplayMode::DryRun {
             return replays;
         }
+        self.turn(&mut replays).await;
         for Replay { candidate, outcome, .. } in &mut replays {
             if outcome.state == ReplayState::Planned && !candidate.is_held() {
                 outcome.fail(
@@ -105,10 +133,58 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
                 );
             }
         }
+        let noted = self.note(&mut replays).await;
         self.write(&mut replays, now).await;
         self.send(&mut replays).await;
         replays.iter_mut().for_each(|replay| replay.outcome.done());
+        self.note_failed(&replays, &noted).await;
         replays
+    }
+
+    /// Writes down what is about to be done, and says of which it is. What cannot be written down
+    /// is not done.
+    async fn note(&self, replays: &mut [Replay]) -> Vec<usize> {
+        let Some(actions) = &self.actions else { return Vec::new() };
+        let all = replays.iter().enumerate();
+        let planned = all.filter(|(_, replay)| replay.outcome.state == ReplayState::Planned);
+        let (planned, entries): (Vec<_>, Vec<_>) =
+            planned.map(|(index, replay)| (index, replay.action())).unzip();
+        if planned.is_empty() {
+            return planned;
+        }
+        match actions.note(entries).await {
+            Ok(()) => planned,
+            Err(error) => {
+                let is_planned =
+                    |replay: &&mut Replay| replay.outcome.state == ReplayState::Planned;
+                let undone = replays.iter_mut().filter(is_planned);
+                undone.for_each(|replay| replay.outcome.fail(format!("not done: {error}")));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Writes down what could not be done though it was noted.
+    async fn note_failed(&self, replays: &[Replay], noted: &[usize]) {
+        let Some(actions) = &self.actions else { return };
+        let noted = noted.iter().filter_map(|index| replays.get(*index));
+        let failed = noted.filter(|replay| replay.outcome.state == ReplayState::Failed);
+        actions.note_afterwards(failed.map(Replay::action).collect()).await;
+    }
+
+    /// Waits until it is the turn of what is planned. What was interrupted before is not done.
+    async fn turn(&self, replays: &mut [Replay]) {
+        let planned = |replay: &&mut Replay| replay.outcome.state == ReplayState::Planned;
+        let count = replays.iter_mut().filter(planned).count();
+        let turn = async {
+            if let Some(pacer) = &self.pacer {
+                pacer.turn(count).await;
+            }
+        };
+        if count > 0 && self.shutdown.unless_requested(turn).await.is_none() {
+            let interrupted = replays.iter_mut().filter(planned);
+            interrupted.for_each(|replay| replay.outcome.fail(INTERRUPTED.to_owned()));
+        }
     }
 
     /// The plan for a candidate, with what the table holds if it was read; or why there is none.
@@ -117,8 +193,12 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
         candidate: &Candidate,
         now: Timestamp,
     ) -> Result<(ReplayPlan, Option<Box<StoredPayment>>), String> {
-        let dead_letter = candidate.dead_letter.as_ref();
-        if let Some(plan) = dead_letter.and_then(by_dead_letter) {
+        let (dead_letter, naming) = (candidate.dead_letter.as_ref(), candidate.naming);
+        let decided = dead_letter.and_then(|dead_letter| match &self.purpose {
+            RunPurpose::Replay => by_dead_letter(dead_letter),
+            RunPurpose::Discard { .. } => discard_plan::by_dead_letter(dead_letter, naming),
+        });
+        if let Some(plan) = decided {
             return Ok((plan, None));
         }
         let Some(reference) = &candidate.reference else {
@@ -127,7 +207,7 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
         let stored = match self.store.get(reference).await {
             Ok(Some(stored)) => Box::new(stored),
             Ok(None) | Err(PaymentsError::Item(_)) => {
-                return Ok((ReplayPlan::Refuse(ReplayRefusal::NotInTable), None));
+                return Ok((self.without_item(candidate).await, None));
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -136,14 +216,45 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
         } else {
             EarlierReplay::NotInThisRun
         };
-        let plan = match by_table(dead_letter, &stored, self.version, earlier, &self.codes) {
-            TableDecision::Plan(plan) => plan,
-            TableDecision::Ask(version) => {
-                let found = self.ask(&stored.payment).await;
-                by_answer(&stored, version, found, &self.limits, now)
+        let plan = match &self.purpose {
+            RunPurpose::Replay => {
+                match by_table(dead_letter, &stored, self.version, earlier, &self.codes) {
+                    TableDecision::Plan(plan) => plan,
+                    TableDecision::Ask(version) => {
+                        let found = self.ask(&stored.payment).await;
+                        by_answer(&stored, version, found, &self.limits, now)
+                    }
+                }
+            }
+            RunPurpose::Discard { evidence } => {
+                let (codes, limits, evidence) = (&self.codes, &self.limits, evidence.as_deref());
+                let rules = DiscardRules { codes, limits, evidence };
+                match discard_plan::by_table(dead_letter, naming, &stored, earlier) {
+                    DiscardDecision::Plan(plan) => plan,
+                    DiscardDecision::Ask => {
+                        let found = self.ask(&stored.payment).await;
+                        discard_plan::by_answer(dead_letter, &stored, found, rules, now)
+                    }
+                }
             }
         };
         Ok((plan, Some(stored)))
+    }
+
+    /// The plan for a payment that the table does not hold.
+    async fn without_item(&self, candidate: &Candidate) -> ReplayPlan {
+        let dead_letter = candidate.dead_letter.as_ref();
+        match (&self.purpose, discard_plan::without_item(dead_letter, candidate.naming)) {
+            (RunPurpose::Replay, _) => ReplayPlan::Refuse(ReplayRefusal::NotInTable),
+            (RunPurpose::Discard { .. }, DiscardDecision::Plan(plan)) => plan,
+            (RunPurpose::Discard { .. }, DiscardDecision::Ask) => {
+                let version = dead_letter.and_then(DeadLetterMessage::any_version);
+                match version {
+                    Some(payment) => discard_plan::by_answer_without_item(self.ask(&payment).await),
+                    None => ReplayPlan::Refuse(ReplayRefusal::Unreadable),
+                }
+            }
+        }
     }
 
     /// Asks the transaction service for a payment, once the call limiter lets it.
@@ -152,7 +263,10 @@ impl<S: PaymentStore, T: TransactionService> Replayer<S, T> {
             let reason = format!("no answer {unanswered} times in a row, not asked");
             return KeyStatus::NoAnswer { retry_after: None, reason };
         }
-        let found = self.questions.ask(self.transactions.find(payment.into())).await;
+        let asking = self.questions.ask(self.transactions.find(payment.into()));
+        let Some(found) = self.shutdown.unless_requested(asking).await else {
+            return KeyStatus::NoAnswer { retry_after: None, reason: INTERRUPTED.to_owned() };
+        };
         self.memory().answered(&found);
         found
     }

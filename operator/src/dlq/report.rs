@@ -6,8 +6,15 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::candidate::{Replay, ReplayMode, ReplayState};
+use super::grouping::common_text;
 use super::plan::{FinalStatus, ReplayPlan};
 use super::reader::{MAX_DEAD_LETTERS, ReadEnd, Unread};
+use crate::escape::escaped;
+use crate::line_limit::LineLimit;
+
+/// Most reasons that are told apart, and that are shown to people.
+const MAX_OBSTACLES: usize = 1_000;
+const SHOWN_OBSTACLES: usize = 10;
 
 /// What a whole run came to.
 #[derive(Debug)]
@@ -17,6 +24,9 @@ pub(super) struct ReplayReport {
     actions: BTreeMap<&'static str, u64>,
     refused: u64,
     failed: u64,
+    /// Why, without what differs from payment to payment, and how often.
+    obstacles: BTreeMap<String, u64>,
+    lines: LineLimit,
     /// Dead letters written after the run began.
     pub(super) newer: u64,
     /// Opens what it is printed to.
@@ -25,9 +35,18 @@ pub(super) struct ReplayReport {
 
 impl ReplayReport {
     /// Nothing so far.
-    pub(super) fn new(mode: ReplayMode, json: bool) -> Self {
-        let out = || Box::new(std::io::stdout().lock()) as _;
-        Self { mode, json, actions: BTreeMap::new(), refused: 0, failed: 0, newer: 0, out }
+    pub(super) fn new(mode: ReplayMode, json: bool, limit: Option<u64>) -> Self {
+        Self {
+            mode,
+            json,
+            actions: BTreeMap::new(),
+            refused: 0,
+            failed: 0,
+            obstacles: BTreeMap::new(),
+            lines: LineLimit::new(limit, json),
+            newer: 0,
+            out: || Box::new(std::io::stdout().lock()),
+        }
     }
 
     /// The same, printed to nowhere.
@@ -44,8 +63,17 @@ impl ReplayReport {
                 ReplayState::Planned | ReplayState::Done => {
                     *self.actions.entry(replay.outcome.action).or_default() += 1;
                 }
-                ReplayState::Refused => self.refused += 1,
-                ReplayState::Failed => self.failed += 1,
+                ReplayState::Refused => {
+                    self.refused += 1;
+                    self.count_obstacle(&replay.outcome.why);
+                }
+                ReplayState::Failed => {
+                    self.failed += 1;
+                    self.count_obstacle(&replay.outcome.why);
+                }
+            }
+            if !self.lines.takes() {
+                continue;
             }
             if self.json {
                 writeln!(out, "{}", as_json(replay))?;
@@ -54,6 +82,15 @@ impl ReplayReport {
             }
         }
         Ok(())
+    }
+
+    /// Counts why something is not done; all that says something else than the first so many is
+    /// counted together.
+    fn count_obstacle(&mut self, why: &str) {
+        let why = common_text(why);
+        let is_known = self.obstacles.contains_key(&why) || self.obstacles.len() < MAX_OBSTACLES;
+        let why = if is_known { why } else { "other reasons".to_owned() };
+        *self.obstacles.entry(why).or_default() += 1;
     }
 
     /// How many dead letters were closed because their payment had ended.
@@ -82,6 +119,15 @@ impl ReplayReport {
             && left.in_flight == 0
     }
 
+    /// How often what was done, or would be.
+    pub(super) fn counts(&self) -> String {
+        let mut parts: Vec<_> =
+            self.actions.iter().map(|(action, count)| format!("{count} {action}")).collect();
+        parts.extend((self.refused > 0).then(|| format!("{} refused", self.refused)));
+        parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
+        if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    }
+
     /// Prints the summary.
     pub(super) fn finish(&self, left: Unread) -> std::io::Result<()> {
         let mut out = (self.out)();
@@ -90,15 +136,13 @@ impl ReplayReport {
                 "execute": self.mode == ReplayMode::Execute, "actions": self.actions,
                 "refused": self.refused, "failed": self.failed, "newer": self.newer,
                 "not_looked_at": left.behind, "in_flight": left.in_flight,
+                "obstacles": self.obstacles, "not_printed": self.lines.rest(),
                 "whole": left.end == ReadEnd::Empty,
             });
             return writeln!(out, "{}", json!({ "summary": summary }));
         }
-        let mut parts: Vec<_> =
-            self.actions.iter().map(|(action, count)| format!("{count} {action}")).collect();
-        parts.extend((self.refused > 0).then(|| format!("{} refused", self.refused)));
-        parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
-        let all = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        write!(out, "{}", self.lines.rest_line("payments"))?;
+        let all = self.counts();
         match self.mode {
             ReplayMode::DryRun => {
                 writeln!(
@@ -107,6 +151,11 @@ impl ReplayReport {
                 )?;
             }
             ReplayMode::Execute => writeln!(out, "{all}")?,
+        }
+        let mut obstacles: Vec<_> = self.obstacles.iter().collect();
+        obstacles.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (why, count) in obstacles.into_iter().take(SHOWN_OBSTACLES) {
+            writeln!(out, "{count:>7} not: {}", escaped(why))?;
         }
         self.explain(left, &mut out)
     }
@@ -152,11 +201,7 @@ fn line(Replay { candidate, outcome, .. }: &Replay) -> String {
         ReplayState::Refused | ReplayState::Failed => outcome.state.as_str(),
     };
     let dead_letter = candidate.dead_letter.as_ref();
-    let reference = match (&candidate.reference, dead_letter) {
-        (Some(reference), _) => reference.to_string(),
-        (None, Some(dead_letter)) => dead_letter.message_id.clone(),
-        (None, None) => "-".to_owned(),
-    };
+    let reference = candidate.subject();
     let code = dead_letter.map_or("no dead letter", |dead_letter| dead_letter.reason().as_str());
     format!("{action:<13}  {reference}  {code}  {}", outcome.why)
 }
@@ -187,7 +232,7 @@ mod tests {
     fn a_run_that_left_dead_letters_behind_ten_that_stay_is_not_clean() {
         let clean = |mode, behind, blocked| {
             let left = Unread { behind, blocked, in_flight: 0, end: ReadEnd::Empty };
-            ReplayReport::new(mode, false).is_clean(left)
+            ReplayReport::new(mode, false, None).is_clean(left)
         };
         assert!(clean(ReplayMode::Execute, 0, 0));
         assert!(!clean(ReplayMode::Execute, 1, 1), "behind ten that stay");
@@ -199,7 +244,7 @@ mod tests {
     fn a_run_that_found_dead_letters_in_flight_is_not_clean() {
         for mode in [ReplayMode::DryRun, ReplayMode::Execute] {
             let left = Unread { behind: 0, blocked: 0, in_flight: 31, end: ReadEnd::Empty };
-            assert!(!ReplayReport::new(mode, false).is_clean(left));
+            assert!(!ReplayReport::new(mode, false, None).is_clean(left));
         }
     }
 }

@@ -12,15 +12,15 @@ use super::versions::PaidVersion;
 /// What is written and sent for a payment.
 #[derive(Debug)]
 pub(super) enum ReplayWork {
-    /// FAILED → SCHEDULED, then a message for the dispatchers.
-    Replay(ReplayWrite),
+    /// FAILED → SCHEDULED, then a message for the dispatchers; or FAILED → CANCELLED.
+    Write(ReplayWrite),
     /// A message for the dispatchers: the payment is under way already.
     SendAgain(Box<StoredPayment>),
     /// A message for the confirmers.
     Confirm(Box<Confirmation>),
 }
 
-/// The change of a payment from FAILED to SCHEDULED.
+/// The change of a payment that FAILED.
 #[derive(Debug)]
 pub(super) struct ReplayWrite {
     /// Which payment.
@@ -28,33 +28,57 @@ pub(super) struct ReplayWrite {
     stored: Box<StoredPayment>,
     /// The fence of the write.
     attempts: u32,
-    first_claim: FirstClaim,
-    version: PaidVersion,
+    to: WrittenStatus,
+}
+
+/// What it is changed to.
+#[derive(Debug)]
+enum WrittenStatus {
+    /// SCHEDULED.
+    Scheduled(FirstClaim, PaidVersion),
+    /// CANCELLED.
+    Cancelled,
 }
 
 impl ReplayWrite {
     /// As the table takes it.
     pub(super) fn change(&self) -> Change<'_> {
-        let Self { reference, stored, attempts, first_claim, version } = self;
-        let (table, attempts, first_claim) = (&stored.payment, *attempts, *first_claim);
-        let decide =
-            |right| Change::Decide(OperatorDecision { table, attempts, first_claim, right });
-        match version {
-            PaidVersion::Unquestioned => Change::Replay(reference, attempts, first_claim),
-            PaidVersion::Table => decide(RightVersion::Table),
-            PaidVersion::Message(other) => decide(RightVersion::Message(other)),
+        let Self { reference, stored, attempts, to } = self;
+        let (table, attempts) = (&stored.payment, *attempts);
+        let decide = |first_claim, right| {
+            Change::Decide(OperatorDecision { table, attempts, first_claim, right })
+        };
+        match to {
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Unquestioned) => {
+                Change::Replay(reference, attempts, *first_claim)
+            }
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Table) => {
+                decide(*first_claim, RightVersion::Table)
+            }
+            WrittenStatus::Scheduled(first_claim, PaidVersion::Message(other)) => {
+                decide(*first_claim, RightVersion::Message(other))
+            }
+            WrittenStatus::Cancelled => Change::Discard(reference, attempts),
         }
     }
 
-    /// Whether the table holds what this write would have made, and the payment is under way.
+    /// Whether the table holds what this write would have made: the payment is under way, or was
+    /// given up by another after as many attempts.
     pub(super) fn is_made(&self, now: &StoredPayment) -> bool {
-        matches!(now.status, Status::Scheduled | Status::Pending)
-            && now.payment.same_instruction(self.payment())
+        match &self.to {
+            WrittenStatus::Scheduled(_, version) => {
+                matches!(now.status, Status::Scheduled | Status::Pending)
+                    && now.payment.same_instruction(self.payment(version))
+            }
+            WrittenStatus::Cancelled => {
+                now.status == Status::Cancelled && now.attempts == self.attempts
+            }
+        }
     }
 
     /// The version that is to be paid.
-    fn payment(&self) -> &Payment {
-        match &self.version {
+    fn payment<'a>(&'a self, version: &'a PaidVersion) -> &'a Payment {
+        match version {
             PaidVersion::Unquestioned | PaidVersion::Table => &self.stored.payment,
             PaidVersion::Message(other) => other,
         }
@@ -76,22 +100,40 @@ impl ReplayWork {
     pub(super) fn of(plan: &ReplayPlan, stored: Option<Box<StoredPayment>>) -> Option<Self> {
         match plan {
             ReplayPlan::Replay { attempts, first_claim, version, .. } => {
-                let (attempts, first_claim) = (*attempts, *first_claim);
-                let (stored, version) = (stored?, version.clone());
-                let reference = stored.payment.reference();
-                let write = ReplayWrite { reference, stored, attempts, first_claim, version };
-                Some(Self::Replay(write))
+                let to = WrittenStatus::Scheduled(*first_claim, version.clone());
+                Self::writing(stored?, *attempts, to)
+            }
+            ReplayPlan::Discard { attempts, .. } => {
+                Self::writing(stored?, *attempts, WrittenStatus::Cancelled)
             }
             ReplayPlan::SendAgain(_) => stored.map(Self::SendAgain),
             ReplayPlan::ConfirmAgain(confirmation) => Some(Self::Confirm(confirmation.clone())),
-            ReplayPlan::Close(_) | ReplayPlan::Refuse(_) => None,
+            ReplayPlan::Delete | ReplayPlan::Close(_) | ReplayPlan::Refuse(_) => None,
         }
     }
 
-    /// Its message; `message_id` is the dead letter's, if there is one.
-    pub(super) fn message(&self, message_id: Option<&str>) -> ReplayMessage {
+    fn writing(stored: Box<StoredPayment>, attempts: u32, to: WrittenStatus) -> Option<Self> {
+        let reference = stored.payment.reference();
+        Some(Self::Write(ReplayWrite { reference, stored, attempts, to }))
+    }
+
+    /// What it writes.
+    pub(super) fn write(&self) -> Option<&ReplayWrite> {
         match self {
-            Self::Replay(write) => replay_message(message_id, write.payment(), write.attempts),
+            Self::Write(write) => Some(write),
+            Self::SendAgain(_) | Self::Confirm(_) => None,
+        }
+    }
+
+    /// Its message, if it sends one; `message_id` is the dead letter's, if there is one.
+    pub(super) fn message(&self, message_id: Option<&str>) -> Option<ReplayMessage> {
+        Some(match self {
+            Self::Write(write) => match &write.to {
+                WrittenStatus::Scheduled(_, version) => {
+                    replay_message(message_id, write.payment(version), write.attempts)
+                }
+                WrittenStatus::Cancelled => return None,
+            },
             Self::SendAgain(stored) => replay_message(message_id, &stored.payment, stored.attempts),
             Self::Confirm(confirmation) => {
                 let source = source(message_id, confirmation.payment.id);
@@ -99,7 +141,7 @@ impl ReplayWork {
                     confirmation.message(ConfirmationSource::Replay(&source)),
                 )
             }
-        }
+        })
     }
 }
 

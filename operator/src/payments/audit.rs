@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::output;
+use crate::line_limit::LineLimit;
 
 /// Help on what `payments audit` does.
 pub(super) const AUDIT_HELP: &str = "\
@@ -50,6 +51,9 @@ pub struct AuditOptions {
     /// Parts of the table that are read at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub segments: u16,
+    /// Print so many lines at most and count the rest. [default: 100, with --json all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
     /// Print a line of JSON for each item that was found, and a summary as the last line.
     #[arg(long)]
     pub json: bool,
@@ -92,7 +96,7 @@ struct Audit {
 /// The command.
 pub(crate) async fn audit(
     common: &Common,
-    AuditOptions { withhold, segments, json }: AuditOptions,
+    AuditOptions { withhold, segments, limit, json }: AuditOptions,
 ) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await;
     let (name, client) = (common.names.payments_table(), aws.dynamodb("audit"));
@@ -114,6 +118,7 @@ pub(crate) async fn audit(
     }
     drop(found);
     let (mut violations, mut withheld) = (0_u64, 0_u64);
+    let mut lines = LineLimit::new(limit, json);
     let mut progress = tokio::time::interval(PROGRESS);
     progress.tick().await;
     loop {
@@ -122,7 +127,9 @@ pub(crate) async fn audit(
                 let Some((violation, done)) = next else { break };
                 violations += 1;
                 withheld += u64::from(done == AuditAction::Withheld);
-                output::unheard(output::print(&line(&violation, done, json)))?;
+                if lines.takes() {
+                    output::unheard(output::print(&line(&violation, done, json)))?;
+                }
             }
             _ = progress.tick() => {
                 let items = audit.items.load(Ordering::Relaxed);
@@ -135,7 +142,7 @@ pub(crate) async fn audit(
     }
     let items = audit.items.load(Ordering::Relaxed);
     let summary = if json {
-        let summary = json!({ "items": items, "found": violations, "withheld": withheld });
+        let summary = json!({ "items": items, "found": violations, "withheld": withheld, "not_printed": lines.rest() });
         format!("{}\n", json!({ "summary": summary }))
     } else {
         let hint = if violations > 0 && !withhold {
@@ -143,7 +150,10 @@ pub(crate) async fn audit(
         } else {
             ""
         };
-        format!("{items} items, {violations} break the contract, {withheld} withheld now{hint}\n")
+        let rest = lines.rest_line("items");
+        format!(
+            "{rest}{items} items, {violations} break the contract, {withheld} withheld now{hint}\n"
+        )
     };
     output::unheard(output::print(&summary))?;
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,6 +15,7 @@ use shared::payments::{
 
 use super::options::CancelOptions;
 use super::output;
+use crate::actions::{ActionOnPayment, ActionRun, Intent};
 
 /// Payments in one round: what one `BatchGetItem` returns, and four batches of writes.
 const ROUND: usize = 100;
@@ -96,15 +97,25 @@ pub(crate) async fn cancel(common: &Common, options: CancelOptions) -> anyhow::R
     let references = options.references.iter().filter(|reference| named.insert(*reference));
     let references: Vec<_> = references.cloned().collect();
     let mut report = CancelReport { json: options.json, counts: BTreeMap::new(), unclean: 0 };
+    let actions = if options.execute {
+        let first = references.first().map(ToString::to_string).unwrap_or_default();
+        let what = format!("{} payments from {first} on", references.len());
+        let intent = Intent { command: "payments cancel", because: options.because, what };
+        Some(ActionRun::begin(&aws, &common.names, intent).await?)
+    } else {
+        None
+    };
     for round in references.chunks(ROUND) {
-        let decisions = if options.execute {
-            execute(&table, round).await?
-        } else {
-            plan(&table, round).await?
+        let decisions = match &actions {
+            Some(actions) => execute(&table, round, actions).await?,
+            None => plan(&table, round).await?,
         };
         for (reference, decision) in round.iter().zip(&decisions) {
             report.enter(reference, decision)?;
         }
+    }
+    if let Some(actions) = actions {
+        actions.end(report.counts()).await;
     }
     report.finish(options.execute)
 }
@@ -125,10 +136,22 @@ async fn plan(table: &PaymentsTable, references: &[PaymentRef]) -> anyhow::Resul
 async fn execute(
     table: &PaymentsTable,
     references: &[PaymentRef],
+    actions: &ActionRun,
 ) -> anyhow::Result<Vec<Decision>> {
+    let note = |reference: &PaymentRef, outcome: String| {
+        let subject = reference.to_string();
+        ActionOnPayment { subject, outcome }
+    };
+    let planned = references.iter().map(|reference| note(reference, "cancel".to_owned()));
+    actions.note(planned.collect()).await?;
     let changes: Vec<_> = references.iter().map(Change::Cancel).collect();
     let results = table.apply(&changes, Timestamp::now()).await?;
-    Ok(results.into_iter().map(made).collect())
+    let decisions: Vec<_> = results.into_iter().map(made).collect();
+    let undone = references.iter().zip(&decisions).filter(|(_, decision)| !decision.is_clean());
+    let undone = undone
+        .map(|(reference, decision)| note(reference, format!("{}: {decision}", decision.as_str())));
+    actions.note_afterwards(undone.collect()).await;
+    Ok(decisions)
 }
 
 impl Decision {
@@ -201,13 +224,17 @@ impl CancelReport {
         Ok(output::unheard(output::print(&line))?)
     }
 
+    fn counts(&self) -> String {
+        let counts = self.counts.iter().map(|(state, count)| format!("{count} {state}"));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+
     fn finish(&self, executed: bool) -> anyhow::Result<ExitCode> {
         let text = if self.json {
             let summary = json!({ "execute": executed, "payments": self.counts });
             format!("{}\n", json!({ "summary": summary }))
         } else {
-            let counts = self.counts.iter().map(|(state, count)| format!("{count} {state}"));
-            let counts = counts.collect::<Vec<_>>().join(", ");
+            let counts = self.counts();
             let dry = "This was a dry run: nothing was changed. --execute does it.\n";
             format!("{counts}\n{}", if executed { "" } else { dry })
         };

@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use shared::config::Settings;
-use shared::transaction::TransactionSettings;
 
 use super::audit::{AUDIT_HELP, AuditOptions, audit};
 use super::cancel::cancel;
@@ -15,7 +13,7 @@ use super::options::{
     CANCEL_HELP, CancelOptions, DUE_HELP, DueOptions, OPEN_HELP, OpenOptions, UPCOMING_HELP,
     UpcomingOptions,
 };
-use super::show::{ShowOptions, show};
+use super::show::{ShowOptions, show, transaction_if_set};
 use super::upcoming::upcoming;
 use crate::start::{InstallationCheck, start, start_with};
 
@@ -77,12 +75,4 @@ impl PaymentsCommand {
             }
         }
     }
-}
-
-/// Where `payments show` asks, if an address is set.
-fn transaction_if_set(settings: &mut Settings) -> Option<Option<TransactionSettings>> {
-    if settings.optional("DUEFLOW_TRANSACTION_URL").is_none() {
-        return Some(None);
-    }
-    TransactionSettings::read(settings).map(Some)
 }

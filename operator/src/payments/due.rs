@@ -57,7 +57,8 @@ async fn list(common: &Common, zone: &TimeZone, options: DueOptions) -> anyhow::
         }
     };
     let details = options.details.then_some(table);
-    let mut read = Detailed::of(scan.pages(page, options.limit), details);
+    let mut read =
+        Detailed::of(scan.pages(page, output::people_limit(options.limit, options.json)), details);
     let failed = |list: &DueList, cursor: &Option<DueCursor>| match cursor {
         Some(cursor) => format!("after {} payments; go on with --cursor {cursor}", list.payments),
         None => "at the first page".to_owned(),

@@ -28,3 +28,4 @@ pub use command::PaymentsCommand;
 pub(crate) use fields::fields;
 pub(crate) use open::OPEN;
 pub use options::DayArgument;
+pub(crate) use show::{for_people, says, transaction_if_set};

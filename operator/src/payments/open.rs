@@ -21,6 +21,7 @@ use super::fields::{fields, money};
 use super::options::OpenOptions;
 use super::output::{self, Align, Columns};
 use crate::age;
+use crate::line_limit::LineLimit;
 use crate::progress::CommandProgress;
 
 /// The statuses of payments that have not ended.
@@ -103,6 +104,7 @@ struct OpenList<'a> {
     zone: &'a TimeZone,
     older_than: Option<SignedDuration>,
     json: bool,
+    lines: LineLimit,
     columns: Columns<6>,
     listed: u64,
     by_status: HashMap<Status, u64>,
@@ -121,8 +123,20 @@ impl<'a> OpenList<'a> {
             ("CODE", Align::Left),
         ]);
         let (older_than, json) = (options.older_than, options.json);
+        let printed = LineLimit::new(options.limit, json);
         let (listed, by_status, oldest) = (0, HashMap::new(), None);
-        Self { now, zone, older_than, json, columns, listed, by_status, unreadable, oldest }
+        Self {
+            now,
+            zone,
+            older_than,
+            json,
+            lines: printed,
+            columns,
+            listed,
+            by_status,
+            unreadable,
+            oldest,
+        }
     }
 
     fn print(&mut self, page: DuePayments, status: Status) -> anyhow::Result<()> {
@@ -146,6 +160,9 @@ impl<'a> OpenList<'a> {
             self.listed += 1;
             *self.by_status.entry(status).or_default() += 1;
             self.oldest = Some(self.oldest.map_or(since, |oldest| oldest.min(since)));
+            if !self.lines.takes() {
+                continue;
+            }
             if self.json {
                 let mut fields = fields(&stored)?;
                 fields.insert("StatusSince".to_owned(), json!(since.to_string()));
@@ -168,11 +185,13 @@ impl<'a> OpenList<'a> {
                 OPEN.iter().map(|status| (status.to_string(), json!(count(*status)))).collect();
             let summary = json!({
                 "payments": self.listed, "by_status": by_status, "unreadable": self.unreadable,
+                "not_printed": self.lines.rest(),
                 "oldest_since": self.oldest.map(|oldest| oldest.to_string()),
             });
             format!("{}\n", json!({ "summary": summary }))
         } else {
-            let mut text = format!("{} payments are open", self.listed);
+            let mut text = self.lines.rest_line("payments");
+            text += &format!("{} payments are open", self.listed);
             if let Some(oldest) = self.oldest {
                 let by_status = OPEN.map(|status| format!("{} {status}", count(status)));
                 let age = age::since(oldest, self.now);

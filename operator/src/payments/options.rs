@@ -96,7 +96,7 @@ pub struct UpcomingOptions {
     /// Only payments in this status.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub status: Option<Status>,
-    /// Print so many payments at most; a cursor at the end leads on.
+    /// Print so many payments at most; a cursor at the end leads on. [default: 100, with --json all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Go on where an earlier run ended.
@@ -123,7 +123,7 @@ pub struct DueOptions {
     /// Read each payment and print what it is; without this, its reference and status.
     #[arg(long)]
     pub details: bool,
-    /// Print so many payments at most; a cursor at the end leads on.
+    /// Print so many payments at most; a cursor at the end leads on. [default: 100, with --json all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Go on where an earlier run ended.
@@ -145,6 +145,9 @@ pub struct OpenOptions {
     /// Only SCHEDULED, PENDING or FAILED ones.
     #[arg(long, value_name = "STATUS", value_parser = open_status)]
     pub status: Option<Status>,
+    /// Print so many lines at most and count the rest. [default: 100, with --json all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
     /// Print each payment as a line of JSON with the table's attribute names, StatusSince and
     /// StatusAgeSeconds, and a summary as the last line.
     #[arg(long)]
@@ -157,6 +160,9 @@ pub struct CancelOptions {
     /// Payments to withdraw: `<AccountID>/<ScheduledDate>/<PaymentID>`.
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<PaymentRef>,
+    /// Why, for the action log.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
     /// Do it. Without this it is only said what would be done.
     #[arg(long)]
     pub execute: bool,

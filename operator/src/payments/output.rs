@@ -32,6 +32,12 @@ pub(super) fn ended(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode
     }
 }
 
+/// Most payments of a list that a cursor continues: a hundred for people, unless another number is
+/// given.
+pub(super) fn people_limit(limit: Option<u64>, json: bool) -> Option<u64> {
+    limit.or((!json).then_some(100))
+}
+
 /// Where a column's texts stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {

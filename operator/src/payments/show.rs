@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use domain::{Data, KeyStatus, PaymentRef, Status};
+use domain::{Data, KeyStatus, Payment, PaymentRef, Status};
 use serde_json::{Map, Value};
 use shared::aws::Aws;
-use shared::config::Common;
+use shared::config::{Common, Settings};
 use shared::http::chain;
 use shared::payments::archive::{ArchiveLookup, ArchiveTable};
 use shared::payments::{PaymentStore, PaymentsTable, StoredPayment, attribute};
@@ -14,6 +14,7 @@ use shared::transaction::{TransactionClient, TransactionService, TransactionSett
 
 use super::fields::{fields, money};
 use super::output;
+use crate::escape::escaped;
 
 /// Options of `payments show`.
 #[derive(Debug, Args)]
@@ -33,6 +34,14 @@ const ARCHIVED: &str = "Archived";
 /// either. It is asked for, because writing down why an answer was of no use would cost a write
 /// for each attempt.
 const SAYS: &str = "TransactionService";
+
+/// Where a command that only looks asks, if an address is set.
+pub(crate) fn transaction_if_set(settings: &mut Settings) -> Option<Option<TransactionSettings>> {
+    if settings.optional("DUEFLOW_TRANSACTION_URL").is_none() {
+        return Some(None);
+    }
+    TransactionSettings::read(settings).map(Some)
+}
 
 /// The command. Exit status 1 when neither table holds the payment.
 pub(crate) async fn show(
@@ -59,7 +68,7 @@ pub(crate) async fn show(
         fields.insert(ARCHIVED.to_owned(), Value::Bool(true));
     }
     if let Some(settings) = transaction.filter(|_| !archived && is_open(&stored)) {
-        fields.insert(SAYS.to_owned(), Value::String(says(settings, &stored).await));
+        fields.insert(SAYS.to_owned(), Value::String(says(settings, &stored.payment).await));
     }
     let text = if options.json {
         format!("{}\n", serde_json::to_string(&fields)?)
@@ -79,12 +88,12 @@ fn is_open(stored: &StoredPayment) -> bool {
 
 /// What the transaction service says of a payment at this moment, or what is wrong with its
 /// answer. Nothing is changed by it.
-async fn says(settings: &TransactionSettings, stored: &StoredPayment) -> String {
+pub(crate) async fn says(settings: &TransactionSettings, payment: &Payment) -> String {
     let client = match TransactionClient::new(settings) {
         Ok(client) => client,
         Err(error) => return format!("not asked: {}", chain(&error)),
     };
-    match client.find((&stored.payment).into()).await {
+    match client.find(payment.into()).await {
         KeyStatus::Settled(settlement) => {
             format!("settled as {} at {}", settlement.transaction_id, settlement.settled_at)
         }
@@ -117,20 +126,15 @@ async fn in_payments(
 }
 
 /// One attribute a line, the amount also as people write it.
-fn for_people(stored: &StoredPayment, fields: Map<String, Value>) -> String {
+pub(crate) fn for_people(stored: &StoredPayment, fields: Map<String, Value>) -> String {
     let line = |(name, value): (String, Value)| {
         let text = match (name.as_str(), value) {
             (attribute::AMOUNT, minor) => format!("{} ({minor})", money(&stored.payment)),
             // Of the bank's, so it may hold what a terminal would obey.
-            (_, Value::String(text)) => text.chars().flat_map(shown).collect(),
+            (_, Value::String(text)) => escaped(&text),
             (_, value) => value.to_string(),
         };
         format!("{name:<18} {text}\n")
     };
     fields.into_iter().map(line).collect()
-}
-
-/// A character, or how it is written when it is a control character.
-fn shown(character: char) -> Vec<char> {
-    if character.is_control() { character.escape_default().collect() } else { vec![character] }
 }

@@ -74,7 +74,7 @@ impl UpcomingList {
             ("PAYMENT", Align::Left),
             ("BLOB", Align::Right),
         ]);
-        let left = options.limit.unwrap_or(u64::MAX);
+        let left = output::people_limit(options.limit, options.json).unwrap_or(u64::MAX);
         Self { json: options.json, columns, payments: 0, unreadable: 0, left }
     }
 

@@ -12,6 +12,10 @@ pub(super) struct Reused {
     pub(super) payments: Vec<String>,
 }
 
+/// Most ids, and most payments of one, that are printed for people.
+const MAX_PRINTED: usize = 100;
+const MAX_PRINTED_OF_ONE: usize = 10;
+
 /// What a reconciliation found.
 #[derive(Debug)]
 pub(super) struct RepeatedIdsReport {
@@ -28,14 +32,19 @@ impl RepeatedIdsReport {
     }
 
     pub(super) fn print(&self) {
-        for Reused { transaction_id, count, payments } in &self.reused {
+        for Reused { transaction_id, count, payments } in self.reused.iter().take(MAX_PRINTED) {
             // The service's, so it may hold what a terminal would obey.
             println!("transaction {}: {count} payments", transaction_id.escape_debug());
-            payments.iter().for_each(|payment| println!("  {payment}"));
-            let more = count - payments.len() as u64;
+            let named = payments.iter().take(MAX_PRINTED_OF_ONE);
+            named.clone().for_each(|payment| println!("  {payment}"));
+            let more = count - named.len() as u64;
             if more > 0 {
                 println!("  and {more} more");
             }
+        }
+        if self.reused.len() > MAX_PRINTED {
+            let more = self.reused.len() - MAX_PRINTED;
+            println!("… and {more} more transaction ids that are not printed (--json)");
         }
         println!("{} settled payments in both tables", self.seen);
         match self.reused.len() {

@@ -40,6 +40,12 @@ impl Names {
         format!("{}-imports", self.prefix)
     }
 
+    /// `<prefix>-actions`.
+    #[must_use]
+    pub fn actions_table(&self) -> String {
+        format!("{}-actions", self.prefix)
+    }
+
     /// `<prefix>-payments.fifo`.
     #[must_use]
     pub fn payments_queue(&self) -> String {

@@ -27,6 +27,8 @@ pub enum Change<'a> {
     /// SCHEDULED → CANCELLED, provided that it was never attempted: after a replay it is
     /// SCHEDULED again, and may have been settled before.
     Cancel(&'a PaymentRef),
+    /// FAILED → CANCELLED after so many attempts, because a person has given it up.
+    Discard(&'a PaymentRef, u32),
     /// SCHEDULED → FAILED, provided that it was never attempted: a person has to decide, and until
     /// then it is not paid.
     Withhold(&'a PaymentRef, &'a Failure),
@@ -95,6 +97,7 @@ impl Change<'_> {
             Self::Settle(..) | Self::SettleOf(..) => Event::Settle,
             Self::Fail(..) | Self::Refuse(..) => Event::Fail,
             Self::Replay(..) | Self::Decide(_) => Event::Replay,
+            Self::Discard(..) => Event::Discard,
             Self::Cancel(_) => Event::Cancel,
             Self::Withhold(..) | Self::WithholdReplayed(..) => Event::Withhold,
             Self::NotDone(..) => Event::NotDone,
@@ -114,6 +117,7 @@ impl Change<'_> {
             | Self::Fail(reference, ..)
             | Self::Refuse(reference, _)
             | Self::Replay(reference, ..)
+            | Self::Discard(reference, _)
             | Self::Cancel(reference)
             | Self::Withhold(reference, _)
             | Self::WithholdReplayed(reference, ..)

@@ -26,6 +26,7 @@ pub(super) struct Statements {
     refuse: String,
     replay: String,
     replay_anew: String,
+    discard: String,
     cancel: String,
     withhold: String,
     withhold_replayed: String,
@@ -116,6 +117,7 @@ impl Statements {
             refuse: update(Event::Fail, failure, ""),
             replay: update(Event::Replay, &forget, FENCE),
             replay_anew: update(Event::Replay, &forget_claim, FENCE),
+            discard: update(Event::Discard, "", FENCE),
             cancel: update(Event::Cancel, "", UNTRIED),
             withhold: update(Event::Withhold, failure, UNTRIED),
             withhold_replayed: update(Event::Withhold, failure, FENCE),
@@ -178,6 +180,7 @@ impl Statements {
             Change::Replay(_, made, FirstClaim::StartsAnew) => {
                 (&self.replay_anew, vec![now(), now(), number(made)], vec![number(made)])
             }
+            Change::Discard(_, made) => (&self.discard, vec![now()], vec![number(made)]),
             Change::Cancel(_) => (&self.cancel, vec![now()], vec![]),
             Change::Withhold(_, why) => {
                 let [code, reason] = failure(why);

@@ -10,12 +10,13 @@ fn all() -> Vec<String> {
         Statements::new("dueflow-payments");
     let Statements { replay_anew, cancel, withhold, withhold_replayed, .. } =
         Statements::new("dueflow-payments");
-    let Statements { not_done, dead_lettered, settle_of, .. } = Statements::new("dueflow-payments");
+    let Statements { not_done, dead_lettered, settle_of, discard, .. } =
+        Statements::new("dueflow-payments");
     let with_data = [claim, claim_again, resume];
     let mut all: Vec<_> =
         with_data.into_iter().flat_map(|all| [all.without, all.with, all.beside]).collect();
     all.extend([settle, fail, refuse, replay, replay_anew, cancel, withhold]);
-    all.extend([withhold_replayed, not_done, dead_lettered, settle_of]);
+    all.extend([withhold_replayed, not_done, dead_lettered, settle_of, discard]);
     all
 }
 
@@ -52,6 +53,7 @@ fn conditions_come_from_the_transition_function() {
         assert!(statement.contains(r#"SET "Status"='SCHEDULED'"#));
         assert!(statement.contains(r#"AND "Status"='FAILED'"#));
     }
+    assert!(statements.discard.contains(r#"SET "Status"='CANCELLED'"#));
     assert!(statements.cancel.contains(r#"SET "Status"='CANCELLED'"#));
     assert!(statements.cancel.contains(r#"AND "Status"='SCHEDULED'"#));
 }
@@ -61,7 +63,7 @@ fn each_change_stands_under_exactly_these_conditions() {
     let Statements { claim, claim_again, resume, settle, fail, refuse, replay, .. } =
         Statements::new("t");
     let Statements { replay_anew, cancel, withhold, withhold_replayed, .. } = Statements::new("t");
-    let Statements { not_done, dead_lettered, settle_of, .. } = Statements::new("t");
+    let Statements { not_done, dead_lettered, settle_of, discard, .. } = Statements::new("t");
     let same = r#""ScheduledDate"=? AND "Amount"=? AND "Currency"=? AND "BeneficiaryID"=?"#;
     let (scheduled, pending) = (r#""Status"='SCHEDULED'"#, r#""Status"='PENDING'"#);
     let (untried, fence) = (r#""Attempts"=0"#, r#""Attempts"=?"#);
@@ -87,6 +89,7 @@ fn each_change_stands_under_exactly_these_conditions() {
     assert_stands_under(&fail, &[pending, fence]);
     assert_stands_under(&replay, &[failed, fence]);
     assert_stands_under(&replay_anew, &[failed, fence]);
+    assert_stands_under(&discard, &[failed, fence]);
     assert_stands_under(&cancel, &[scheduled, untried]);
     assert_stands_under(&withhold, &[scheduled, untried]);
     assert_stands_under(&withhold_replayed, &[scheduled, fence]);
@@ -186,6 +189,7 @@ fn every_statement_has_as_many_parameters_as_it_asks_for() {
         Change::Refuse(&reference, &failure),
         Change::Replay(&reference, 1, FirstClaim::Stays),
         Change::Replay(&reference, 1, FirstClaim::StartsAnew),
+        Change::Discard(&reference, 1),
         Change::Cancel(&reference),
         Change::Withhold(&reference, &failure),
         Change::WithholdReplayed(&reference, &failure, 1),

@@ -73,6 +73,7 @@ pub fn refused_change(
         | Change::Fail(..)
         | Change::Refuse(..)
         | Change::Replay(..)
+        | Change::Discard(..)
         | Change::Cancel(_)
         | Change::Withhold(..)
         | Change::WithholdReplayed(..)
@@ -97,6 +98,8 @@ pub fn refused_change(
             | Change::Refuse(_, failure)
             | Change::Withhold(_, failure)
             | Change::WithholdReplayed(_, failure, _) => stored.failure.as_ref() == Some(failure),
+            // Attempts tell it from one that its owner has withdrawn.
+            Change::Discard(_, made) => stored.attempts == *made,
             // One that was attempted, and given up after it FAILED, was not withdrawn by its
             // owner: it may have been settled.
             Change::Cancel(_) => stored.attempts == 0,

@@ -48,6 +48,7 @@ fn meets(stored: &StoredPayment, change: &Change<'_>) -> bool {
         }
         Change::Fail(_, _, made)
         | Change::Replay(_, made, _)
+        | Change::Discard(_, made)
         | Change::WithholdReplayed(_, _, made)
         | Change::NotDone(_, made, _)
         | Change::DeadLettered(_, made, _) => stored.attempts == *made,
@@ -91,7 +92,7 @@ fn write(next: &mut StoredPayment, change: &Change<'_>, now: Timestamp) {
                 }
             }
         }
-        Change::Cancel(_) => {}
+        Change::Cancel(_) | Change::Discard(..) => {}
     }
 }
 

@@ -93,8 +93,8 @@ async fn lost_answers(bug: Option<Bug>) -> Findings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_the_attempt_in_the_key_is_found() {
-    assert!(lost_answers(None).await.clean());
-    let findings = lost_answers(Some(Bug::AttemptInKey)).await;
+    assert!(Box::pin(lost_answers(None)).await.clean());
+    let findings = Box::pin(lost_answers(Some(Bug::AttemptInKey))).await;
     assert!(findings.count(Violation::SettledUnderAnotherKey) > 0, "{findings}");
 }
 
@@ -117,9 +117,9 @@ async fn killed_in_the_middle(bug: Option<Bug>) -> Findings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledging_before_the_payment_is_settled_is_found() {
-    let without = killed_in_the_middle(None).await;
+    let without = Box::pin(killed_in_the_middle(None)).await;
     assert!(without.clean(), "{without}");
-    let findings = killed_in_the_middle(Some(Bug::AcknowledgeOnReceipt)).await;
+    let findings = Box::pin(killed_in_the_middle(Some(Bug::AcknowledgeOnReceipt))).await;
     assert!(findings.count(Violation::Stranded) > 0, "{findings}");
 }
 
@@ -173,8 +173,8 @@ async fn waiting_first(bug: Option<Bug>) -> Findings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rest_that_is_not_released_in_order_is_found() {
-    let without = waiting_first(None).await;
+    let without = Box::pin(waiting_first(None)).await;
     assert!(without.clean(), "{without}");
-    let findings = waiting_first(Some(Bug::RestOvertakes)).await;
+    let findings = Box::pin(waiting_first(Some(Bug::RestOvertakes))).await;
     assert!(findings.count(Violation::OutOfOrder) > 0, "{findings}");
 }

@@ -197,6 +197,7 @@ impl Given {
             Change::Refuse(reference, failure),
             Change::Replay(reference, TWICE, FirstClaim::Stays),
             Change::Replay(reference, TWICE, FirstClaim::StartsAnew),
+            Change::Discard(reference, TWICE),
             Change::Cancel(reference),
             Change::Withhold(reference, failure),
             Change::WithholdReplayed(reference, failure, TWICE),
@@ -277,6 +278,7 @@ fn kind(change: &Change<'_>) -> usize {
         Change::Decide(_) => 11,
         Change::NotDone(..) => 12,
         Change::DeadLettered(..) => 13,
+        Change::Discard(..) => 14,
     }
 }
 
@@ -289,7 +291,7 @@ async fn each_change_of_each_item_does_the_same_in_memory_as_in_the_table() {
         [None, Some(Data::Whole(blob(10))), Some(Data::Beside(BlobDigest::of(&blob(2_000))))];
     for data in messages {
         let like = Given::new(data);
-        assert_eq!(like.changes().iter().map(kind).collect::<BTreeSet<_>>().len(), 14);
+        assert_eq!(like.changes().iter().map(kind).collect::<BTreeSet<_>>().len(), 15);
         for item in like.items() {
             // Each change has a payment of its own.
             let given: Vec<_> = like.changes().iter().map(|_| like.another()).collect();
@@ -315,13 +317,13 @@ async fn each_change_of_each_item_does_the_same_in_memory_as_in_the_table() {
             }));
         }
     }
-    for kind in 0..14 {
+    for kind in 0..15 {
         for result in ["now", "in status", "missing"] {
             assert!(seen.contains(&(kind, result)), "no change {kind} was ever {result}");
         }
     }
     let count = |result| seen.iter().filter(|(_, seen)| *seen == result).count();
-    assert_eq!((count("before"), count("mismatch")), (7, 4), "{seen:?}");
+    assert_eq!((count("before"), count("mismatch")), (8, 4), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

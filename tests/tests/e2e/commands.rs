@@ -67,7 +67,7 @@ async fn setup_can_be_run_again_and_again() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let results: Vec<_> = done.as_array().unwrap().iter().map(|d| &d["result"]).collect();
-        assert_eq!(results, ["present"; 9], "{done}");
+        assert_eq!(results, ["present"; 10], "{done}");
     }
 }
 

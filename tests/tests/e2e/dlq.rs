@@ -133,13 +133,13 @@ async fn a_replay_that_is_rejected_again_ends_and_leaves_one_letter_for_each_pay
 }
 
 /// A payment that FAILED by hand after one attempt, with its letter.
-struct ByHand {
-    code: FailureCode,
-    claimed_at: Timestamp,
+pub(crate) struct ByHand {
+    pub(crate) code: FailureCode,
+    pub(crate) claimed_at: Timestamp,
 }
 
 impl ByHand {
-    async fn fail(&self, flow: &Flow, payment: &Payment) {
+    pub(crate) async fn fail(&self, flow: &Flow, payment: &Payment) {
         let reference = payment.reference();
         let failure = Failure::new(self.code, "by hand");
         let claim = [Change::Claim(payment)];
@@ -159,7 +159,7 @@ impl ByHand {
     }
 }
 
-fn transactions(flow: &Flow) -> TransactionClient {
+pub(crate) fn transactions(flow: &Flow) -> TransactionClient {
     TransactionClient::new(&TransactionSettings {
         url: flow.world.local.transactions.endpoint().parse().unwrap(),
         proxy: None,
@@ -170,11 +170,11 @@ fn transactions(flow: &Flow) -> TransactionClient {
     .unwrap()
 }
 
-async fn status(flow: &Flow, reference: &PaymentRef) -> Status {
+pub(crate) async fn status(flow: &Flow, reference: &PaymentRef) -> Status {
     flow.table.get(reference).await.unwrap().unwrap().status
 }
 
-fn line_of<'a>(lines: &'a [Value], payment: &Payment) -> &'a Value {
+pub(crate) fn line_of<'a>(lines: &'a [Value], payment: &Payment) -> &'a Value {
     let reference = Value::from(payment.reference().to_string());
     lines.iter().find(|line| line["reference"] == reference).unwrap()
 }

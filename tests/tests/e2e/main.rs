@@ -9,6 +9,7 @@ mod crashes;
 mod day;
 mod dispatch_stop;
 mod dlq;
+mod dlq_discard;
 mod egress;
 mod failures;
 mod flow;

@@ -83,6 +83,7 @@ impl Owned {
             Change::DeadLettered(reference, made, count) => {
                 Self::DeadLettered(reference.clone(), made, count)
             }
+            Change::Discard(reference, _) => unreachable!("nobody discards {reference} here"),
             Change::Decide(decision) => {
                 unreachable!("nobody decides about {} here", decision.table.id)
             }

@@ -113,6 +113,10 @@ fn replayer(
         clock: Clock::new(now),
         mode: ReplayMode::Execute,
         version: None,
+        purpose: RunPurpose::Replay,
+        actions: None,
+        pacer: None,
+        shutdown: Shutdown::new(Duration::ZERO),
         memory: Mutex::default(),
     }
 }
