@@ -178,10 +178,11 @@ async fn dispatch(dispatchers: usize, payments: u32) -> anyhow::Result<()> {
     let (from, to) = (payments / 5, payments / 10 * 9);
     let (first, first_count) = SETTLED.reach(&mut confirmer, from).await?;
     let (last, last_count) = SETTLED.reach(&mut confirmer, to).await?;
+    let (limit, in_hand) = calls_of(&mut services[1..]).await?;
     let (end, _) = SETTLED.reach(&mut confirmer, payments).await?;
     println!(
         "dispatch: {dispatchers} dispatcher(s), {payments} payments: {:.0}/s in the middle, {:.0}/s \
-         from the start to the end",
+         from the start to the end; calls under way at most {limit:.0}, payments in hand {in_hand:.0}",
         (last_count - first_count) / (last - first).as_secs_f64(),
         f64::from(payments) / (end - began).as_secs_f64(),
     );
@@ -190,6 +191,17 @@ async fn dispatch(dispatchers: usize, payments: u32) -> anyhow::Result<()> {
         ensure!(service.stop().await?.success(), "a service failed");
     }
     Ok(())
+}
+
+/// The limit of concurrent calls of dispatchers, and the payments that they have in hand.
+async fn calls_of(dispatchers: &mut [Process]) -> anyhow::Result<(f64, f64)> {
+    let (mut limit, mut in_hand) = (0.0, 0.0);
+    for dispatcher in dispatchers {
+        let samples = dispatcher.samples().await?;
+        limit += samples.sum("dueflow_dispatcher_concurrency_limit");
+        in_hand += samples.sum("dueflow_dispatcher_payments_in_hand");
+    }
+    Ok((limit, in_hand))
 }
 
 /// How long a relay takes for what was inserted while none ran.

@@ -78,7 +78,9 @@ impl Prometheus {
             .unwrap();
         let prometheus = Self { process, endpoint, _dir: dir };
         let deadline = Instant::now() + START;
-        while http.get(format!("{}/-/ready", prometheus.endpoint)).send().await.is_err() {
+        let ready = format!("{}/-/ready", prometheus.endpoint);
+        // It answers 503 before it has read its data.
+        while !http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
             assert!(Instant::now() < deadline, "Prometheus did not start within {START:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -22,13 +22,14 @@ fn anchor_of(heading: &str) -> String {
 /// # Errors
 /// What the command line says.
 pub(crate) fn takes(command: &str) -> Result<(), String> {
-    let mut words = command.split_whitespace();
-    if words.next() != Some("dueflow") {
+    if !command.starts_with("dueflow ") {
         return Err(format!("{command:?} is no command of dueflow"));
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_dueflow-under-test"))
-        .args(words)
-        .arg("--help")
+    // A shell, because the command may have quotes.
+    let script = format!("dueflow() {{ \"$EXECUTABLE\" \"$@\" --help; }}; {command}");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .env("EXECUTABLE", env!("CARGO_BIN_EXE_dueflow-under-test"))
         .output()
         .map_err(|error| error.to_string())?;
     if output.status.success() {
@@ -78,6 +79,8 @@ fn the_command_line_takes_every_command_of_a_runbook() {
 #[test]
 fn a_command_that_is_not_there_and_a_wrong_option_are_noticed() {
     assert_eq!(takes("dueflow dlq list --reason rejected"), Ok(()));
+    assert_eq!(takes("dueflow dlq list --text \"no funds\""), Ok(()));
+    assert!(takes("dueflow dlq list --text no funds").is_err());
     assert!(takes("dueflow dlq lists").is_err());
     assert!(takes("dueflow dlq list --code rejected").is_err());
     assert!(takes("dueflow dlq list --reason payed").is_err());
