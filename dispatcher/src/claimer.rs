@@ -14,7 +14,7 @@ use crate::claim_result::ClaimResult;
 use crate::closing::{MessageCloser, Redelivery};
 use crate::early::{ByDueDate, by_due_date};
 use crate::events;
-use crate::job::{ClaimedPayment, InHandMessage, Job, ReceivedBatch, by_group, sort};
+use crate::job::{ClaimState, ClaimedPayment, InHandMessage, Job, ReceivedBatch, by_group, sort};
 
 /// What claiming needs.
 #[derive(Debug, Clone)]
@@ -143,7 +143,13 @@ impl Claimer {
             }
         };
         let results = results.into_iter().map(|result| ClaimResult::of(result, first_attempt(now)));
-        self.carry_out(jobs.into_iter().zip(results).collect()).await
+        let results: Vec<_> = jobs.into_iter().zip(results).collect();
+        for (job, result) in &results {
+            if let ClaimResult::Work(ClaimState::New(_)) = result {
+                events::pending(self.closer().time_since_due(&job.payment));
+            }
+        }
+        self.carry_out(results).await
     }
 
     /// Does what each result says, and returns what is to be worked on.

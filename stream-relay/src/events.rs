@@ -4,6 +4,7 @@ use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
 use shared::queue::BacklogReport;
 use shared::telemetry::Metric;
+use shared::telemetry::calls::last_success;
 
 use crate::labels::{SkipReason, SweepSkipReason};
 
@@ -112,6 +113,9 @@ const LAST_RECORD_AGE: Metric = Metric::measured_gauge(
     "Age of the newest record of the last page that held any, when it was read",
 );
 
+const LAST_SUCCESS: Metric =
+    last_success(&["stream_read", "queue_send", "lost_message_scan", "batch_clock"]);
+
 /// All metrics of the relay.
 pub const METRICS: &[Metric] = &[
     RECORDS,
@@ -138,10 +142,17 @@ pub const METRICS: &[Metric] = &[
     LEFT,
     SHARDS,
     LAST_RECORD_AGE,
+    LAST_SUCCESS,
 ];
+
+/// A duty was done.
+pub(crate) fn succeeded(duty: &'static str) {
+    LAST_SUCCESS.set_to_now_for(duty);
+}
 
 pub(crate) fn page_read(record_age_seconds: Option<f64>) {
     PAGES.add(1);
+    succeeded("stream_read");
     if let Some(age) = record_age_seconds {
         LAST_RECORD_AGE.set(age);
     }
@@ -312,6 +323,7 @@ pub(crate) fn queued_regardless(count: usize) {
 
 pub(crate) fn scanned(result: &'static str) {
     WATCHES.add_for(result, 1);
+    succeeded("lost_message_scan");
 }
 
 pub(crate) fn unreadable(reference: &PaymentRef, error: &dyn std::error::Error) {

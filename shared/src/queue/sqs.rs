@@ -101,12 +101,15 @@ impl QueueApi for SqsQueue {
             .send()
             .await
             .map_err(|error| failed(&error))?;
-        received(output.messages.unwrap_or_default())
+        let messages = output.messages.unwrap_or_default();
+        calls::sqs_entries("receive", messages.len());
+        received(messages)
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("delete");
         let sent_entries = receipts.len();
+        calls::sqs_entries("delete", sent_entries);
         let entries = receipts.iter().enumerate().map(|(index, receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -128,6 +131,7 @@ impl QueueApi for SqsQueue {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs(purpose.as_str());
         let sent_entries = entries.len();
+        calls::sqs_entries(purpose.as_str(), sent_entries);
         let entries = entries.iter().enumerate().map(|(index, (receipt, timeout))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -149,6 +153,7 @@ impl QueueApi for SqsQueue {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("send");
         let sent_entries = messages.len();
+        calls::sqs_entries("send", sent_entries);
         let entries = messages.iter().enumerate().map(|(index, message)| {
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
