@@ -19,13 +19,8 @@ pub struct StatusCounts([u64; 5]);
 
 impl StatusCounts {
     /// Every status, in the order of the counts.
-    pub const STATUSES: [Status; 5] = [
-        Status::Scheduled,
-        Status::Pending,
-        Status::Processed,
-        Status::Failed,
-        Status::Cancelled,
-    ];
+    pub const STATUSES: [Status; 5] =
+        [Status::Scheduled, Status::Pending, Status::Processed, Status::Failed, Status::Cancelled];
 
     /// Counts, in the order of [`Self::STATUSES`].
     #[must_use]
@@ -167,8 +162,8 @@ impl BatchClock {
         let grew = new.counts.all() > before;
         self.grew_at = if grew { Some(new.at) } else { self.grew_at.map(|at| at.min(new.at)) };
         let ended_before = self.ended_at.filter(|_| !grew);
-        self.ended_at = (new.counts.open() == 0)
-            .then(|| ended_before.map_or(new.at, |at| at.min(new.at)));
+        self.ended_at =
+            (new.counts.open() == 0).then(|| ended_before.map_or(new.at, |at| at.min(new.at)));
         self.measured.retain(|before| before.at < new.at);
         self.measured.push(new);
         let surplus = self.measured.len().saturating_sub(KEPT);

@@ -151,8 +151,14 @@ impl Metric {
         debug_assert!(!self.is_zero_at_start(), "{} is always on the page", self.name);
         match self.values {
             [] => self.set(ABSENT),
-            values => values.iter().for_each(|value| self.set_for(value, ABSENT)),
+            values => values.iter().for_each(|value| self.clear_for(value)),
         }
+    }
+
+    /// The same for one label value.
+    pub fn clear_for(&self, of: &'static str) {
+        debug_assert!(!self.is_zero_at_start(), "{} is always on the page", self.name);
+        self.set_for(of, ABSENT);
     }
 
     /// Adds to a gauge without labels; a negative amount takes away.
