@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Settlement, Status};
+use jiff::{SignedDuration, Timestamp};
 use shared::config::Receiving;
 use shared::dispatch_stop::StopLimits;
 use shared::payments::StoredPayment;
 use shared::queue::{DeadLetter, OutgoingMessage, Producer, QueueApi};
+use shared::telemetry::Metrics;
 use shared::telemetry::admin::Calls;
 use shared::testing::{PaymentsInMemory, QueueInMemory};
 
@@ -50,6 +52,11 @@ impl TestPorts {
 
 /// Delivers the confirmation so many times.
 async fn deliver(ports: &TestPorts, times: usize) {
+    deliver_at(ports, times, Timestamp::now()).await;
+}
+
+/// The same at a time of day.
+async fn deliver_at(ports: &TestPorts, times: usize, now: Timestamp) {
     let dead_letters = Arc::clone(&ports.dead_letters) as Arc<dyn QueueApi>;
     let confirmations = Arc::clone(&ports.confirmations) as Arc<dyn QueueApi>;
     let worker = ConfirmationReceiver {
@@ -59,7 +66,8 @@ async fn deliver(ports: &TestPorts, times: usize) {
         archive: Arc::new(PaymentsInMemory::default()),
         dead_letters: DeadLetterQueue::new(Producer::new(dead_letters), "confirmer"),
         refusal_monitor: RefusalMonitor::new(STOP).0,
-        clock: Clock::system(),
+        clock: Clock::new(move || now),
+        zone: TimeZone::UTC,
         receiving: Calls::default(),
         settling: Calls::default(),
     };
@@ -118,4 +126,28 @@ async fn however_many_confirmations_say_the_same_of_a_conflict_it_is_one_case() 
     deliver(&ports, 2).await;
     assert_eq!(ports.dead_letters.sent().len(), 2);
     assert_eq!(ports.dead_letters.bodies().len(), 1, "SQS would not drop the second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_from_due_to_processed_and_failed_is_recorded_once_for_each_change() {
+    let (metrics, _guard) = Metrics::of_this_thread(events::METRICS).unwrap();
+    let recorded = |name: &str| {
+        let of = |part: &str| {
+            metrics.samples().sum(&format!("dueflow_confirmer_time_to_{name}_seconds_{part}"))
+        };
+        (of("count"), of("sum"))
+    };
+    let settled_at = "2026-11-23T01:00:00Z".parse().unwrap();
+    let settled = Settlement { transaction_id: "T".to_owned(), settled_at };
+    let ports = TestPorts::of(Status::Pending, 1, ReportedResult::Settled(settled));
+    // Made after its day began.
+    let made = |ports: &TestPorts| {
+        Timestamp::from_millisecond(ports.payment.id.millis().try_into().unwrap()).unwrap()
+    };
+    deliver_at(&ports, 2, made(&ports) + SignedDuration::from_secs(1_500)).await;
+    assert_eq!((recorded("processed"), recorded("failed")), ((1.0, 1_500.0), (0.0, 0.0)));
+    let refused = TestPorts::of(Status::Pending, 1, refused());
+    // This confirmer's clock is behind: zero, and not less.
+    deliver_at(&refused, 2, made(&refused) - SignedDuration::from_secs(60)).await;
+    assert_eq!((recorded("processed"), recorded("failed")), ((1.0, 1_500.0), (1.0, 0.0)));
 }

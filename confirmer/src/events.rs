@@ -1,10 +1,13 @@
 //! What the confirmer counts and logs: one function for each thing that happens.
 
+use std::time::Duration;
+
 use domain::{Failure, PaymentRef, Settlement};
 use shared::dispatch_stop::DispatchStop;
 use shared::payments::{ApplyResult, StoredPayment};
 use shared::queue::{Confirmation, ReportedResult};
 use shared::telemetry::Metric;
+use shared::telemetry::calls::last_success;
 
 const SETTLED: Metric = Metric::counter(
     "dueflow_confirmer_payments_settled_total",
@@ -15,6 +18,15 @@ const REJECTED: Metric = Metric::counter(
     "dueflow_confirmer_payments_rejected_total",
     "Payments set to FAILED after a reported rejection, by whether this write or an earlier one did it",
 ).by("result", &["now", "before"]);
+const TO_PROCESSED: Metric = Metric::long_seconds(
+    "dueflow_confirmer_time_to_processed_seconds",
+    "Time until this confirmer set a payment to PROCESSED, from the start of its day at the bank or the time in its payment id if later (an import's ids have none)",
+);
+const TO_FAILED: Metric = Metric::long_seconds(
+    "dueflow_confirmer_time_to_failed_seconds",
+    "Time until this confirmer set a payment to FAILED after a reported rejection, counted in the same way",
+);
+const LAST_SUCCESS: Metric = last_success(&["receive", "sweep"]);
 const DEAD_LETTERED: Metric = Metric::counter(
     "dueflow_confirmer_messages_dead_lettered_total",
     "Messages moved unchanged to the dead-letter queue, by code",
@@ -64,8 +76,33 @@ const CALLBACKS: Metric =
     );
 
 /// All metrics of the confirmer.
-pub const METRICS: &[Metric] =
-    &[SETTLED, REJECTED, DEAD_LETTERED, RELEASED, ERRORS, SWEEPS, STUCK, STOPS, CALLBACKS];
+pub const METRICS: &[Metric] = &[
+    SETTLED,
+    REJECTED,
+    TO_PROCESSED,
+    TO_FAILED,
+    DEAD_LETTERED,
+    RELEASED,
+    ERRORS,
+    SWEEPS,
+    STUCK,
+    STOPS,
+    CALLBACKS,
+    LAST_SUCCESS,
+];
+
+/// A duty was done.
+pub(crate) fn succeeded(duty: &'static str) {
+    LAST_SUCCESS.set_to_now_for(duty);
+}
+
+/// A write of this process ended a payment, so long after it was due.
+pub(crate) fn ended(result: &ReportedResult, after: Duration) {
+    match result {
+        ReportedResult::Settled(_) => TO_PROCESSED.record(after),
+        ReportedResult::Rejected(_) => TO_FAILED.record(after),
+    }
+}
 
 pub(crate) fn written(confirmation: &Confirmation, applied: ApplyResult) {
     let result = match applied {
@@ -119,6 +156,9 @@ pub(crate) fn error(doing: &'static str, error: &dyn std::error::Error) {
 }
 
 pub(crate) fn swept(result: &'static str) {
+    if result == "completed" {
+        succeeded("sweep");
+    }
     SWEEPS.add_for(result, 1);
     tracing::debug!(result, "swept for payments that are PENDING for too long");
 }

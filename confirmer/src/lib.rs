@@ -171,6 +171,7 @@ pub async fn run(
         archive: dependencies.archive,
         dead_letters: dependencies.dead_letters,
         clock: dependencies.clock.clone(),
+        zone: limits.days.zone.clone(),
     };
     let mut tasks = JoinSet::new();
     for _ in 0..limits.receivers {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::{Failure, FailureCode, Payment, PaymentRef};
+use jiff::tz::TimeZone;
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::archive::ArchiveLookup;
@@ -31,6 +32,8 @@ pub(crate) struct ConfirmationReceiver {
     pub(crate) ids: TransactionIds,
     pub(crate) refusal_monitor: RefusalMonitor,
     pub(crate) clock: Clock,
+    /// The bank's time zone.
+    pub(crate) zone: TimeZone,
     pub(crate) receiving: Calls,
     pub(crate) settling: Calls,
 }
@@ -43,6 +46,7 @@ impl ConfirmationReceiver {
             self.receiving.note(&result);
             match result {
                 Ok(deliveries) => {
+                    events::succeeded("receive");
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     self.settle(deliveries).await;
                 }
@@ -87,7 +91,7 @@ impl ConfirmationReceiver {
                 SettleResult::Written(applied) => {
                     events::written(&confirmation, applied);
                     match applied {
-                        ApplyResult::Now => self.refusal_monitor.note(&confirmation),
+                        ApplyResult::Now => self.ended(&confirmation),
                         ApplyResult::Before => {}
                     }
                     match confirmation.result {
@@ -111,6 +115,13 @@ impl ConfirmationReceiver {
         }
         self.queue.acknowledge(done).await;
         self.give_back(open).await;
+    }
+
+    /// What follows from a payment that this confirmer has ended just now.
+    fn ended(&self, confirmation: &Confirmation) {
+        let after = confirmation.payment.time_since_due(self.clock.now(), &self.zone);
+        events::ended(&confirmation.result, after);
+        self.refusal_monitor.note(confirmation);
     }
 
     /// Looks up in the archive what the table does not hold.

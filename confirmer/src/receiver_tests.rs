@@ -54,6 +54,7 @@ async fn changes_after(held: Duration) -> usize {
         store: Arc::new(store),
         dead_letters: DeadLetterQueue::new(dead_letters, "confirmer"),
         clock: Clock::system(),
+        zone: TimeZone::UTC,
         receiving: Calls::default(),
         settling: Calls::default(),
     };

@@ -28,7 +28,10 @@ impl AccountWorker {
     pub(crate) async fn work(self, claimed: Vec<ClaimedPayment>) {
         let mut rest = claimed.into_iter();
         while let Some(ClaimedPayment { job, state }) = rest.next() {
-            let worked = match self.attempts.run(&job, &state, &self.shutdown).await {
+            let attempted = self.attempts.run(&job, &state, &self.shutdown).await;
+            let number = attempted.as_ref().ok().map(|result| result.attempt.number);
+            events::attempted(&job, number, outcome_class(&attempted));
+            let worked = match attempted {
                 Ok(result) => self.follow(job, state.versions(), result).await,
                 Err(AttemptInterrupted::Closed(reason)) => self.closer.close(job, reason).await,
                 Err(AttemptInterrupted::Undecided) => Err(Redelivery::undecided(job.received)),
@@ -128,5 +131,20 @@ impl AccountWorker {
         let first = std::iter::once((received.delivery, pause));
         let all: Vec<_> = first.chain(rest).collect();
         self.closer.release(all).await;
+    }
+}
+
+/// What an attempt came to, in a word.
+fn outcome_class(attempted: &Result<AttemptResult, AttemptInterrupted>) -> &'static str {
+    match attempted {
+        Ok(AttemptResult { next: NextStep::Confirm(_), .. }) => "settled",
+        Ok(AttemptResult { next: NextStep::Await, .. }) => "accepted",
+        Ok(AttemptResult { next: NextStep::Fail(failure), .. }) => failure.code.as_str(),
+        Ok(AttemptResult { next: NextStep::Redeliver(_), .. }) => "redelivered",
+        Err(AttemptInterrupted::Closed(_)) => "closed",
+        Err(AttemptInterrupted::Undecided) => "undecided",
+        Err(AttemptInterrupted::Stopped) => "stopped",
+        Err(AttemptInterrupted::VisibilityLost) => "visibility_lost",
+        Err(AttemptInterrupted::NotDue(_)) => "not_due",
     }
 }

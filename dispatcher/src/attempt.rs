@@ -147,7 +147,9 @@ impl AttemptRunner {
             Some(permit) => permit,
             None => self.acquire(job, CallPurpose::Query, shutdown).await?,
         };
+        let asked_at = Instant::now();
         let found = self.transactions.find((&job.payment).into()).await;
+        let _ = job.times.lookup.set(asked_at.elapsed());
         let shown = answers::of_query(&job.payment.account, &found);
         let trust = permit.ended(answers::query_health(&found), shown);
         events::asked(&job.payment, &found);
@@ -185,7 +187,9 @@ impl AttemptRunner {
             return Err(AttemptInterrupted::VisibilityLost);
         }
         let Some(now) = self.clock.sure() else { return Err(AttemptInterrupted::Undecided) };
+        let began_at = Instant::now();
         let results = self.store.apply(&[change], now).await;
+        let _ = job.times.claim.set(began_at.elapsed());
         let result = match results.map(|mut results| results.pop()) {
             Ok(Some(result)) => result,
             Ok(None) => return Err(AttemptInterrupted::Undecided),
@@ -245,9 +249,11 @@ impl AttemptRunner {
         }
         let submitted_at = Instant::now();
         let outcome = self.transactions.submit(&payment).await;
+        let took = submitted_at.elapsed();
+        let _ = job.times.submission.set(took);
         let shown = answers::of_submission(&job.payment.account, &outcome);
         let trust = permit.ended(answers::submission_health(&outcome), shown);
-        events::submitted(&job.payment, &outcome, submitted_at.elapsed());
+        events::submitted(&job.payment, &outcome, took);
         if answers::is_certainly_not_done(&outcome) {
             self.not_done(job, attempt).await;
         }

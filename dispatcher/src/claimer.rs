@@ -6,6 +6,7 @@ use domain::{Attempt, Failure, FailureCode, Status};
 use jiff::Timestamp;
 use shared::payments::{Change, ChangeError, refused_change};
 use shared::telemetry::admin::Calls;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::account_worker::AccountWorker;
@@ -14,7 +15,7 @@ use crate::claim_result::ClaimResult;
 use crate::closing::{MessageCloser, Redelivery};
 use crate::early::{ByDueDate, by_due_date};
 use crate::events;
-use crate::job::{ClaimedPayment, InHandMessage, Job, ReceivedBatch, by_group, sort};
+use crate::job::{ClaimState, ClaimedPayment, InHandMessage, Job, ReceivedBatch, by_group, sort};
 
 /// What claiming needs.
 #[derive(Debug, Clone)]
@@ -132,7 +133,9 @@ impl Claimer {
             return Vec::new();
         }
         let changes: Vec<_> = jobs.iter().map(|job| Change::Claim(&job.payment)).collect();
+        let began_at = Instant::now();
         let results = self.closer().store.apply(&changes, now).await;
+        let took = began_at.elapsed();
         self.claiming.note(&results);
         let results = match results {
             Ok(results) => results,
@@ -143,7 +146,14 @@ impl Claimer {
             }
         };
         let results = results.into_iter().map(|result| ClaimResult::of(result, first_attempt(now)));
-        self.carry_out(jobs.into_iter().zip(results).collect()).await
+        let results: Vec<_> = jobs.into_iter().zip(results).collect();
+        for (job, result) in &results {
+            if let ClaimResult::Work(ClaimState::New(_)) = result {
+                let _ = job.times.claim.set(took);
+                events::pending(self.closer().time_since_due(&job.payment));
+            }
+        }
+        self.carry_out(results).await
     }
 
     /// Does what each result says, and returns what is to be worked on.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Attempt, Failure, FailureCode, redelivery_pause};
+use domain::{Attempt, Failure, FailureCode, Payment, redelivery_pause};
 use shared::clock::Clock;
 use shared::dead_letters::{DeadLetterResult, dead_letter};
 use shared::payments::{ApplyResult, Change, ChangeError, PaymentStore, StoredPayment};
@@ -118,6 +118,11 @@ impl MessageCloser {
         self.end(job, &change, &failure, versions).await
     }
 
+    /// How long ago a payment could first be worked on.
+    pub(crate) fn time_since_due(&self, payment: &Payment) -> Duration {
+        payment.due.time_since_due(payment.created_at, self.clock.now(), &self.archive.zone)
+    }
+
     /// Makes a change to FAILED and writes its dead letter.
     async fn end(
         &self,
@@ -136,7 +141,8 @@ impl MessageCloser {
         match changed.map(|results| results.into_iter().collect::<Result<Vec<_>, _>>()) {
             Ok(Ok(applied)) => {
                 if applied == [ApplyResult::Now] {
-                    events::failed(&job.payment, failure);
+                    let after = self.time_since_due(&job.payment);
+                    events::failed(&job.payment, failure, after);
                 }
                 self.dead_letter(job, versions).await
             }

@@ -1,6 +1,8 @@
 //! A payment in hand, from its delivery to its end.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use domain::{Attempt, Data, DataBlob, Failure, Payment};
 use shared::queue::Delivery;
@@ -22,6 +24,17 @@ pub(crate) struct Job {
     pub(crate) payment: Payment,
     pub(crate) blob: PaymentBlob,
     pub(crate) received: InHandMessage,
+    pub(crate) times: AttemptTimes,
+}
+
+/// How long the parts of an attempt took, as far as it had them.
+#[derive(Debug, Default)]
+pub(crate) struct AttemptTimes {
+    /// The write with which it began; a first one is made for all payments of a receive at once.
+    pub(crate) claim: OnceLock<Duration>,
+    /// The question what became of its key.
+    pub(crate) lookup: OnceLock<Duration>,
+    pub(crate) submission: OnceLock<Duration>,
 }
 
 /// The blob of a payment in hand.
@@ -138,7 +151,8 @@ pub(crate) fn sort(received: Vec<InHandMessage>) -> ReceivedBatch {
                 // Read only when the payment is claimed.
                 let blob =
                     payment.blob_beside().map_or(PaymentBlob::InMessage, |_| PaymentBlob::Unread);
-                sorted.jobs.push(Job { payment, blob, received });
+                let times = AttemptTimes::default();
+                sorted.jobs.push(Job { payment, blob, received, times });
             }
             Err(error) => sorted.malformed.push((received, error.to_string())),
         }

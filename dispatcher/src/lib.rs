@@ -37,6 +37,8 @@ mod dead_letter_tests;
 #[cfg(test)]
 mod early_tests;
 #[cfg(test)]
+mod metrics_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod visibility_tests;

@@ -74,6 +74,7 @@ impl PaymentReceiver {
             self.receiving.note(&result);
             match result {
                 Ok(deliveries) => {
+                    events::succeeded("receive");
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     let received = deliveries.into_iter().filter_map(|delivery| {
                         let permit = InHandPermit::new(permits.split(1)?);

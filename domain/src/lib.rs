@@ -6,6 +6,7 @@
 
 mod account;
 mod attempt;
+mod batch_clock;
 mod currency;
 mod currency_period;
 mod data;
@@ -25,6 +26,9 @@ pub use account::{AccountId, BeneficiaryId, IdError};
 pub use attempt::{
     Attempt, AttemptLimits, AttemptPlan, GiveUpReason, KeyQuery, KeyStatus, QueryDecision,
     after_query,
+};
+pub use batch_clock::{
+    BatchClock, BatchMeasurement, BatchReading, BatchTerms, FARTHEST_FORECAST, StatusCounts,
 };
 pub use currency::{Currency, CurrencyError, NotPayable};
 pub use data::{BlobDigest, BlobDigestError, Data, DataBlob, DataBlobError, MAX_PAYMENT_BYTES};

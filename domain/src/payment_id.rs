@@ -47,6 +47,12 @@ impl PaymentId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, entropy).into_uuid())
     }
 
+    /// The time in the id, in milliseconds since the Unix epoch (RFC 9562).
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.as_u128() >> 80).unwrap_or_default()
+    }
+
     /// The shard of the `due` index this payment lies in: FNV-1a (64 bits) of the id's 16
     /// bytes, modulo `shards`. Stored in the item's key, so the formula never changes.
     #[must_use]
@@ -124,6 +130,7 @@ mod tests {
         assert_eq!(id, PaymentId::from_parts(1_795_392_000_000, &[7; 10]));
         assert_ne!(id, PaymentId::from_parts(1_795_392_000_000, &[8; 10]));
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.millis(), 1_795_392_000_000);
     }
 
     #[test]

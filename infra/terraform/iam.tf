@@ -68,11 +68,16 @@ data "aws_iam_policy_document" "stream_relay" {
     resources = [aws_sqs_queue.payments.arn, aws_sqs_queue.payments_dlq.arn]
   }
 
-  # How many messages there are tells whether payments that wait have one.
+  # How many messages there are tells whether payments that wait have one. The page of metrics has
+  # the depths of all queues.
   statement {
-    sid       = "CountPayments"
-    actions   = ["sqs:GetQueueAttributes"]
-    resources = [aws_sqs_queue.payments.arn]
+    sid     = "CountMessages"
+    actions = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+    resources = [
+      aws_sqs_queue.payments.arn,
+      aws_sqs_queue.confirmations.arn,
+      aws_sqs_queue.payments_dlq.arn,
+    ]
   }
 }
 

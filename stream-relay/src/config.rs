@@ -27,6 +27,10 @@ pub struct RelayConfig {
     pub watch_interval: Duration,
     /// How often it scans the days before those as well.
     pub old_interval: Duration,
+    /// How often today's payments are counted for the batch clock.
+    pub batch_clock_interval: Duration,
+    /// How long after its opening, or its last insert, a day's batch should have ended.
+    pub batch_deadline: Duration,
 }
 
 impl RelayConfig {
@@ -43,6 +47,9 @@ impl RelayConfig {
             settings.duration("DUEFLOW_OPENING_DELAY", Duration::ZERO..=minute * 60);
         let watch_interval = settings.duration("DUEFLOW_WATCH_INTERVAL", minute..=minute * 60 * 24);
         let old_interval = old_days_interval(settings);
+        let batch_clock_interval =
+            settings.duration("DUEFLOW_BATCH_CLOCK_INTERVAL", minute / 12..=minute * 10);
+        let batch_deadline = settings.duration("DUEFLOW_BATCH_DEADLINE", minute..=minute * 60 * 24);
         let SweptDays { zone, before } = days?;
         Some(Self {
             zone,
@@ -53,6 +60,8 @@ impl RelayConfig {
             opening_delay: opening_delay?,
             watch_interval: watch_interval?,
             old_interval: old_interval?,
+            batch_clock_interval: batch_clock_interval?,
+            batch_deadline: batch_deadline?,
         })
     }
 }

@@ -4,7 +4,9 @@ use domain::{DueDate, FailureCode, PaymentRef};
 use jiff::SignedDuration;
 use shared::queue::BacklogReport;
 use shared::telemetry::Metric;
+use shared::telemetry::calls::last_success;
 
+use crate::batch_page;
 use crate::labels::{SkipReason, SweepSkipReason};
 
 const RECORDS: Metric = Metric::counter(
@@ -112,8 +114,16 @@ const LAST_RECORD_AGE: Metric = Metric::measured_gauge(
     "Age of the newest record of the last page that held any, when it was read",
 );
 
-/// All metrics of the relay.
-pub const METRICS: &[Metric] = &[
+const BATCH_CLOCK_ERRORS: Metric = Metric::counter(
+    "dueflow_stream_relay_batch_clock_errors_total",
+    "Failed calls of the batch clock: counting today's payments, or asking how many messages a queue holds",
+)
+.by("operation", &["count", "depth"]);
+const LAST_SUCCESS: Metric =
+    last_success(&["stream_read", "queue_send", "lost_message_scan", "batch_clock"]);
+
+/// What every relay has on its page.
+const OWN: [Metric; 26] = [
     RECORDS,
     PAGES,
     READ_ERRORS,
@@ -138,10 +148,39 @@ pub const METRICS: &[Metric] = &[
     LEFT,
     SHARDS,
     LAST_RECORD_AGE,
+    BATCH_CLOCK_ERRORS,
+    LAST_SUCCESS,
 ];
+
+/// All metrics of the relay: its own, then those that only the holder of the batch clock shows.
+pub const METRICS: &[Metric] = &{
+    let mut all = [LAST_SUCCESS; OWN.len() + batch_page::METRICS.len()];
+    let (own, batch) = all.split_at_mut(OWN.len());
+    own.copy_from_slice(&OWN);
+    batch.copy_from_slice(&batch_page::METRICS);
+    all
+};
+
+/// Today's payments were not counted.
+pub(crate) fn batch_not_counted(error: &dyn std::error::Error) {
+    BATCH_CLOCK_ERRORS.add_for("count", 1);
+    tracing::warn!(%error, "the payments that are due today could not be counted: the batch clock tries again");
+}
+
+/// A queue did not say how many messages it holds.
+pub(crate) fn depth_unread(queue: &'static str, error: &dyn std::error::Error) {
+    BATCH_CLOCK_ERRORS.add_for("depth", 1);
+    tracing::debug!(queue, %error, "the depth of a queue could not be read for the page");
+}
+
+/// A duty was done.
+pub(crate) fn succeeded(duty: &'static str) {
+    LAST_SUCCESS.set_to_now_for(duty);
+}
 
 pub(crate) fn page_read(record_age_seconds: Option<f64>) {
     PAGES.add(1);
+    succeeded("stream_read");
     if let Some(age) = record_age_seconds {
         LAST_RECORD_AGE.set(age);
     }
@@ -312,6 +351,7 @@ pub(crate) fn queued_regardless(count: usize) {
 
 pub(crate) fn scanned(result: &'static str) {
     WATCHES.add_for(result, 1);
+    succeeded("lost_message_scan");
 }
 
 pub(crate) fn unreadable(reference: &PaymentRef, error: &dyn std::error::Error) {

@@ -1,4 +1,5 @@
-//! Reasons that metrics and logs name: closed lists, apart from the code that decides on them.
+//! Reasons and queues that metrics and logs name: closed lists, apart from the code that decides on
+//! them.
 
 /// Why there is nothing to do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,31 @@ impl SweepSkipReason {
             Self::Day => "day",
             Self::CreatedAhead => "created_ahead",
             Self::Leftovers => "overwritten",
+        }
+    }
+}
+
+/// A queue of the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum QueueKind {
+    /// Payments to be dispatched.
+    Payments,
+    /// Settlements to be written down.
+    Confirmations,
+    /// What waits for a person.
+    DeadLetters,
+}
+
+impl QueueKind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Payments, Self::Confirmations, Self::DeadLetters];
+
+    /// Its label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payments => "payments",
+            Self::Confirmations => "confirmations",
+            Self::DeadLetters => "dead_letters",
         }
     }
 }

@@ -7,8 +7,12 @@
 //! | `forward` | what a record means; into the queue in order, or into the dead-letter queue |
 //! | `sweeps` | from the table: day opening, gap recovery, lost-message scan |
 //! | `relay` | the relay's loop over all of them |
+//! | `batch_clock` | how today's batch stands, counted by one relay |
+//! | `batch_page` | where that relay shows it |
 //! | `events` | what is counted and logged |
 
+mod batch_clock;
+mod batch_page;
 mod config;
 mod events;
 mod forward;
@@ -36,7 +40,7 @@ pub use shards::source::{Page, Shard, ShardSource, StreamError};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Names;
-use shared::payments::{DueTable, PaymentStore, PaymentsTable};
+use shared::payments::{DueTable, PaymentStore, PaymentsTable, StatusCounter};
 use shared::queue::{
     BacklogMonitor, DeadLetterQueue, InStep, MessageCount, Producer, SentMessages, SqsQueue,
 };
@@ -46,6 +50,9 @@ use shared::telemetry::admin::Readiness;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::batch_clock::exporter::{BatchClockExporter, BatchClockSettings};
+use crate::batch_clock::queues::{QueueDepths, SqsDepths};
+use crate::batch_page::{BatchPage, MetricsPage};
 use crate::events::DispatchLag;
 use crate::forward::dead_letter::DeadLetterWriter;
 use crate::forward::forwarder::Forwarder;
@@ -77,8 +84,46 @@ pub struct Deps {
     queues: Arc<dyn RelayQueues>,
     table: Arc<dyn DueTable>,
     store: Arc<dyn PaymentStore>,
+    batch: BatchPorts,
     due_shards: u16,
     clock: Clock,
+}
+
+/// What the batch clock works on.
+#[derive(Debug)]
+struct BatchPorts {
+    counter: Arc<dyn StatusCounter>,
+    queues: Arc<dyn QueueDepths>,
+    page: Arc<dyn BatchPage>,
+}
+
+impl BatchPorts {
+    /// The batch clock of the relay that `scan` is of.
+    fn exporter(
+        self,
+        config: &RelayConfig,
+        scan: &LostMessageScan,
+        sent: SentMessages,
+    ) -> BatchClockExporter {
+        let Self { counter, queues, page } = self;
+        BatchClockExporter {
+            leases: Arc::clone(&scan.leases),
+            stream: scan.stream.clone(),
+            name: scan.name.clone(),
+            clock: scan.clock.clone(),
+            zone: scan.zone.clone(),
+            settings: BatchClockSettings {
+                interval: config.batch_clock_interval,
+                deadline: config.batch_deadline,
+                opening_delay: config.opening_delay,
+            },
+            sweep_leases: scan.sweep_leases.clone(),
+            counter,
+            queues,
+            page,
+            sent,
+        }
+    }
 }
 
 impl Deps {
@@ -116,6 +161,11 @@ impl Deps {
             queues: Arc::new(queues),
             table: Arc::new(payments("sweep")),
             store: Arc::new(payments("withhold")),
+            batch: BatchPorts {
+                counter: Arc::new(payments("batch_clock")),
+                queues: Arc::new(SqsDepths::new(aws, names)),
+                page: Arc::new(MetricsPage),
+            },
             due_shards,
             clock: Clock::system(),
         })
@@ -133,8 +183,8 @@ impl Deps {
         readiness: &Readiness,
         sent: SentMessages,
         dispatchers: InStep,
-    ) -> (Relay, DayOpener, SweepRunner) {
-        let Self { source, leases, queues, table, store, due_shards, clock } = self;
+    ) -> (Relay, DayOpener, SweepRunner, BatchClockExporter) {
+        let Self { source, leases, queues, table, store, batch, due_shards, clock } = self;
         let dead_letters = DeadLetterWriter::new(Arc::clone(&queues), store, clock.clone());
         let forwarder = Forwarder {
             queues,
@@ -143,7 +193,7 @@ impl Deps {
             due_shards,
             sends: config.sends,
             sending: readiness.watch("queueing payments"),
-            sent,
+            sent: sent.clone(),
         };
         let due_index =
             DueIndex { table, forwarder: forwarder.clone(), dead_letters: dead_letters.clone() };
@@ -176,6 +226,7 @@ impl Deps {
             old_interval: config.old_interval,
             state: ScanState::default(),
         };
+        let batch_clock = batch.exporter(config, &scan, sent);
         let sweeper = SweepRunner { due_index, window: config.sweep_days, requests, scan };
         let reading = readiness.watch("reading the stream");
         let reader = Reader {
@@ -189,7 +240,7 @@ impl Deps {
             reading,
         };
         let lease_calls = readiness.watch("reading the table of leases");
-        (Relay::new(reader, name, sweep_lease_sender, lease_calls), opener, sweeper)
+        (Relay::new(reader, name, sweep_lease_sender, lease_calls), opener, sweeper, batch_clock)
     }
 }
 
@@ -209,12 +260,14 @@ pub async fn run(
     let queue = Arc::clone(&deps.queues) as Arc<dyn MessageCount>;
     let (monitor, dispatchers) =
         BacklogMonitor::new(queue, UNDISPATCHED, sent.clone(), DispatchLag);
-    let (mut relay, opener, sweeper) = deps.into_parts(config, &readiness, sent, dispatchers);
+    let (mut relay, opener, sweeper, batch_clock) =
+        deps.into_parts(config, &readiness, sent, dispatchers);
     // In a set, so that they end with this call, however that ends.
     let mut sweeping = JoinSet::new();
     sweeping.spawn(monitor.run(shutdown.clone()));
     sweeping.spawn(opener.run(shutdown.clone()));
     sweeping.spawn(sweeper.run(shutdown.clone()));
+    sweeping.spawn(batch_clock.run(shutdown.clone()));
     let relaying = async {
         let relayed = relay.run(&readiness, &shutdown).await;
         // A stream that is to be read no more ends all: the process is started anew.

@@ -3,14 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::num::{NonZeroU16, NonZeroU32};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::{
     AccountId, Amount, BeneficiaryId, Data, DataBlob, DueDate, Payment, PaymentId, Settlement,
+    Status,
 };
 use shared::payments::archive::{Counters, DayPlan, PaymentsAndArchive, archive_day};
 use shared::payments::{
-    ApplyResult, Change, InsertResult, PaymentStore, PaymentsTable, check_size,
+    ApplyResult, Change, InsertResult, PaymentStore, PaymentsTable, StatusCounter, check_size,
 };
 use shared::telemetry::Metrics;
 use shared::telemetry::calls::{READ_UNITS, WRITE_UNITS};
@@ -81,7 +82,49 @@ async fn measure() -> Vec<Measured> {
         assert_eq!(summary.archived, PAYMENTS as u64);
         all.push(Measured { processed, archived: written() - before, read });
     }
+    let _ = BATCH_CLOCK.set(count_days(&table, &metrics, first_day.days_after(1)).await);
     all
+}
+
+/// Payments of the larger of two days that are counted.
+const DAY: usize = 4_000;
+
+/// Read units of one measurement of the batch clock: of a day of a few payments, and of one of
+/// [`DAY`].
+static BATCH_CLOCK: OnceLock<[f64; 2]> = OnceLock::new();
+
+async fn count_days(table: &PaymentsTable, metrics: &Metrics, day: DueDate) -> [f64; 2] {
+    let mut units = [0.0; 2];
+    for ((payments, ahead), units) in [(PAYMENTS, 0), (DAY, 1)].into_iter().zip(&mut units) {
+        let day = day.days_after(ahead);
+        let inserted: Vec<_> = (0..payments).map(|_| payment(day, 0)).collect();
+        table.insert(&inserted).await.unwrap();
+        let before = metrics.samples().labelled(READ_UNITS.name, "operation", "count");
+        let mut counted = 0;
+        for partition in table.partitions() {
+            let mut cursor = None;
+            loop {
+                let (counts, next) = table.count_statuses((day, partition), cursor).await.unwrap();
+                counted += counts.of(Status::Scheduled);
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        assert_eq!(counted, payments as u64);
+        *units = metrics.samples().labelled(READ_UNITS.name, "operation", "count") - before;
+    }
+    units
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_measurement_of_the_batch_clock_costs_the_read_units_of_its_day() {
+    measured().await;
+    let [few, many] = *BATCH_CLOCK.get().unwrap();
+    assert_eq!(few, 8.0, "half a unit for each of 16 partitions");
+    let each = many / DAY as f64;
+    assert!((0.02..=0.04).contains(&each), "{each} for each payment");
 }
 
 /// A payment of so many bytes, with all that it gets until PROCESSED: with a transaction id of

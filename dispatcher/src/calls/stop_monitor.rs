@@ -50,6 +50,7 @@ impl StopMonitor {
             calls.note(&result);
             match result {
                 Ok(()) => {
+                    events::succeeded("stop_check");
                     readiness.ready();
                     pauses = retry::NEVER_GIVE_UP.pauses();
                     if shutdown.is_requested() && self.limiter.unstored_stop().is_none() {

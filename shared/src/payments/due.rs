@@ -99,7 +99,7 @@ impl DueTable for PaymentsTable {
             .limit(DUE_PAGE.into())
             .send()
             .await
-            .map_err(|error| PaymentsError::Due(Box::new(error)))?;
+            .map_err(|error| PaymentsError::Due(Box::new(calls::noted("due", error))))?;
         calls::read("due", output.consumed_capacity());
         let mut page = Vec::with_capacity(output.items().len());
         for entry in output.items() {
@@ -195,14 +195,18 @@ impl PaymentsTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| PaymentsError::ReadMany(Box::new(error)))?;
+            .map_err(|error| PaymentsError::ReadMany(Box::new(calls::noted(operation, error))))?;
         calls::read(operation, output.consumed_capacity());
         // An item that is not there is left out of its table's list, but a list there is.
         let Some(responses) = output.responses else { return Err(PaymentsError::NoItems) };
         let read = responses.into_values().flatten();
         items.extend(read.map(|item| (key_of(&item), Some(item))));
         let unread = output.unprocessed_keys.unwrap_or_default().into_values();
-        Ok(unread.flat_map(|keys| keys.keys).collect())
+        let unread: Vec<_> = unread.flat_map(|keys| keys.keys).collect();
+        if !unread.is_empty() {
+            calls::throttled(operation, unread.len());
+        }
+        Ok(unread)
     }
 }
 

@@ -92,7 +92,7 @@ impl PaymentsTable {
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0))
             .send()
             .await
-            .map_err(|error| PaymentsError::Due(Box::new(error)))?;
+            .map_err(|error| PaymentsError::Due(Box::new(calls::noted("count", error))))?;
         calls::read("count", output.consumed_capacity());
         let counted = u64::try_from(output.count()).unwrap_or_default();
         Ok((counted, output.last_evaluated_key.map(Cursor)))
@@ -115,7 +115,10 @@ impl IndexReader for PaymentsTable {
     ) -> Result<Found, PaymentsError> {
         let range = after.as_deref().map_or(DueRange::All, DueRange::After);
         let query = self.due_query((day, partition), range, &[status]).limit(most.into());
-        let output = query.send().await.map_err(|error| PaymentsError::Due(Box::new(error)))?;
+        let output = query
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Due(Box::new(calls::noted("due", error))))?;
         calls::read("due", output.consumed_capacity());
         let mut found = Found::default();
         for entry in output.items() {

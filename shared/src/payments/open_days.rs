@@ -62,7 +62,7 @@ impl PaymentsTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| PaymentsError::Scan(Box::new(error)))?;
+            .map_err(|error| PaymentsError::Scan(Box::new(calls::noted("open_days", error))))?;
         calls::read("open_days", output.consumed_capacity());
         let mut page = OpenDaysPage {
             looked_at: u64::try_from(output.scanned_count()).unwrap_or_default(),

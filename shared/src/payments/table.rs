@@ -80,6 +80,11 @@ impl PaymentsTable {
         loop {
             let batch = open.iter().map(|&index| requests[index].clone()).collect();
             let answers = self.execute_once(operation, batch).await?;
+            let throttled = answers.iter().filter_map(|answer| answer.error.as_ref());
+            match throttled.filter(|error| is_throttled(error)).count() {
+                0 => {}
+                throttled => calls::throttled(operation, throttled),
+            }
             for (&index, answer) in open.iter().zip(answers) {
                 results[index] = answer.error.map_or(Ok(()), Err);
             }
@@ -104,7 +109,7 @@ impl PaymentsTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| PaymentsError::Write(Box::new(error)))?;
+            .map_err(|error| PaymentsError::Write(Box::new(calls::noted(operation, error))))?;
         calls::written(operation, output.consumed_capacity());
         let got = output.responses().len();
         if got != expected {
@@ -145,7 +150,7 @@ impl PaymentStore for PaymentsTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| PaymentsError::Read(Box::new(error)))?;
+            .map_err(|error| PaymentsError::Read(Box::new(calls::noted("get", error))))?;
         calls::read("get", output.consumed_capacity());
         output.item().map(StoredPayment::from_item).transpose().map_err(PaymentsError::Item)
     }
@@ -205,14 +210,18 @@ fn event_name(event: Event) -> &'static str {
 
 /// Whether the same statement may succeed a little later.
 fn is_transient(error: &BatchStatementError) -> bool {
+    is_throttled(error)
+        || matches!(error.code, Some(Code::InternalServerError | Code::TransactionConflict))
+}
+
+/// Whether there was no capacity for the statement.
+fn is_throttled(error: &BatchStatementError) -> bool {
     matches!(
         error.code,
         Some(
-            Code::InternalServerError
-                | Code::ProvisionedThroughputExceeded
+            Code::ProvisionedThroughputExceeded
                 | Code::RequestLimitExceeded
                 | Code::ThrottlingError
-                | Code::TransactionConflict
         )
     )
 }

@@ -147,7 +147,10 @@ impl PaymentsTable {
                 .expression_attribute_names("#status", attribute::STATUS)
                 .expression_attribute_values(":status", text(status.to_string()));
         }
-        let output = query.send().await.map_err(|error| PaymentsError::Account(Box::new(error)))?;
+        let output = query
+            .send()
+            .await
+            .map_err(|error| PaymentsError::Account(Box::new(calls::noted("upcoming", error))))?;
         calls::read("upcoming", output.consumed_capacity());
         let mut page = UpcomingPage::default();
         for item in output.items() {

@@ -134,6 +134,16 @@ pub trait QueueApi: fmt::Debug + Send + Sync {
     ) -> Result<Vec<RefusedEntry>, QueueCallError>;
 }
 
+/// How many messages a queue holds. Approximate: what was sent, received or deleted within about a
+/// minute may not be counted yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Messages that wait to be received.
+    pub visible: u64,
+    /// Messages that were received and are hidden.
+    pub in_flight: u64,
+}
+
 /// How many messages a queue holds.
 #[async_trait]
 pub trait MessageCount: fmt::Debug + Send + Sync {

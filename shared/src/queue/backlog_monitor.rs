@@ -27,6 +27,12 @@ impl SentMessages {
     pub fn add(&self, count: usize) {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
+
+    /// How many this process has sent so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether the receivers of a queue keep up. Cloning it gives the same one.
@@ -89,7 +95,7 @@ impl<R: BacklogReport> BacklogMonitor<R> {
         let mut counted = 0;
         let reasons = Rarely::default();
         while !shutdown.pause(INTERVAL).await {
-            let sent = self.sent.0.load(Ordering::Relaxed);
+            let sent = self.sent.total();
             let in_step = *self.in_step.borrow();
             if sent == counted && in_step {
                 continue;

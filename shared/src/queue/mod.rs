@@ -21,7 +21,7 @@ mod sqs;
 
 pub use api::{
     MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, QueueCallErrorClass,
-    ReceivedMessage, RefusedEntry, Visibility,
+    QueueDepth, ReceivedMessage, RefusedEntry, Visibility,
 };
 pub use backlog::BacklogLimits;
 pub use backlog_monitor::{BacklogMonitor, BacklogReport, InStep, SentMessages};

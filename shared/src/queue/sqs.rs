@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{
 use super::answer::{not_done, received, whole_seconds};
 use super::api::{
     MAX_BATCH, MessageCount, OutgoingMessage, QueueApi, QueueCallError, QueueCallErrorClass,
-    ReceivedMessage, RefusedEntry, Visibility,
+    QueueDepth, ReceivedMessage, RefusedEntry, Visibility,
 };
 use super::error::QueueError;
 use crate::aws::Aws;
@@ -61,18 +61,33 @@ impl SqsQueue {
     }
 }
 
-#[async_trait]
-impl MessageCount for SqsQueue {
-    async fn messages(&self) -> Result<u64, QueueCallError> {
+impl SqsQueue {
+    /// How many messages the queue holds; what is delayed counts as visible.
+    ///
+    /// # Errors
+    /// [`QueueCallError`] when the call fails or its answer lacks a number.
+    pub async fn depth(&self) -> Result<QueueDepth, QueueCallError> {
         calls::sqs("count");
         let request = self.act.get_queue_attributes().queue_url(&self.url);
         let request = request.set_attribute_names(Some(COUNTS.to_vec()));
         let output = request.send().await.map_err(|error| failed(&error))?;
         let attributes = output.attributes.unwrap_or_default();
-        let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
-        COUNTS.iter().map(count).sum::<Option<u64>>().ok_or_else(|| {
-            QueueCallError::other("the answer to GetQueueAttributes lacks a number of messages")
-        })
+        let count = |name: &QueueAttributeName| {
+            attributes.get(name).and_then(|count| count.parse::<u64>().ok()).ok_or_else(|| {
+                QueueCallError::other("the answer to GetQueueAttributes lacks a number of messages")
+            })
+        };
+        let [visible, in_flight, delayed] = &COUNTS;
+        let visible = count(visible)?.saturating_add(count(delayed)?);
+        Ok(QueueDepth { visible, in_flight: count(in_flight)? })
+    }
+}
+
+#[async_trait]
+impl MessageCount for SqsQueue {
+    async fn messages(&self) -> Result<u64, QueueCallError> {
+        let QueueDepth { visible, in_flight } = self.depth().await?;
+        Ok(visible.saturating_add(in_flight))
     }
 }
 
@@ -101,12 +116,15 @@ impl QueueApi for SqsQueue {
             .send()
             .await
             .map_err(|error| failed(&error))?;
-        received(output.messages.unwrap_or_default())
+        let messages = output.messages.unwrap_or_default();
+        calls::sqs_entries("receive", messages.len());
+        received(messages)
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("delete");
         let sent_entries = receipts.len();
+        calls::sqs_entries("delete", sent_entries);
         let entries = receipts.iter().enumerate().map(|(index, receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -128,6 +146,7 @@ impl QueueApi for SqsQueue {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs(purpose.as_str());
         let sent_entries = entries.len();
+        calls::sqs_entries(purpose.as_str(), sent_entries);
         let entries = entries.iter().enumerate().map(|(index, (receipt, timeout))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -149,6 +168,7 @@ impl QueueApi for SqsQueue {
     ) -> Result<Vec<RefusedEntry>, QueueCallError> {
         calls::sqs("send");
         let sent_entries = messages.len();
+        calls::sqs_entries("send", sent_entries);
         let entries = messages.iter().enumerate().map(|(index, message)| {
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())

@@ -1,6 +1,7 @@
 //! Metrics that every service shares: what is asked of `DynamoDB` and SQS, which is what the
 //! bank pays for.
 
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use domain::PaymentId;
 
@@ -49,6 +50,56 @@ pub const SQS_FAILED_ENTRIES: Metric = Metric::counter(
 )
 .by("operation", &["send", "delete", "release", "extend"]);
 
+/// Entries of batches, refused ones included.
+pub const SQS_ENTRIES: Metric = Metric::counter(
+    "dueflow_sqs_batch_entries_total",
+    "Messages received, and entries of batch requests sent to SQS, by operation; divided by the requests it is how full batches are",
+)
+.by("operation", &["send", "receive", "delete", "release", "extend"]);
+
+/// What `DynamoDB` had no capacity for.
+pub const THROTTLED: Metric = Metric::counter(
+    "dueflow_dynamodb_throttled_requests_total",
+    "Requests, and statements and keys of batches, that DynamoDB refused for lack of capacity on the payments table, its index or the archive (after the retries of the SDK), by operation",
+)
+.by(
+    "operation",
+    &[
+        "blob",
+        "insert",
+        "claim",
+        "resume",
+        "settle",
+        "fail",
+        "replay",
+        "discard",
+        "cancel",
+        "withhold",
+        "not_done",
+        "dead_letter",
+        "archive",
+        "delete",
+        "get",
+        "due",
+        "upcoming",
+        "open_days",
+        "count",
+        "blobs",
+        "scan",
+    ],
+);
+
+/// The duties of one service, each with the time of its last success. One metric of the same name
+/// for each service: a duty that another service has is not on its page.
+#[must_use]
+pub const fn last_success(duties: &'static [&'static str]) -> Metric {
+    Metric::gauge(
+        "dueflow_last_success_timestamp_seconds",
+        "Unix time of the last success of a duty, 0 before the first, by duty",
+    )
+    .by("duty", duties)
+}
+
 /// Settlements whose transaction id another payment has.
 pub const TRANSACTION_IDS_REUSED: Metric = Metric::counter(
     "dueflow_transaction_ids_reused_total",
@@ -67,7 +118,9 @@ pub const ALL: &[Metric] = &[
     WRITE_UNITS,
     READ_UNITS,
     SQS_REQUESTS,
+    SQS_ENTRIES,
     SQS_FAILED_ENTRIES,
+    THROTTLED,
     TRANSACTION_IDS_REUSED,
     UNUSABLE_ANSWERS,
 ];
@@ -96,6 +149,35 @@ pub(crate) fn sqs(operation: &'static str) {
     SQS_REQUESTS.add_for(operation, 1);
 }
 
+pub(crate) fn sqs_entries(operation: &'static str, entries: usize) {
+    SQS_ENTRIES.add_for(operation, entries as u64);
+}
+
+/// Counts parts of a batch that were throttled.
+pub(crate) fn throttled(operation: &'static str, parts: usize) {
+    THROTTLED.add_for(operation, parts as u64);
+}
+
+/// Counts a request that failed because it was throttled; the error is returned as it is.
+pub(crate) fn noted<E: ProvideErrorMetadata>(operation: &'static str, error: E) -> E {
+    if error.code().is_some_and(is_throttling) {
+        throttled(operation, 1);
+    }
+    error
+}
+
+/// Whether an error code means that there was no capacity (`DynamoDB` API reference).
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "RequestLimitExceeded"
+            | "ThrottlingException"
+            | "ThrottlingError"
+    )
+}
+
 pub(crate) fn sqs_failed(operation: &'static str, entries: usize) {
     SQS_FAILED_ENTRIES.add_for(operation, entries as u64);
 }
@@ -115,5 +197,27 @@ pub(crate) fn unusable_answer(operation: &'static str, reason: &str, untold: Opt
             untold,
             "an answer of the transaction service does not tell what became of a payment"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::query::QueryError;
+
+    use super::*;
+
+    #[test]
+    fn only_what_lacked_capacity_counts_as_throttled() {
+        let recorded = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let failed = |code: &str| QueryError::generic(ErrorMetadata::builder().code(code).build());
+        metrics::with_local_recorder(&recorded, || {
+            for code in ["ProvisionedThroughputExceededException", "ThrottlingException"] {
+                assert_eq!(noted("due", failed(code)).code(), Some(code));
+            }
+            drop(noted("due", failed("ResourceNotFoundException")));
+        });
+        let page = recorded.handle().render();
+        assert!(page.contains(&format!("{}{{operation=\"due\"}} 2\n", THROTTLED.name)), "{page}");
     }
 }

@@ -10,6 +10,11 @@ use super::{calls, process};
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Bucket bounds for what takes minutes, in seconds: to an hour.
+const LONG_SECONDS: [f64; 14] = [
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_200.0, 1_800.0, 2_700.0, 3_600.0,
+];
+
 /// The metrics of this process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -29,15 +34,27 @@ impl Metrics {
     /// # Errors
     /// A recorder is installed already.
     pub fn install(own: &[Metric]) -> Result<Self, BuildError> {
-        let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-            .install_recorder()?;
+        let handle = builder(own)?.install_recorder()?;
         for metric in own.iter().chain(calls::ALL) {
             metric.describe();
             metric.register();
         }
         process::ALL.iter().for_each(Metric::describe);
         Ok(Self { handle })
+    }
+
+    /// What this thread records from now on, until the guard is dropped: for tests, of which
+    /// several share a process.
+    ///
+    /// # Errors
+    /// A list of buckets is empty.
+    #[cfg(feature = "testing")]
+    pub fn of_this_thread(
+        own: &[Metric],
+    ) -> Result<(Self, metrics::LocalRecorderGuard<'static>), BuildError> {
+        let recorder = Box::leak(Box::new(builder(own)?.build_recorder()));
+        let handle = recorder.handle();
+        Ok((Self { handle }, metrics::set_default_local_recorder(recorder)))
     }
 
     /// The samples of this process.
@@ -50,7 +67,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         process::measure();
-        let page = self.handle.render();
+        let page = without_absent(&self.handle.render());
         let counters = calls::ALL.iter().chain(process::ALL);
         counters.filter(|metric| metric.is_float_counter()).fold(page, |page, metric| {
             let line = |kind: &str| format!("# TYPE {} {kind}\n", metric.name);
@@ -64,8 +81,24 @@ impl Metrics {
     }
 }
 
+/// An exporter with the buckets that each histogram of `own` asks for.
+fn builder(own: &[Metric]) -> Result<PrometheusBuilder, BuildError> {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS)?;
+    own.iter().filter(|metric| metric.is_long()).try_fold(builder, |builder, metric| {
+        builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &LONG_SECONDS)
+    })
+}
+
+/// The page without gauges that were cleared ([`Metric::clear`]).
+fn without_absent(page: &str) -> String {
+    page.split_inclusive('\n').filter(|line| !line.ends_with(" NaN\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use aws_sdk_dynamodb::types::ConsumedCapacity;
 
     use super::*;
@@ -83,5 +116,42 @@ mod tests {
         let series = format!("{name}{{operation=\"discard\"}} ");
         let value = page.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
         assert!((value.parse::<f64>().unwrap() - 160_000.0).abs() < 0.01, "{value}");
+    }
+
+    #[test]
+    fn a_histogram_of_what_takes_minutes_has_buckets_to_an_hour_and_others_do_not() {
+        const LONG: Metric = Metric::long_seconds("dueflow_x_wait_seconds", "x");
+        const SHORT: Metric = Metric::seconds("dueflow_x_call_seconds", "x");
+        let recorder = builder(&[LONG, SHORT]).unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            [LONG, SHORT].iter().for_each(|metric| metric.record(Duration::from_secs(1_500)));
+        });
+        let page = recorder.handle().render();
+        let bucket = |metric: Metric, bound: &str, count: u32| {
+            page.contains(&format!("{}_bucket{{le=\"{bound}\"}} {count}\n", metric.name))
+        };
+        assert!(bucket(LONG, "1200", 0) && bucket(LONG, "1800", 1) && bucket(LONG, "3600", 1));
+        assert!(bucket(SHORT, "30", 0) && bucket(SHORT, "+Inf", 1), "{page}");
+        assert!(!bucket(SHORT, "3600", 1), "{page}");
+    }
+
+    #[test]
+    fn a_gauge_that_was_cleared_is_not_on_the_page_until_it_is_set_again() {
+        const ONE: Metric = Metric::measured_gauge("dueflow_x_one", "x");
+        const MANY: Metric = Metric::measured_gauge("dueflow_x_many", "x").by("of", &["a", "b"]);
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let page = |work: &dyn Fn()| {
+            metrics::with_local_recorder(&recorder, work);
+            without_absent(&recorder.handle().render())
+        };
+        let shown = |page: &str| page.lines().filter(|line| line.starts_with("dueflow_")).count();
+        let set = || {
+            ONE.set(1.0);
+            ["a", "b"].iter().for_each(|of| MANY.set_for(of, 2.0));
+        };
+        assert_eq!(shown(&page(&set)), 3);
+        let cleared = page(&|| [ONE, MANY].iter().for_each(Metric::clear));
+        assert!(!cleared.contains("NaN") && !cleared.contains("dueflow_x_one 1"), "{cleared}");
+        assert_eq!(shown(&page(&set)), 3);
     }
 }

@@ -1,9 +1,12 @@
 //! Metrics by constant: a name, its help, its kind and the values of its label stand in one
 //! place, and the tables in the documents are tested against them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Label, Unit};
+
+/// What a gauge holds that is not on the page: the exporter cannot forget a series.
+const ABSENT: f64 = f64::NAN;
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,8 @@ enum Kind {
     Gauge,
     MeasuredGauge,
     Seconds,
+    /// Seconds of what takes minutes: other buckets.
+    LongSeconds,
 }
 
 /// One metric of a service, with one label at most.
@@ -64,6 +69,12 @@ impl Metric {
         Self::new(name, help, Kind::Seconds)
     }
 
+    /// A histogram of durations that are minutes, up to an hour.
+    #[must_use]
+    pub const fn long_seconds(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, help, Kind::LongSeconds)
+    }
+
     /// The same with a label. All its values are on the page from the start, since an alert
     /// sees no increase in a series that begins with 1.
     #[must_use]
@@ -77,7 +88,7 @@ impl Metric {
         match self.kind {
             Kind::Counter | Kind::FloatCounter => "counter",
             Kind::Gauge | Kind::MeasuredGauge => "gauge",
-            Kind::Seconds => "histogram",
+            Kind::Seconds | Kind::LongSeconds => "histogram",
         }
     }
 
@@ -96,6 +107,11 @@ impl Metric {
     /// Whether the exporter keeps it as a gauge, though it is a counter.
     pub(super) const fn is_float_counter(&self) -> bool {
         matches!(self.kind, Kind::FloatCounter)
+    }
+
+    /// Whether its buckets reach an hour.
+    pub(super) const fn is_long(&self) -> bool {
+        matches!(self.kind, Kind::LongSeconds)
     }
 
     /// Adds to a counter without labels.
@@ -123,6 +139,28 @@ impl Metric {
         metrics::gauge!(self.name, self.listed(of)).set(value);
     }
 
+    /// Sets the gauge of one label value to the time of day, in seconds since the Unix epoch.
+    pub fn set_to_now_for(&self, of: &'static str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.set_for(of, now.as_secs_f64());
+    }
+
+    /// Takes a measured gauge off the page, under all values of its label: it is not known any
+    /// more, or another process has it.
+    pub fn clear(&self) {
+        debug_assert!(!self.is_zero_at_start(), "{} is always on the page", self.name);
+        match self.values {
+            [] => self.set(ABSENT),
+            values => values.iter().for_each(|value| self.clear_for(value)),
+        }
+    }
+
+    /// The same for one label value.
+    pub fn clear_for(&self, of: &'static str) {
+        debug_assert!(!self.is_zero_at_start(), "{} is always on the page", self.name);
+        self.set_for(of, ABSENT);
+    }
+
     /// Adds to a gauge without labels; a negative amount takes away.
     pub fn change(&self, by: f64) {
         metrics::gauge!(self.name).increment(by);
@@ -144,7 +182,9 @@ impl Metric {
             Kind::FloatCounter | Kind::Gauge | Kind::MeasuredGauge => {
                 metrics::describe_gauge!(self.name, self.help);
             }
-            Kind::Seconds => metrics::describe_histogram!(self.name, Unit::Seconds, self.help),
+            Kind::Seconds | Kind::LongSeconds => {
+                metrics::describe_histogram!(self.name, Unit::Seconds, self.help);
+            }
         }
     }
 
@@ -158,7 +198,9 @@ impl Metric {
             match self.kind {
                 Kind::Counter => drop(metrics::counter!(self.name, labels)),
                 Kind::FloatCounter | Kind::Gauge => drop(metrics::gauge!(self.name, labels)),
-                Kind::Seconds => drop(metrics::histogram!(self.name, labels)),
+                Kind::Seconds | Kind::LongSeconds => {
+                    drop(metrics::histogram!(self.name, labels));
+                }
                 Kind::MeasuredGauge => {}
             }
         }

@@ -106,6 +106,7 @@ impl Forwarder {
                 let count = messages.len();
                 send_all(&*queues, messages, &sending, &shutdown).await?;
                 sent.add(count);
+                events::succeeded("queue_send");
                 Ok(())
             });
         }

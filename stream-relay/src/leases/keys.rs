@@ -18,7 +18,7 @@ pub(crate) fn sweep_lease_prefix(stream: &str) -> String {
     format!("due#{stream}/")
 }
 
-/// The key of a sweep: a day, or `watch` for the lost-message scan.
+/// The key of a sweep: a day, `watch` for the lost-message scan, or `batch-clock`.
 pub(crate) fn sweep_lease_key(stream: &str, sweep_lease: &str) -> String {
     sweep_lease_prefix(stream) + sweep_lease
 }

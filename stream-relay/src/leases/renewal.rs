@@ -59,6 +59,50 @@ pub(crate) async fn renew_until_done<P: LeasePosition>(
     }
 }
 
+/// For so long after a write began its writer is sure to have the lease: less than [`EXPIRY`], by
+/// what a task may be late.
+const SURE: Duration = Duration::from_secs(8);
+
+/// Writes the position down whenever it changes, and at least every [`RENEWAL`], until the holder
+/// drops its end of `position`; then gives the lease up. `taken_at` is from before the lease was
+/// taken. Unlike [`renew_until_done`] it asks `holder` to stop not only when another relay has
+/// the lease but before another can have it.
+pub(crate) async fn renew_while_sure<P: LeasePosition>(
+    leases: &dyn LeaseTable,
+    mut lease: Lease,
+    mut position: watch::Receiver<P>,
+    taken_at: Instant,
+    holder: &Shutdown,
+) {
+    let mut sure_until = taken_at + SURE;
+    let mut wait = RENEWAL;
+    loop {
+        let next = (Instant::now() + wait).min(sure_until);
+        if let Ok(Err(_)) = tokio::time::timeout_at(next, position.changed()).await {
+            let reached = position.borrow().to_stored();
+            give_up(leases, lease, reached).await;
+            return;
+        }
+        let (began, reached) = (Instant::now(), position.borrow_and_update().to_stored());
+        match tokio::time::timeout_at(sure_until, leases.renew(&lease, reached)).await {
+            Ok(Ok(next)) => {
+                (lease, sure_until, wait) = (next, began + SURE, RENEWAL);
+                events::checkpointed();
+            }
+            Ok(Err(LeaseError::TakenByAnother { owner })) => {
+                events::lease_lost(&lease.key, &owner);
+                return holder.request();
+            }
+            Ok(Err(error)) => {
+                events::lease_failed(&lease.key, &error);
+                wait = WRITE_RETRY;
+            }
+            // Whether it was written or not: it is taken anew.
+            Err(_) => return holder.request(),
+        }
+    }
+}
+
 async fn closed<P>(position: &mut watch::Receiver<P>) {
     while position.changed().await.is_ok() {}
 }

@@ -2,6 +2,8 @@
 //! stream that splits, merges, trims and throttles, a table of leases and queues that fail
 //! and lose answers.
 
+mod batch_clock;
+mod batch_page;
 mod chaos;
 mod contract_breaches;
 mod day_opening;
@@ -33,11 +35,12 @@ use shared::testing::sample_payment;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::batch_page::Pages;
 use self::lease_table::{LeaseStore, RelayLeases};
 use self::queues::FakeQueues;
 use self::stream::FakeStream;
 use self::table::{FakeTable, SHARDS};
-use crate::{Deps, RelayConfig, RelayError, ShardSource, run};
+use crate::{BatchPorts, Deps, RelayConfig, RelayError, ShardSource, run};
 
 /// Delays every call, and lets some of them fail.
 #[derive(Debug)]
@@ -79,6 +82,7 @@ struct Bank {
     leases: Arc<LeaseStore>,
     queues: Arc<FakeQueues>,
     table: Arc<FakeTable>,
+    pages: Arc<Pages>,
     clock: Clock,
     zone: TimeZone,
     /// What was inserted, oldest first.
@@ -91,6 +95,10 @@ const OPENING_DELAY: Duration = Duration::from_secs(60);
 const SCAN_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How often the days before the window are looked for.
 const OLD_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+/// How often the batch clock counts.
+const BATCH_CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long after its opening a batch should have ended.
+const BATCH_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Days before today that are opened and watched.
 const WINDOW: u16 = 7;
 
@@ -99,6 +107,7 @@ struct RunningRelay {
     name: String,
     task: JoinHandle<Result<(), RelayError>>,
     shutdown: Shutdown,
+    pages: Arc<Pages>,
 }
 
 impl RunningRelay {
@@ -106,6 +115,7 @@ impl RunningRelay {
     async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
+        self.pages.gone(&self.name);
         tokio::task::yield_now().await;
     }
 
@@ -132,6 +142,7 @@ impl Bank {
             leases: Arc::new(LeaseStore::new(Arc::clone(&faults))),
             queues: Arc::new(FakeQueues::new(Arc::clone(&faults))),
             table: Arc::new(FakeTable::default()),
+            pages: Arc::default(),
             faults,
             clock,
             zone,
@@ -170,6 +181,11 @@ impl Bank {
             queues: Arc::clone(&self.queues) as _,
             table,
             store: Arc::clone(&self.table) as _,
+            batch: BatchPorts {
+                counter: Arc::clone(&self.table) as _,
+                queues: Arc::clone(&self.queues) as _,
+                page: self.pages.of(name),
+            },
             due_shards: SHARDS,
             clock: self.clock.clone(),
         };
@@ -182,12 +198,14 @@ impl Bank {
             opening_delay: OPENING_DELAY,
             watch_interval: SCAN_INTERVAL,
             old_interval: OLD_INTERVAL,
+            batch_clock_interval: BATCH_CLOCK_INTERVAL,
+            batch_deadline: BATCH_DEADLINE,
         };
         let shutdown = Shutdown::new(Duration::from_secs(25));
         let stop = shutdown.clone();
         let task =
             tokio::spawn(async move { run(deps, &config, Readiness::default(), stop).await });
-        RunningRelay { name: name.to_owned(), task, shutdown }
+        RunningRelay { name: name.to_owned(), task, shutdown, pages: Arc::clone(&self.pages) }
     }
 
     /// The bank's day.

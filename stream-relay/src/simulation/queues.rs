@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Failure, Payment};
-use shared::queue::{MessageCount, OutgoingMessage, QueueCallError, SendError};
+use shared::queue::{MessageCount, OutgoingMessage, QueueCallError, QueueDepth, SendError};
 use tokio::time::Instant;
 
 use super::FaultInjector;
+use crate::batch_clock::queues::QueueDepths;
 use crate::forward::queues::RelayQueues;
+use crate::labels::QueueKind;
 
 /// Both queues, for any number of relays.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub(super) struct FakeQueues {
     dead_letters_down: AtomicBool,
     payments_down: AtomicBool,
     counted: AtomicUsize,
+    depths: AtomicUsize,
     /// Messages that are counted though none of them is here.
     pretended: AtomicU64,
     arrivals: Mutex<Arrivals>,
@@ -96,6 +99,11 @@ impl FakeQueues {
         self.counted.load(Ordering::Relaxed)
     }
 
+    /// How often a relay asked for the depth of a queue to show it.
+    pub(super) fn depths(&self) -> usize {
+        self.depths.load(Ordering::Relaxed)
+    }
+
     /// Counts so many messages more than are here.
     pub(super) fn pretend(&self, messages: u64) {
         self.pretended.store(messages, Ordering::Relaxed);
@@ -107,6 +115,7 @@ impl FakeQueues {
             dead_letters_down: AtomicBool::new(false),
             payments_down: AtomicBool::new(false),
             counted: 0.into(),
+            depths: 0.into(),
             pretended: 0.into(),
             arrivals: Mutex::default(),
         }
@@ -198,6 +207,24 @@ impl RelayQueues for FakeQueues {
             arrivals.reasons.push(failure);
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl QueueDepths for FakeQueues {
+    async fn depth(&self, queue: QueueKind) -> Result<QueueDepth, QueueCallError> {
+        self.faults.delay().await;
+        self.depths.fetch_add(1, Ordering::Relaxed);
+        if self.faults.fails() {
+            return Err(QueueCallError::other("a storm"));
+        }
+        let arrivals = self.arrivals.lock().unwrap();
+        let visible = match queue {
+            QueueKind::Payments => arrivals.queue.len(),
+            QueueKind::Confirmations => 0,
+            QueueKind::DeadLetters => arrivals.dead_letters.len(),
+        };
+        Ok(QueueDepth { visible: visible as u64, in_flight: 0 })
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status};
+use domain::{BlobDigest, DataBlob, DueDate, Payment, PaymentId, PaymentRef, Status, StatusCounts};
 use jiff::Timestamp;
 use shared::payments::{
     ApplyResult, BlobError, Change, ChangeError, Cursor, DeadLetters, DuePayments, DueTable,
-    PaymentStore, PaymentsError, StoredPayment, refused_change,
+    PaymentStore, PaymentsError, StatusCounter, StoredPayment, refused_change,
 };
 use shared::testing::scheduled;
+use tokio::time::Instant;
 
 /// Partitions of the index.
 pub(super) const SHARDS: u16 = 6;
@@ -30,6 +31,7 @@ pub(super) struct FakeTable {
     asked: AtomicUsize,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
+    counts: Mutex<Vec<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,11 @@ impl FakeTable {
     /// Most pages that were asked for at the same time.
     pub(super) fn most_at_once(&self) -> usize {
         self.most_at_once.load(Ordering::Relaxed)
+    }
+
+    /// When somebody began to count the payments of a day.
+    pub(super) fn counts(&self) -> Vec<Instant> {
+        self.counts.lock().unwrap().clone()
     }
 
     /// Pages of all days once, where none has more than a page in a partition.
@@ -216,5 +223,32 @@ impl DueTable for FakeTable {
         let items = self.items.lock().unwrap();
         let stored = |reference: &PaymentRef| items.payments[&reference.id].clone();
         Ok(references.iter().map(|wanted| (wanted.clone(), Ok(stored(wanted)))).collect())
+    }
+}
+
+#[async_trait]
+impl StatusCounter for FakeTable {
+    fn partitions(&self) -> Range<u16> {
+        0..SHARDS
+    }
+
+    async fn count_statuses(
+        &self,
+        place: (DueDate, u16),
+        cursor: Option<Cursor>,
+    ) -> Result<(StatusCounts, Option<Cursor>), PaymentsError> {
+        assert!(cursor.is_none(), "there is one page");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if place.1 == 0 {
+            self.counts.lock().unwrap().push(Instant::now());
+        }
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PaymentsError::Unread(1));
+        }
+        let (items, mut counts) = (self.items.lock().unwrap(), StatusCounts::default());
+        for reference in items.due.get(&place).into_iter().flat_map(BTreeMap::values) {
+            counts.add(items.payments[&reference.id].status, 1);
+        }
+        Ok((counts, None))
     }
 }

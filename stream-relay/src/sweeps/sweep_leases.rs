@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::DueDate;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ pub(crate) struct SweepLeases {
 impl SweepLeases {
     /// The lease of a sweep, which may be taken: nobody has it, or its holder is dead, or this
     /// relay itself had it before a restart. `None` when another relay is at it.
-    pub(super) fn free(
+    pub(crate) fn free(
         &self,
         stream: &str,
         sweep_lease: &str,
@@ -41,6 +42,18 @@ impl SweepLeases {
                 Some(_) | None => Some(Some(lease)),
             },
         }
+    }
+
+    /// When the opening of a day began; `None` before, and when it began before the day.
+    pub(crate) fn opening_began(
+        &self,
+        stream: &str,
+        day: DueDate,
+        zone: &TimeZone,
+    ) -> Option<Timestamp> {
+        let (_, lease, _) = self.each_day(stream).find(|(each, ..)| *each == day)?;
+        let position = DayPosition::from_stored(&lease.position);
+        position.begun.filter(|_| !position.is_early(day, zone))
     }
 
     /// What is known of the days up to `today`. A day ahead is not open, whatever its lease says:

@@ -176,7 +176,8 @@ pub(crate) async fn until_result(process: &mut Process, name: &str, result: &str
     until_reached(process, name, count, |samples| samples.labelled(name, "result", result)).await;
 }
 
-async fn until_reached(
+/// The same of any figure of the page.
+pub(crate) async fn until_reached(
     process: &mut Process,
     name: &str,
     count: f64,

@@ -46,7 +46,7 @@ impl PaymentsTable {
             .limit(DUE_PAGE.into())
             .send()
             .await
-            .map_err(|error| ArchiveError::Query(Box::new(error)))?;
+            .map_err(|error| ArchiveError::Query(Box::new(calls::noted("due", error))))?;
         calls::read("due", output.consumed_capacity());
         let mut page = DueEntryPage { entries: Vec::new(), unreadable: Vec::new(), next: None };
         for item in output.items() {

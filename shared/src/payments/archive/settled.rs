@@ -45,7 +45,7 @@ impl PaymentsTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| ArchiveError::Scan(Box::new(error)))?;
+            .map_err(|error| ArchiveError::Scan(Box::new(calls::noted("scan", error))))?;
         calls::read("scan", output.consumed_capacity());
         let settled = output.items().iter().filter_map(|item| {
             let transaction_id = item.text(attribute::TRANSACTION_ID)?.to_owned();

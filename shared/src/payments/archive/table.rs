@@ -90,7 +90,7 @@ impl ArchiveTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| ArchiveError::Query(Box::new(error)))?;
+            .map_err(|error| ArchiveError::Query(Box::new(calls::noted("archive", error))))?;
         calls::read("archive", output.consumed_capacity());
         let found = output.items().iter().map(reference_from).collect::<Result<_, _>>();
         found.map_err(|error| ArchiveError::Archive(PaymentsError::Item(error)))
@@ -126,7 +126,7 @@ impl ArchiveTable {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| ArchiveError::Query(Box::new(error)))?;
+            .map_err(|error| ArchiveError::Query(Box::new(calls::noted("archive", error))))?;
         calls::read("archive", output.consumed_capacity());
         let page = output.items().iter().map(StoredPayment::from_item).collect::<Result<_, _>>();
         let page = page.map_err(|error| ArchiveError::Archive(PaymentsError::Item(error)))?;
