@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{AggregateExpr, Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
-use shared::telemetry::{Metric, calls, process};
+use shared::telemetry::{calls, process};
 
 /// Labels that Prometheus gives every series.
 const OF_TARGET: [&str; 2] = ["instance", "job"];
@@ -21,16 +21,19 @@ impl Exported {
         let mut series: HashMap<String, HashMap<String, Vec<String>>> = HashMap::new();
         let services = [stream_relay::METRICS, dispatcher::METRICS, confirmer::METRICS];
         for metric in services.into_iter().flatten().chain(calls::ALL).chain(process::ALL) {
-            let labels = labels(metric);
-            if metric.kind() == "histogram" {
-                let mut bucket = labels.clone();
-                bucket.insert("le".to_owned(), Vec::new());
-                series.insert(format!("{}_bucket", metric.name), bucket);
-                for suffix in ["sum", "count"] {
-                    series.insert(format!("{}_{suffix}", metric.name), labels.clone());
+            let mut add = |suffix: &str, more: Option<(&str, &[&str])>| {
+                // One name may be of several services, each with values of its own.
+                let known = series.entry(format!("{}{suffix}", metric.name)).or_default();
+                for (label, values) in metric.label().into_iter().chain(more) {
+                    let values = values.iter().map(|value| (*value).to_owned());
+                    known.entry(label.to_owned()).or_default().extend(values);
                 }
+            };
+            if metric.kind() == "histogram" {
+                add("_bucket", Some(("le", &[])));
+                ["_sum", "_count"].iter().for_each(|suffix| add(suffix, None));
             } else {
-                series.insert(metric.name.to_owned(), labels);
+                add("", None);
             }
         }
         series.insert("up".to_owned(), HashMap::new());
@@ -56,13 +59,6 @@ impl Exported {
 /// A query with Grafana's variables replaced.
 pub(crate) fn filled_in(query: &str) -> String {
     query.replace("$__rate_interval", "1m")
-}
-
-fn labels(metric: &Metric) -> HashMap<String, Vec<String>> {
-    let label = metric.label().map(|(name, values)| {
-        (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
-    });
-    label.into_iter().collect()
 }
 
 struct Check<'a> {
