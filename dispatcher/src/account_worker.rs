@@ -30,7 +30,7 @@ impl AccountWorker {
         while let Some(ClaimedPayment { job, state }) = rest.next() {
             let attempted = self.attempts.run(&job, &state, &self.shutdown).await;
             let number = attempted.as_ref().ok().map(|result| result.attempt.number);
-            events::attempted(&job, number, outcome_class(&attempted));
+            events::attempted(&job.payment, &job.times, number, outcome_class(&attempted));
             let worked = match attempted {
                 Ok(result) => self.follow(job, state.versions(), result).await,
                 Err(AttemptInterrupted::Closed(reason)) => self.closer.close(job, reason).await,

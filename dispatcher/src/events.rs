@@ -9,8 +9,6 @@ use shared::queue::BacklogReport;
 use shared::telemetry::Metric;
 use shared::telemetry::calls::last_success;
 
-use crate::job::{AttemptTimes, Job};
-
 const CLAIMS: Metric = Metric::counter(
     "dueflow_dispatcher_claims_total",
     "Delivered payments by what the claim found",
@@ -227,12 +225,27 @@ pub(crate) fn submitted(payment: &Payment, outcome: &Outcome, took: Duration) {
     }
 }
 
+/// How long the parts of an attempt took, as far as it had them.
+#[derive(Debug, Default)]
+pub(crate) struct AttemptTimes {
+    /// The write with which it began; a first one is made for all payments of a receive at once.
+    pub(crate) claim: OnceLock<Duration>,
+    /// The question what became of its key.
+    pub(crate) lookup: OnceLock<Duration>,
+    pub(crate) submission: OnceLock<Duration>,
+}
+
 /// The one line of an attempt. At level debug: at 1,600 payments a second a line each is about
 /// 2 GB an hour. Without the account, the beneficiary and the blob.
-pub(crate) fn attempted(job: &Job, attempt: Option<u32>, outcome: &'static str) {
-    let (payment_id, trace_key) = (job.payment.id, job.payment.trace_key);
+pub(crate) fn attempted(
+    payment: &Payment,
+    times: &AttemptTimes,
+    attempt: Option<u32>,
+    outcome: &'static str,
+) {
+    let (payment_id, trace_key) = (payment.id, payment.trace_key);
     let ms = |took: &OnceLock<Duration>| took.get().map(|took| took.as_secs_f64() * 1_000.0);
-    let AttemptTimes { claim, lookup, submission } = &job.times;
+    let AttemptTimes { claim, lookup, submission } = times;
     tracing::debug!(%payment_id, %trace_key, attempt, outcome, claim_ms = ms(claim), lookup_ms = ms(lookup), submission_ms = ms(submission), "payment.attempted");
 }
 

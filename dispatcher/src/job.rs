@@ -1,12 +1,11 @@
 //! A payment in hand, from its delivery to its end.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use domain::{Attempt, Data, DataBlob, Failure, Payment};
 use shared::queue::Delivery;
 
+use crate::events::AttemptTimes;
 use crate::in_hand::InHandPermit;
 
 /// A delivered message, and its permit among the payments in hand. Dropping it, in a panic too,
@@ -25,16 +24,6 @@ pub(crate) struct Job {
     pub(crate) blob: PaymentBlob,
     pub(crate) received: InHandMessage,
     pub(crate) times: AttemptTimes,
-}
-
-/// How long the parts of an attempt took, as far as it had them.
-#[derive(Debug, Default)]
-pub(crate) struct AttemptTimes {
-    /// The write with which it began; a first one is made for all payments of a receive at once.
-    pub(crate) claim: OnceLock<Duration>,
-    /// The question what became of its key.
-    pub(crate) lookup: OnceLock<Duration>,
-    pub(crate) submission: OnceLock<Duration>,
 }
 
 /// The blob of a payment in hand.
