@@ -98,9 +98,14 @@ impl StopMonitor {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
     use domain::AccountId;
     use jiff::Timestamp;
-    use shared::dispatch_stop::{ObservedAnswer, StopCause, StopInMemory, StopLimits};
+    use shared::dispatch_stop::{
+        LiftResult, ObservedAnswer, StopCause, StopId, StopInMemory, StopLimits,
+    };
 
     use super::*;
     use crate::calls::concurrency_limit::{CallHealth, ConcurrencyBounds};
@@ -122,6 +127,54 @@ mod tests {
             validity: 5 * INTERVAL,
         };
         CallLimiter::new(settings, Timestamp::UNIX_EPOCH)
+    }
+
+    /// A stop that cannot be read so many times more.
+    #[derive(Debug)]
+    struct Unreadable {
+        failures: AtomicU32,
+        stops: StopInMemory,
+    }
+
+    #[async_trait]
+    impl DispatchStops for Unreadable {
+        async fn read(&self) -> Result<Option<DispatchStop>, StopError> {
+            let left = |failures: u32| failures.checked_sub(1);
+            match self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left) {
+                Ok(_) => Err(StopError::Read { table: "t".to_owned(), reason: "503".to_owned() }),
+                Err(_) => self.stops.read().await,
+            }
+        }
+
+        async fn place(&self, stop: &DispatchStop) -> Result<DispatchStop, StopError> {
+            self.stops.place(stop).await
+        }
+
+        async fn lift(&self, id: StopId) -> Result<LiftResult, StopError> {
+            self.stops.lift(id).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_could_not_be_read_for_a_while_is_read_again() {
+        let stops = Arc::new(Unreadable { failures: 0.into(), stops: StopInMemory::default() });
+        let (limiter, port) = (limiter(), Arc::clone(&stops) as Arc<dyn DispatchStops>);
+        let clock = Clock::new(|| Timestamp::UNIX_EPOCH);
+        let monitor = StopMonitor::new(port, limiter.clone(), clock, "me".to_owned(), INTERVAL);
+        let shutdown = Shutdown::new(Duration::from_secs(25));
+        let running = tokio::spawn(monitor.run(Readiness::default(), shutdown.clone()));
+        tokio::time::sleep(INTERVAL).await;
+        limiter.acquire(CallPurpose::Submit).await.unwrap();
+        stops.failures.store(20, Ordering::Relaxed);
+        let by_hand = DispatchStop::new(StopCause::ByHand, "x", "ana", 1, Timestamp::UNIX_EPOCH);
+        stops.place(&by_hand).await.unwrap();
+        tokio::time::sleep(60 * INTERVAL).await;
+        assert!(limiter.is_stopped(), "nobody reads any more");
+        stops.lift(by_hand.id).await.unwrap();
+        tokio::time::sleep(2 * INTERVAL).await;
+        limiter.acquire(CallPurpose::Submit).await.unwrap();
+        shutdown.request();
+        running.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
