@@ -59,7 +59,7 @@ async fn a_withheld_payment_whose_dead_letter_was_not_written_has_it_written_by_
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_payment_that_was_changed_is_asked_for_and_never_submitted() {
-    let (dispatcher, queued) = (TestDispatcher::new(), payment("ACC", TODAY));
+    let (mut dispatcher, queued) = (TestDispatcher::new(), payment("ACC", TODAY));
     dispatcher.hold(&dearer(&queued), Status::Pending, 1);
     let no_answer = KeyStatus::NoAnswer { retry_after: None, reason: "503".to_owned() };
     for found in [no_answer, KeyStatus::UnderWay] {
@@ -67,6 +67,7 @@ async fn a_pending_payment_that_was_changed_is_asked_for_and_never_submitted() {
         dispatcher.work(&[&queued]).await;
         assert_eq!(dispatcher.ports.item(&queued).status, Status::Pending);
         assert!(!dispatcher.is_gone(&queued), "only this message knows of the other version");
+        assert!(dispatcher.recorded.try_recv().is_err(), "its message would go");
     }
     *dispatcher.ports.found.lock().unwrap() = KeyStatus::Nothing;
     dispatcher.work(&[&queued]).await;
@@ -74,6 +75,17 @@ async fn a_pending_payment_that_was_changed_is_asked_for_and_never_submitted() {
     assert_eq!(item.status, Status::Failed);
     assert_eq!(versions(&dispatcher), (dearer(&queued), queued.clone()));
     assert_eq!((dispatcher.questions(), dispatcher.submissions()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_of_a_payment_that_was_taken_with_202_goes() {
+    let (mut dispatcher, queued) = (TestDispatcher::new(), payment("ACC", TODAY));
+    dispatcher.hold(&queued, Status::Scheduled, 0);
+    *dispatcher.ports.outcome.lock().unwrap() = Outcome::Accepted;
+    dispatcher.work(&[&queued]).await;
+    let taken = dispatcher.recorded.try_recv().unwrap();
+    assert!(matches!(taken.result, DispatchResult::Accepted), "{taken:?}");
+    assert_eq!(dispatcher.ports.item(&queued).status, Status::Pending);
 }
 
 /// Delivers a payment, and has dispatching stopped by strange answers while its call is under way.
