@@ -1,4 +1,6 @@
 use domain::{Settlement, Status};
+use shared::queue::QueueApi;
+use shared::testing::{CallFault, QueueCall, QueueInMemory};
 use tokio::time::Instant;
 
 use super::*;
@@ -57,4 +59,49 @@ async fn a_settlement_waits_a_moment_for_others_and_no_longer() {
     assert!((LINGER..LINGER * 3 / 2).contains(&began.elapsed()), "{:?}", began.elapsed());
     assert_eq!(gather(&mut done).await.len(), 1);
     drop(others.await.unwrap());
+}
+
+/// A recorder of the payments' messages, over a queue of confirmations that does not take those of
+/// the payment `refused`.
+fn recorder(world: &TestDispatcher, refused: String) -> (Recorder, Arc<QueueInMemory>) {
+    let confirmations = QueueInMemory::new("confirmations.fifo").on_call(move |call| {
+        let is_refused =
+            |messages: &[&OutgoingMessage]| messages.iter().any(|one| one.group == refused);
+        CallFault::not_sent_if(matches!(call, QueueCall::Send(messages) if is_refused(messages)))
+    });
+    let confirmations = Arc::new(confirmations);
+    let recorder = Recorder {
+        confirmations: Producer::new(Arc::clone(&confirmations) as Arc<dyn QueueApi>),
+        payments: world.receiver.queue.clone(),
+        recording: Calls::default(),
+        sent: SentMessages::default(),
+    };
+    (recorder, confirmations)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_goes_once_its_settlement_is_queued_and_not_before() {
+    for queued in [true, false] {
+        let world = TestDispatcher::new();
+        let batch = settled(&world, 1).await;
+        let payment = batch[0].job.payment.clone();
+        let refused = if queued { String::new() } else { payment.id.to_string() };
+        let (recorder, confirmations) = recorder(&world, refused);
+        recorder.flush(batch).await;
+        assert_eq!(!confirmations.sent().is_empty(), queued);
+        assert_eq!(world.is_gone(&payment), queued);
+        assert_eq!(world.released(&payment).is_some(), !queued, "it comes again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_of_a_payment_that_was_taken_with_202_goes_without_a_settlement() {
+    let world = TestDispatcher::new();
+    let mut batch = settled(&world, 1).await;
+    batch[0].result = DispatchResult::Accepted;
+    let payment = batch[0].job.payment.clone();
+    let (recorder, confirmations) = recorder(&world, String::new());
+    recorder.flush(batch).await;
+    assert!(world.is_gone(&payment));
+    assert!(confirmations.sent().is_empty());
 }
