@@ -1,7 +1,7 @@
 //! promtool and a real Prometheus, from Debian's package `prometheus`.
 //!
 //! Where they are not installed these tests say so and check nothing, unless
-//! `DUEFLOW_REQUIRE_PROMETHEUS` is set, as it is in CI.
+//! `REQUIRE_PROMETHEUS` is set, as it is in CI.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ const START: Duration = Duration::from_secs(30);
 /// Whether a program is installed; says so when it is not.
 fn installed(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
-    let required = std::env::var_os("DUEFLOW_REQUIRE_PROMETHEUS").is_some();
+    let required = std::env::var_os("REQUIRE_PROMETHEUS").is_some();
     assert!(found || !required, "{program} is not installed: apt-get install prometheus");
     if !found {
         eprintln!("NOT CHECKED: {program} is not installed (apt-get install prometheus)");
