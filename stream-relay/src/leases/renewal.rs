@@ -84,6 +84,10 @@ pub(crate) async fn renew_while_sure<P: LeasePosition>(
             return;
         }
         let (began, reached) = (Instant::now(), position.borrow_and_update().to_stored());
+        if began >= sure_until {
+            // Whether it was written or not: it is taken anew.
+            return holder.request();
+        }
         match tokio::time::timeout_at(sure_until, leases.renew(&lease, reached)).await {
             Ok(Ok(next)) => {
                 (lease, sure_until, wait) = (next, began + SURE, RENEWAL);
@@ -97,8 +101,8 @@ pub(crate) async fn renew_while_sure<P: LeasePosition>(
                 events::lease_failed(&lease.key, &error);
                 wait = WRITE_RETRY;
             }
-            // Whether it was written or not: it is taken anew.
-            Err(_) => return holder.request(),
+            // The next round ends it.
+            Err(_) => {}
         }
     }
 }

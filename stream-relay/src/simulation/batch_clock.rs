@@ -123,7 +123,17 @@ fn two_relays_never_both_show_whatever_fails() {
             }
             bank.faults.set(0.0);
             pass(60).await;
-            assert_eq!(bank.pages.shows().len(), 1, "seed {seed}");
+            // The holder alone cannot write any more, twice.
+            for _ in 0..2 {
+                let holder = bank.pages.shows().remove(0);
+                bank.leases.cut_off(Some(&holder));
+                for _ in 0..20 {
+                    pass(1).await;
+                    assert!(bank.pages.shows().len() <= 1);
+                }
+                assert_ne!(bank.pages.shows(), [holder], "seed {seed}");
+                assert_eq!(bank.pages.shows().len(), 1, "seed {seed}");
+            }
         });
     }
 }

@@ -26,6 +26,8 @@ fn is_shard(lease: &Lease) -> bool {
 pub(super) struct LeaseStore {
     faults: Arc<FaultInjector>,
     items: Mutex<Items>,
+    /// A relay whose writes fail.
+    cut_off: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +38,12 @@ struct Items {
 
 impl LeaseStore {
     pub(super) fn new(faults: Arc<FaultInjector>) -> Self {
-        Self { faults, items: Mutex::default() }
+        Self { faults, items: Mutex::default(), cut_off: Mutex::default() }
+    }
+
+    /// From now on the writes of this relay fail, and those of no other.
+    pub(super) fn cut_off(&self, relay: Option<&str>) {
+        *self.cut_off.lock().unwrap() = relay.map(str::to_owned);
     }
 
     /// The shards of each lease that is not finished, with their owners.
@@ -154,6 +161,9 @@ impl LeaseTable for RelayLeases {
     }
 
     async fn write(&self, before: Option<&Lease>, next: Lease) -> Result<Lease, LeaseError> {
+        if self.store.cut_off.lock().unwrap().as_ref() == Some(&self.name) {
+            return Err(LeaseStore::failure());
+        }
         let before = before.map(|lease| lease.counter);
         let name = self.name.clone();
         self.store
